@@ -1,0 +1,1 @@
+"""Apollo RT: live restoration of music that a lossy codec damaged."""

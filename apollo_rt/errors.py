@@ -1,0 +1,25 @@
+"""The exceptions that a caller may want to tell apart.
+
+Everything else that is wrong with an argument is a `ValueError` that names the argument, what is allowed and what
+was given.
+"""
+
+
+class ApolloError(Exception):
+    """Base of all errors that a user can cause or mend; its message is one line and needs no traceback."""
+
+
+class ModelFileError(ApolloError):
+    """A model file is not usable; the message names the file and the field."""
+
+
+class DeviceError(ApolloError):
+    """An audio device is missing, ambiguous, or refuses what was asked for."""
+
+
+class AudioFileError(ApolloError):
+    """An audio file can't be read or written."""
+
+
+class ParityError(ApolloError):
+    """An exported graph disagrees with PyTorch; the message names graph, frame and tensor."""

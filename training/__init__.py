@@ -1,0 +1,1 @@
+"""Training of the causal restorer: damage, data, model, loop, evaluation."""
