@@ -1,0 +1,104 @@
+"""Tiny model files that keep the contract of `docs/contracts.md`, so that tests need no trained model.
+
+Each function writes one ONNX file into a directory (a test's `tmp_path`) and returns its path.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from apollo_rt.config import Framing
+from apollo_rt.model_file import Golden, ModelCard, State, card_metadata, graph_sha256
+from apollo_rt.stft import asymmetric_windows
+
+SMALL = Framing(hop_length=64, analysis_length=256)
+
+
+def identity(directory: Path, framing: Framing = SMALL) -> Path:
+    """Returns each frame as it is: the stream comes out delayed, else untouched."""
+    return write(directory / "identity.onnx", framing, [_node("Identity", "spectrum", "restored")])
+
+
+def gain(directory: Path, factor: float, framing: Framing = SMALL) -> Path:
+    """Multiplies each frame with `factor`."""
+    nodes = [_node("Mul", "spectrum factor", "restored")]
+    return write(directory / "gain.onnx", framing, nodes, constants={"factor": factor})
+
+
+def delay_one_frame(directory: Path, framing: Framing = SMALL) -> Path:
+    """Returns the frame before, which it keeps in a state: one hop later than `identity`."""
+    nodes = [_node("Identity", "state_0", "restored"), _node("Identity", "spectrum", "state_0_next")]
+    return write(directory / "delay.onnx", framing, nodes, states=[(2, framing.n_bins, 2)])
+
+
+def carrier_only(directory: Path, scale: float = 1.0, framing: Framing = SMALL) -> Path:
+    """Returns the carrier times `scale`, whatever comes in."""
+    nodes = [_node("Mul", "carrier scale", "restored")]
+    return write(directory / "carrier.onnx", framing, nodes, constants={"scale": scale}, carrier="hash-uniform-1")
+
+
+def faulty(directory: Path, value: float = float("nan"), level: float = 0.5, framing: Framing = SMALL) -> Path:
+    """Returns each frame as it is, but `value` everywhere while the input is louder than `level`.
+
+    A signal whose peak stays below `level` never triggers it; a constant above `level`, or a sine above twice
+    `level`, does once it fills the analysis window. `state_0` counts the steps since the last reset.
+    """
+    threshold = level * float(asymmetric_windows(framing)[0].sum())
+    nodes = [
+        _node("Abs", "spectrum", "magnitude"),
+        helper.make_node("ReduceMax", ["magnitude"], ["peak"], keepdims=0),
+        _node("Greater", "peak threshold", "is_loud"),
+        _node("Where", "is_loud value spectrum", "restored"),
+        _node("Add", "state_0 one", "state_0_next"),
+    ]
+    constants = {"threshold": threshold, "value": value, "one": 1.0}
+    return write(directory / "faulty.onnx", framing, nodes, states=[(1,)], constants=constants)
+
+
+def write(
+    path: Path,
+    framing: Framing,
+    nodes: list[onnx.NodeProto],
+    *,
+    states: list[tuple[int, ...]] | None = None,
+    constants: dict[str, float] | None = None,
+    carrier: str = "none",
+) -> Path:
+    """A model file from graph nodes; its golden pair is silence, which all but `carrier_only` return as silence."""
+    named = [State(f"state_{i}", f"state_{i}_next", shape) for i, shape in enumerate(states or [])]
+    frame = (2, framing.n_bins, 2)
+    inputs = {
+        "spectrum": frame,
+        **({} if carrier == "none" else {"carrier": frame}),
+        **{s.input: s.shape for s in named},
+    }
+    outputs = {"restored": frame, **{s.output: s.shape for s in named}}
+    initial = [numpy_helper.from_array(np.float32(value), name) for name, value in (constants or {}).items()]
+    graph = helper.make_graph(nodes, path.stem, _values(inputs), _values(outputs), initial)
+    model = helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 17)])
+    silence = np.zeros((4, framing.hop_length, 2), np.float32)
+    card = ModelCard(
+        path=path,
+        name=f"tiny {path.stem}",
+        framing=framing,
+        states=tuple(named),
+        carrier=carrier,
+        tiers=("full",),
+        training={"data": "none"},
+        quality={},
+        licence="MIT",
+        golden=Golden(silence, silence),
+    )
+    helper.set_model_props(model, card_metadata(card, graph_sha256(model.SerializeToString())))
+    onnx.save(model, path)
+    return path
+
+
+def _node(operator: str, inputs: str, output: str) -> onnx.NodeProto:
+    return helper.make_node(operator, inputs.split(), [output])
+
+
+def _values(shapes: dict[str, tuple[int, ...]]) -> list[onnx.ValueInfoProto]:
+    return [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
