@@ -12,12 +12,16 @@ import av
 import numpy as np
 import numpy.typing as npt
 from av.audio.stream import AudioStream
+from av.codec.context import Flags2
 from av.container import InputContainer
 
 from apollo_rt.errors import AudioFileError
 
 _MISSING_TOLERANCE_S = 0.1
 """How much less than announced a file may hold before we call it cut off: encoders round by a few of their frames."""
+
+_LONGEST_VORBIS_PADDING = 2 * 8192
+"""Two of the longest blocks (Vorbis I, section 4.2.2): what lies further behind the announced end is not padding."""
 
 _MP3_KBPS = {
     1: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0),
@@ -44,10 +48,12 @@ class AudioDecoder:
     """
 
     def __init__(self, path: Path) -> None:
+        """Open the file and read what its header says."""
         self.path = path
         self.warnings: list[str] = []
         self.n_decoded = 0
         self._n_faults = 0
+        self._n_beyond = 0
         self._last_packet = b""
         self._container = _open(path)
         try:
@@ -58,6 +64,10 @@ class AudioDecoder:
         self.sample_rate: int = self._stream.rate
         self.n_channels: int = self._stream.channels
         self.n_announced = _announced_length(self._stream)
+        self._is_vorbis = self._container.format.name == "ogg" and self._stream.codec_context.name == "vorbis"
+        if self._is_vorbis:
+            # FFmpeg loses 128 samples of a file of a single page (1.5 s), so both ends are cut here.
+            self._stream.codec_context.flags2 |= Flags2.skip_manual
 
     def blocks(self) -> Iterator[npt.NDArray[np.float32]]:
         """Decode the file from where it stands to its end.
@@ -71,19 +81,33 @@ class AudioDecoder:
         Raises:
             AudioFileError: nothing can be decoded, the layout changes on the way, or a sample is not finite.
         """
-        for packet in self._packets():
-            for frame in self._decoded(packet):
-                if (frame.sample_rate, frame.layout.nb_channels) != (self.sample_rate, self.n_channels):
-                    raise AudioFileError(f"{self.path}: sample rate or channels change inside the file")
-                samples = _as_float(frame)
-                self._refuse_not_finite(samples)
-                self.n_decoded += len(samples)
-                yield samples
+        frames = self._frames()
+        if self._is_vorbis:
+            next(frames, None)  # the first block only fills the overlap: Vorbis I, section 1.3.2
+        for frame in frames:
+            if (frame.sample_rate, frame.layout.nb_channels) != (self.sample_rate, self.n_channels):
+                raise AudioFileError(f"{self.path}: sample rate or channels change inside the file")
+            samples = _as_float(frame)
+            if self._is_vorbis and self.n_announced is not None:
+                n_wanted = max(self.n_announced - self.n_decoded, 0)
+                self._n_beyond += len(samples[n_wanted:])
+                samples = samples[:n_wanted]
+            self._refuse_not_finite(samples)
+            self.n_decoded += len(samples)
+            yield samples
         self._check_the_end()
 
     def close(self) -> None:
         """Close the file."""
         self._container.close()
+
+    def _frames(self) -> Iterator[av.AudioFrame]:
+        """What can be decoded; a damaged packet is counted and gives nothing."""
+        for packet in self._packets():
+            try:
+                yield from packet.decode()
+            except av.FFmpegError:
+                self._n_faults += 1
 
     def _packets(self) -> Iterator["av.Packet[AudioStream]"]:
         """The file's packets; one that can't be read ends the file, as it would end a player's."""
@@ -99,14 +123,6 @@ class AudioDecoder:
             if packet.size:
                 self._last_packet = bytes(packet)
             yield packet
-
-    def _decoded(self, packet: "av.Packet[AudioStream]") -> list[av.AudioFrame]:
-        """Decode one packet; one that is damaged is counted and gives nothing."""
-        try:
-            return packet.decode()
-        except av.FFmpegError:
-            self._n_faults += 1
-            return []
 
     def _refuse_not_finite(self, samples: npt.NDArray[np.float32]) -> None:
         finite = np.isfinite(samples)
@@ -124,6 +140,8 @@ class AudioDecoder:
             raise AudioFileError(f"{self.path}: nothing in it can be decoded as {self._stream.codec_context.name}")
         if self._n_faults:
             self.warnings.append(f"{self.path}: damaged in {self._n_faults} places, which are left out")
+        if self._n_beyond > _LONGEST_VORBIS_PADDING:
+            self.warnings.append(f"{self.path}: holds several songs in a row, of which only the first is read")
         missing_s = ((self.n_announced or 0) - self.n_decoded) / self.sample_rate
         if missing_s > _MISSING_TOLERANCE_S and _announces_exactly(self._container, self._stream):
             self.warnings.append(f"{self.path}: cut off: the last {missing_s:.1f} s of what it announces are missing")

@@ -5,6 +5,7 @@ the writer. Encoding is libsndfile's.
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -48,6 +49,7 @@ class AudioReader:
     """
 
     def __init__(self, path: str | os.PathLike[str], sample_rate: int = 44_100) -> None:
+        """Open the file."""
         self.path = Path(path)
         self._decoder = AudioDecoder(self.path)
         self.source_rate = self._decoder.sample_rate
@@ -130,6 +132,7 @@ class AudioWriter:
     def __init__(
         self, path: str | os.PathLike[str], sample_rate: int, channels: int = 2, float_wav: bool = False
     ) -> None:
+        """Open the `.part` file."""
         self.path = Path(path)
         container, encoding = encoding_of(self.path)
         self._encoding = "FLOAT" if float_wav and container == "WAV" else encoding
@@ -179,11 +182,13 @@ class AudioWriter:
             raise AudioFileError(f"{self.path}: can't be written: {_reason(error)}") from None
 
     def commit(self) -> None:
-        """Finish the file and give it its name.
+        """Finish the file and give it its name; a second time does nothing.
 
         Raises:
             AudioFileError: the last bytes can't be written, or the name can't be taken.
         """
+        if self._file.closed:
+            return
         try:
             self._file.close()
             self._part.replace(self._final)
@@ -193,7 +198,8 @@ class AudioWriter:
 
     def abort(self) -> None:
         """Remove what was written; a file that had the name before keeps it, untouched."""
-        self._file.close()
+        with suppress(soundfile.SoundFileError):  # what a full disk has spoilt goes anyway
+            self._file.close()
         self._part.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:

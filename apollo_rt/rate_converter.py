@@ -24,6 +24,7 @@ class RateConverter:
     """
 
     def __init__(self, in_rate: int, out_rate: int, n_channels: int) -> None:
+        """Start a stream."""
         self.in_rate = in_rate
         self.out_rate = out_rate
         self._n_channels = n_channels
