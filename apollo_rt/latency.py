@@ -1,18 +1,18 @@
 """Latency of the live engine: what it is made of, in samples and milliseconds, and why each term is as long as it is.
 
-Output sample t is input sample t - D, always, with `D = algorithmic + rebuffering + headroom`; the devices add their own.
+Output sample t is input sample t - D, always, with `D = algorithmic + rebuffering + headroom`; devices add their own.
 
-    algorithmic   the synthesis window and the lookahead: what remains when blocks are one sample long and compute is free
-    rebuffering   `B - gcd(B, H)`: blocks of B samples bring hops of H samples late, and want their output a block at a time
-    headroom      pre-fill that covers compute time and jitter; its last `FADE_LENGTH` samples are what a fade to dry needs
+    algorithmic   synthesis window and lookahead: what remains when blocks are one sample long and compute is free
+    rebuffering   `B - gcd(B, H)`: blocks of B samples bring hops of H samples late, and want output a block at a time
+    headroom      pre-fill that covers compute time and jitter; its last `FADE_LENGTH` samples are what a fade needs
 
-Proof. Number callbacks by the samples delivered when each begins: P = 0, B, 2B, ... A hop that ends with sample x - 1 reaches
-the worker with the callback at `P = ceil(x / B) * B - B`. A worker that spends c <= H samples of time on each hop has it done by
-`x + c - g`, with g = gcd(B, H): hops that arrive together wait for each other, but the earlier of them arrived the earlier before
-their own deadline. It is first needed by the callback whose end, moved on by the fade's reserve F, passes it:
-`P + B + F - D > x - algorithmic`, thus `P >= x + headroom - F - g + 1`. Everything here lies on a grid of g samples, so the hop is
-there in time for every `c <= g * ceil((headroom - F + 1) / g)`: the `step_budget`. Where block sizes vary up to B, g = 1.
-`tests/test_latency.py` simulates it for every block size.
+Proof. Number callbacks by the samples delivered when each begins: P = 0, B, 2B, ... A hop that ends with sample x - 1
+reaches the worker with the callback at `P = ceil(x / B) * B - B`. A worker that spends c <= H samples of time on each
+hop has it done by `x + c - g`, with g = gcd(B, H): hops that come together wait for each other, but their deadlines lie
+as far apart. It is first needed by the callback whose end, moved on by the fade's reserve F, passes what is there:
+`P + B + F - D > x - algorithmic`, thus `P >= x + headroom - F - g + 1`. All of these lie on a grid of g samples, so the
+hop is in time for every `c <= g * ceil((headroom - F + 1) / g)`: the `step_budget`. Where block sizes vary up to B,
+g = 1. `tests/test_latency.py` simulates it for every block size.
 """
 
 import math
@@ -131,6 +131,6 @@ class LatencyReport:
         return report
 
     def __str__(self) -> str:
-        """One line: `algorithmic 11.6 + rebuffering 0.0 + headroom 7.3 = 18.9 ms`, devices where they report something."""
+        """One line: `algorithmic 11.6 + rebuffering 0.0 + headroom 7.3 = 18.9 ms`; devices where they report any."""
         parts = [f"{term.name} {term.ms:.1f}" for term in self.terms() if term.samples is not None or term.seconds]
         return " + ".join(parts) + f" = {self.total_ms:.1f} ms"

@@ -13,10 +13,11 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 from llvmlite import ir
-from numba import carray, njit, types
+from numba import njit, types
 from numba.core import cgutils
 from numba.core.errors import TypingError
 from numba.extending import intrinsic as untyped_intrinsic
+from numba.np.arrayobj import populate_array
 from numpy.typing import NDArray
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -30,6 +31,14 @@ def compiled(function: Function) -> Function:
 def intrinsic(function: Callable[..., Any]) -> Any:
     """Numba's `intrinsic`, for type checkers: compiled code calls the result without the typing context."""
     return untyped_intrinsic(function)
+
+
+def realtime(function: Function) -> Function:
+    """Compile a function that the audio callback may call: as `compiled`, and what would allocate does not compile.
+
+    Numba's run time (`_nrt`), which owns all memory that compiled code allocates, is left out.
+    """
+    return cast("Function", njit(cache=True, nogil=True, error_model="numpy", _nrt=False)(function))
 
 
 # --- atomics ---------------------------------------------------------------------------------------------------------
@@ -96,14 +105,6 @@ def call_address(typing_context: Any, address: Any, arguments: Any) -> Any:
 
 
 @intrinsic
-def _pointer(typing_context: Any, address: Any) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.inttoptr(args[0], context.get_value_type(types.voidptr))
-
-    return types.voidptr(types.int64), generate
-
-
-@intrinsic
 def _two_words_on_the_stack(typing_context: Any) -> Any:
     """Address of two int64, valid until the calling function returns."""
 
@@ -114,10 +115,28 @@ def _two_words_on_the_stack(typing_context: Any) -> Any:
     return types.int64(), generate
 
 
-@compiled
-def array_from_address(address: int, shape: Any, dtype: Any) -> Any:
-    """A view of C-ordered memory that somebody else owns; allocates nothing and keeps nothing alive."""
-    return carray(_pointer(address), shape, dtype)
+@intrinsic
+def array_from_address(typing_context: Any, address: Any, shape: Any, dtype: Any) -> Any:
+    """A view of C-ordered memory that somebody else owns; allocates nothing and keeps nothing alive.
+
+    As `numba.carray` does, but without a function that returns an array: `realtime` functions can't call one.
+    """
+    n_axes = len(shape) if isinstance(shape, types.BaseTuple) else 0
+    array_type = types.Array(dtype.dtype, n_axes or 1, "C")
+    shape_type = types.UniTuple(types.intp, n_axes) if n_axes else types.intp
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        lengths = cgutils.unpack_tuple(builder, args[1]) if n_axes else [args[1]]
+        array = context.make_array(array_type)(context, builder)
+        item_size = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(dtype.dtype)))
+        strides = [item_size]
+        for length in lengths[:0:-1]:
+            strides.insert(0, builder.mul(length, strides[0]))
+        pointer = builder.inttoptr(args[0], array.data.type)
+        populate_array(array, data=pointer, shape=lengths, strides=strides, itemsize=item_size, meminfo=None)
+        return array._getvalue()
+
+    return array_type(types.int64, shape_type, dtype), generate
 
 
 # --- clock and sleep -------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from apollo_rt.native import atomic_load, atomic_store, compiled
+from apollo_rt.native import atomic_load, atomic_store, realtime
 
 
 @dataclass(frozen=True)
@@ -121,17 +121,17 @@ class Parameters:
         self.set("bypass", value)
 
 
-@compiled
+@realtime
 def wet_gain(values: NDArray[np.float64]) -> float:
     """Gain of the wet signal that the user asks for: mix, or 0 in bypass."""
     return 0.0 if atomic_load(values, BYPASS) != 0.0 else atomic_load(values, MIX)
 
 
-@compiled
+@realtime
 def _load(values: NDArray[np.float64], index: int) -> float:
     return atomic_load(values, index)  # type: ignore[no-any-return]  # numba ships no type hints
 
 
-@compiled
+@realtime
 def _store(values: NDArray[np.float64], index: int, value: float) -> None:
     atomic_store(values, index, value)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apollo_rt.latency import LatencyReport
-from apollo_rt.native import atomic_load, atomic_store, compiled
+from apollo_rt.native import atomic_load, atomic_store, realtime
 
 COUNTERS = (
     "callbacks",
@@ -67,7 +67,8 @@ _N_BINS = 24 * _BINS_PER_OCTAVE + 2
 _MAX_NS = _N_BINS
 """Slot behind the bins: the longest duration."""
 
-# Meters: per channel a peak that falls 20 dB in 1.7 s (IEC 60268-10 type I) and a mean square over 0.3 s (VU: IEC 60268-17).
+# Meters: per channel a peak that falls 20 dB in 1.7 s (IEC 60268-10, type I), and a mean square over 0.3 s (as a VU's,
+# IEC 60268-17).
 _PEAK_FALL_PER_S = math.log(10.0) / 1.7
 _MEAN_SQUARE_S = 0.3
 _LOAD_S = 0.5
@@ -100,13 +101,13 @@ def make_stats() -> Stats:
 # --- writing, in the audio path --------------------------------------------------------------------------------------
 
 
-@compiled
+@realtime
 def count(counters: NDArray[np.int64], counter: int, amount: int) -> None:
     """Add to a counter; only one thread may count on each."""
     atomic_store(counters, counter, counters[counter] + amount)
 
 
-@compiled
+@realtime
 def count_xruns(counters: NDArray[np.int64], flags: int) -> None:
     """Count the status flags of one callback."""
     for bit in range(5):
@@ -114,17 +115,17 @@ def count_xruns(counters: NDArray[np.int64], flags: int) -> None:
             count(counters, INPUT_UNDERFLOW + bit, 1)
 
 
-@compiled
+@realtime
 def record(histogram: NDArray[np.int64], duration_ns: int) -> None:
     """Count one duration."""
     octaves = math.log2(max(duration_ns, 1) / _FIRST_EDGE_NS)
-    index = min(max(0, int(math.ceil(octaves * _BINS_PER_OCTAVE))), _N_BINS - 1)
+    index = min(max(0, math.ceil(octaves * _BINS_PER_OCTAVE)), _N_BINS - 1)
     count(histogram, index, 1)
     if duration_ns > histogram[_MAX_NS]:
         atomic_store(histogram, _MAX_NS, duration_ns)
 
 
-@compiled
+@realtime
 def meter(gauges: NDArray[np.float64], first: int, block: NDArray[np.float32], sample_rate: float) -> None:
     """Move the meter at `first` on by one block of `(samples, 2)`."""
     n_samples = block.shape[0]
@@ -141,7 +142,7 @@ def meter(gauges: NDArray[np.float64], first: int, block: NDArray[np.float32], s
         atomic_store(gauges, first + 2 + channel, mean_square)
 
 
-@compiled
+@realtime
 def record_step(stats: Stats, step_ns: int, hop_period_ns: float) -> None:
     """Count one step of the worker and move the load on."""
     record(stats.step_ns, step_ns)
@@ -153,7 +154,7 @@ def record_step(stats: Stats, step_ns: int, hop_period_ns: float) -> None:
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-@compiled
+@realtime
 def _copy(source: NDArray[Any], target: NDArray[Any]) -> None:
     for index in range(len(source)):
         target[index] = atomic_load(source, index)
