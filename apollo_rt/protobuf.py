@@ -35,7 +35,7 @@ def scan_model(file: BinaryIO) -> tuple[dict[str, str], str]:
         elif number == _METADATA_FIELD:
             key, value = _entry(file, length)
             if key in metadata:
-                raise ProtobufError(f"{key}: stands there twice")
+                raise ProtobufError(f"metadata {key[:64]!r} stands there twice")
             metadata[key] = value
     if len(hashes) != 1:
         raise ProtobufError(f"is not an ONNX model: it holds {len(hashes)} graphs")
