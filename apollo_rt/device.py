@@ -1,0 +1,210 @@
+"""Which audio device a user means: names, numbers and two words become one device, or an error that lists what there is.
+
+Works on a list of records, so that the rules are the same, and testable, on every system; `portaudio.list_devices`
+makes the list of this machine.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from apollo_rt.errors import DeviceError
+
+Direction = Literal["input", "output"]
+
+DEFAULT, LOOPBACK, SPEAKERS = "default", "loopback", "speakers"
+"""Words with a meaning of their own; the last two only where no device bears them as its name."""
+
+_HOST_API_RANK = {"Windows WASAPI": 0, "Windows DirectSound": 1, "MME": 2, "Windows WDM-KS": 3}
+"""Windows shows every device once for each of its interfaces: which one is taken, lowest latency first."""
+
+_SHORTEST_CUT = 31
+"""MME cuts names after so many characters, hence as many decide whether two names are the same device's."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """One audio device as PortAudio reaches it.
+
+    Attributes:
+        number: what the user may call it by.
+        name: what the system calls it.
+        host_api: PortAudio's name of the interface that leads to it.
+        input_channels: 0 where it can't capture.
+        output_channels: 0 where it can't play.
+        default_sample_rate: Hz.
+        is_default_input: its host API's default for capture.
+        is_default_output: its host API's default for playback.
+        aliases: other names that it answers to.
+        portaudio_number: PortAudio's index for it.
+        environment: variables that have to be set while it is opened.
+        captures: what its capture side hears of the machine's own sound, as a key; empty if nothing that we know of.
+        feeds: where its playback side can be heard again, as a key of the same kind.
+    """
+
+    number: int
+    name: str
+    host_api: str
+    input_channels: int
+    output_channels: int
+    default_sample_rate: float = 44_100.0
+    is_default_input: bool = False
+    is_default_output: bool = False
+    aliases: tuple[str, ...] = ()
+    portaudio_number: int = -1
+    environment: tuple[tuple[str, str], ...] = ()
+    captures: str = ""
+    feeds: str = ""
+
+    def channels(self, direction: Direction) -> int:
+        """How many channels it has in one direction."""
+        return self.input_channels if direction == "input" else self.output_channels
+
+    def is_default(self, direction: Direction) -> bool:
+        """Whether it is its host API's default in one direction."""
+        return self.is_default_input if direction == "input" else self.is_default_output
+
+    @property
+    def system(self) -> str:
+        """Who runs it, for lists: a sink that a server offers is the server's, though ALSA leads there."""
+        return "PulseAudio" if self.environment else self.host_api
+
+    def __str__(self) -> str:
+        """Name and system."""
+        return f"{self.name} ({self.system})"
+
+
+def find_device(devices: Sequence[Device], wanted: str, direction: Direction, host_api: str = "") -> Device:
+    """Find the one device that is meant.
+
+    Args:
+        devices: all there are.
+        wanted: a number, a name or part of one in any case, `default`, or where no device bears it as its name,
+            `Loopback` (as input: what captures the machine's own output) or `speakers` (as output: the default).
+        direction: what it is to be used for.
+        host_api: the host API of the device at the other end, if there is one; its default is preferred.
+
+    Raises:
+        DeviceError: nothing fits, or several devices do; the message lists them.
+    """
+    usable = [device for device in devices if device.channels(direction)]
+    if not usable:
+        raise DeviceError(f"this machine has no {direction} device; a file can be the {direction} instead")
+    if wanted.isdecimal():
+        return _by_number(usable, int(wanted), direction)
+    word = wanted.casefold().strip()
+    if word == DEFAULT:
+        return _default(usable, direction, host_api)
+    hits = _bearers(usable, word)
+    if len(hits) == 1:
+        return hits[0]
+    if word == LOOPBACK and direction == "input":
+        meant = _own_output(hits or usable, _default_feed(devices, host_api))
+    elif word == SPEAKERS and direction == "output":
+        meant = [_default(hits or usable, direction, host_api)] if not hits or _has_default(hits, direction) else hits
+    else:
+        meant = hits
+    if len(meant) == 1:
+        return meant[0]
+    how_many = "several devices fit" if meant else "no device fits"
+    hint = _loopback_hint(wanted) if not meant and word == LOOPBACK else ""
+    raise DeviceError(f"{direction} {wanted!r}: {how_many}{hint}; {_listing(meant or usable)}")
+
+
+def refuse_feedback(source: Device, target: Device) -> None:
+    """Refuse to play where we listen.
+
+    Raises:
+        DeviceError: what `source` captures is what `target` plays.
+    """
+    if source.captures and source.captures == target.feeds:
+        raise DeviceError(
+            f"feedback: {source.name!r} hears what {target.name!r} plays, so the restored sound would be restored "
+            "again and again; play the music to another device than you listen on, or insist with --allow-feedback"
+        )
+
+
+def describe_devices(devices: Sequence[Device]) -> list[str]:
+    """A table for people: number, name, host API, channels, rate, and marks for defaults and loopbacks."""
+    if not devices:
+        return ["no audio devices; files can still be restored"]
+    width = max(len(device.name) for device in devices)
+    return [
+        f"{device.number:>3}  {device.name:<{width}}  {device.system:<12}  {device.input_channels:>3} in "
+        f"{device.output_channels:>3} out  {device.default_sample_rate:>6.0f} Hz  {', '.join(_marks(device))}".rstrip()
+        for device in devices
+    ]
+
+
+def _marks(device: Device) -> list[str]:
+    marks = {
+        "default input": device.is_default_input,
+        "default output": device.is_default_output,
+        "loopback": bool(device.captures),
+    }
+    return [mark for mark, is_set in marks.items() if is_set]
+
+
+def _by_number(usable: Sequence[Device], number: int, direction: Direction) -> Device:
+    for device in usable:
+        if device.number == number:
+            return device
+    raise DeviceError(f"{direction} device {number}: no {direction} device has that number; {_listing(usable)}")
+
+
+def _bearers(usable: Sequence[Device], word: str) -> list[Device]:
+    """Devices of that name, or else with it in their name; of one device behind several host APIs only the best way."""
+    names = {device.number: [name.casefold() for name in (device.name, *device.aliases)] for device in usable}
+    hits = [device for device in usable if word in names[device.number]]
+    hits = hits or [device for device in usable if any(word in name for name in names[device.number])]
+    best = min((_rank(device) for device in hits), default=0)
+    hits = [device for device in hits if _rank(device) == best]
+    own = {_short_name(device) for device in hits if not device.environment}
+    return [device for device in hits if not device.environment or _short_name(device) not in own]
+
+
+def _default(usable: Sequence[Device], direction: Direction, host_api: str) -> Device:
+    defaults = [device for device in usable if device.is_default(direction)]
+    if not defaults:
+        raise DeviceError(f"the system names no default {direction} device; {_listing(usable)}")
+    return min(defaults, key=lambda device: (device.host_api != host_api, _rank(device)))
+
+
+def _has_default(devices: Sequence[Device], direction: Direction) -> bool:
+    return any(device.is_default(direction) for device in devices)
+
+
+def _default_feed(devices: Sequence[Device], host_api: str) -> str:
+    """Where the default output can be heard, as a key; empty if nowhere."""
+    outputs = [device for device in devices if device.output_channels]
+    return _default(outputs, "output", host_api).feeds if _has_default(outputs, "output") else ""
+
+
+def _own_output(usable: Sequence[Device], default_feed: str) -> list[Device]:
+    """What captures the default output; else every device that hears something of what the machine plays."""
+    listeners = [device for device in usable if device.captures]
+    best = min((_rank(device) for device in listeners), default=0)
+    listeners = [device for device in listeners if _rank(device) == best]
+    meant = [device for device in listeners if device.captures == default_feed] or listeners
+    cables = {device.captures.partition(",")[0] for device in meant}
+    if len(cables) != 1:
+        return meant
+    # One cable may be heard through several devices: the kernel's has two ends, of which music is by custom played to
+    # the first; and a server's default input may happen to be the very monitor that is also there by its own name.
+    return [min(meant, key=lambda device: (device.captures, not device.environment))]
+
+
+def _rank(device: Device) -> int:
+    return _HOST_API_RANK.get(device.host_api, 0)
+
+
+def _short_name(device: Device) -> str:
+    return device.name.casefold()[:_SHORTEST_CUT]
+
+
+def _loopback_hint(wanted: str) -> str:
+    return f" (nothing here captures the machine's own output; the README says how to get a {wanted} device)"
+
+
+def _listing(devices: Sequence[Device]) -> str:
+    return "there are:\n" + "\n".join(describe_devices(devices))
