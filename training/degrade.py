@@ -18,18 +18,22 @@ from typing import Literal, cast, get_args
 import av
 import numpy as np
 import soundfile
+import soxr
 from numpy.typing import NDArray
 from scipy import fft
-from scipy.signal import resample_poly
 
 SAMPLE_RATE = 44_100
 """Sample rate of both halves of a pair, in hertz."""
 
 MAX_MISALIGNMENT = 0.1
-"""Largest accepted misalignment of a pair, in samples (measured: no codec here exceeds 0.08)."""
+"""Largest accepted misalignment of a pair, in samples (measured: over 383 stretches no codec exceeded 0.084)."""
 
 _SPAN = 1 << 19
 """Samples that `alignment_samples` looks at: enough for a hundredth of a sample."""
+
+_KEPT_HZ = 4_000.0
+"""Above it codecs put noise for music, which correlates with nothing (measured: Opus at 24 kbps seemed
+0.28 samples early with the whole band, 0.05 with this one)."""
 
 Mode = Literal["joint", "stereo", "abr"]
 Codec = Literal["mp3", "aac", "opus", "vorbis"]
@@ -92,6 +96,8 @@ class Damage:
 
     def encoder_options(self) -> dict[str, str]:
         """Options the encoder is opened with."""
+        if self.codec == "opus":
+            return {"application": "lowdelay"}
         if self.codec != "mp3":
             return {}
         return {
@@ -190,7 +196,7 @@ def alignment_samples(clean: Audio, damaged: Audio, max_lag: int = 4096) -> floa
     Cross-correlation with half-whitened spectra (Knapp & Carter 1976, with the PHAT weight's
     square root, so that bass doesn't flatten the peak), first to the sample on the lag axis, then
     to a fraction by Newton's method on the same correlation as a function of a real lag. Only the
-    middle twelve seconds are looked at.
+    middle twelve seconds are looked at, and only the band that every codec keeps.
 
     Args:
         clean: The reference.
@@ -209,6 +215,7 @@ def alignment_samples(clean: Audio, damaged: Audio, max_lag: int = 4096) -> floa
     total = cross.sum(axis=1).astype(np.complex128)
     magnitude = np.abs(total)
     weighted = total / np.sqrt(magnitude + 1e-9 * magnitude.max() + 1e-30)
+    weighted[int(_KEPT_HZ / SAMPLE_RATE * size) :] = 0.0
     correlation = fft.irfft(weighted, size)
     lags = np.concatenate([np.arange(max_lag + 1), np.arange(-max_lag, 0)])
     lag = float(lags[int(np.argmax(correlation[lags]))])
@@ -255,6 +262,4 @@ def resample(audio: Audio, rate: int, new_rate: int) -> Audio:
     """Change the sample rate with a linear-phase filter, so that nothing moves."""
     if rate == new_rate:
         return audio
-    ratio = Fraction(new_rate, rate)
-    resampled = resample_poly(audio, ratio.numerator, ratio.denominator, axis=0)
-    return cast("Audio", resampled.astype(np.float32, copy=False))
+    return cast("Audio", soxr.resample(audio, rate, new_rate, quality="VHQ"))
