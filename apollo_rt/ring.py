@@ -168,7 +168,9 @@ def publish_hop(wet: WetRing, hop: int, samples: NDArray[np.float32]) -> None:
     """Store a finished hop and say that it is there."""
     slot = hop % wet.tags.shape[0]
     atomic_store(wet.tags, slot, _NO_HOP)
-    wet.samples[slot, :, :] = samples
+    for index in range(samples.shape[0]):
+        wet.samples[slot, index, 0] = samples[index, 0]
+        wet.samples[slot, index, 1] = samples[index, 1]
     atomic_store(wet.tags, slot, hop)
 
 

@@ -1,0 +1,52 @@
+"""What the engine needs of a device."""
+
+from typing import Protocol
+
+
+class Driver(Protocol):
+    """A clock that calls the compiled callback: PortAudio's stream, or a virtual device.
+
+    Block size and pace are the driver's own settings; the engine reads them.
+    """
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz; must be the model's."""
+
+    @property
+    def block_size(self) -> int:
+        """Samples per callback; the most where they vary."""
+
+    @property
+    def varying_block(self) -> bool:
+        """Every callback may bring another number of samples."""
+
+    @property
+    def input_channels(self) -> int:
+        """1 or 2; 0 where the input pointer is NULL and samples come from the source."""
+
+    @property
+    def output_channels(self) -> int:
+        """1 or 2; 0 where the output pointer is NULL and samples go to the sink."""
+
+    @property
+    def device_latency_s(self) -> tuple[float, float]:
+        """What the device reports for input and output in seconds, once it is started."""
+
+    @property
+    def active(self) -> bool:
+        """It calls back."""
+
+    @property
+    def finished(self) -> bool:
+        """It has been started and came to an end by itself."""
+
+    def start(self, callback_address: int, userdata_address: int) -> None:
+        """Open and start; from here on the callback (a `PaStreamCallback`) is called with `userdata_address`."""
+
+    def stop(self) -> None:
+        """Stop and close; when this returns no callback runs any more. May be called twice."""
