@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from click.testing import CliRunner
 
-from training import corpus, excerpts, pairs
-from training.degrade import SAMPLE_RATE, AlignmentError, Audio, Damage, alignment_samples, degrade
+from training import corpus, excerpts, pairs, prepare
+from training.degrade import SAMPLE_RATE, AlignmentError, Audio, Damage, alignment_samples, decode, degrade
 
 EVERY_CODEC = [
     Damage("mp3", 24_000),
@@ -228,3 +229,25 @@ def test_excerpts_are_taken_where_something_is_playing() -> None:
     starts = [start // SAMPLE_RATE for start in excerpts.find_lively(audio, 2)]
     assert 15 <= starts[0] <= 20
     assert 30 <= starts[1] <= 50
+
+
+def test_a_folder_of_own_music_becomes_pairs_with_one_command(short_stretches: None, tmp_path: Path) -> None:
+    music_folder, out = tmp_path / "music", tmp_path / "out"
+    music_folder.mkdir()
+    bright = np.random.default_rng(0).uniform(-0.5, 0.5, (4 * SAMPLE_RATE, 2)).astype(np.float32)
+    soundfile.write(music_folder / "bright.wav", bright, SAMPLE_RATE)
+    arguments = ["--out", str(out), "--music", str(music_folder), "--turns", "1"]
+    result = CliRunner().invoke(prepare.prepare, arguments, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "1 pairs" in result.output
+    assert len(list(out.glob("pairs/*/*.npy"))) == 1
+
+
+def test_the_demo_is_the_clean_excerpt_damaged() -> None:
+    root = Path(__file__).parent
+    clean, rate = soundfile.read(root / "data" / "demo_clean.flac", dtype="float32")
+    demo, demo_rate = decode(str(root.parent / "apollo_rt" / "data" / "demo.mp3"))
+    assert rate == demo_rate == SAMPLE_RATE
+    assert abs(alignment_samples(clean, demo[: len(clean)])) < 0.01
+    assert corpus.measure_cut_hz(demo) == pytest.approx(7_900, abs=300)
+    assert corpus.measure_cut_hz(clean) > corpus.MIN_CUT_HZ
