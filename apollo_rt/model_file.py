@@ -78,6 +78,18 @@ class ModelCard:
     licence: str
     golden: Golden = field(compare=False, repr=False)
 
+    @property
+    def inputs(self) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of the graph's inputs."""
+        names = ("spectrum",) if self.carrier == "none" else ("spectrum", "carrier")
+        frame = (2, self.framing.n_bins, 2)
+        return dict.fromkeys(names, frame) | {state.input: state.shape for state in self.states}
+
+    @property
+    def outputs(self) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of the graph's outputs."""
+        return {"restored": (2, self.framing.n_bins, 2)} | {state.output: state.shape for state in self.states}
+
 
 def default_model_path() -> Path:
     """The model that ships with the package.

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rocket_fft import c2r, r2c
 
 from apollo_rt.config import Framing
-from apollo_rt.native import compiled
+from apollo_rt.native import realtime
 
 Samples = NDArray[np.float32]
 Frame = NDArray[np.complex64]
@@ -79,7 +79,7 @@ def new_analysis(framing: Framing) -> Analysis:
     return Analysis(asymmetric_windows(framing)[0], np.zeros(shape, np.float32), np.zeros(shape, np.float32), axis)
 
 
-@compiled
+@realtime
 def analyse(analysis: Analysis, hop: Samples, spectrum: Frame) -> int:
     """Take one hop in and write the spectrum of the newest `analysis_length` samples, without normalisation.
 
@@ -126,7 +126,7 @@ def new_synthesis(framing: Framing) -> Synthesis:
     return Synthesis(asymmetric_windows(framing)[1], tail, samples, np.ones(1, np.int64))
 
 
-@compiled
+@realtime
 def synthesise(synthesis: Synthesis, spectrum: Frame, hop: Samples) -> None:
     """Add one frame and write the hop that it completes: the samples before the newest hop of its analysis.
 
@@ -146,14 +146,14 @@ def synthesise(synthesis: Synthesis, spectrum: Frame, hop: Samples) -> None:
 # --- carrier ---------------------------------------------------------------------------------------------------------
 
 
-@compiled
+@realtime
 def _mixed(state: np.uint64) -> np.uint64:
     state = (state ^ (state >> _SHIFT_1)) * _MIX_1
     state = (state ^ (state >> _SHIFT_2)) * _MIX_2
     return state ^ (state >> _SHIFT_3)
 
 
-@compiled
+@realtime
 def fill_carrier(seed: int, frame: int, carrier: Frame) -> None:
     """Write the noise of one frame, `hash-uniform-1`: a function of seed, frame number, channel and bin alone.
 

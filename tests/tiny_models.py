@@ -67,23 +67,12 @@ def write(
     carrier: str = "none",
 ) -> Path:
     """A model file from graph nodes; its golden pair is silence, which all but `carrier_only` return as silence."""
-    named = [State(f"state_{i}", f"state_{i}_next", shape) for i, shape in enumerate(states or [])]
-    frame = (2, framing.n_bins, 2)
-    inputs = {
-        "spectrum": frame,
-        **({} if carrier == "none" else {"carrier": frame}),
-        **{s.input: s.shape for s in named},
-    }
-    outputs = {"restored": frame, **{s.output: s.shape for s in named}}
-    initial = [numpy_helper.from_array(np.float32(value), name) for name, value in (constants or {}).items()]
-    graph = helper.make_graph(nodes, path.stem, _values(inputs), _values(outputs), initial)
-    model = helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 17)])
     silence = np.zeros((4, framing.hop_length, 2), np.float32)
     card = ModelCard(
         path=path,
         name=f"tiny {path.stem}",
         framing=framing,
-        states=tuple(named),
+        states=tuple(State(f"state_{i}", f"state_{i}_next", shape) for i, shape in enumerate(states or [])),
         carrier=carrier,
         tiers=("full",),
         training={"data": "none"},
@@ -91,6 +80,9 @@ def write(
         licence="MIT",
         golden=Golden(silence, silence),
     )
+    initial = [numpy_helper.from_array(np.float32(value), name) for name, value in (constants or {}).items()]
+    graph = helper.make_graph(nodes, path.stem, _values(card.inputs), _values(card.outputs), initial)
+    model = helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 17)])
     helper.set_model_props(model, card_metadata(card, graph_sha256(model.SerializeToString())))
     onnx.save(model, path)
     return path

@@ -1,0 +1,139 @@
+"""ONNX Runtime's C library, found in the installed Python package, which itself is never imported.
+
+`OrtGetApiBase` leads to a table of functions that only ever grows, so that a function's index never changes
+(onnxruntime_c_api.h).
+"""
+
+import ctypes
+import importlib.util
+import os
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from apollo_rt.errors import ApolloError
+
+_API_VERSION = 16  # of ONNX Runtime 1.16: old enough for any library, new enough for all of the below
+_LIBRARY_NAMES = {"win32": "onnxruntime.dll", "darwin": "libonnxruntime*.dylib"}
+_FATAL = 4
+
+_int, _size, _text, _pointer = ctypes.c_int, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_void_p
+_out = ctypes.POINTER(ctypes.c_void_p)
+# Name: index in OrtApi, types of the arguments. All return a status, NULL when all is well.
+_FUNCTIONS: Final[dict[str, tuple[int, list[Any]]]] = {
+    "CreateEnv": (3, [_int, _text, _out]),
+    "DisableTelemetryEvents": (6, [_pointer]),
+    "CreateSessionFromArray": (8, [_pointer, _text, _size, _pointer, _out]),
+    "CreateSessionOptions": (10, [_out]),
+    "SetSessionExecutionMode": (13, [_pointer, _int]),
+    "SetSessionGraphOptimizationLevel": (23, [_pointer, _int]),
+    "SetIntraOpNumThreads": (24, [_pointer, _int]),
+    "SetInterOpNumThreads": (25, [_pointer, _int]),
+    "SessionGetInputCount": (30, [_pointer, ctypes.POINTER(_size)]),
+    "SessionGetOutputCount": (31, [_pointer, ctypes.POINTER(_size)]),
+    "SessionGetInputTypeInfo": (33, [_pointer, _size, _out]),
+    "SessionGetOutputTypeInfo": (34, [_pointer, _size, _out]),
+    "SessionGetInputName": (36, [_pointer, _size, _pointer, _out]),
+    "SessionGetOutputName": (37, [_pointer, _size, _pointer, _out]),
+    "CreateTensorWithDataAsOrtValue": (
+        49,
+        [_pointer, _pointer, _size, ctypes.POINTER(ctypes.c_int64), _size, _int, _out],
+    ),
+    "CastTypeInfoToTensorInfo": (55, [_pointer, _out]),
+    "GetTensorElementType": (60, [_pointer, ctypes.POINTER(_int)]),
+    "GetDimensionsCount": (61, [_pointer, ctypes.POINTER(_size)]),
+    "GetDimensions": (62, [_pointer, ctypes.POINTER(ctypes.c_int64), _size]),
+    "CreateCpuMemoryInfo": (69, [_int, _int, _out]),
+    "AllocatorFree": (76, [_pointer, _pointer]),
+    "GetAllocatorWithDefaultOptions": (78, [_out]),
+    "AddSessionConfigEntry": (130, [_pointer, _text, _text]),
+}
+_GET_ERROR_MESSAGE = 2
+RUN: Final = 9
+RELEASE: Final = {"Status": 93, "MemoryInfo": 94, "Session": 95, "Value": 96, "TypeInfo": 98, "SessionOptions": 100}
+
+
+class LibraryMissingError(ApolloError):
+    """The C library can't be found or loaded; a session of the Python package may still serve."""
+
+
+class OnnxRuntimeError(Exception):
+    """ONNX Runtime refused; the message is its own, in one line."""
+
+
+class Runtime:
+    """The library, its table of functions and its environment.
+
+    Raises:
+        LibraryMissingError: no library, or not one of ONNX Runtime.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Load the library from `path`."""
+        try:
+            self._library = ctypes.CDLL(os.fspath(path))
+            get_base = self._library.OrtGetApiBase
+        except (OSError, AttributeError) as error:
+            raise LibraryMissingError(f"{path}: {error}") from error
+        get_base.restype = ctypes.POINTER(ctypes.c_void_p)
+        get_api = ctypes.CFUNCTYPE(ctypes.POINTER(ctypes.c_void_p), ctypes.c_uint32)(get_base()[0])
+        self._table = get_api(_API_VERSION)
+        if not self._table:
+            raise LibraryMissingError(f"{path}: is older than ONNX Runtime 1.{_API_VERSION}")
+        self._functions = {
+            name: ctypes.CFUNCTYPE(ctypes.c_void_p, *arguments)(self._table[index])
+            for name, (index, arguments) in _FUNCTIONS.items()
+        }
+        self._message = ctypes.CFUNCTYPE(ctypes.c_char_p, ctypes.c_void_p)(self._table[_GET_ERROR_MESSAGE])
+        self._releases = {
+            kind: ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self._table[index]) for kind, index in RELEASE.items()
+        }
+        self.environment = self.create("CreateEnv", _FATAL, b"apollo_rt")
+        self.call("DisableTelemetryEvents", self.environment)
+
+    def call(self, name: str, *arguments: Any) -> None:
+        """Call a function of the table.
+
+        Raises:
+            OnnxRuntimeError: it returned a status.
+        """
+        status = self._functions[name](*arguments)
+        if status:
+            message = self.message(status)
+            self.release("Status", status)
+            raise OnnxRuntimeError(message)
+
+    def create(self, name: str, *arguments: Any) -> int:
+        """Call a function whose last argument is where it puts the address of what it made."""
+        result = ctypes.c_void_p()
+        self.call(name, *arguments, ctypes.byref(result))
+        return result.value or 0
+
+    def release(self, kind: str, address: int) -> None:
+        """Give one object back."""
+        self._releases[kind](address)
+
+    def message(self, status: int) -> str:
+        """The text of a status, in one line."""
+        return " ".join((self._message(status) or b"").decode(errors="replace").split())
+
+    def address(self, index: int) -> int:
+        """Address of the function at `index` of the table."""
+        return int(self._table[index] or 0)
+
+
+@cache
+def runtime() -> Runtime:
+    """The process's one ONNX Runtime.
+
+    Raises:
+        LibraryMissingError: the onnxruntime package is missing, or ships no C library.
+    """
+    spec = importlib.util.find_spec("onnxruntime")
+    folders = [Path(folder) / "capi" for folder in (spec.submodule_search_locations or [])] if spec else []
+    pattern = _LIBRARY_NAMES.get(sys.platform, "libonnxruntime.so*")
+    paths = sorted(path for folder in folders for path in folder.glob(pattern) if "providers" not in path.name)
+    if not paths:
+        raise LibraryMissingError(f"no {pattern} in the onnxruntime package")
+    return Runtime(paths[-1])
