@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 
 from apollo_rt.line import CONSUMED, DELAY, HOP_DELAY, SAMPLE_RATE, STOP, UNFIT_HOPS, Line
 from apollo_rt.native import atomic_load, atomic_store, compiled, flush_to_zero, now_ns, realtime, sleep_ns
-from apollo_rt.processor import Processor, ProcessorState, process_hop, reset_state
+from apollo_rt.processor import (
+    FRAME_OK,
+    FRAME_REPLACED,
+    STEP_FAILED,
+    Processor,
+    ProcessorState,
+    process_hop,
+    reset_processor,
+)
 from apollo_rt.ring import WRITTEN, fetch, publish_hop
 from apollo_rt.stats import FRAME_FAULTS, JUMPS, MODEL_ERRORS, SKIPPED_HOPS, count, record_step
 
@@ -44,18 +52,17 @@ def work(line: Line, state: ProcessorState, buffers: NDArray[np.float32]) -> int
     """Do the next thing there is to do; returns what that was."""
     task = next_hop(line, buffers[0])
     if task == RESTART:
-        reset_state(state)
+        reset_processor(state)
     elif task == READY:
         begin_ns = now_ns(line.calls)
         code = process_hop(state, buffers[0], buffers[1])
-        if finish_hop(line, buffers[1], code, now_ns(line.calls) - begin_ns):
-            reset_state(state)
+        finish_hop(line, buffers[1], code, now_ns(line.calls) - begin_ns)
     return task
 
 
 def run_in_python(line: Line, processor: Processor, wait_ns: int) -> None:
     """The same as `run` for a model without the C library; the interpreter may make it late."""
-    hop = np.zeros((processor.framing.hop_length, 2), np.float32)
+    hop, out = np.zeros((2, processor.framing.hop_length, 2), np.float32)
     while not line.control[STOP]:
         task = next_hop(line, hop)
         if task == IDLE:
@@ -64,8 +71,9 @@ def run_in_python(line: Line, processor: Processor, wait_ns: int) -> None:
             processor.reset()
         else:
             n_faults, begin_ns = processor.frame_faults, time.perf_counter_ns()
-            out = processor.process(hop)
-            code = int(processor.frame_faults > n_faults)
+            processor.process(hop, out)
+            fault = STEP_FAILED if processor.error else FRAME_REPLACED
+            code = fault if processor.frame_faults > n_faults else FRAME_OK
             finish_hop(line, out, code, time.perf_counter_ns() - begin_ns)
 
 
@@ -92,33 +100,24 @@ def next_hop(line: Line, hop: NDArray[np.float32]) -> int:
 
 
 @realtime
-def finish_hop(line: Line, out: NDArray[np.float32], code: int, step_ns: int) -> bool:
-    """Publish and count what became of the hop that `next_hop` fetched.
+def finish_hop(line: Line, out: NDArray[np.float32], code: int, step_ns: int) -> None:
+    """Publish and count the hop that `next_hop` fetched; where the model failed, the processor made it of dry frames.
 
-    A hop that ONNX Runtime refused is left to the dry signal, and so are those that a fresh processor still owes to the
-    time before its reset.
+    The first hops after a reset belong to the time before it: they are left to what the ring holds, or to dry.
 
     Args:
         line: shared with the callback.
         out: the processor's output.
         code: what `process_hop` returned.
         step_ns: how long it took.
-
-    Returns:
-        Whether the processor must be reset.
     """
     control, hop_length = line.control, out.shape[0]
     position = control[CONSUMED]
-    hop_period_ns = hop_length * 1e9 / control[SAMPLE_RATE]
-    record_step(line.stats, step_ns, hop_period_ns)
-    if code < 0:
-        count(line.stats.counters, MODEL_ERRORS, 1)
-        control[UNFIT_HOPS] = control[HOP_DELAY] // hop_length
+    record_step(line.stats, step_ns, hop_length * 1e9 / control[SAMPLE_RATE])
+    count(line.stats.counters, FRAME_FAULTS, code == FRAME_REPLACED)
+    count(line.stats.counters, MODEL_ERRORS, code == STEP_FAILED)
+    if control[UNFIT_HOPS] > 0:
+        control[UNFIT_HOPS] -= 1
     else:
-        count(line.stats.counters, FRAME_FAULTS, code)
-        if control[UNFIT_HOPS] > 0:
-            control[UNFIT_HOPS] -= 1
-        else:
-            publish_hop(line.wet, (position - control[HOP_DELAY]) // hop_length, out)
+        publish_hop(line.wet, (position - control[HOP_DELAY]) // hop_length, out)
     atomic_store(control, CONSUMED, position + hop_length)
-    return code < 0

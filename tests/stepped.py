@@ -1,0 +1,89 @@
+"""The real callback and the real worker, moved by hand: whatever a test wants to be late is late, to the sample."""
+
+import ctypes
+import itertools
+from collections.abc import Iterable
+
+import numpy as np
+
+from apollo_rt.callback import callback_address
+from apollo_rt.latency import FADE_LENGTH, rebuffering_latency
+from apollo_rt.line import address_table, make_line
+from apollo_rt.model import Model
+from apollo_rt.parameters import Parameters, wet_gain
+from apollo_rt.processor import Processor
+from apollo_rt.snapshot import read_stats
+from apollo_rt.worker import IDLE, work
+
+PA_CALLBACK = ctypes.CFUNCTYPE(
+    ctypes.c_int,
+    ctypes.c_void_p,
+    ctypes.c_void_p,
+    ctypes.c_ulong,
+    ctypes.c_void_p,
+    ctypes.c_ulong,
+    ctypes.c_void_p,
+)
+
+
+class Stepped:
+    """A stream between two channels in and two out, or a source and a sink where `channels` says 0."""
+
+    def __init__(
+        self,
+        model: Model,
+        block_size: int = 256,
+        *,
+        varying: bool = False,
+        headroom: int = 256 + FADE_LENGTH,
+        channels: tuple[int, int] = (2, 2),
+        **parameters: float,
+    ) -> None:
+        framing = model.framing
+        self.hop_length = framing.hop_length
+        rebuffering = rebuffering_latency(block_size, framing.hop_length, varying)
+        self.delay = framing.algorithmic_latency + rebuffering + headroom
+        self.channels = channels
+        self.parameters = Parameters(**parameters)
+        self.processor = Processor(model)
+        self.line = make_line(framing, self.delay, *channels, 2**16, self.parameters.values)
+        self.line.gain[0] = wet_gain(self.parameters.values)
+        self.callback = PA_CALLBACK(callback_address())
+        self._userdata = address_table(self.line)
+        self._buffers = np.zeros((2, framing.hop_length, 2), np.float32)
+
+    def call(self, block: np.ndarray | None, n_samples: int | None = None, flags: int = 0) -> np.ndarray:
+        """Call back once; gives what it wrote (noise where it didn't)."""
+        n = len(block) if block is not None else n_samples
+        out = np.full((n, max(self.channels[1], 1)), np.nan, np.float32)
+        source = np.ascontiguousarray(block, np.float32) if block is not None else None
+        self.code = self.callback(
+            source.ctypes.data if self.channels[0] else None,
+            out.ctypes.data if self.channels[1] else None,
+            n,
+            None,
+            flags,
+            self._userdata.ctypes.data,
+        )
+        return out
+
+    def work(self, n_tasks: int = 10**9) -> None:
+        """Let the worker do so many things, or all there are to do."""
+        for _ in range(n_tasks):
+            if work(self.line, self.processor.compiled, self._buffers) == IDLE:
+                return
+
+    def play(self, samples: np.ndarray, sizes: int | Iterable[int] = 256) -> np.ndarray:
+        """Send a signal through in blocks, the worker keeping pace."""
+        out, position = [], 0
+        sizes = itertools.repeat(sizes) if isinstance(sizes, int) else iter(sizes)
+        while position < len(samples):
+            block = samples[position : position + next(sizes)]
+            out.append(self.call(block))
+            self.work()
+            position += len(block)
+        return np.concatenate(out)
+
+    @property
+    def stats(self) -> dict:
+        return read_stats(self.line.stats)
