@@ -17,6 +17,7 @@ import numpy as np
 from numba import cfunc, types
 from numpy.typing import NDArray
 
+from apollo_rt.code_cache import kept_by_sources
 from apollo_rt.latency import FADE_LENGTH
 from apollo_rt.line import (
     CONSUMED,
@@ -82,13 +83,14 @@ def _body(input_address: int, output_address: int, block_size: int, time_info: i
         record(line.stats.interval_ns, now - line.control[LAST_CALL_NS])
     line.control[LAST_CALL_NS] = now
     count(line.stats.counters, CALLBACKS, 1)
-    count_xruns(line.stats.counters, np.int64(flags))
-    return advance(line, input_address, output_address, np.int64(block_size))  # type: ignore[arg-type,no-any-return]
+    count_xruns(line.stats.counters, int(flags))
+    return advance(line, input_address, output_address, int(block_size))
 
 
 @cache
 def _compiled_callback() -> Any:
-    return cfunc(_SIGNATURE, cache=True, error_model="numpy", _nrt=False)(_body)
+    with kept_by_sources(_body):
+        return cfunc(_SIGNATURE, cache=True, error_model="numpy", _nrt=False)(_body)  # type: ignore[call-arg]  # as `realtime`
 
 
 def callback_address() -> int:

@@ -20,12 +20,14 @@ from numba.extending import intrinsic as untyped_intrinsic
 from numba.np.arrayobj import populate_array
 from numpy.typing import NDArray
 
+from apollo_rt.code_cache import kept_by_sources
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def compiled(function: Function) -> Function:
     """Compile a function for the real-time path: without the GIL, without raising on division, cached on disk."""
-    return cast("Function", njit(cache=True, nogil=True, error_model="numpy")(function))
+    return _compiled(function)
 
 
 def intrinsic(function: Callable[..., Any]) -> Any:
@@ -38,13 +40,17 @@ def realtime(function: Function) -> Function:
 
     Numba's run time (`_nrt`), which owns all memory that compiled code allocates, is left out.
     """
-    return cast("Function", njit(cache=True, nogil=True, error_model="numpy", _nrt=False)(function))
+    return _compiled(function, _nrt=False)
 
 
 def realtime_sum(function: Function) -> Function:
     """Compile a function as `realtime` does, with additions in any order: a sum then uses vector instructions."""
-    options = {"fastmath": {"reassoc", "contract"}, "_nrt": False}
-    return cast("Function", njit(cache=True, nogil=True, error_model="numpy", **options)(function))
+    return _compiled(function, _nrt=False, fastmath={"reassoc", "contract"})
+
+
+def _compiled(function: Function, **options: Any) -> Function:
+    with kept_by_sources(function):
+        return cast("Function", njit(cache=True, nogil=True, error_model="numpy", **options)(function))
 
 
 # --- atomics ---------------------------------------------------------------------------------------------------------

@@ -96,13 +96,13 @@ def fetch(ring: Ring, position: int, block: NDArray[np.float32]) -> bool:
 @realtime
 def n_queued(queue: Ring) -> int:
     """Samples that are there to be taken."""
-    return atomic_load(queue.marks, WRITTEN) - atomic_load(queue.marks, READ)  # type: ignore[no-any-return]
+    return int(atomic_load(queue.marks, WRITTEN) - atomic_load(queue.marks, READ))
 
 
 @realtime
 def n_free(queue: Ring) -> int:
     """Samples that fit in."""
-    return queue.samples.shape[0] - n_queued(queue)
+    return int(queue.samples.shape[0] - n_queued(queue))
 
 
 @realtime
@@ -134,7 +134,7 @@ def mark_end(queue: Ring) -> None:
 @realtime
 def end_of(queue: Ring) -> int:
     """Length of the whole stream in samples, or `UNKNOWN`."""
-    return atomic_load(queue.marks, END)  # type: ignore[no-any-return]
+    return int(atomic_load(queue.marks, END))
 
 
 # --- wet ring --------------------------------------------------------------------------------------------------------

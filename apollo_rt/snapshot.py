@@ -54,8 +54,8 @@ class Durations:
         """Read a histogram that `record` fills."""
         copy = whole_copy(histogram)
         bins, longest_ms = copy[:N_BINS], float(copy[MAX_NS]) / 1e6
-        percentiles = (min(_percentile_ms(bins, share), longest_ms) for share in (0.5, 0.9, 0.99, 0.999))
-        return cls(int(bins.sum()), *percentiles, longest_ms)
+        p50, p90, p99, p999 = (min(_percentile_ms(bins, share), longest_ms) for share in (0.5, 0.9, 0.99, 0.999))
+        return cls(int(bins.sum()), p50, p90, p99, p999, longest_ms)
 
 
 def _percentile_ms(bins: NDArray[np.int64], share: float) -> float:
@@ -65,7 +65,7 @@ def _percentile_ms(bins: NDArray[np.int64], share: float) -> float:
     rank = share * float(reached[-1])
     index = int(np.searchsorted(reached, rank))
     inside = 1.0 - (float(reached[index]) - rank) / float(bins[index])
-    return FIRST_EDGE_NS * 2.0 ** ((index - 1 + inside) / BINS_PER_OCTAVE) / 1e6
+    return float(FIRST_EDGE_NS * 2.0 ** ((index - 1 + inside) / BINS_PER_OCTAVE) / 1e6)
 
 
 @dataclass(frozen=True)

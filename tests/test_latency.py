@@ -4,12 +4,12 @@ import math
 
 import numpy as np
 import pytest
-from tests import tiny_models
-from tests.stepped import Stepped
 
 from apollo_rt.config import Framing
 from apollo_rt.latency import FADE_LENGTH, LatencyReport, rebuffering_latency, step_budget
 from apollo_rt.model import load
+from tests import tiny_models
+from tests.stepped import Stepped
 
 HEADROOMS = (FADE_LENGTH, 100, 256, 256 + FADE_LENGTH, 1000)
 EVERY_BLOCK_SIZE = range(1, 4097)
