@@ -27,6 +27,8 @@ _ENCODINGS = {
 }
 """libsndfile's format and encoding by suffix. 24 bits, because the result of our arithmetic is finer than 16."""
 
+WRITABLE_SUFFIXES = tuple(_ENCODINGS)
+
 _LOUDEST_24_BIT = 1.0 - 2.0**-23
 
 _WAV_LIMIT_BYTES = 2**32 - 2**16
@@ -139,6 +141,7 @@ class AudioWriter:
         self._is_wav = container == "WAV"
         self._channels = channels
         self._n_loud = 0
+        self._n_samples = 0
         self._final = Path(os.path.realpath(self.path))
         self._part = self._final.with_name(f".{self._final.name}.{os.getpid()}.part")
         _refuse_unwritable(self._final)
@@ -155,6 +158,11 @@ class AudioWriter:
             return []
         what = "were clipped" if self._encoding == "PCM_24" else "may clip when played"
         return [f"{self.path}: {self._n_loud} samples beyond full scale {what}"]
+
+    @property
+    def n_samples(self) -> int:
+        """Samples written so far."""
+        return self._n_samples
 
     def write(self, samples: Samples) -> None:
         """Append samples.
@@ -173,13 +181,14 @@ class AudioWriter:
         if self._encoding == "PCM_24":
             stored = np.clip(stored, -1.0, _LOUDEST_24_BIT)
         bytes_per_sample = self._channels * (4 if self._encoding == "FLOAT" else 3)
-        if self._is_wav and (self._file.tell() + len(stored)) * bytes_per_sample > _WAV_LIMIT_BYTES:
+        if self._is_wav and (self._n_samples + len(stored)) * bytes_per_sample > _WAV_LIMIT_BYTES:
             raise AudioFileError(f"{self.path}: a wav file ends at 4 GB; write to a .flac file instead")
         try:
             self._file.write(stored)
         except (soundfile.SoundFileError, OSError, AssertionError) as error:
             # soundfile asserts that all was written: that assertion is how a full disk shows.
             raise AudioFileError(f"{self.path}: can't be written: {_reason(error)}") from None
+        self._n_samples += len(stored)
 
     def commit(self) -> None:
         """Finish the file and give it its name; a second time does nothing.
@@ -223,7 +232,9 @@ def encoding_of(path: Path) -> tuple[str, str]:
     try:
         return _ENCODINGS[path.suffix.lower()]
     except KeyError:
-        raise AudioFileError(f"{path}: can't write this kind of file; use one of {' '.join(_ENCODINGS)}") from None
+        raise AudioFileError(
+            f"{path}: can't write this kind of file; use one of {' '.join(WRITABLE_SUFFIXES)}"
+        ) from None
 
 
 def refuse_same_file(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
