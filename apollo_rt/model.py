@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from apollo_rt.config import Framing
 from apollo_rt.errors import ModelFileError
 from apollo_rt.model_file import ModelCard, default_model_path, read_card
+from apollo_rt.native import flush_to_zero
 from apollo_rt.onnx_c_api import LibraryMissingError, OnnxRuntimeError
 from apollo_rt.onnx_session import N_ADDRESSES, SESSION_CONFIG, Session, Shapes, Tensors
 
@@ -193,10 +194,13 @@ class _PythonSession:
         options.log_severity_level = 4
         for key, value in SESSION_CONFIG.items():
             options.add_session_config_entry(key, value)
+        was_flushing = flush_to_zero(False)
         try:
             self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's exceptions have no common base of their own
             raise OnnxRuntimeError(" ".join(str(error).split())) from error
+        finally:
+            flush_to_zero(was_flushing)  # ONNX Runtime changes it for the thread that makes a session
         self.inputs = {value.name: _python_shape(value) for value in self._session.get_inputs()}
         self.outputs = {value.name: _python_shape(value) for value in self._session.get_outputs()}
 

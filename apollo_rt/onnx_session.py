@@ -45,12 +45,12 @@ class Session:
         """
         self.runtime = runtime()
         options = _session_options(self.runtime)
-        is_flushing = flush_to_zero(False)
+        was_flushing = flush_to_zero(False)
         try:
             environment = self.runtime.environment
             self.address = self.runtime.create("CreateSessionFromArray", environment, model, len(model), options)
         finally:
-            flush_to_zero(is_flushing)  # ONNX Runtime changes it for the thread that makes a session
+            flush_to_zero(was_flushing)  # ONNX Runtime changes it for the thread that makes a session
             self.runtime.release("SessionOptions", options)
         self._finalizer = weakref.finalize(self, self.runtime.release, "Session", self.address)
         self._finalizer.atexit = False

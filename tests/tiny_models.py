@@ -3,6 +3,7 @@
 Each function writes one ONNX file into a directory (a test's `tmp_path`) and returns its path.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,24 +19,24 @@ SMALL = Framing(hop_length=64, analysis_length=256)
 
 def identity(directory: Path, framing: Framing = SMALL) -> Path:
     """Returns each frame as it is: the stream comes out delayed, else untouched."""
-    return write(directory / "identity.onnx", framing, [_node("Identity", "spectrum", "restored")])
+    return write(directory / "identity.onnx", framing, [node("Identity", "spectrum", "restored")])
 
 
 def gain(directory: Path, factor: float, framing: Framing = SMALL) -> Path:
     """Multiplies each frame with `factor`."""
-    nodes = [_node("Mul", "spectrum factor", "restored")]
+    nodes = [node("Mul", "spectrum factor", "restored")]
     return write(directory / "gain.onnx", framing, nodes, constants={"factor": factor})
 
 
 def delay_one_frame(directory: Path, framing: Framing = SMALL) -> Path:
     """Returns the frame before, which it keeps in a state: one hop later than `identity`."""
-    nodes = [_node("Identity", "state_0", "restored"), _node("Identity", "spectrum", "state_0_next")]
+    nodes = [node("Identity", "state_0", "restored"), node("Identity", "spectrum", "state_0_next")]
     return write(directory / "delay.onnx", framing, nodes, states=[(2, framing.n_bins, 2)])
 
 
 def carrier_only(directory: Path, scale: float = 1.0, framing: Framing = SMALL) -> Path:
     """Returns the carrier times `scale`, whatever comes in."""
-    nodes = [_node("Mul", "carrier scale", "restored")]
+    nodes = [node("Mul", "carrier scale", "restored")]
     return write(directory / "carrier.onnx", framing, nodes, constants={"scale": scale}, carrier="hash-uniform-1")
 
 
@@ -47,14 +48,31 @@ def faulty(directory: Path, value: float = float("nan"), level: float = 0.5, fra
     """
     threshold = level * float(asymmetric_windows(framing)[0].sum())
     nodes = [
-        _node("Abs", "spectrum", "magnitude"),
+        node("Abs", "spectrum", "magnitude"),
         helper.make_node("ReduceMax", ["magnitude"], ["peak"], keepdims=0),
-        _node("Greater", "peak threshold", "is_loud"),
-        _node("Where", "is_loud value spectrum", "restored"),
-        _node("Add", "state_0 one", "state_0_next"),
+        node("Greater", "peak threshold", "is_loud"),
+        node("Where", "is_loud value spectrum", "restored"),
+        node("Add", "state_0 one", "state_0_next"),
     ]
     constants = {"threshold": threshold, "value": value, "one": 1.0}
     return write(directory / "faulty.onnx", framing, nodes, states=[(1,)], constants=constants)
+
+
+def busy(directory: Path, framing: Framing = SMALL) -> Path:
+    """Mixes bins (a random matrix), carrier and a decaying state, and bends them: whatever is out of step shows."""
+    nodes = [
+        helper.make_node("Transpose", ["spectrum"], ["parts_first"], perm=[2, 0, 1]),
+        node("MatMul", "parts_first matrix", "mixed"),
+        helper.make_node("Transpose", ["mixed"], ["mixed_frame"], perm=[1, 2, 0]),
+        node("Mul", "state_0 half", "decayed"),
+        node("Add", "mixed_frame decayed", "state_0_next"),
+        node("Tanh", "state_0_next", "bent"),
+        node("Add", "bent carrier", "restored"),
+    ]
+    matrix = np.random.default_rng(0).standard_normal((framing.n_bins, framing.n_bins)) / framing.n_bins
+    constants = {"matrix": matrix, "half": 0.5}
+    states = [(2, framing.n_bins, 2)]
+    return write(directory / "busy.onnx", framing, nodes, states=states, constants=constants, carrier="hash-uniform-1")
 
 
 def write(
@@ -63,10 +81,10 @@ def write(
     nodes: list[onnx.NodeProto],
     *,
     states: list[tuple[int, ...]] | None = None,
-    constants: dict[str, float] | None = None,
+    constants: Mapping[str, float | np.ndarray] | None = None,
     carrier: str = "none",
 ) -> Path:
-    """A model file from graph nodes; its golden pair is silence, which all but `carrier_only` return as silence."""
+    """A model file from graph nodes; its golden pair is silence (which `carrier_only` and `busy` would not return)."""
     silence = np.zeros((4, framing.hop_length, 2), np.float32)
     card = ModelCard(
         path=path,
@@ -80,7 +98,9 @@ def write(
         licence="MIT",
         golden=Golden(silence, silence),
     )
-    initial = [numpy_helper.from_array(np.float32(value), name) for name, value in (constants or {}).items()]
+    initial = [
+        numpy_helper.from_array(np.asarray(value, np.float32), name) for name, value in (constants or {}).items()
+    ]
     graph = helper.make_graph(nodes, path.stem, _values(card.inputs), _values(card.outputs), initial)
     model = helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 17)])
     helper.set_model_props(model, card_metadata(card, graph_sha256(model.SerializeToString())))
@@ -88,7 +108,8 @@ def write(
     return path
 
 
-def _node(operator: str, inputs: str, output: str) -> onnx.NodeProto:
+def node(operator: str, inputs: str, output: str) -> onnx.NodeProto:
+    """One operator; `inputs` are names with blanks between."""
     return helper.make_node(operator, inputs.split(), [output])
 
 
