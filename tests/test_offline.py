@@ -1,0 +1,235 @@
+"""Restored files: as long as their source and aligned with it, equal to the stream, many at once, in bounded memory."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from apollo_rt import jobs
+from apollo_rt.config import Framing
+from apollo_rt.errors import AudioFileError
+from apollo_rt.jobs import Job, plan_jobs, run_jobs
+from apollo_rt.model import load
+from apollo_rt.offline import restore_file
+from apollo_rt.stream import RestorationStream
+from tests import tiny_models
+from tests.sound_files import tone, truncated_mp3, write
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """Tiny models by name."""
+    folder = tmp_path_factory.mktemp("models")
+    return {
+        "identity": load(tiny_models.identity(folder)),
+        "half": load(tiny_models.gain(folder, 0.5)),
+        "late": load(tiny_models.delay_one_frame(folder)),
+        "faulty": load(tiny_models.faulty(folder, level=0.1)),
+    }
+
+
+def stored(path):
+    return soundfile.read(path, dtype="float32", always_2d=True)[0]
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("n_samples", [0, 1, 63, 64, 65, 127, 8191, 65_536, 65_537])
+def test_the_output_has_the_inputs_length_and_lies_upon_it(tmp_path, models, channels, n_samples):
+    source = write(tmp_path / "in.wav", tone(n_samples, channels=channels), subtype="FLOAT")
+    report = restore_file(source, tmp_path / "out.wav", models["identity"], float_wav=True)
+    assert (report.n_samples, report.channels, report.sample_rate) == (n_samples, channels, 44_100)
+    np.testing.assert_allclose(stored(tmp_path / "out.wav"), tone(n_samples, channels=channels), atol=1e-6)
+
+
+@pytest.mark.parametrize("sample_rate", [8000, 22_050, 44_099, 48_000, 96_000])
+@pytest.mark.parametrize("n_samples", [1, 30_011])
+def test_another_sample_rate_comes_back_at_the_same_rate_length_and_place(tmp_path, models, sample_rate, n_samples):
+    source = write(tmp_path / "in.wav", tone(n_samples, sample_rate), sample_rate, subtype="FLOAT")
+    report = restore_file(source, tmp_path / "out.wav", models["identity"], float_wav=True)
+    result = stored(tmp_path / "out.wav")
+    assert (report.sample_rate, result.shape) == (sample_rate, (n_samples, 2))
+    assert np.abs(result - tone(n_samples, sample_rate))[5000:-5000].max(initial=0) < 1e-5
+
+
+def test_an_impulse_comes_out_where_it_went_in(tmp_path, models):
+    impulse = np.zeros((20_000, 2), np.float32)
+    impulse[12_345] = 0.5
+    restore_file(write(tmp_path / "in.flac", impulse), tmp_path / "out.flac", models["half"])
+    result = stored(tmp_path / "out.flac")
+    assert result.argmax(axis=0).tolist() == [12_345, 12_345]
+    np.testing.assert_allclose(result, impulse / 2, atol=1e-6)
+
+
+def test_a_file_equals_the_stream_over_the_same_samples(tmp_path, models):
+    """With a model that looks back, and a length that is no whole number of blocks."""
+    samples = np.random.default_rng(1).uniform(-0.4, 0.4, (70_001, 2)).astype(np.float32)
+    source = write(tmp_path / "in.wav", samples, subtype="FLOAT")
+    restore_file(source, tmp_path / "out.wav", models["late"], float_wav=True)
+    stream = RestorationStream(models["late"])
+    latency = stream.latency_samples
+    expected = stream.process(np.concatenate((samples, np.zeros((latency, 2), np.float32))))[latency:]
+    np.testing.assert_array_equal(stored(tmp_path / "out.wav"), expected)
+
+
+def test_mix_lies_between_the_source_and_its_restoration(tmp_path, models):
+    source = write(tmp_path / "in.wav", tone(30_000), subtype="FLOAT")
+    for mix, gain in ((0.0, 1.0), (0.5, 0.75), (1.0, 0.5)):
+        restore_file(source, tmp_path / "out.wav", models["half"], mix=mix, float_wav=True)
+        result = stored(tmp_path / "out.wav")
+        np.testing.assert_allclose(result, gain * tone(30_000), atol=0 if mix == 0 else 1e-6)
+
+
+@pytest.mark.parametrize("mix", [-0.1, 1.1, float("nan")])
+def test_a_mix_out_of_bounds_is_refused_before_anything_is_written(tmp_path, models, mix):
+    source = write(tmp_path / "in.wav", tone(100))
+    with pytest.raises(ValueError, match="mix must be from 0 to 1"):
+        restore_file(source, tmp_path / "out.wav", models["identity"], mix=mix)
+    assert [path.name for path in tmp_path.iterdir()] == ["in.wav"]
+
+
+def test_progress_ends_with_the_length_of_the_file(tmp_path, models):
+    source = write(tmp_path / "in.flac", tone(200_000))
+    seen = []
+    restore_file(source, tmp_path / "out.wav", models["identity"], progress=lambda *now: seen.append(now))
+    assert len(seen) >= 3
+    assert seen == sorted(seen)
+    assert seen[-1] == (200_000, 200_000)
+
+
+def test_a_truncated_source_is_restored_as_far_as_it_decodes_and_reported(tmp_path, models):
+    report = restore_file(truncated_mp3(tmp_path), tmp_path / "out.wav", models["identity"])
+    assert len(stored(tmp_path / "out.wav")) == report.n_samples > 50_000
+    assert "cut off" in report.warnings[0]
+
+
+def test_what_the_model_spoils_and_what_clips_is_reported(tmp_path, models):
+    loud = np.clip(4 * tone(44_100), -0.99, 0.99)
+    report = restore_file(write(tmp_path / "in.wav", loud), tmp_path / "out.wav", models["faulty"])
+    assert any("the model failed on" in warning for warning in report.warnings)
+    source = write(tmp_path / "loud.wav", np.full((3000, 2), 3.0, np.float32), subtype="FLOAT")
+    assert "clipped" in restore_file(source, tmp_path / "out.wav", models["half"]).warnings[-1]
+
+
+def test_a_file_without_sound_gives_one_without_sound_and_says_so(tmp_path, models):
+    for suffix in ("wav", "flac", "ogg", "mp3"):
+        report = restore_file(write(tmp_path / "in.wav", tone(0)), tmp_path / f"out.{suffix}", models["identity"])
+        assert "holds no sound" in report.warnings[0]
+        assert (tmp_path / f"out.{suffix}").exists()
+
+
+MEMORY_SCRIPT = """
+import sys
+from pathlib import Path
+from apollo_rt import model, offline
+from apollo_rt.audio_file import AudioWriter
+from tests import tiny_models
+from tests.sound_files import tone
+
+folder = Path(sys.argv[1])
+minute = tone(60 * 44_100)
+with AudioWriter(folder / "in.wav", 44_100) as writer:
+    for _ in range(10):
+        writer.write(minute)
+del minute
+resident = []
+statm = Path("/proc/self/statm")
+offline.restore_file(folder / "in.wav", folder / "out.wav", model.load(folder / "identity.onnx"),
+    progress=lambda done, _: resident.append((done, 4096 * int(statm.read_text().split()[1]))))
+early = max(bytes for done, bytes in resident if done < 120 * 44_100)
+print(early, max(bytes for _, bytes in resident))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads resident memory where Linux shows it")
+def test_ten_minutes_need_no_more_memory_than_two(tmp_path):
+    """Which bounds an hour; ten minutes held as samples would be 200 MB."""
+    tiny_models.identity(tmp_path, Framing(hop_length=2048, analysis_length=4096))
+    command = [sys.executable, "-c", MEMORY_SCRIPT, str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=300)
+    early, most = map(int, done.stdout.split())
+    assert most - early < 10e6
+    assert most < 1e9
+
+
+class TestPlan:
+    def test_one_file_goes_to_one_file(self, tmp_path):
+        assert plan_jobs([tmp_path / "in.mp3"], tmp_path / "out.wav") == [
+            Job(tmp_path / "in.mp3", tmp_path / "out.wav")
+        ]
+
+    @pytest.mark.parametrize("there", [True, False])
+    def test_files_go_into_a_folder_under_their_own_names(self, tmp_path, there):
+        out = tmp_path / "out"
+        if there:
+            out.mkdir()
+        for inputs in (["a.mp3"], ["a.mp3", "b.c.ogg"]):
+            targets = [job.target for job in plan_jobs(inputs, out)]
+            assert targets == [out / "a.flac", out / "b.c.flac"][: len(inputs)]
+
+    def test_a_folder_is_mirrored_without_hidden_files_strangers_and_the_output(self, tmp_path):
+        for name in ("a.mp3", "1999/B.FLAC", "1999/._b.flac", ".cache/c.mp3", "notes.txt", "restored/a.wav"):
+            path = tmp_path / name
+            path.parent.mkdir(exist_ok=True)
+            path.touch()
+        jobs = plan_jobs([tmp_path], tmp_path / "restored", suffix=".wav")
+        found = [(str(job.source.relative_to(tmp_path)), str(job.target.relative_to(tmp_path))) for job in jobs]
+        assert found == [("1999/B.FLAC", "restored/1999/B.wav"), ("a.mp3", "restored/a.wav")]
+
+    def test_a_folder_inside_the_output_is_searched(self, tmp_path):
+        write(tmp_path / "a.mp3", tone(10))
+        (tmp_path / "pop").mkdir()
+        write(tmp_path / "pop" / "b.mp3", tone(10))
+        (job,) = plan_jobs([tmp_path / "pop"], tmp_path)
+        assert job.target == tmp_path / "b.flac"
+
+    def test_what_cannot_be_done_is_refused_before_anything_is_written(self, tmp_path):
+        song = write(tmp_path / "song.mp3", tone(10))
+        (tmp_path / "empty").mkdir()
+        write(tmp_path / "song.flac", tone(10))
+        for inputs, output, reason in (
+            ([tmp_path / "empty"], "out", "no music in this folder"),
+            ([song, "other.mp3"], "out.wav", "2 inputs can only go into a folder"),
+            ([tmp_path], song, "is a file"),
+            ([song, tmp_path / "song.ogg"], "out", "would both become"),
+            ([song, tmp_path / "song.flac"], tmp_path, "is the input itself|is itself one of the inputs"),
+            ([song], song, "is the input itself"),
+            ([song], tmp_path / "out.xyz", "use one of"),
+        ):
+            with pytest.raises(AudioFileError, match=reason) as caught:
+                plan_jobs(inputs, output)
+            assert "\n" not in str(caught.value)
+        assert not Path("out").exists()
+
+
+class TestRun:
+    def test_one_failure_does_not_stop_the_others(self, tmp_path, models):
+        (tmp_path / "in" / "deep").mkdir(parents=True)
+        write(tmp_path / "in" / "a.wav", tone(1000))
+        (tmp_path / "in" / "b.wav").write_text("no music" * 100)
+        write(tmp_path / "in" / "deep" / "c.wav", tone(2000))
+        seen = []
+        plan = plan_jobs([tmp_path / "in"], tmp_path / "out")
+        outcomes = list(run_jobs(plan, models["identity"], progress=lambda job, *_: seen.append(job.source.name)))
+        assert [outcome.report is not None for outcome in outcomes] == [True, False, True]
+        assert "not an audio file" in outcomes[1].error
+        assert seen[0] == "a.wav"
+        assert seen[-1] == "c.wav"
+        written = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.*"))
+        assert written == ["a.flac", "deep/c.flac"]
+
+    def test_a_failure_leaves_the_file_that_was_there(self, tmp_path, models):
+        (tmp_path / "in.wav").write_text("no music" * 100)
+        (tmp_path / "out.wav").write_text("what was here before")
+        (outcome,) = run_jobs(plan_jobs([tmp_path / "in.wav"], tmp_path / "out.wav"), models["identity"])
+        assert outcome.report is None
+        assert (tmp_path / "out.wav").read_text() == "what was here before"
+
+    def test_what_nobody_expected_is_not_hidden(self, tmp_path, models, monkeypatch):
+        monkeypatch.setattr(jobs, "restore_file", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            list(run_jobs([Job(tmp_path / "in.wav", tmp_path / "out.wav")], models["identity"]))
