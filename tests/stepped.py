@@ -63,7 +63,7 @@ class Stepped:
             n,
             None,
             flags,
-            self._userdata.ctypes.data,
+            self.userdata,
         )
         return out
 
@@ -83,6 +83,11 @@ class Stepped:
             self.work()
             position += len(block)
         return np.concatenate(out)
+
+    @property
+    def userdata(self) -> int:
+        """Address of the line's table, as the callback gets it."""
+        return self._userdata.ctypes.data
 
     @property
     def stats(self) -> dict:
