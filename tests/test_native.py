@@ -133,6 +133,20 @@ def test_sleep_and_clock_run_while_another_thread_never_gives_the_interpreter_ba
     assert reached >= start + 20
 
 
+def test_a_real_time_function_that_would_allocate_does_not_compile():
+    @native.compiled
+    def allocate(n):
+        return np.zeros(n)[0]
+
+    @native.realtime  # another function: Numba's cache doesn't tell one function's options apart
+    def allocate_in_real_time(n):
+        return np.zeros(n)[0]
+
+    assert allocate(3) == 0
+    with pytest.raises(TypingError, match="zeros"):
+        allocate_in_real_time(3)
+
+
 @pytest.mark.skipif(not (native._IS_X86 or native._IS_ARM64), reason="no flush-to-zero on this processor")
 def test_flush_to_zero_turns_denormals_into_zero_and_back():
     @njit
