@@ -1,1 +1,60 @@
-"""Apollo RT: live restoration of music that a lossy codec damaged."""
+"""Apollo RT: live restoration of music that a lossy codec damaged.
+
+    from apollo_rt import ApolloEffect, RestorationStream, load_model, restore_file
+
+    restore_file("song.mp3", "restored.wav")            # a file; aligned with its source to the sample
+    y = ApolloEffect(mix=1.0)(audio, sample_rate)       # an array, with Pedalboard's call contract
+    stream = RestorationStream(load_model())            # any number of samples in, as many out, a constant
+    restored = stream.process(samples)                  # `stream.latency_samples` later
+
+Each name is loaded when it is first used, so that importing the package costs nothing. All errors that a user can
+mend are `ApolloError`s. The live engine is behind the command line: see `apollo_rt.cli` and `apollo_rt.engine`.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from apollo_rt.config import Framing
+    from apollo_rt.errors import ApolloError, AudioFileError, DeviceError, ModelFileError, ParityError
+    from apollo_rt.model import load as load_model
+    from apollo_rt.offline import restore_file
+    from apollo_rt.pedalboard_effect import ApolloEffect
+    from apollo_rt.stream import RestorationStream
+
+__all__ = [
+    "ApolloEffect",
+    "ApolloError",
+    "AudioFileError",
+    "DeviceError",
+    "Framing",
+    "ModelFileError",
+    "ParityError",
+    "RestorationStream",
+    "load_model",
+    "restore_file",
+]
+
+_HOMES = {
+    "ApolloEffect": ("pedalboard_effect", "ApolloEffect"),
+    "Framing": ("config", "Framing"),
+    "RestorationStream": ("stream", "RestorationStream"),
+    "load_model": ("model", "load"),
+    "restore_file": ("offline", "restore_file"),
+}
+"""Public name to module and name there; errors live in `errors` under their own names."""
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first asked for."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, name_there = _HOMES.get(name, ("errors", name))
+    value = getattr(import_module(f"{__name__}.{module}"), name_there)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """The public names, loaded or not."""
+    return sorted({*globals(), *__all__})
