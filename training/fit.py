@@ -60,7 +60,7 @@ def restart_with_fast_allocator() -> None:
 
 
 def restore_clip(net: nn.Module, framing: TorchFraming, damaged: Tensor, state: State, random: torch.Generator) -> Tensor:
-    """Run the net over whole clips from a fresh state.
+    """Run the net over whole clips; the result is aligned with them and lacks the last hop, which no frame completed.
 
     Shape:
         (batch, 2, samples) -> (batch, 2, samples - hop_length)
@@ -68,7 +68,7 @@ def restore_clip(net: nn.Module, framing: TorchFraming, damaged: Tensor, state: 
     spectrum = framing.analyse(damaged)
     carrier = (torch.rand(spectrum.shape, generator=random) - 0.5) * 6**0.5
     restored, _ = net(spectrum, carrier, state)
-    return framing.synthesise(restored)
+    return framing.synthesise(restored)[..., framing.framing.hop_delay :]
 
 
 class Fit:

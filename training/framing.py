@@ -46,18 +46,18 @@ class TorchFraming(nn.Module):
         return torch.view_as_real(spectrum.unflatten(0, (batch, channels)).permute(0, 3, 1, 2))
 
     def synthesise(self, spectrum: Tensor) -> Tensor:
-        """Overlap-add frames; the last hop lacks its second frame and is left out.
+        """Overlap-add frames as the engine does: each frame completes the hop before its newest one.
 
         Args:
             spectrum: as `analyse` gives it.
 
         Returns:
-            Samples aligned with those that were analysed, one hop fewer.
+            As many samples as were analysed, `hop_length` later.
 
         Shape:
-            (batch, frames, 2, bins, 2) -> (batch, 2, (frames - 1) * hop_length)
+            (batch, frames, 2, bins, 2) -> (batch, 2, frames * hop_length)
         """
         n, hop = self.framing.analysis_length, self.framing.hop_length
         frames = torch.fft.irfft(torch.view_as_complex(spectrum.contiguous()), n)[..., n - 2 * hop :]
         older, newer = (frames * self.synthesis_window).split(hop, dim=-1)
-        return (newer[:, :-1] + older[:, 1:]).transpose(1, 2).flatten(2)
+        return (older + functional.pad(newer[:, :-1], (0, 0, 0, 0, 1, 0))).transpose(1, 2).flatten(2)

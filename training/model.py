@@ -23,7 +23,9 @@ from apollo_rt.config import Framing
 
 _FEATURES_PER_BIN = 6  # re and im of mid and side, log magnitude of mid and side
 _OUTPUTS_PER_BIN = 6  # complex correction of mid and side, log gain of the carrier of mid and side
-_FLOOR = 1e-5  # of a full-scale signal: -100 dB, below the noise of 16-bit audio
+# The unit of amplitude inside the net: -100 dB of full scale, below the noise of 16-bit audio. Powers then get a floor
+# of one; a floor of 1e-10 would be taken for zero, and left out, by the exporter's optimiser.
+_UNIT = 1e-5
 _SILENT_GAIN = -8.0  # where the carrier's log gain starts: inaudible
 _LOG_GAIN_RANGE = (-14.0, 3.0)  # inaudible to absurd: keeps a wild net finite
 
@@ -86,7 +88,8 @@ class RMSNorm(nn.Module):
         Shape:
             (..., width) -> (..., width)
         """
-        return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6) * self.scale
+        # Written as a division, which ONNX Runtime knows how to fuse.
+        return x / torch.sqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6) * self.scale
 
 
 class BandLinear(nn.Module):
@@ -218,8 +221,8 @@ class Restorer(nn.Module):
         self.register_buffer("band_of_bin", band_of_bin, persistent=False)
         one_hot = functional.one_hot(band_of_bin, config.n_bands).float()
         self.register_buffer("bins_to_bands", (one_hot / widths).T.contiguous(), persistent=False)
-        # A squared sine has half the energy of a rectangle: this makes a bin's power that of the samples.
-        self.spectrum_scale = (config.framing.analysis_length / 2) ** -0.5
+        # A squared sine has half the energy of a rectangle: this makes a bin's power that of the samples, in units.
+        self.spectrum_scale = (config.framing.analysis_length / 2) ** -0.5 / _UNIT
 
     def initial_state(self, batch: int = 1) -> State:
         """Everything before the first frame was silence.
@@ -260,7 +263,7 @@ class Restorer(nn.Module):
             tokens = tokens.flatten(0, 1)
             next_state.append(newest)
         outputs = self.heads(self.norm(tokens))
-        restored = self._apply(bins, self._to_mid_side(carrier.flatten(0, 1), 1.0), outputs, frame_power)
+        restored = self._render(bins, self._to_mid_side(carrier.flatten(0, 1), 1.0), outputs, frame_power)
         return self._from_mid_side(restored, spectrum.flatten(0, 1)).unflatten(0, (batch, n_frames)), next_state
 
     def _to_mid_side(self, frames: Tensor, scale: float | None = None) -> Tensor:
@@ -286,18 +289,18 @@ class Restorer(nn.Module):
     def _encode(self, bins: Tensor, power: Tensor, level: Tensor) -> Tensor:
         """Bins to one token a band: shape within the band, and loudness of the band against the running level."""
         band_power = self.bins_to_bands @ power
-        total = band_power.sum(-1, keepdim=True) + _FLOOR**2
+        total = band_power.sum(-1, keepdim=True) + 1
         per_bin = total[:, self.band_of_bin]
         log_magnitude = 0.25 * torch.log(power / per_bin + 1e-5)
         tokens = self.split(torch.cat((bins * torch.rsqrt(per_bin), log_magnitude), dim=-1))
-        loudness = 0.2 * torch.log((band_power + _FLOOR**2) / (level + _FLOOR**2))
+        loudness = 0.2 * torch.log((band_power + 1) / (level + 1))
         return tokens + loudness[..., :1] * self.level_in[:, 0] + loudness[..., 1:] * self.level_in[:, 1]
 
-    def _apply(self, bins: Tensor, carrier: Tensor, outputs: Tensor, frame_power: Tensor) -> Tensor:
+    def _render(self, bins: Tensor, carrier: Tensor, outputs: Tensor, frame_power: Tensor) -> Tensor:
         """Correct what is there, add what is missing."""
         re, im, c_re, c_im = bins[..., 0::2], bins[..., 1::2], outputs[..., 0:2], outputs[..., 2:4]
         gain = torch.exp((outputs[..., 4:] + _SILENT_GAIN).clamp(*_LOG_GAIN_RANGE))
-        gain = gain * torch.sqrt(frame_power + 1e-30)[:, None, None]
+        gain = gain * torch.sqrt(frame_power + 1e-12)[:, None, None]  # the root of zero has no gradient
         new_re = re + re * c_re - im * c_im + gain * carrier[..., 0::2]
         new_im = im + re * c_im + im * c_re + gain * carrier[..., 1::2]
         return torch.stack((new_re, new_im), dim=-1).flatten(-2)

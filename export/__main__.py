@@ -1,0 +1,46 @@
+"""`python -m export --checkpoint last.pt --out model.onnx`."""
+
+import json
+from pathlib import Path
+
+import click
+
+from apollo_rt.errors import ApolloError
+
+
+@click.command()
+@click.option("--checkpoint", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=True)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The ONNX file to write.")
+@click.option("--name", default="apollo-rt", show_default=True, help="Short name of the model.")
+@click.option("--licence", default="MIT", show_default=True, help="SPDX id or text.")
+@click.option("--training", "training_file", type=click.Path(path_type=Path, exists=True), help="JSON: what it was trained on.")
+@click.option("--quality", "quality_file", type=click.Path(path_type=Path, exists=True), help="JSON: `training evaluate --json`.")
+def main(
+    checkpoint: Path, out: Path, name: str, licence: str, training_file: Path | None, quality_file: Path | None
+) -> None:
+    """Turn a training checkpoint into one verified, self-describing ONNX file."""
+    from export import bundle
+    from export.step_module import StepModule
+    from export.to_onnx import to_onnx
+    from export.verify import verify
+    from training.checkpoint import load_restorer
+
+    net, content = load_restorer(checkpoint)
+    step = StepModule(net)
+    model = to_onnx(step)
+    training = json.loads(training_file.read_text()) if training_file else {}
+    training |= {"steps": content["step"], "minutes": round(content["trained_s"] / 60, 1)}
+    quality = json.loads(quality_file.read_text()) if quality_file else {}
+    try:
+        parity = verify(step, model)
+        bundle.write(model, bundle.make_card(step, out, name, licence, training, quality))
+    except ApolloError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(
+        f"{out}: {out.stat().st_size / 1e6:.1f} MB, {len(model.graph.node)} nodes; over {parity.n_frames} frames "
+        f"offline and streaming differ by {parity.offline_error_db:.0f} dB, ONNX and PyTorch by {parity.graph_error_db:.0f} dB"
+    )
+
+
+if __name__ == "__main__":
+    main()
