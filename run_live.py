@@ -1,0 +1,8 @@
+"""`python run_live.py` is `apollo-rt live`."""
+
+import sys
+
+from apollo_rt.cli import main
+
+if __name__ == "__main__":
+    main(["live", *sys.argv[1:]])

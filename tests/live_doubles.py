@@ -1,0 +1,43 @@
+"""A stand-in for a running engine, for the tests of its faces."""
+
+from dataclasses import replace
+
+from apollo_rt.errors import ApolloError
+from apollo_rt.latency import LatencyReport
+from apollo_rt.live_session import LiveSession, SessionInfo
+from apollo_rt.parameters import Parameters
+from apollo_rt.snapshot import Snapshot, read_stats
+from apollo_rt.stats import make_stats
+
+LATENCY = LatencyReport(44_100, 512, 128, 320, 0.0112, 0.0167)
+
+
+class StillEngine:
+    """Is called back, and counts nothing else by itself; a test moves it on."""
+
+    def __init__(self) -> None:
+        self.parameters = Parameters()
+        self.latency = LATENCY
+        self.ends = False
+        self.calls_back = True
+        self.error: ApolloError | None = None
+        self.state = Snapshot(0.0, True, False, 1.0, False, latency=LATENCY, **read_stats(make_stats()))
+
+    def move_on(self, **values: object) -> None:
+        """Change what snapshots show."""
+        self.state = replace(self.state, **values)
+
+    def snapshot(self) -> Snapshot:
+        if self.calls_back:
+            self.move_on(callbacks=self.state.callbacks + 1)
+        return replace(self.state, mix=self.parameters.mix, bypass=self.parameters.bypass)
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        assert timeout_s is not None, "a face that waits for the end can't show anything"
+        if self.error:
+            raise self.error
+        return self.ends
+
+
+def session_of(engine: StillEngine, has_device: bool = True, duration_s: float | None = None) -> LiveSession:
+    return LiveSession(engine, SessionInfo("radio [mono]", "speakers (ALSA)", "small", has_device, duration_s))
