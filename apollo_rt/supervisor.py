@@ -43,7 +43,8 @@ class Supervisor:
         self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
 
     def start(self) -> None:
-        """Start watching."""
+        """Start watching for what comes from now on."""
+        self._before = self._snapshot()
         self._thread.start()
 
     def stop(self) -> None:
@@ -53,10 +54,10 @@ class Supervisor:
             self._thread.join()
 
     def _run(self) -> None:
-        before, is_last = self._snapshot(), False
+        is_last = False
         while not is_last:
             is_last = self._stopping.wait(_PERIOD_S)
             after = self._snapshot()
-            for line in warnings_between(before, after):
+            for line in warnings_between(self._before, after):
                 _LOG.warning(line)
-            before = after
+            self._before = after
