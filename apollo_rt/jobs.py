@@ -127,15 +127,11 @@ def _names_folder(output: str | os.PathLike[str]) -> bool:
     return Path(text).is_dir() or text.endswith(("/", os.sep)) or not Path(text).suffix
 
 
-def _refuse_file_as_folder(folder: Path, sources: Sequence[Path]) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise AudioFileError(f"{folder}: is a file; {_what(sources)} can only go into a folder")
-    if not folder.exists() and folder.suffix.lower() in WRITABLE_SUFFIXES:
-        raise AudioFileError(f"{folder}: {_what(sources)} can only go into a folder, and this names a file")
-
-
-def _what(sources: Sequence[Path]) -> str:
-    return "a folder" if len(sources) == 1 else f"{len(sources)} inputs"
+def _refuse_file_as_folder(output: Path, sources: Sequence[Path]) -> None:
+    if output.is_dir() or not (output.exists() or output.suffix.lower() in WRITABLE_SUFFIXES):
+        return
+    what = f"{sources[0]}: is a folder, which" if len(sources) == 1 else f"{len(sources)} inputs"
+    raise AudioFileError(f"{what} can't become the file {output}; name a folder for the output")
 
 
 def _music(path: Path, output: Path) -> list[tuple[Path, Path]]:

@@ -193,8 +193,8 @@ class TestPlan:
         write(tmp_path / "song.flac", tone(10))
         for inputs, output, reason in (
             ([tmp_path / "empty"], "out", "no music in this folder"),
-            ([song, "other.mp3"], "out.wav", "2 inputs can only go into a folder"),
-            ([tmp_path], song, "is a file"),
+            ([song, "other.mp3"], "out.wav", "2 inputs can't become the file"),
+            ([tmp_path], song, "is a folder, which can't become the file"),
             ([song, tmp_path / "song.ogg"], "out", "would both become"),
             ([song, tmp_path / "song.flac"], tmp_path, "is the input itself|is itself one of the inputs"),
             ([song], song, "is the input itself"),
