@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
+from onnx import TensorProto, helper
 
 from apollo_rt import onnx_c_api
 from apollo_rt.onnx_c_api import LibraryMissingError, OnnxRuntimeError, Runtime, runtime
@@ -81,15 +82,16 @@ def test_what_is_no_model_is_refused_in_one_line(content):
     assert "\n" not in str(caught.value)
 
 
-def test_a_step_that_fails_returns_minus_one_and_keeps_the_first_message(tmp_path):
+def failing(directory: Path) -> tuple[Session, Binding, list[np.ndarray]]:
+    """A model that gathers by its state, of which only 0 and 1 are there; its binding and states."""
     nodes = [
-        tiny_models.node("Cast", "state_0", "index"),
+        helper.make_node("Cast", ["state_0"], ["index"], to=TensorProto.INT64),
         tiny_models.node("Gather", "spectrum index", "gathered"),
         tiny_models.node("Mul", "gathered spectrum", "restored"),
         tiny_models.node("Add", "state_0 one", "state_0_next"),
     ]
-    nodes[0].attribute.append(tiny_models.helper.make_attribute("to", tiny_models.TensorProto.INT64))
-    path = tiny_models.write(tmp_path / "gather.onnx", tiny_models.SMALL, nodes, states=[(1,)], constants={"one": 1.0})
+    path = directory / "gather.onnx"
+    tiny_models.write(path, tiny_models.SMALL, nodes, states=[(1,)], constants={"one": 1.0})
     session = Session(path.read_bytes())
     states = [np.zeros(1, np.float32), np.zeros(1, np.float32)]
     frame, restored = np.ones(FRAME, np.float32), np.zeros(FRAME, np.float32)
@@ -97,14 +99,20 @@ def test_a_step_that_fails_returns_minus_one_and_keeps_the_first_message(tmp_pat
         ({"spectrum": frame, "state_0": states[0]}, {"spectrum": frame, "state_0": states[1]}),
         ({"restored": restored, "state_0_next": states[1]}, {"restored": restored, "state_0_next": states[0]}),
     )
+    return session, binding, states
+
+
+def test_a_step_that_fails_returns_minus_one_and_keeps_the_first_message(tmp_path):
+    _, binding, states = failing(tmp_path)
     assert binding.run(0) == 0
     assert binding.error == ""
-    states[1][:] = 7  # there are two channels to gather from
+    states[1][:] = 7
     assert [binding.run(1) for _ in range(3)] == [-1, -1, -1]
     assert "indices" in binding.error
     assert "\n" not in binding.error
     states[1][:] = 1
     assert binding.run(1) == 0
+    assert "indices" in binding.error
 
 
 def test_a_closed_binding_refuses_instead_of_crashing(tmp_path):
@@ -180,6 +188,17 @@ def test_what_is_forgotten_is_released_too_values_first(tmp_path, ledger):
     del binding
     assert balanced(made, given_back)
     assert [kind for kind, _ in given_back if kind in ("Value", "Session")] == ["Value"] * 8 + ["Session"]
+
+
+def test_the_message_of_a_failed_step_is_released_with_its_binding(tmp_path, ledger):
+    _, given_back = ledger
+    session, binding, states = failing(tmp_path)
+    states[0][:] = 7
+    assert [binding.run(0), binding.run(0)] == [-1, -1]
+    assert "Status" not in [kind for kind, _ in given_back]
+    session.close()
+    assert [kind for kind, _ in given_back].count("Status") == 1
+    assert binding.error == ""
 
 
 def test_a_session_that_can_not_be_made_leaves_nothing_behind(ledger):

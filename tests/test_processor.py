@@ -126,6 +126,15 @@ def test_reset_forgets_the_faults_and_everything_else(tmp_path):
     assert not run(processor, np.zeros((9 * H, 2), np.float32)).any()
 
 
+def test_reset_forgets_the_dry_frames_of_a_lookahead_too(tmp_path):
+    framing = Framing(hop_length=H, analysis_length=256, lookahead_frames=1)
+    processor = Processor(model.load(tiny_models.faulty(tmp_path, level=1e-6, framing=framing)))
+    first = run(processor, music(5))
+    processor.reset()
+    assert np.array_equal(run(processor, music(5)), first)
+    assert processor.frame_faults == 5
+
+
 def test_processors_of_one_model_do_not_disturb_each_other(tmp_path):
     loaded = model.load(tiny_models.busy(tmp_path))
     samples = music(20)
