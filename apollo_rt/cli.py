@@ -13,10 +13,13 @@ _INTERRUPTED = 130
 """What shells expect after Ctrl-C: 128 and the signal's number."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "APOLLO_RT"})
 @click.version_option(package_name="apollo-rt")
 def apollo_rt() -> None:
-    """Restore music that a lossy codec damaged, live or file by file."""
+    """Restore music that a lossy codec damaged, live or file by file.
+
+    Every option can be set by the environment too: APOLLO_RT_LIVE_BLOCK_SIZE=512 is --block-size 512 of live.
+    """
 
 
 apollo_rt.add_command(live)

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import click
@@ -15,14 +14,13 @@ import click
 from apollo_rt import model
 from apollo_rt.engine import Engine, EngineSettings
 from apollo_rt.errors import ApolloError
+from apollo_rt.latency import FADE_LENGTH
 from apollo_rt.live_ends import Ends, open_ends
 from apollo_rt.live_lines import end_line, run_lines
 from apollo_rt.live_session import LiveSession, SessionInfo, SessionLog
 from apollo_rt.progress import progress_bar
 from apollo_rt.signals import ending_calls, interrupt
 from apollo_rt.snapshot import Snapshot
-
-_DEFAULTS = EngineSettings()
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class LiveOptions:
     Attributes:
         source: see `live_ends.open_ends`; so `target`, `block_size`, `pace`, `allow_feedback` and `duration_s`.
         mix: see `parameters`; so `bypass`.
-        headroom: see `EngineSettings`; None: its default.
+        headroom: see `EngineSettings`; None: as much as the ends need.
         model: a model file; None: the built-in one.
         stats_json: where to write figures at the end.
         plain: lines, even where a screen could be shown.
@@ -80,16 +78,23 @@ def run_live(options: LiveOptions) -> None:
     session = LiveSession(engine, info)
     with ends, _log_handled_by(SessionLog(session)), ending_calls(session.stop), engine:
         _show(session, options.plain)
-    _conclude(options, ends, engine.snapshot(), session.error)
+    _conclude(options, session, ends, engine.snapshot())
 
 
 def _prepared_engine(options: LiveOptions, loaded: model.Model, ends: Ends) -> Engine:
-    headroom = _DEFAULTS.headroom if options.headroom is None else options.headroom
-    settings = EngineSettings(headroom, options.mix, options.bypass)
+    settings = EngineSettings(_headroom(options, ends), options.mix, options.bypass)
     engine = Engine(loaded, ends.driver, settings, ends.source, ends.writer)
     with progress_bar() as report:
         engine.prepare(lambda stage, done, total: report(f"getting ready, compiling what is new: {stage}", done, total))
     return engine
+
+
+def _headroom(options: LiveOptions, ends: Ends) -> int:
+    """Devices tend to hand over two blocks at once now and then, sound servers above all: one block covers that."""
+    if options.headroom is not None:
+        return options.headroom
+    default = EngineSettings().headroom
+    return max(default, options.block_size + FADE_LENGTH) if ends.has_device else default
 
 
 def _show(session: LiveSession, plain: bool) -> None:
@@ -104,30 +109,29 @@ def _show(session: LiveSession, plain: bool) -> None:
     run_monitor(session)
 
 
-def _conclude(options: LiveOptions, ends: Ends, snapshot: Snapshot, error: ApolloError | None) -> None:
+def _conclude(options: LiveOptions, session: LiveSession, ends: Ends, snapshot: Snapshot) -> None:
     """Say how it went, and write it down."""
-    for line in ends.warnings:
+    for line in (*session.take_messages(), *ends.warnings):
         click.echo(f"warning: {line}", err=True)
     if options.stats_json:
-        _write_stats(options, ends, snapshot)
-    if error:
-        raise error
+        _write_stats(options.stats_json, session.info, ends.driver.block_size, snapshot)
+    if session.error:
+        raise session.error
     click.echo(end_line(snapshot))
 
 
-def _write_stats(options: LiveOptions, ends: Ends, snapshot: Snapshot) -> None:
-    assert options.stats_json
+def _write_stats(path: Path, info: SessionInfo, block_size: int, snapshot: Snapshot) -> None:
     stats = {
-        "version": version("apollo-rt"),
-        "input": ends.input_name,
-        "output": ends.output_name,
-        "block_size": ends.driver.block_size,
+        "input_name": info.input_name,
+        "output_name": info.output_name,
+        "model_name": info.model_name,
+        "block_size": block_size,
         **snapshot.to_dict(),
     }
     try:
-        options.stats_json.write_text(json.dumps(stats, indent=2) + "\n")
+        path.write_text(json.dumps(stats, indent=2) + "\n")
     except OSError as error:
-        raise ApolloError(f"{options.stats_json}: can't be written: {error.strerror}") from None
+        raise ApolloError(f"{path}: can't be written: {error.strerror}") from None
 
 
 def _refuse_unwritable(path: Path) -> None:
