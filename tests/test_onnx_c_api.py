@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-from onnx import TensorProto, helper
 
 from apollo_rt import onnx_c_api
 from apollo_rt.onnx_c_api import LibraryMissingError, OnnxRuntimeError, Runtime, runtime
@@ -83,16 +82,8 @@ def test_what_is_no_model_is_refused_in_one_line(content):
 
 
 def failing(directory: Path) -> tuple[Session, Binding, list[np.ndarray]]:
-    """A model that gathers by its state, of which only 0 and 1 are there; its binding and states."""
-    nodes = [
-        helper.make_node("Cast", ["state_0"], ["index"], to=TensorProto.INT64),
-        tiny_models.node("Gather", "spectrum index", "gathered"),
-        tiny_models.node("Mul", "gathered spectrum", "restored"),
-        tiny_models.node("Add", "state_0 one", "state_0_next"),
-    ]
-    path = directory / "gather.onnx"
-    tiny_models.write(path, tiny_models.SMALL, nodes, states=[(1,)], constants={"one": 1.0})
-    session = Session(path.read_bytes())
+    """A model that fails while its state is above 1; its binding and states."""
+    session = Session(tiny_models.refusing(directory).read_bytes())
     states = [np.zeros(1, np.float32), np.zeros(1, np.float32)]
     frame, restored = np.ones(FRAME, np.float32), np.zeros(FRAME, np.float32)
     binding = session.bind(

@@ -75,6 +75,38 @@ def busy(directory: Path, framing: Framing = SMALL) -> Path:
     return write(directory / "busy.onnx", framing, nodes, states=states, constants=constants, carrier="hash-uniform-1")
 
 
+def lookahead(directory: Path, level: float = 0.5, hop_length: int = 64) -> Path:
+    """Answers for the frame before by design (`lookahead_frames` 1); NaN while that one is louder than `level`."""
+    framing = Framing(hop_length=hop_length, analysis_length=4 * hop_length, lookahead_frames=1)
+    nodes = [
+        node("Abs", "state_0", "magnitude"),
+        helper.make_node("ReduceMax", ["magnitude"], ["peak"], keepdims=0),
+        node("Greater", "peak threshold", "is_loud"),
+        node("Where", "is_loud nan state_0", "restored"),
+        node("Identity", "spectrum", "state_0_next"),
+    ]
+    constants = {"threshold": level * float(asymmetric_windows(framing)[0].sum()), "nan": np.nan}
+    states = [(2, framing.n_bins, 2)]
+    return write(directory / "lookahead.onnx", framing, nodes, states=states, constants=constants)
+
+
+def refusing(directory: Path, first_index: float = 0, framing: Framing = SMALL) -> Path:
+    """Returns each frame as it is, but fails inside ONNX Runtime at the third step after a reset.
+
+    Its state counts the steps and, with `first_index` added, picks a channel, of which there are two.
+    """
+    nodes = [
+        node("Add", "state_0 first_index", "position"),
+        helper.make_node("Cast", ["position"], ["index"], to=TensorProto.INT64),
+        node("Gather", "spectrum index", "gathered"),
+        node("Mul", "gathered zero", "nothing"),
+        node("Add", "nothing spectrum", "restored"),
+        node("Add", "state_0 one", "state_0_next"),
+    ]
+    constants = {"first_index": first_index, "zero": 0.0, "one": 1.0}
+    return write(directory / "refusing.onnx", framing, nodes, states=[(1,)], constants=constants)
+
+
 def write(
     path: Path,
     framing: Framing,
