@@ -19,6 +19,7 @@ from typing import Any
 from numba import config
 
 _PACKAGE = Path(__file__).parent
+_SETTINGS: Any = config  # numba makes its attributes at run time, from the environment
 _IMPORT = re.compile(
     r"^\s*from apollo_rt(?:\.(\w+))? import ([\w ,]+|\([^)]*\))|^\s*import apollo_rt\.(\w+)", re.MULTILINE
 )
@@ -27,12 +28,12 @@ _IMPORT = re.compile(
 @contextmanager
 def kept_by_sources(function: Callable[..., Any]) -> Iterator[None]:
     """Functions that are decorated with `njit(cache=True)` inside go to the folder that belongs to `function`."""
-    before = config.CACHE_DIR
-    config.CACHE_DIR = str(_base(before) / sources_digest(Path(function.__code__.co_filename)))
+    before = _SETTINGS.CACHE_DIR
+    _SETTINGS.CACHE_DIR = str(_base(before) / sources_digest(Path(function.__code__.co_filename)))
     try:
         yield
     finally:
-        config.CACHE_DIR = before
+        _SETTINGS.CACHE_DIR = before
 
 
 @cache

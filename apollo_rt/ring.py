@@ -108,7 +108,7 @@ def n_free(queue: Ring) -> int:
 @realtime
 def put(queue: Ring, block: NDArray[np.float32]) -> int:
     """Queue what fits of a block; returns how much that was."""
-    n_taken = min(block.shape[0], n_free(queue))
+    n_taken = int(min(block.shape[0], n_free(queue)))
     position = queue.marks[WRITTEN]
     copy_in(queue, position, block[:n_taken])
     atomic_store(queue.marks, WRITTEN, position + n_taken)
@@ -118,7 +118,7 @@ def put(queue: Ring, block: NDArray[np.float32]) -> int:
 @realtime
 def take(queue: Ring, block: NDArray[np.float32]) -> int:
     """Fill a block from its beginning with what is queued; returns how much that was."""
-    n_taken = min(block.shape[0], n_queued(queue))
+    n_taken = int(min(block.shape[0], n_queued(queue)))
     position = queue.marks[READ]
     copy_out(queue, position, block[:n_taken])
     atomic_store(queue.marks, READ, position + n_taken)
