@@ -5,8 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
-import numpy as np
-
 from apollo_rt.callback import callback_address
 from apollo_rt.driver import Driver
 from apollo_rt.errors import DeviceError
@@ -20,7 +18,7 @@ from apollo_rt.processor import Processor
 from apollo_rt.snapshot import Snapshot, read_stats
 from apollo_rt.supervisor import Supervisor
 from apollo_rt.virtual_device import VirtualDevice
-from apollo_rt.worker import run, run_in_python
+from apollo_rt.worker import run_worker
 
 Progress = Callable[[str, int, int], None]
 """Called with (stage, done, total) while something long goes on."""
@@ -85,18 +83,18 @@ class Engine:
         source: Source | None = None,
         sink: Sink | None = None,
     ) -> None:
+        """Check that all fits and wire it; nothing runs or compiles yet."""
         _check(model, driver, source, sink)
         self.parameters = Parameters(mix=settings.mix, bypass=settings.bypass)
         self._model = model
         self._driver = driver
         self._settings = settings
-        self._processor = Processor(model)
         self._line = self._make_line()
         self._userdata = address_table(self._line)
         self._source_feed = SourceFeed(source, self._line.source) if source else None
         self._sink = sink
         self._sink_feed = SinkFeed(sink, self._line.sink, self.latency.stream, self._line.source) if sink else None
-        self._worker = self._make_worker(self._line)
+        self._worker: GuardedThread | None = None
         self._supervisor = Supervisor(self.snapshot)
         self._is_prepared = self._is_stopped = False
         self._start_s = self._stop_s = 0.0
@@ -139,15 +137,15 @@ class Engine:
         Raises:
             ApolloError: a device can't be opened.
         """
-        if not self._is_prepared:
-            self.prepare()
-        self._start_s = time.monotonic()
-        if self._source_feed:
-            self._source_feed.start(int(_PREFILL_S * self._model.framing.sample_rate) + self._driver.block_size)
-        if self._sink_feed:
-            self._sink_feed.start()
-        self._worker.start()
         try:
+            if not self._is_prepared:
+                self.prepare()
+            self._start_s = time.monotonic()
+            if self._source_feed:
+                self._source_feed.start(int(_PREFILL_S * self._model.framing.sample_rate) + self._driver.block_size)
+            if self._sink_feed:
+                self._sink_feed.start()
+            self._worker = self._start_worker(self._line)
             self._driver.start(callback_address(), self._userdata.ctypes.data)
         except BaseException:
             self._halt(complete=False)
@@ -210,7 +208,8 @@ class Engine:
         self._driver.stop()
         self._stop_s = time.monotonic()
         self._line.control[STOP] = 1
-        self._worker.join()
+        if self._worker:
+            self._worker.join()
         self._supervisor.stop()
         if self._source_feed:
             self._source_feed.stop()
@@ -222,7 +221,9 @@ class Engine:
                 self._sink.abort()
 
     def _error(self) -> Exception | None:
-        threads = [self._worker] + [feed.thread for feed in (self._source_feed, self._sink_feed) if feed]
+        threads = [feed.thread for feed in (self._source_feed, self._sink_feed) if feed]
+        if self._worker:
+            threads.append(self._worker)
         return next((thread.error for thread in threads if thread.error), None)
 
     def _raise_error(self) -> None:
@@ -238,23 +239,21 @@ class Engine:
         line.gain[0] = wet_gain(self.parameters.values)
         return line
 
-    def _make_worker(self, line: Line) -> GuardedThread:
-        if self._model.backend == "python":
-            return GuardedThread("worker", run_in_python, line, self._processor, _WORKER_WAIT_NS)
-        buffers = np.zeros((2, self._model.framing.hop_length, 2), np.float32)
-        return GuardedThread("worker", run, line, self._processor.compiled, buffers, _WORKER_WAIT_NS)
+    def _start_worker(self, line: Line) -> GuardedThread:
+        worker = GuardedThread("worker", run_worker, line, Processor(self._model), _WORKER_WAIT_NS)
+        worker.start()
+        return worker
 
     def _compile_worker(self) -> None:
         line = self._make_line()
         line.control[STOP] = 1
-        worker = self._make_worker(line)
-        worker.start()
+        worker = self._start_worker(line)
         worker.join()
         if worker.error:
             raise worker.error
 
     def _rehearse(self) -> None:
-        """Restore a moment of silence with an engine of its own: what isn't compiled yet is now, and the model is warm."""
+        """Restore a moment of silence with an engine of its own: all is compiled then, and the model is warm."""
         framing = self._model.framing
         source, device = Silence(8 * framing.hop_length), VirtualDevice(framing.sample_rate, pace=False)
         engine = Engine(self._model, device, EngineSettings(), source, Nowhere())

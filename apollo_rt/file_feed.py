@@ -43,6 +43,7 @@ class Silence:
     """
 
     def __init__(self, n_samples: int) -> None:
+        """All of it is still to be read."""
         self._n_left = n_samples
 
     def read(self, n_samples: int) -> Samples:
@@ -77,6 +78,7 @@ class SourceFeed:
     """
 
     def __init__(self, source: Source, queue: Ring) -> None:
+        """Nothing is read before `start`."""
         self.thread = GuardedThread("source", self._run)
         self._stopping = threading.Event()
         self._source = source
@@ -120,6 +122,7 @@ class SinkFeed:
     """
 
     def __init__(self, sink: Sink, queue: Ring, n_leading: int, source: Ring) -> None:
+        """Nothing is written before `start`."""
         self.thread = GuardedThread("sink", self._run)
         self._stopping = threading.Event()
         self._sink = sink

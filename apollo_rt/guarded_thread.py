@@ -18,6 +18,7 @@ class GuardedThread:
     """
 
     def __init__(self, name: str, target: Callable[..., object], *arguments: Any) -> None:
+        """It runs from `start` on."""
         self.error: Exception | None = None
         self._target = target
         self._arguments = arguments

@@ -86,6 +86,7 @@ class Parameters:
     """
 
     def __init__(self, **values: float) -> None:
+        """Take the table's defaults, then what is given."""
         self.values: NDArray[np.float64] = np.array([row.default for row in PARAMETERS], np.float64)
         for name, value in values.items():
             self.set(name, value)

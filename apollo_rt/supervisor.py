@@ -38,6 +38,7 @@ class Supervisor:
     """
 
     def __init__(self, snapshot: Callable[[], Snapshot]) -> None:
+        """Nothing is watched before `start`."""
         self._snapshot = snapshot
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)

@@ -43,6 +43,7 @@ class VirtualDevice:
     def __init__(
         self, sample_rate: int, block_size: int = 256, pace: bool = True, block_sizes: Sequence[int] = ()
     ) -> None:
+        """The clock stands still until `start`."""
         self._sizes = np.array(block_sizes or (block_size,), np.int64)
         if self._sizes.min() < 1:
             raise ValueError(f"block_size must be 1 or more, got {self._sizes.min()}")

@@ -30,16 +30,24 @@ IDLE, READY, RESTART = range(3)
 """What `next_hop` says."""
 
 
-@compiled
-def run(line: Line, state: ProcessorState, buffers: NDArray[np.float32], wait_ns: int) -> None:
-    """Work until `STOP` is set.
+def run_worker(line: Line, processor: Processor, wait_ns: int) -> None:
+    """Work until `STOP` is set, without the interpreter where the model's back end allows it.
 
     Args:
         line: shared with the callback.
-        state: the processor's, fresh.
-        buffers: (2, hop_length, 2) for a hop in and a hop out.
+        processor: fresh; used by nobody else meanwhile.
         wait_ns: how long to sleep when there is nothing to do.
     """
+    if processor.model.backend == "c_api":
+        buffers = np.zeros((2, processor.framing.hop_length, 2), np.float32)
+        run(line, processor.compiled, buffers, wait_ns)
+    else:
+        run_in_python(line, processor, wait_ns)
+
+
+@compiled
+def run(line: Line, state: ProcessorState, buffers: NDArray[np.float32], wait_ns: int) -> None:
+    """The loop of `run_worker` for the C library; `buffers` (2, hop_length, 2) are for a hop in and a hop out."""
     flushed_before = flush_to_zero(True)
     while atomic_load(line.control, STOP) == 0:
         if work(line, state, buffers) == IDLE:
@@ -61,7 +69,7 @@ def work(line: Line, state: ProcessorState, buffers: NDArray[np.float32]) -> int
 
 
 def run_in_python(line: Line, processor: Processor, wait_ns: int) -> None:
-    """The same as `run` for a model without the C library; the interpreter may make it late."""
+    """The loop of `run_worker` for a model without the C library; the interpreter may make it late."""
     hop, out = np.zeros((2, processor.framing.hop_length, 2), np.float32)
     while not line.control[STOP]:
         task = next_hop(line, hop)
