@@ -13,8 +13,12 @@ from apollo_rt.errors import ApolloError
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The ONNX file to write.")
 @click.option("--name", default="apollo-rt", show_default=True, help="Short name of the model.")
 @click.option("--licence", default="MIT", show_default=True, help="SPDX id or text.")
-@click.option("--training", "training_file", type=click.Path(path_type=Path, exists=True), help="JSON: what it was trained on.")
-@click.option("--quality", "quality_file", type=click.Path(path_type=Path, exists=True), help="JSON: `training evaluate --json`.")
+@click.option(
+    "--training", "training_file", type=click.Path(path_type=Path, exists=True), help="JSON: what it was trained on."
+)
+@click.option(
+    "--quality", "quality_file", type=click.Path(path_type=Path, exists=True), help="JSON: `training evaluate --json`."
+)
 def main(
     checkpoint: Path, out: Path, name: str, licence: str, training_file: Path | None, quality_file: Path | None
 ) -> None:
@@ -38,7 +42,8 @@ def main(
         raise click.ClickException(str(error)) from error
     click.echo(
         f"{out}: {out.stat().st_size / 1e6:.1f} MB, {len(model.graph.node)} nodes; over {parity.n_frames} frames "
-        f"offline and streaming differ by {parity.offline_error_db:.0f} dB, ONNX and PyTorch by {parity.graph_error_db:.0f} dB"
+        f"offline and streaming differ by {parity.offline_error_db:.0f} dB, "
+        f"ONNX and PyTorch by {parity.graph_error_db:.0f} dB"
     )
 
 

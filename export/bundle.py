@@ -7,15 +7,17 @@ import onnx
 
 from apollo_rt.model_file import Golden, ModelCard, State, card_metadata, graph_sha256, read_card
 from export.step_module import StepModule
-from export.verify import engine_output, reference, test_signal
+from export.verify import engine_output, music_like, reference
 
 _GOLDEN_HOPS = 24  # 0.14 s: past the longest dilation's first wrap, yet only some 90 kB
 
 
-def make_card(step: StepModule, path: Path, name: str, licence: str, training: dict[str, Any], quality: dict[str, Any]) -> ModelCard:
+def make_card(
+    step: StepModule, path: Path, name: str, licence: str, training: dict[str, Any], quality: dict[str, Any]
+) -> ModelCard:
     """Everything the file says of itself; the golden pair comes from PyTorch, not from the graph."""
     framing = step.net.config.framing
-    signal = test_signal(_GOLDEN_HOPS, framing.hop_length, seed=7)
+    signal = music_like(_GOLDEN_HOPS, framing.hop_length, seed=7)
     _, _, restored = reference(step, signal)
     golden = Golden(signal.T.reshape(_GOLDEN_HOPS, framing.hop_length, 2), engine_output(step, restored))
     states = tuple(

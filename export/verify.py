@@ -35,7 +35,7 @@ class Parity:
     graph_error_db: float
 
 
-def test_signal(n_hops: int, hop_length: int, seed: int = 0) -> Array:
+def music_like(n_hops: int, hop_length: int, seed: int = 0) -> Array:
     """Something like music: chords with attacks, noise bursts, silence, near-mono and wide, from soft to clipping.
 
     Shape:
@@ -85,7 +85,7 @@ def verify(step: StepModule, model: onnx.ModelProto, n_hops: int = 600, resets: 
     Raises:
         ParityError: a tensor differs by more than -80 dB of its own level; graph, frame and tensor are named.
     """
-    signal = test_signal(n_hops, step.net.config.framing.hop_length)
+    signal = music_like(n_hops, step.net.config.framing.hop_length)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
@@ -130,6 +130,7 @@ def _check(graph: str, frame: int, tensor: str, got: Tensor, wanted: Tensor, lev
     error_db = 20 * np.log10(max(error / (level + 1e-12), 1e-10)) if np.isfinite(error) else np.inf
     if error_db > _TOLERANCE_DB:
         raise ParityError(
-            f"{graph}: frame {frame}: {tensor} differs by {error_db:.1f} dB of its level, allowed {_TOLERANCE_DB:.0f} dB"
+            f"{graph}: frame {frame}: {tensor} differs by {error_db:.1f} dB of its level, "
+            f"at most {_TOLERANCE_DB:.0f} dB are allowed"
         )
     return float(error_db)

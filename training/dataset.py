@@ -34,7 +34,7 @@ class CropSettings:
 
 
 class CropStream:
-    """Endless batches from a folder of pairs `(2, samples, 2)`: clean and damaged, int16, as `training.pairs` writes them.
+    """Endless batches from a folder of pairs `(2, samples, 2)`: clean and damaged int16, written by `training.pairs`.
 
     The folder is listed again now and then, so that training can start while pairs are still being made.
 
@@ -55,7 +55,9 @@ class CropStream:
         self._files = sorted(folder.glob("*.npy"))
         self._drawn = 0
         if not self._files:
-            raise ValueError(f"folder must hold pairs (*.npy), found none in {folder}; run `python -m training prepare`")
+            raise ValueError(
+                f"folder must hold pairs (*.npy), found none in {folder}; run `python -m training prepare`"
+            )
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield (damaged, clean), each (batch, 2, samples) float32."""
@@ -115,5 +117,7 @@ def fixed_crops(folder: Path, samples: int, count: int) -> Iterator[tuple[str, T
     for file in files[:: max(1, len(files) // count)][:count]:
         pair = np.load(file, mmap_mode="r")
         start = max(0, (pair.shape[1] - samples) // 2)
-        clean, damaged = (torch.from_numpy(side.astype(np.float32).T / 32768) for side in pair[:, start : start + samples])
+        clean, damaged = (
+            torch.from_numpy(side.astype(np.float32).T / 32768) for side in pair[:, start : start + samples]
+        )
         yield file.stem, damaged[None], clean[None]

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import click
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -59,7 +60,9 @@ def restart_with_fast_allocator() -> None:
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, **_ALLOCATOR})  # noqa: S606
 
 
-def restore_clip(net: nn.Module, framing: TorchFraming, damaged: Tensor, state: State, random: torch.Generator) -> Tensor:
+def restore_clip(
+    net: nn.Module, framing: TorchFraming, damaged: Tensor, state: State, random: torch.Generator
+) -> Tensor:
     """Run the net over whole clips; the result is aligned with them and lacks the last hop, which no frame completed.
 
     Shape:
@@ -191,4 +194,56 @@ class Fit:
         shown = " ".join(f"{name} {value:.3f}" for name, value in values.items())
         print(f"{kind} step {self.step} {self.trained_s / 60:.1f} min {shown}", flush=True)
         with (self.settings.run / "log.csv").open("a", newline="") as log:
-            csv.writer(log).writerows([self.step, round(self.trained_s), kind, n, f"{v:.5f}"] for n, v in values.items())
+            csv.writer(log).writerows(
+                [self.step, round(self.trained_s), kind, n, f"{v:.5f}"] for n, v in values.items()
+            )
+
+
+@click.command("fit")
+@click.option(
+    "--pairs",
+    type=click.Path(path_type=Path, exists=True),
+    required=True,
+    help="Folder made by `prepare`: its `pairs`.",
+)
+@click.option(
+    "--run",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Folder for checkpoint and log; a run that is there is taken up.",
+)
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), required=True, help="Training time in all.")
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="CPU threads.")
+@click.option("--batch", type=click.IntRange(1), default=4, show_default=True, help="Crops a step.")
+@click.option("--learning-rate", type=float, default=1.5e-3, show_default=True)
+@click.option(
+    "--compile/--no-compile", "fused", default=True, show_default=True, help="Fuse the net with torch.compile."
+)
+@click.option("--width", type=click.IntRange(8), default=64, show_default=True, help="Channels of a band's token.")
+@click.option("--dilations", default="1,2,4,8", show_default=True, help="Frames between taps, one number a layer.")
+def command(
+    pairs: Path,
+    run: Path,
+    minutes: float,
+    threads: int,
+    batch: int,
+    learning_rate: float,
+    fused: bool,
+    width: int,
+    dilations: str,
+) -> None:
+    """Train, or go on training; the newest checkpoint is RUN/last.pt."""
+    restart_with_fast_allocator()
+    settings = FitSettings(
+        pairs=pairs,
+        run=run,
+        minutes=minutes,
+        learning_rate=learning_rate,
+        threads=threads,
+        compile=fused,
+        crops=CropSettings(batch=batch),
+    )
+    try:
+        Fit(settings, ModelConfig(width=width, dilations=tuple(int(d) for d in dilations.split(",")))).run()
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error

@@ -2,11 +2,11 @@
 
 import numpy as np
 import torch
-from apollo_rt.stft import asymmetric_windows
 from torch import Tensor, nn
 from torch.nn import functional
 
 from apollo_rt.config import Framing
+from apollo_rt.stft import asymmetric_windows
 
 
 class TorchFraming(nn.Module):

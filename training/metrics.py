@@ -1,6 +1,6 @@
-"""Measures of restoration that need no perceptual model; every one stands beside the same measure of the untouched input.
+"""Measures of restoration that need no perceptual model; each stands beside that of the untouched input.
 
-A clip is `(2, samples)` or `(1, samples)` at full scale 1.0. ViSQOL and Zimtohrli come from their own packages (`training.evaluate`).
+A clip is `(2, samples)` or `(1, samples)` at full scale 1.0. ViSQOL comes from its own package (`training.evaluate`).
 """
 
 import torch

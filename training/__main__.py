@@ -1,0 +1,37 @@
+"""`python -m training prepare | fit | evaluate | picture`."""
+
+from importlib import import_module
+
+import click
+
+_COMMANDS = {
+    "prepare": ("training.prepare", "prepare"),
+    "fit": ("training.fit", "command"),
+    "evaluate": ("training.evaluate", "command"),
+    "picture": ("training.picture", "command"),
+}
+
+
+class _LateGroup(click.Group):
+    """A group whose commands are imported when they are asked for: evaluation doesn't wait for the corpus tools."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order of the work."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module, name = _COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+
+@click.group(cls=_LateGroup)
+def main() -> None:
+    """Train the causal restorer: data, training, evaluation, pictures."""
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m training")
