@@ -63,12 +63,12 @@ def truncated_mp3(folder: Path) -> Path:
     return path
 
 
-def headerless_mp3(folder: Path, n_bytes_missing: int = 0) -> Path:
+def headerless_mp3(folder: Path, sample_rate: int, n_bytes_missing: int = 0) -> Path:
     """A constant-bit-rate mp3 without the Xing block that would announce its length."""
     with av.open(folder / "headerless.mp3", "w", options={"write_xing": "0", "id3v2_version": "0"}) as container:
-        stream = container.add_stream("libmp3lame", rate=44_100, layout="stereo", bit_rate=64_000)
+        stream = container.add_stream("libmp3lame", rate=sample_rate, layout="stereo", bit_rate=64_000)
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(tone(44_100).T), format="fltp", layout="stereo")
-        frame.sample_rate = 44_100
+        frame.sample_rate = sample_rate
         for packet in [*stream.encode(frame), *stream.encode(None)]:
             container.mux(packet)
     path = folder / "headerless.mp3"

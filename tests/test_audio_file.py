@@ -101,9 +101,10 @@ class TestReader:
         (warning,) = reader.warnings
         assert "cut off" in warning
 
-    def test_an_mp3_that_announces_no_length_warns_only_if_it_is_truncated(self, tmp_path):
-        assert read_all(headerless_mp3(tmp_path))[1].warnings == []
-        (warning,) = read_all(headerless_mp3(tmp_path, n_bytes_missing=50))[1].warnings
+    @pytest.mark.parametrize("sample_rate", [44_100, 22_050], ids=["MPEG 1", "MPEG 2"])
+    def test_an_mp3_that_announces_no_length_warns_only_if_it_is_truncated(self, tmp_path, sample_rate):
+        assert read_all(headerless_mp3(tmp_path, sample_rate))[1].warnings == []
+        (warning,) = read_all(headerless_mp3(tmp_path, sample_rate, n_bytes_missing=50))[1].warnings
         assert "cut off" in warning
 
     @pytest.mark.parametrize("name", ["tone.flac", "tone.wav"])
