@@ -25,7 +25,7 @@ Progress = Callable[[str, int, int], None]
 
 _LONGEST_BLOCK = 16_384
 _WORKER_WAIT_NS = 500_000
-"""How long the worker sleeps between two looks, a twelfth of a hop; at 0.25 ms it costs 3 % of a core more (measured)."""
+"""How long the worker sleeps between two looks, a twelfth of a hop; half of that costs 3 % of a core (measured)."""
 _QUEUE_S = 3.0
 _PREFILL_S = 0.25
 _POLL_S = 0.02

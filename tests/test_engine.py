@@ -128,6 +128,33 @@ def test_from_file_to_file_the_engine_returns_exactly_what_the_stream_does(busy,
     assert snapshot.latency.stream == 512 + block_size - np.gcd(block_size, 256) + 320
 
 
+@pytest.mark.parametrize(
+    "framing",
+    [
+        Framing(hop_length=64, analysis_length=2048),
+        Framing(hop_length=441, analysis_length=1000, sample_rate=48_000),
+        Framing(hop_length=16, analysis_length=32),
+        Framing(hop_length=4096, analysis_length=8192),
+    ],
+    ids=lambda framing: f"hop {framing.hop_length}",
+)
+def test_the_same_with_other_framings(tmp_path, framing):
+    model = load(tiny_models.busy(tmp_path, framing))
+    samples = noise(20_000)
+    device = VirtualDevice(framing.sample_rate, 256, pace=False)
+    out, engine = run_file(model, samples, device)
+    np.testing.assert_array_equal(out, np.clip(restored(model, samples), -1, 1))
+    assert engine.snapshot().deadline_misses == 0
+
+
+def test_a_model_that_looks_ahead_is_aligned_too(tmp_path):
+    framing = Framing(hop_length=256, analysis_length=1024, lookahead_frames=1)
+    samples = noise(10_000)
+    out, engine = run_file(load(tiny_models.delay_one_frame(tmp_path, framing)), samples)
+    np.testing.assert_allclose(out, samples, atol=1e-6)
+    assert engine.latency.algorithmic == 768
+
+
 def test_the_same_where_block_sizes_vary(busy):
     samples = noise(30_000)
     device = VirtualDevice(RATE, pace=False, block_sizes=[1, 255, 256, 257, 700, 3, 1024, 64, 480])
@@ -184,10 +211,12 @@ def test_between_two_device_channels_input_comes_back_after_the_reported_latency
     assert engine.latency.total_ms == pytest.approx(delay / 44.1 + 7)
 
 
-def test_the_headroom_is_part_of_the_latency(identity):
+@pytest.mark.parametrize("headroom", [64, 1111, 44_100])
+def test_the_headroom_is_part_of_the_latency(identity, headroom):
     samples = noise(5000)
-    out, engine = run_file(identity, samples, settings=EngineSettings(headroom=1111))
-    assert engine.latency.stream == 512 + 1111
+    out, engine = run_file(identity, samples, settings=EngineSettings(headroom=headroom))
+    assert engine.latency.stream == 512 + headroom
+    assert engine.snapshot().deadline_misses == 0
     np.testing.assert_allclose(out, samples, atol=1e-6)
 
 

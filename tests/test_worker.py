@@ -73,6 +73,16 @@ def test_a_worker_that_stands_still_is_covered_counted_and_recovers_and_the_late
     assert np.nanmin(share) == pytest.approx(0 if n_misses > 0 else 1, abs=1e-3)
 
 
+def test_a_hop_for_which_a_fade_has_begun_is_a_miss_even_if_it_comes_before_the_fade_ends(halved):
+    stream = Stepped(halved, 256, headroom=256 + FADE_LENGTH // 2)
+    samples = sine(60 * 256)
+    out = play_with_a_break(stream, samples, 20 * 256, 1)
+    assert stream.stats["deadline_misses"] == 1
+    assert 0 < stream.stats["covered_samples"] < FADE_LENGTH
+    share = wet_share(out, samples, stream.delay)
+    assert 0.4 < np.nanmin(share) < 0.7
+
+
 @pytest.mark.parametrize("n_hops", [2, 5, 11, 345])
 @pytest.mark.parametrize("block_size", [64, 256, 441, 1024])
 def test_a_miss_never_steps(halved, block_size, n_hops):
