@@ -1,6 +1,7 @@
 """Model files that are right, and all the ways in which they can be wrong."""
 
 import dataclasses
+import io
 import json
 import os
 from pathlib import Path
@@ -197,23 +198,35 @@ def test_a_file_that_is_not_onnx_is_refused(tmp_path, content):
     assert "is not an ONNX model" in refusal(path)
 
 
-def test_a_file_cut_off_anywhere_is_refused(path):
+@pytest.fixture
+def read_bytes(path, monkeypatch):
+    """Reads a card from bytes as if `path` held them: a thousand files would keep a busy disk for minutes."""
+
+    def read(content: bytes) -> None:
+        monkeypatch.setattr(model_file, "_open", lambda _: io.BytesIO(content))
+        read_card(path)
+
+    return read
+
+
+def test_a_file_cut_off_anywhere_is_refused(path, read_bytes):
     whole = path.read_bytes()
-    for length in range(0, len(whole), 7):
-        path.write_bytes(whole[:length])
-        refusal(path)
+    read_bytes(whole)
+    for length in range(len(whole)):
+        with pytest.raises(ModelFileError):
+            read_bytes(whole[:length])
 
 
-def test_no_single_wrong_byte_costs_more_than_a_refusal(path):
-    whole = bytearray(path.read_bytes())
-    for position in range(len(whole)):
-        broken = whole.copy()
-        broken[position] ^= 0xFF
-        path.write_bytes(broken)
+def test_no_single_wrong_byte_costs_more_than_a_refusal(path, read_bytes):
+    whole = path.read_bytes()
+    n_refused = 0
+    for position, byte in enumerate(whole):
         try:
-            read_card(path)
+            read_bytes(whole[:position] + bytes([byte ^ 0xFF]) + whole[position + 1 :])
         except ModelFileError as error:
-            assert "\n" not in str(error)  # noqa: PT017 - most positions refuse, a few only change a text
+            assert "\n" not in str(error)  # noqa: PT017 - a few positions change nothing that is read
+            n_refused += 1
+    assert n_refused > 0.95 * len(whole)
 
 
 def test_a_length_of_exabytes_is_refused_before_anything_is_allocated(tmp_path):
