@@ -9,6 +9,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+_SAMPLE_RATE_KHZ = 44.1
+
 Crop = npt.NDArray[np.float32]
 
 
@@ -23,6 +25,7 @@ class CropSettings:
         quietest_db: gains are drawn from here to 0 dB.
         mono_share: share of items with both channels alike.
         silent_share: share of items that fall silent within the crop, or start in silence.
+        equalised_share: share of items with another timbre: one random equaliser over both sides.
     """
 
     samples: int = 256 * 256
@@ -31,6 +34,7 @@ class CropSettings:
     quietest_db: float = -40.0
     mono_share: float = 0.08
     silent_share: float = 0.04
+    equalised_share: float = 0.7
 
 
 class CropStream:
@@ -52,7 +56,7 @@ class CropStream:
         """
         self.folder, self.settings = folder, settings
         self.random = np.random.default_rng(seed)
-        self._files = sorted(folder.glob("*.npy"))
+        self._list()
         self._drawn = 0
         if not self._files:
             raise ValueError(
@@ -66,6 +70,13 @@ class CropStream:
             damaged, clean = (torch.from_numpy(np.stack(side)) for side in zip(*items, strict=True))
             yield damaged, clean
 
+    def _list(self) -> None:
+        """See what is there; a source with many tracks counts by the root of their number, or it would drown the rest."""
+        self._files = sorted(self.folder.glob("*.npy"))
+        sources = [file.name.split("__")[0] for file in self._files]
+        chances = np.array([sources.count(source) ** -0.5 for source in sources])
+        self._chances = chances / chances.sum()
+
     def _item(self) -> tuple[Crop, Crop]:
         """One augmented crop: damaged and clean (2, samples)."""
         settings, random = self.settings, self.random
@@ -74,6 +85,8 @@ class CropStream:
             damaged = clean
         if random.random() < settings.mono_share:
             clean, damaged = (np.repeat(side.mean(0, keepdims=True), 2, axis=0) for side in (clean, damaged))
+        if random.random() < settings.equalised_share:
+            clean, damaged = _equalised((clean, damaged), random)
         gain = _gain_curve(settings, random) * (1 if random.random() < 0.5 else -1)
         order = slice(None, None, 1 if random.random() < 0.5 else -1)
         return tuple(np.ascontiguousarray((side * gain)[order], np.float32) for side in (damaged, clean))
@@ -82,15 +95,29 @@ class CropStream:
         """Draw until a crop isn't silent: silence teaches nothing and is added on purpose elsewhere."""
         self._drawn += 1
         if self._drawn % 500 == 0:
-            self._files = sorted(self.folder.glob("*.npy"))
+            self._list()
         while True:
-            pair = np.load(self._files[self.random.integers(len(self._files))], mmap_mode="r")
+            pair = np.load(self._files[self.random.choice(len(self._files), p=self._chances)], mmap_mode="r")
             if pair.shape[1] < self.settings.samples:
                 continue
             start = int(self.random.integers(pair.shape[1] - self.settings.samples + 1))
             clean, damaged = pair[:, start : start + self.settings.samples].astype(np.float32) / 32768
             if np.abs(clean).max() > 0.01:
                 return clean.T, damaged.T
+
+
+def _equalised(sides: tuple[Crop, Crop], random: np.random.Generator) -> list[Crop]:
+    """Another timbre for both: a smooth random gain over log frequency, tilted mostly towards bright.
+
+    A net that has seen one kind of music only learns one slope of the spectrum by heart; this makes it read the slope.
+    """
+    samples = sides[0].shape[1]
+    octaves = np.log2(np.fft.rfftfreq(samples, 1 / _SAMPLE_RATE_KHZ) + 1e-3)
+    points = np.arange(-5, 6)
+    curve_db = np.interp(octaves, points, random.normal(0, 3, points.size)) + random.uniform(-2, 4) * octaves.clip(0, 5)
+    bent = [np.fft.irfft(np.fft.rfft(side) * 10 ** (curve_db / 20), samples) for side in sides]
+    loudest = max(1.0, *(float(np.abs(side).max()) for side in bent))
+    return [(side / loudest).astype(np.float32) for side in bent]
 
 
 def _gain_curve(settings: CropSettings, random: np.random.Generator) -> Crop:
