@@ -229,6 +229,18 @@ def test_no_single_wrong_byte_costs_more_than_a_refusal(path, read_bytes):
     assert n_refused > 0.95 * len(whole)
 
 
+def test_a_second_graph_is_refused(path):
+    graph = onnx.load(path).graph.SerializeToString()
+    assert 128 <= len(graph) < 2**14  # its length takes two bytes
+    path.write_bytes(path.read_bytes() + bytes([0x3A, len(graph) & 0x7F | 0x80, len(graph) >> 7]) + graph)
+    assert "it holds 2 graphs" in refusal(path)
+
+
+def test_a_field_that_ends_beyond_the_file_is_refused_even_where_nobody_reads_it(path):
+    path.write_bytes(path.read_bytes() + b"\x12\x7fproducer")
+    assert "truncated" in refusal(path)
+
+
 def test_a_length_of_exabytes_is_refused_before_anything_is_allocated(tmp_path):
     path = tmp_path / "huge.onnx"
     path.write_bytes(b"\x3a" + b"\xff" * 8 + b"\x7f")
