@@ -14,7 +14,7 @@ class Framing:
     Attributes:
         sample_rate: samples per second.
         hop_length: new samples per frame.
-        analysis_length: length of the analysis window and of the FFT, in samples; an even number, at least twice the hop.
+        analysis_length: length of analysis window and FFT, in samples; even, at least twice the hop.
         lookahead_frames: frames of future that the model needs, 0 for a causal model.
 
     Raises:

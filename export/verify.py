@@ -52,7 +52,7 @@ def music_like(n_hops: int, hop_length: int, seed: int = 0) -> Array:
         pan = random.uniform(-1, 1)
         signal += np.array([[1 - pan], [1 + pan]]) * envelope * (tone + noise)
     signal[:, (time_s % 1.7) > 1.6] = 0
-    return np.clip(signal, -1, 1).astype(np.float32)
+    return np.clip(4 * signal, -1, 1).astype(np.float32)
 
 
 @torch.no_grad()

@@ -136,7 +136,7 @@ def write_pairs(folder: Path) -> None:
 
 
 def settings(tmp_path: Path, minutes: float) -> FitSettings:
-    crops = CropSettings(samples=64 * 100, batch=2)
+    crops = CropSettings(64 * 100, batch=2, clean_share=0, quietest_db=0, silent_share=0, equalised_share=0)
     return FitSettings(
         tmp_path / "pairs", tmp_path / "run", minutes, compile=False, warmup_steps=5, learning_rate=5e-3, crops=crops
     )
@@ -164,7 +164,7 @@ def test_training_lowers_the_loss_and_is_taken_up_where_it_stopped(tmp_path: Pat
     crops = iter(CropStream(tmp_path / "pairs" / "train", fit.settings.crops, 0))
     (tmp_path / "run").mkdir()
     losses = [fit._train_step(fit.net, *next(crops))["loss"] for _ in range(40)]
-    assert np.mean(losses[-8:]) < np.mean(losses[:8]) - 0.1
+    assert np.mean(losses[-6:]) < 0.9 * np.mean(losses[:6])
     fit.validate()
     again = Fit(settings(tmp_path, minutes=1.0), ModelConfig())
     assert (again.step, again.config) == (40, SMALL)
