@@ -29,8 +29,6 @@ _ENCODINGS = {
 
 WRITABLE_SUFFIXES = tuple(_ENCODINGS)
 
-_LOUDEST_24_BIT = 1.0 - 2.0**-23
-
 _WAV_LIMIT_BYTES = 2**32 - 2**16
 """Lengths in a wav file have 32 bits; 64 KiB are left for the headers."""
 
@@ -178,8 +176,6 @@ class AudioWriter:
         """
         stored = samples.mean(axis=1, dtype=np.float32)[:, np.newaxis] if self._channels == 1 else samples
         self._n_loud += int(np.count_nonzero(np.abs(stored) > 1.0))
-        if self._encoding == "PCM_24":
-            stored = np.clip(stored, -1.0, _LOUDEST_24_BIT)
         bytes_per_sample = self._channels * (4 if self._encoding == "FLOAT" else 3)
         if self._is_wav and (self._n_samples + len(stored)) * bytes_per_sample > _WAV_LIMIT_BYTES:
             raise AudioFileError(f"{self.path}: a wav file ends at 4 GB; write to a .flac file instead")

@@ -166,6 +166,14 @@ class TestWriter:
         assert path.read_text() == "what was here before"
         assert [p.name for p in tmp_path.iterdir()] == ["out.flac"]
 
+    def test_a_name_that_cannot_be_taken_at_the_end_leaves_nothing(self, tmp_path):
+        writer = AudioWriter(tmp_path / "out.wav", 44_100)
+        writer.write(tone(10))
+        (tmp_path / "out.wav").mkdir()
+        with pytest.raises(AudioFileError, match="can't be written"):
+            writer.commit()
+        assert [path.name for path in tmp_path.iterdir()] == ["out.wav"]
+
     @pytest.mark.parametrize("suffix", ["wav", "flac"])
     def test_wav_and_flac_keep_24_bits(self, tmp_path, suffix):
         path = tmp_path / f"out.{suffix}"
@@ -191,11 +199,12 @@ class TestWriter:
         stored = soundfile.read(tmp_path / "out.wav", dtype="float32")[0]
         np.testing.assert_allclose(stored, tone(100).mean(axis=1), atol=1e-7)
 
-    def test_too_loud_samples_are_clipped_counted_and_reported(self, tmp_path):
+    @pytest.mark.parametrize("suffix", ["wav", "flac"])
+    def test_too_loud_samples_are_clipped_counted_and_reported(self, tmp_path, suffix):
         loud = np.array([[1.5, -1.5], [1.0, -1.0], [0.5, 1.01]], np.float32)
-        with AudioWriter(tmp_path / "out.wav", 44_100) as writer:
+        with AudioWriter(tmp_path / f"out.{suffix}", 44_100) as writer:
             writer.write(loud)
-        np.testing.assert_allclose(soundfile.read(tmp_path / "out.wav")[0], np.clip(loud, -1, 1), atol=2**-23)
+        np.testing.assert_allclose(soundfile.read(tmp_path / f"out.{suffix}")[0], np.clip(loud, -1, 1), atol=2**-23)
         (warning,) = writer.warnings
         assert "3 samples beyond full scale were clipped" in warning
 

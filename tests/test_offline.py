@@ -187,6 +187,13 @@ class TestPlan:
         (job,) = plan_jobs([tmp_path / "pop"], tmp_path)
         assert job.target == tmp_path / "b.flac"
 
+    def test_a_target_that_is_the_source_of_another_job_is_refused(self, tmp_path):
+        for name in ("in/deep/a.mp3", "out/deep/a.flac"):
+            (tmp_path / name).parent.mkdir(parents=True)
+            (tmp_path / name).touch()
+        with pytest.raises(AudioFileError, match="is itself one of the inputs"):
+            plan_jobs([tmp_path / "in", tmp_path / "out/deep/a.flac"], tmp_path / "out")
+
     def test_what_cannot_be_done_is_refused_before_anything_is_written(self, tmp_path):
         song = write(tmp_path / "song.mp3", tone(10))
         (tmp_path / "empty").mkdir()
@@ -196,7 +203,7 @@ class TestPlan:
             ([song, "other.mp3"], "out.wav", "2 inputs can't become the file"),
             ([tmp_path], song, "is a folder, which can't become the file"),
             ([song, tmp_path / "song.ogg"], "out", "would both become"),
-            ([song, tmp_path / "song.flac"], tmp_path, "is the input itself|is itself one of the inputs"),
+            ([song, tmp_path / "song.flac"], tmp_path, "is itself one of the inputs"),
             ([song], song, "is the input itself"),
             ([song], tmp_path / "out.xyz", "use one of"),
         ):

@@ -221,6 +221,7 @@ class TestMix:
         steps = np.diff(np.concatenate((np.ones((2, 1)), out), axis=1))
         assert np.abs(steps).max() <= 0.5 / FADE_LENGTH + 1e-6
         np.testing.assert_allclose(out[:, FADE_LENGTH:], 0.5, atol=1e-6)
+        np.testing.assert_allclose(effect(constant, 44_100, reset=False), 0.5, atol=1e-6)
 
     def test_mix_outlives_a_reset(self, models):
         effect = ApolloEffect(1.0, models["half"])
