@@ -23,12 +23,15 @@ def main(
     checkpoint: Path, out: Path, name: str, licence: str, training_file: Path | None, quality_file: Path | None
 ) -> None:
     """Turn a training checkpoint into one verified, self-describing ONNX file."""
+    import torch
+
     from export import bundle
     from export.step_module import StepModule
     from export.to_onnx import to_onnx
     from export.verify import verify
     from training.checkpoint import load_restorer
 
+    torch.set_num_threads(1)  # one frame is too short to share
     net, content = load_restorer(checkpoint)
     step = StepModule(net)
     model = to_onnx(step)

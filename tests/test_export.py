@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
 
 from apollo_rt.errors import ParityError
 from apollo_rt.model import load
@@ -18,6 +19,12 @@ from export.to_onnx import to_onnx
 from export.verify import music_like, verify
 from tests.test_training import SMALL, lively
 from training import checkpoint
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> None:
+    """Steps of one frame are far too short to share, and two threads on a busy machine wait for each other."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="module")

@@ -71,7 +71,7 @@ class CropStream:
             yield damaged, clean
 
     def _list(self) -> None:
-        """See what is there; a source counts by the root of its number of pairs, or a large one would drown the rest."""
+        """See what is there; a source counts by the root of its number of pairs, or a large one would drown all."""
         self._files = sorted(self.folder.glob("*.npy"))
         sources = [file.name.split("__")[0] for file in self._files]
         chances = np.array([sources.count(source) ** -0.5 for source in sources])

@@ -20,8 +20,8 @@ class LossWeights:
 
     Attributes:
         snr: per dB of signal-to-error ratio of the waveform.
-        band: per decade of error of a band's energy.
-        bin: per decade of error of a bin's energy.
+        band: per decade of error of the energies of bands.
+        bin: per decade of error of the energies of bins.
         magnitude: of the relative error of compressed magnitudes.
     """
 
@@ -122,8 +122,12 @@ def _views_of(clip: Tensor, other: int) -> Tensor:
 
 
 def _log_error(ours: Tensor, wanted: Tensor) -> Tensor:
-    """Mean distance in decades."""
-    return (torch.log10(ours + _POWER_FLOOR) - torch.log10(wanted + _POWER_FLOOR)).abs().mean()
+    """Root mean square over bands of the distance in decades, mean over frames: what the log-spectral distance is.
+
+    An L1 distance instead let the net be content with the median, which left bright music 20 dB too dark.
+    """
+    decades = torch.log10(ours + _POWER_FLOOR) - torch.log10(wanted + _POWER_FLOOR)
+    return torch.sqrt(decades.square().mean(1) + 1e-4).mean()
 
 
 def _compressed_error(ours: Tensor, wanted: Tensor) -> Tensor:
