@@ -70,6 +70,17 @@ def test_no_output_frame_depends_on_a_later_one() -> None:
     assert spectrum.grad[:, 8].abs().max() > 0
 
 
+def test_the_carrier_can_be_turned_down_and_nothing_else_changes() -> None:
+    (spectrum, carrier), net, quiet = frames(5), lively(), lively()
+    quiet.turn_carrier(-20.0)
+    with torch.no_grad():
+        dry, with_carrier, with_less = (
+            part(spectrum, noise, net.initial_state(2))[0]
+            for part, noise in ((net, torch.zeros_like(carrier)), (net, carrier), (quiet, carrier))
+        )
+    torch.testing.assert_close(with_less - dry, 0.1 * (with_carrier - dry), rtol=1e-3, atol=1e-5)
+
+
 def test_silence_stays_silent() -> None:
     net, (_, carrier) = lively(), frames(20)
     with torch.no_grad():
@@ -174,6 +185,19 @@ def test_training_lowers_the_loss_and_is_taken_up_where_it_stopped(tmp_path: Pat
     again.trained_s = fit.trained_s
     assert again._train_step(again.net, *batch)["loss"] == pytest.approx(fit._train_step(fit.net, *batch)["loss"])
     assert "valid" in (tmp_path / "run" / "log.csv").read_text()
+
+
+def test_a_pruned_checkpoint_begins_a_new_run(tmp_path: Path) -> None:
+    write_pairs(tmp_path / "pairs")
+    fit = Fit(settings(tmp_path, minutes=1.0), SMALL)
+    (tmp_path / "run").mkdir()
+    fit._train_step(fit.net, *next(iter(CropStream(tmp_path / "pairs" / "train", fit.settings.crops, 0))))
+    fit.save()
+    checkpoint.prune(fit.path, fit.path)
+    again = Fit(settings(tmp_path, minutes=1.0), ModelConfig())
+    assert (again.step, again.trained_s, again.config) == (1, 0.0, SMALL)
+    for ours, wanted in zip(again.net.parameters(), fit.averaged.module.parameters(), strict=True):
+        torch.testing.assert_close(ours, wanted, rtol=0, atol=0)
 
 
 def test_a_wild_net_is_still_finite() -> None:

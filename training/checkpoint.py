@@ -36,6 +36,12 @@ def save(path: Path, **content: Any) -> None:
     beside.replace(path)
 
 
+def prune(source: Path, target: Path) -> None:
+    """Keep what the export needs, and a new run to begin with: a third of the size."""
+    content = load(source)
+    save(target, **{key: content[key] for key in ("config", "averaged", "step", "trained_s")})
+
+
 def load(path: Path) -> dict[str, Any]:
     """Read a checkpoint; tensors and plain values only, so that a file from a stranger runs no code."""
     content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)

@@ -6,6 +6,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import click
 import torch
@@ -41,7 +42,7 @@ class FitSettings:
     pairs: Path
     run: Path
     minutes: float
-    learning_rate: float = 1.5e-3
+    learning_rate: float = 2e-3
     warmup_steps: int = 150
     threads: int = 1
     compile: bool = True
@@ -92,7 +93,7 @@ class Fit:
         content = checkpoint.load(self.path) if self.path.exists() else None
         self.config = checkpoint.config_from_dict(content["config"]) if content else config
         self.net = Restorer(self.config)
-        self.averaged = AveragedModel(self.net, multi_avg_fn=get_ema_multi_avg_fn(0.998))
+        self.averaged = AveragedModel(self.net, multi_avg_fn=get_ema_multi_avg_fn(0.99))
         self.optimizer = torch.optim.AdamW(self.net.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98))
         self.framing = TorchFraming(self.config.framing)
         self.loss = RestorationLoss(settings.weights, self.config.framing.sample_rate)
@@ -101,13 +102,15 @@ class Fit:
             self._take_up(content)
         self.random = torch.Generator().manual_seed(settings.seed + self.step)
 
-    def _take_up(self, content: dict[str, object]) -> None:
-        """Go on from a checkpoint."""
-        self.net.load_state_dict(content["model"])
+    def _take_up(self, content: dict[str, Any]) -> None:
+        """Go on from a checkpoint; one that was pruned has the averaged net alone, and begins a new run with it."""
+        self.net.load_state_dict(content.get("model", content["averaged"]))
         self.averaged.module.load_state_dict(content["averaged"])
         self.averaged.n_averaged.fill_(content["step"])
-        self.optimizer.load_state_dict(content["optimizer"])
-        self.step, self.trained_s = content["step"], content["trained_s"]
+        self.step = content["step"]
+        if "optimizer" in content:
+            self.optimizer.load_state_dict(content["optimizer"])
+            self.trained_s = content["trained_s"]
 
     def save(self) -> None:
         """Write the checkpoint."""
@@ -215,7 +218,7 @@ class Fit:
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), required=True, help="Training time in all.")
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="CPU threads.")
 @click.option("--batch", type=click.IntRange(1), default=4, show_default=True, help="Crops a step.")
-@click.option("--learning-rate", type=float, default=1.5e-3, show_default=True)
+@click.option("--learning-rate", type=float, default=2e-3, show_default=True)
 @click.option(
     "--compile/--no-compile", "fused", default=True, show_default=True, help="Fuse the net with torch.compile."
 )

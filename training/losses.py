@@ -25,10 +25,10 @@ class LossWeights:
         magnitude: of the relative error of compressed magnitudes.
     """
 
-    snr: float = 0.04
+    snr: float = 0.06
     band: float = 1.0
-    bin: float = 0.3
-    magnitude: float = 1.0
+    bin: float = 0.4
+    magnitude: float = 0.5
 
 
 class SpectralView(nn.Module):

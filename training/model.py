@@ -236,6 +236,15 @@ class Restorer(nn.Module):
         ]
         return [weight.new_zeros(batch, 1), *past]
 
+    @torch.no_grad()
+    def turn_carrier(self, gain_db: float) -> None:
+        """Generate more or less of what is missing: the predicted gains times a constant, folded into the biases.
+
+        Generated music can't be the waveform that was lost: each dB less costs some highs and gains some SI-SDR.
+        """
+        for bias in self.heads.biases:
+            bias.view(*bias.shape[:-1], -1, _OUTPUTS_PER_BIN)[..., 4:] += gain_db * math.log(10) / 20
+
     def forward(self, spectrum: Tensor, carrier: Tensor, state: State) -> tuple[Tensor, State]:
         """Restore frames.
 
