@@ -19,6 +19,7 @@ from apollo_rt.errors import ApolloError
 @click.option(
     "--quality", "quality_file", type=click.Path(path_type=Path, exists=True), help="JSON: `training evaluate --json`."
 )
+@click.option("--correction", default=1.0, show_default=True, help="Factor of what is corrected.")
 @click.option("--carrier-db", default=0.0, show_default=True, help="Generate more or less of what is missing.")
 def main(
     checkpoint: Path,
@@ -27,6 +28,7 @@ def main(
     licence: str,
     training_file: Path | None,
     quality_file: Path | None,
+    correction: float,
     carrier_db: float,
 ) -> None:
     """Turn a training checkpoint into one verified, self-describing ONNX file."""
@@ -40,11 +42,16 @@ def main(
 
     torch.set_num_threads(1)  # one frame is too short to share
     net, content = load_restorer(checkpoint)
-    net.turn_carrier(carrier_db)
+    net.turn(correction, carrier_db)
     step = StepModule(net)
     model = to_onnx(step)
     training = json.loads(training_file.read_text()) if training_file else {}
-    training |= {"steps": content["step"], "minutes": round(content["trained_s"] / 60, 1), "carrier_db": carrier_db}
+    training |= {
+        "steps": content["step"],
+        "minutes": round(content["trained_s"] / 60, 1),
+        "correction": correction,
+        "carrier_db": carrier_db,
+    }
     quality = json.loads(quality_file.read_text()) if quality_file else {}
     try:
         parity = verify(step, model)

@@ -16,6 +16,7 @@ from apollo_rt.engine import Engine, EngineSettings
 from apollo_rt.model import load
 from apollo_rt.stream import RestorationStream
 from apollo_rt.virtual_device import VirtualDevice
+from apollo_rt.worker import MAX_HOPS_BEHIND
 from tests.test_engine import MemoryReader, MemoryWriter
 
 RATE = 44_100
@@ -86,7 +87,8 @@ def test_twenty_seconds_beside_a_busy_python_thread_lose_nothing(model):
     )
     assert len(out) == len(samples)
     assert snapshot.callbacks == -(-(len(samples) + engine.latency.stream) // 256)
-    assert snapshot.hops + snapshot.skipped_hops >= len(samples) // 256
+    # On a machine that is too busy the worker may end some hops behind, never more than it is allowed to be.
+    assert snapshot.hops + snapshot.skipped_hops + MAX_HOPS_BEHIND >= len(samples) // 256
     assert snapshot.source_underruns == snapshot.sink_overruns == snapshot.faulty_samples == 0
     assert set(lags(out, samples)) == {0}
     assert (loudness(out) > 0.3 * loudness(samples)).all()

@@ -70,15 +70,18 @@ def test_no_output_frame_depends_on_a_later_one() -> None:
     assert spectrum.grad[:, 8].abs().max() > 0
 
 
-def test_the_carrier_can_be_turned_down_and_nothing_else_changes() -> None:
-    (spectrum, carrier), net, quiet = frames(5), lively(), lively()
-    quiet.turn_carrier(-20.0)
-    with torch.no_grad():
-        dry, with_carrier, with_less = (
-            part(spectrum, noise, net.initial_state(2))[0]
-            for part, noise in ((net, torch.zeros_like(carrier)), (net, carrier), (quiet, carrier))
-        )
-    torch.testing.assert_close(with_less - dry, 0.1 * (with_carrier - dry), rtol=1e-3, atol=1e-5)
+def test_correction_and_carrier_can_be_turned_down_apart() -> None:
+    (spectrum, carrier), net, turned = frames(5), lively(), lively()
+    turned.turn(correction=0.5, carrier_db=-20.0)
+
+    def restored(part: Restorer, noise: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            return part(spectrum, noise, net.initial_state(2))[0]
+
+    corrected, less_corrected = (restored(part, torch.zeros_like(carrier)) for part in (net, turned))
+    generated, less_generated = (restored(net, carrier) - corrected, restored(turned, carrier) - less_corrected)
+    torch.testing.assert_close(less_corrected - spectrum, 0.5 * (corrected - spectrum), rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(less_generated, 0.1 * generated, rtol=1e-3, atol=1e-5)
 
 
 def test_silence_stays_silent() -> None:

@@ -237,13 +237,20 @@ class Restorer(nn.Module):
         return [weight.new_zeros(batch, 1), *past]
 
     @torch.no_grad()
-    def turn_carrier(self, gain_db: float) -> None:
-        """Generate more or less of what is missing: the predicted gains times a constant, folded into the biases.
+    def turn(self, correction: float = 1.0, carrier_db: float = 0.0) -> None:
+        """Correct and generate more or less than was learnt; both are folded into the last layer.
 
-        Generated music can't be the waveform that was lost: each dB less costs some highs and gains some SI-SDR.
+        Generated music can't be the waveform that was lost: each dB less costs some highs and gains some SI-SDR. Which
+        setting is best is found on validation music, after training.
+
+        Args:
+            correction: factor of the predicted corrections.
+            carrier_db: added to the predicted gains of the carrier.
         """
-        for bias in self.heads.biases:
-            bias.view(*bias.shape[:-1], -1, _OUTPUTS_PER_BIN)[..., 4:] += gain_db * math.log(10) / 20
+        for weight, bias in zip(self.heads.weights, self.heads.biases, strict=True):
+            for tensor in (weight, bias):
+                tensor.view(*tensor.shape[:-1], -1, _OUTPUTS_PER_BIN)[..., :4] *= correction
+            bias.view(*bias.shape[:-1], -1, _OUTPUTS_PER_BIN)[..., 4:] += carrier_db * math.log(10) / 20
 
     def forward(self, spectrum: Tensor, carrier: Tensor, state: State) -> tuple[Tensor, State]:
         """Restore frames.
