@@ -1,0 +1,285 @@
+"""Private sound servers for tests, each with a place to play to (`Loopback`) and one to listen at (`speakers`).
+
+They run beside whatever the machine has, on sockets of their own. Everything is float32 `(samples, 2)` at 44.1 kHz.
+"""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+RATE = 44_100
+TAIL_S = 1.5
+"""How long to listen after the clip: longer than any latency."""
+_START_S = 20.0
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What two ears heard: sample k of both is the same moment, to `error` samples."""
+
+    source: np.ndarray
+    restored: np.ndarray
+    error: int
+
+
+def unavailable(reason: str) -> None:
+    """Skip, loudly; in CI, where everything has been installed, fail."""
+    print(f"\n*** NO AUDIO SERVER: {reason} ***", file=sys.__stderr__, flush=True)
+    if os.environ.get("CI"):
+        pytest.fail(f"no audio server: {reason}")
+    pytest.skip(f"no audio server: {reason}")
+
+
+def need(*tools: str) -> None:
+    missing = [tool for tool in tools if shutil.which(tool) is None]
+    if missing:
+        unavailable(f"{', '.join(missing)} not installed")
+
+
+def wait_for(is_so: Callable[[], bool], seconds: float = _START_S) -> bool:
+    end = time.monotonic() + seconds
+    while not is_so():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def take_priority() -> None:
+    """In a child process: come before others, where root runs the tests; a busy machine is not what is tested."""
+    with contextlib.suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, -15)
+
+
+@contextlib.contextmanager
+def running(command: list[str], **options: object) -> Iterator[subprocess.Popen]:
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=take_priority, **options)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+class PulseServer:
+    """A PulseAudio daemon with two null sinks; `environment` leads PortAudio (through ALSA) and `pactl` to it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.socket = folder / "native"
+        self.environment = {
+            "PULSE_SERVER": f"unix:{self.socket}",
+            "PULSE_COOKIE": str(folder / "cookie"),
+            "ALSA_CONFIG_PATH": str(folder / "asound.conf"),
+            "JACK_DEFAULT_SERVER": "apollo-test-none",
+        }
+        # A null sink that may rewind works 2 s ahead while nobody listens, and lets the first who does wait for as long.
+        sink = "load-module module-null-sink sink_name={0} sink_properties=device.description={0} norewinds=1"
+        lines = [
+            f"load-module module-native-protocol-unix auth-anonymous=1 socket={self.socket}",
+            *(f"{sink.format(name)} rate={RATE} format=float32le" for name in ("Loopback", "speakers")),
+            "set-default-sink speakers",
+        ]
+        (folder / "default.pa").write_text("\n".join(lines) + "\n")
+        targets = {"Loopback": "Loopback.monitor", "speakers": "speakers", "disguise": "speakers.monitor"}
+        pcms = [f"pcm.{name} {{ type pulse device {target} hint.show on }}" for name, target in targets.items()]
+        (folder / "asound.conf").write_text("\n".join(["</usr/share/alsa/alsa.conf>", *pcms]) + "\n")
+
+    @contextlib.contextmanager
+    def started(self) -> Iterator[subprocess.Popen]:
+        need("pulseaudio", "pactl", "parec", "pacat")
+        private = {
+            name: str(self.folder) for name in ("HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "PULSE_RUNTIME_PATH")
+        }
+        options = ["--exit-idle-time=-1", "--use-pid-file=no", "--daemonize=no", "--log-target=stderr"]
+        log = (self.folder / "log").open("w")
+        command = ["pulseaudio", "-n", "-F", str(self.folder / "default.pa"), *options]
+        with log, running(command, env={**os.environ, **private}, stdout=log, stderr=log) as process:
+            if not wait_for(lambda: b"speakers" in self._pactl("list", "short", "sinks")):
+                unavailable(f"PulseAudio did not start: {(self.folder / 'log').read_text()[-2000:]}")
+            yield process
+
+    def hear(self, clip: np.ndarray) -> Heard:
+        """Play a clip to `Loopback`, and listen there and at `speakers`."""
+        with self._ear("Loopback.monitor") as at_source, self._ear("speakers.monitor") as at_speakers:
+            assert wait_for(lambda: at_source.has_begun and at_speakers.has_begun)
+            command = ["pacat", "--playback", "--raw", *self._format("Loopback", 200)]
+            subprocess.run(
+                command, input=clip.tobytes(), env=self._env, check=True, timeout=60, preexec_fn=take_priority
+            )
+            time.sleep(TAIL_S)
+        return Heard(*_on_one_clock(at_source, at_speakers), error=round(0.02 * RATE))
+
+    @property
+    def _env(self) -> dict[str, str]:
+        return {**os.environ, **self.environment}
+
+    def _pactl(self, *arguments: str) -> bytes:
+        return subprocess.run(["pactl", *arguments], env=self._env, capture_output=True, timeout=10).stdout
+
+    def _ear(self, device: str) -> "contextlib.AbstractContextManager[_Ear]":
+        return _Ear.listening(["parec", "--raw", *self._format(device, 10)], self._env)
+
+    @staticmethod
+    def _format(device: str, latency_ms: int) -> list[str]:
+        return [
+            f"--device={device}",
+            "--format=float32le",
+            f"--rate={RATE}",
+            "--channels=2",
+            f"--latency-msec={latency_ms}",
+        ]
+
+
+class _Ear:
+    """Reads what a recorder writes, and notes when."""
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+        self.begin_s = np.inf
+        self._n_bytes = 0
+
+    @classmethod
+    @contextlib.contextmanager
+    def listening(cls, command: list[str], env: dict[str, str]) -> "Iterator[_Ear]":
+        ear = cls()
+        with running(command, env=env, stdout=subprocess.PIPE) as process:
+            thread = threading.Thread(target=ear._read, args=(process.stdout.fileno(),))
+            thread.start()
+            try:
+                yield ear
+            finally:
+                process.terminate()
+                thread.join()
+
+    @property
+    def has_begun(self) -> bool:
+        return bool(self.parts)
+
+    @property
+    def samples(self) -> np.ndarray:
+        data = b"".join(self.parts)
+        return np.frombuffer(data[: len(data) // 8 * 8], np.float32).reshape(-1, 2)
+
+    def _read(self, file: int) -> None:
+        while part := os.read(file, 65_536):
+            self._n_bytes += len(part)
+            self.parts.append(part)
+            # No sample arrives before its time: the earliest arrival of all tells when the first sample was.
+            self.begin_s = min(self.begin_s, time.monotonic() - self._n_bytes / 8 / RATE)
+
+
+def _on_one_clock(*ears: _Ear) -> list[np.ndarray]:
+    """Drop what one ear heard before the other began."""
+    begin_s = max(ear.begin_s for ear in ears)
+    return [ear.samples[round((begin_s - ear.begin_s) * RATE) :] for ear in ears]
+
+
+class JackServer:
+    """A JACK server without hardware, and two clients that PortAudio shows as devices.
+
+    It is synchronous: every cycle waits for all clients, however late they are, so nothing is ever lost.
+    """
+
+    period = 256
+
+    def __init__(self) -> None:
+        self.name = f"apollo-test-{os.getpid()}"
+        self.environment = {
+            "JACK_DEFAULT_SERVER": self.name,
+            "PULSE_SERVER": "unix:/nowhere",
+            "JACK_NO_START_SERVER": "1",
+        }
+
+    @contextlib.contextmanager
+    def started(self) -> Iterator[None]:
+        need("jackd")
+        jack = pytest.importorskip("jack")
+        jack.set_error_function(lambda _: None)
+        jack.set_info_function(lambda _: None)
+        options = ["-S", "-r", "-n", self.name, "-t", "10000", "-d", "dummy", "-r", str(RATE), "-p", str(self.period)]
+        env = {**os.environ, "JACK_NO_AUDIO_RESERVATION": "1"}
+        with running(["jackd", *options], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
+            if not wait_for(lambda: self._can_connect(jack)):
+                unavailable("jackd did not start")
+            clients = [
+                jack.Client(name, servername=self.name, no_start_server=True) for name in ("Loopback", "speakers")
+            ]
+            self._join(*clients)
+            try:
+                yield
+            finally:
+                for client in clients:
+                    client.deactivate()
+                    client.close()
+
+    def hear(self, clip: np.ndarray) -> Heard:
+        """Play a clip from `Loopback`, and listen at `speakers`."""
+        n = len(clip) + round(TAIL_S * RATE)
+        self._restored = np.zeros((-(-n // self.period) * self.period, 2), np.float32)
+        self._clip = np.zeros_like(self._restored)
+        self._clip[: len(clip)] = clip
+        self._n_played, self._n_heard = 0, 0
+        assert wait_for(lambda: self._n_heard >= len(self._restored), 60)
+        return Heard(self._clip, self._restored, error=0)
+
+    def _join(self, player: object, listener: object) -> None:
+        self._clip = self._restored = np.zeros((0, 2), np.float32)
+        self._n_played = self._n_heard = 0
+        outs = [player.outports.register(f"out_{channel}") for channel in (1, 2)]
+        ins = [listener.inports.register(f"in_{channel}") for channel in (1, 2)]
+        self._play_frame: int | None = None
+
+        @player.set_process_callback
+        def play(n: int) -> None:
+            part = self._clip[self._n_played : self._n_played + n]
+            for channel, port in enumerate(outs):
+                port.get_array()[:] = part[:, channel] if len(part) == n else 0.0
+            if len(part) == n:
+                if self._n_played == 0:
+                    self._play_frame = player.last_frame_time
+                self._n_played += n
+
+        @listener.set_process_callback
+        def listen(n: int) -> None:
+            if self._play_frame is None:
+                return
+            position = listener.last_frame_time - self._play_frame
+            if 0 <= position < len(self._restored):
+                self._restored[position : position + n] = np.stack([port.get_array() for port in ins], axis=1)
+                self._n_heard = position + n
+
+        player.activate()
+        listener.activate()
+
+    def _can_connect(self, jack: object) -> bool:
+        try:
+            jack.Client("probe", servername=self.name, no_start_server=True).close()
+        except jack.JackOpenError:
+            return False
+        return True
+
+
+@contextlib.contextmanager
+def short_folder() -> Iterator[Path]:
+    """A folder whose name leaves room for a socket's in the system's limit of about 100 characters."""
+    folder = Path(tempfile.mkdtemp(prefix="apollo-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
