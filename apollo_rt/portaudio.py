@@ -181,7 +181,7 @@ class PortAudioDriver:
         code = error.args[1] if len(error.args) > 1 else None
         if code == _BAD_SAMPLE_RATE:
             return (
-                f"{self.name}: does not run at {self.sample_rate} Hz; set it to that rate in the system's sound settings, "
+                f"{self.name}: does not run at {self.sample_rate} Hz; set it to that rate in the system's settings, "
                 "or choose a device of the sound server, which converts"
             )
         if code == _UNAVAILABLE:

@@ -88,7 +88,7 @@ class PulseServer:
             "ALSA_CONFIG_PATH": str(folder / "asound.conf"),
             "JACK_DEFAULT_SERVER": "apollo-test-none",
         }
-        # A null sink that may rewind works 2 s ahead while nobody listens, and lets the first who does wait for as long.
+        # A null sink that may rewind works 2 s ahead while nobody listens, and lets the first who does wait as long.
         sink = "load-module module-null-sink sink_name={0} sink_properties=device.description={0} norewinds=1"
         lines = [
             f"load-module module-native-protocol-unix auth-anonymous=1 socket={self.socket}",

@@ -40,7 +40,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def clip() -> np.ndarray:
-    """The beginning of the demo: music that a codec damaged, at half its level so that nothing is clipped on its way."""
+    """The beginning of the demo: music that a codec damaged, at half its level so that nothing is clipped."""
     with AudioReader(input_file("demo")) as reader:
         return np.ascontiguousarray(0.5 * reader.read(round(CLIP_S * RATE)))
 
