@@ -94,7 +94,7 @@ def _headroom(options: LiveOptions, ends: Ends) -> int:
     if options.headroom is not None:
         return options.headroom
     default = EngineSettings().headroom
-    return max(default, options.block_size + FADE_LENGTH) if ends.has_device else default
+    return max(default, ends.driver.block_size + FADE_LENGTH) if ends.has_device else default
 
 
 def _show(session: LiveSession, plain: bool) -> None:

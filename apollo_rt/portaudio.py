@@ -23,9 +23,9 @@ _BAD_SAMPLE_RATE = -9997
 _UNAVAILABLE = -9985
 
 _ALSA_BLOCKS = 3
-"""Blocks of latency to ask ALSA for. PortAudio builds a buffer of four periods, and a period is one block just when the
-latency is the other three; with more, a period is several blocks, and they all come in one burst (measured with
-PulseAudio 16: half of the callbacks less than 0.1 ms after the one before)."""
+"""Blocks of latency to ask ALSA for. PortAudio then makes a period one block and a buffer four; with a longer latency, a
+period is several blocks, and they all come in one burst (measured with PulseAudio 16: half of the callbacks less than
+0.1 ms after the one before), and with a shorter one a busy machine runs dry."""
 
 
 def list_devices() -> list[Device]:
@@ -49,14 +49,12 @@ class PortAudioDriver:
         source: captures; None where the input is a file.
         target: plays; None where the output is a file.
         sample_rate: Hz; the stream runs at no other.
-        block_size: samples per callback.
+        block_size: samples per callback. ALSA takes the next power of two, and that as the most of varying blocks.
         allow_feedback: run even when the source hears what the target plays.
 
     Raises:
         DeviceError: the two devices can't be driven together.
     """
-
-    varying_block = False
 
     def __init__(
         self,
@@ -74,7 +72,12 @@ class PortAudioDriver:
             )
         self.name = " -> ".join(str(device) for device in self._devices)
         self.sample_rate = sample_rate
-        self.block_size = block_size
+        # ALSA hands over what it has got, a little more or less than a period. To make blocks of a fixed size of that,
+        # PortAudio keeps a block in reserve; but it spends that reserve at the start on an input that isn't there yet,
+        # and from then on fills what is missing with what it played one block ago (measured with PulseAudio 16, and
+        # read in pa_linux_alsa.c and pa_process.c). So we take what comes.
+        self.varying_block = self._is_alsa
+        self.block_size = 1 << (block_size - 1).bit_length() if self._is_alsa else block_size
         self.input_channels = min(source.input_channels, 2) if source else 0
         self.output_channels = min(target.output_channels, 2) if target else 0
         self.device_latency_s = (0.0, 0.0)
@@ -122,11 +125,15 @@ class PortAudioDriver:
             with _library_messages_hidden():
                 stream.close()
 
+    @property
+    def _is_alsa(self) -> bool:
+        return self._devices[0].host_api == "ALSA"
+
     def _open(self, sounddevice: Any, callback_address: int, userdata_address: int) -> Any:
         kind = "duplex" if len(self._devices) == 2 else "input" if self.input_channels else "output"
         channels = [count for count in (self.input_channels, self.output_channels) if count]
         settings = [_settings(sounddevice, device) for device in self._devices]
-        latencies = [self._wanted_latency(device) for device in self._devices]
+        latency = _ALSA_BLOCKS * self.block_size / self.sample_rate if self._is_alsa else "low"
 
         def per_end(values: list[Any]) -> Any:
             return values if kind == "duplex" else values[0]
@@ -137,19 +144,16 @@ class PortAudioDriver:
         return sounddevice._StreamBase(
             kind=kind,
             samplerate=self.sample_rate,
-            blocksize=self.block_size,
+            blocksize=0 if self.varying_block else self.block_size,
             device=per_end([device.portaudio_number for device in self._devices]),
             channels=per_end(channels),
             dtype=per_end(["float32"] * len(channels)),
-            latency=per_end(latencies),
+            latency=per_end([latency] * len(channels)),
             extra_settings=per_end(settings),
             callback=sounddevice._ffi.cast("PaStreamCallback *", callback_address),
             userdata=sounddevice._ffi.cast("void *", userdata_address),
             wrap_callback=None,
         )
-
-    def _wanted_latency(self, device: Device) -> float | str:
-        return _ALSA_BLOCKS * self.block_size / self.sample_rate if device.host_api == "ALSA" else "low"
 
     def _reported_latency(self) -> tuple[float, float]:
         """Input and output latency in seconds as the open stream reports them, mended where we know better."""
@@ -157,10 +161,9 @@ class PortAudioDriver:
         ends = unwrapped_latency_s(latency if len(self._devices) == 2 else [latency], self.sample_rate)
         input_s = ends.pop(0) if self.input_channels else 0.0
         output_s = ends.pop(0) if self.output_channels else 0.0
-        if self.input_channels and self._devices[0].host_api == "ALSA":
-            # PortAudio reports the whole buffer, but all of it is filled only by an overrun: what waits is one period,
-            # which is one block (see `_ALSA_BLOCKS`). Measured with PulseAudio 16 at blocks of 128 to 2048: the sum is
-            # right within 3 ms, from loopback to loudspeaker.
+        if self.input_channels and self._is_alsa:
+            # PortAudio reports the whole buffer, but it is full only just before an overrun: what waits is one period,
+            # which is one block. Measured from loopback to loudspeaker (tests/test_audio_servers.py), the sum is right.
             input_s = self.block_size / self.sample_rate
         return input_s, output_s
 
