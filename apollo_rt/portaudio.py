@@ -23,7 +23,7 @@ _BAD_SAMPLE_RATE = -9997
 _UNAVAILABLE = -9985
 
 _ALSA_BLOCKS = 3
-"""Blocks of latency to ask ALSA for. PortAudio then makes a period one block and a buffer four; with a longer latency, a
+"""Blocks of latency to ask ALSA for. PortAudio makes a period one block then, and a buffer four; with more latency a
 period is several blocks, and they all come in one burst (measured with PulseAudio 16: half of the callbacks less than
 0.1 ms after the one before), and with a shorter one a busy machine runs dry."""
 
