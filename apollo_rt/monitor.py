@@ -15,7 +15,8 @@ from apollo_rt.live_lines import SILENCE_DB, level_db
 from apollo_rt.live_session import MIX_STEP, LiveSession
 from apollo_rt.snapshot import Snapshot
 
-_REFRESH_S = 1 / 15
+_METERS_S, _TEXTS_S = 0.1, 0.4
+"""How often they are drawn. Drawing is by far the dearest thing in the process beside the model."""
 
 _STYLE = """
 Screen { padding: 1 2; }
@@ -55,6 +56,7 @@ class Monitor(App[None]):
         super().__init__()
         self._session = session
         self._messages: list[str] = []
+        self._shown: dict[str, str] = {}
         # Kept, not queried: the timer may fire before the first and after the last moment of the screen's tree.
         self._bars = [ProgressBar(-SILENCE_DB, show_percentage=False, show_eta=False) for _ in _CHANNELS]
         self._texts = {
@@ -78,8 +80,9 @@ class Monitor(App[None]):
 
     def on_mount(self) -> None:
         """Begin to refresh."""
-        self._refresh_state()
-        self.set_interval(_REFRESH_S, self._refresh_state)
+        self._draw_texts()
+        self.set_interval(_METERS_S, self._draw_meters)
+        self.set_interval(_TEXTS_S, self._draw_texts)
 
     def action_leave(self) -> None:
         """Stop and leave."""
@@ -89,25 +92,33 @@ class Monitor(App[None]):
     def action_bypass(self) -> None:
         """Toggle bypass."""
         self._session.toggle_bypass()
-        self._refresh_state()
+        self._draw_texts()
 
     def action_mix(self, step: float) -> None:
         """Move the mix."""
         self._session.change_mix(step)
-        self._refresh_state()
+        self._draw_texts()
 
-    def _refresh_state(self) -> None:
+    def _draw_meters(self) -> None:
         snapshot = self._session.update()
         if self._session.is_over:
             self.exit()
-            return
         for bar, peak in zip(self._bars, (*snapshot.input.peak, *snapshot.output.peak), strict=True):
             bar.update(progress=level_db(peak) - SILENCE_DB)
+
+    def _draw_texts(self) -> None:
+        snapshot = self._session.update()
         self._messages = (self._messages + self._session.take_messages())[-_MESSAGES_SHOWN:]
-        self._texts["mix"].update(_mix_text(snapshot))
-        self._texts["work"].update(_work_text(snapshot))
-        self._texts["latency"].update(_latency_text(snapshot))
-        self._texts["messages"].update("\n".join(self._messages))
+        self._write("mix", _mix_text(snapshot))
+        self._write("work", _work_text(snapshot))
+        self._write("latency", _latency_text(snapshot))
+        self._write("messages", "\n".join(self._messages))
+
+    def _write(self, name: str, text: str) -> None:
+        """Change a text where it is another: a layout of the whole screen costs more than a hop's restoration."""
+        if self._shown.get(name) != text:
+            self._texts[name].update(text, layout=text.count("\n") != self._shown.get(name, "").count("\n"))
+            self._shown[name] = text
 
 
 def _mix_text(snapshot: Snapshot) -> str:

@@ -107,10 +107,15 @@ def count(counters: NDArray[np.int64], counter: int, amount: int) -> None:
 
 @realtime
 def count_xruns(counters: NDArray[np.int64], flags: int) -> None:
-    """Count the status flags of one callback."""
+    """Count the status flags of one callback, which has been counted itself.
+
+    Before there is any input, PortAudio fills an ALSA output by callbacks without one, and calls that an underflow:
+    here it counts as what it is, the filling of the output.
+    """
+    is_priming = flags & 1 and counters[PRIMING_OUTPUT] == counters[CALLBACKS] - 1
     for bit in range(5):
         if flags >> bit & 1:
-            count(counters, INPUT_UNDERFLOW + bit, 1)
+            count(counters, PRIMING_OUTPUT if is_priming and bit == 0 else INPUT_UNDERFLOW + bit, 1)
 
 
 @realtime

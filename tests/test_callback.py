@@ -180,6 +180,13 @@ def test_the_devices_flags_are_counted(identity):
     }
 
 
+def test_blocks_without_input_before_there_is_any_fill_the_output_and_are_no_underflow(identity):
+    stream = Stepped(identity)
+    for flags in (1, 1, 0, 1):
+        stream.call(noise(256), flags=flags)
+    assert (stream.stats["priming_output"], stream.stats["input_underflow"]) == (2, 1)
+
+
 # --- what it never does ----------------------------------------------------------------------------------------------
 
 NOTHING_LIKE_IT = re.compile(r"NRT_|numba_gil|numba_unpickle|PyGILState|Py_|PyErr|PyEval|PyObject|malloc|pthread")
