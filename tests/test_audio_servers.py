@@ -187,3 +187,37 @@ def test_over_jack_the_loudspeaker_plays_what_the_file_would_be(
     assert "JACK" in stats["input_name"]
     assert "JACK" in stats["output_name"]
     check(heard, stats, clip, restored)
+
+
+def test_the_servers_sinks_are_devices_without_any_alsa_configuration(pulse: PulseServer, model: Path) -> None:
+    environment = {**pulse.environment, "ALSA_CONFIG_PATH": ""}
+    with LiveRun([*COMMAND, "--duration", "0.5"], environment, model) as run:
+        assert run.wait() == 0, run.text
+    assert "Monitor of Loopback (PulseAudio) -> speakers (PulseAudio), " in run.text
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "reason"),
+    [
+        pytest.param("default", "default", "'default' hears what 'default' plays", id="known by name"),
+        pytest.param("disguise", "speakers", "from the very output 'speakers'", id="known only to the server"),
+    ],
+)
+def test_a_loop_through_the_server_is_refused(
+    pulse: PulseServer, model: Path, source: str, target: str, reason: str
+) -> None:
+    with LiveRun(["run_live.py", "--input", source, "--output", target], pulse.environment, model) as run:
+        assert run.wait() == 1, run.text
+    assert run.lines[-1].startswith("error: feedback: ")
+    assert reason in run.lines[-1]
+
+
+def test_a_server_that_dies_ends_the_run_with_an_error(model: Path) -> None:
+    with short_folder() as folder:
+        server = PulseServer(folder)
+        with server.started() as daemon, LiveRun(COMMAND, server.environment, model) as run:
+            run.wait_until_it_plays()
+            daemon.kill()
+            assert run.wait() == 1, run.text
+    assert run.lines[-1].startswith("error: Loopback (ALSA) -> speakers (ALSA): ")
+    assert "Traceback" not in run.text

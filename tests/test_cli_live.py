@@ -1,0 +1,294 @@
+"""`apollo-rt live`, from file to file with the real engine; devices play in test_audio_servers.py."""
+
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from apollo_rt.cli import main
+from apollo_rt.device import Device
+from apollo_rt.live_ends import FirstPart, input_file, open_ends, output_file
+from tests import tiny_models
+from tests.sound_files import tone, write
+
+ROOT = Path(__file__).parents[1]
+LENGTH = 30_011
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_models.gain(tmp_path_factory.mktemp("model"), 0.5)
+
+
+@pytest.fixture
+def song(tmp_path: Path) -> Path:
+    return write(tmp_path / "song.wav", tone(LENGTH), subtype="FLOAT")
+
+
+@pytest.fixture
+def live(model: Path, capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, list[str], list[str]]]:
+    """Run the command in this process; exit code, lines on stdout, lines on stderr."""
+
+    def run(*arguments: object) -> tuple[int, list[str], list[str]]:
+        with pytest.raises(SystemExit) as ended:
+            main(["live", "--model", str(model), *map(str, arguments)])
+        captured = capfd.readouterr()
+        errors = [line for line in captured.err.splitlines() if not line.startswith("getting ready")]
+        return int(ended.value.code or 0), captured.out.splitlines(), errors
+
+    return run
+
+
+def started(model: Path, *arguments: object, **options: object) -> subprocess.Popen:
+    command = [sys.executable, "run_live.py", "--model", model, *arguments]
+    return subprocess.Popen([str(part) for part in command], cwd=ROOT, **options)
+
+
+def samples_of(path: Path) -> np.ndarray:
+    return soundfile.read(path, always_2d=True, dtype="float32")[0]
+
+
+def test_a_file_comes_out_restored_aligned_and_whole(live, song, tmp_path) -> None:
+    code, out, errors = live("--input", song, "--output", tmp_path / "out.wav", "--no-pace")
+    assert (code, errors) == (0, [])
+    restored = samples_of(tmp_path / "out.wav")
+    assert restored.shape == (LENGTH, 2)
+    np.testing.assert_allclose(restored, 0.5 * samples_of(song), atol=2e-6)
+    assert re.fullmatch(r".*song\.wav -> .*out\.wav, model tiny gain.*, latency algorithmic .* = \d+\.\d ms", out[0])
+    assert out[-1].startswith("done: ")
+
+
+@pytest.mark.parametrize(("options", "gain"), [(["--mix", 0.0], 1.0), (["--mix", 0.5], 0.75), (["--bypass"], 1.0)])
+def test_mix_and_bypass_are_heard_from_the_start(live, song, tmp_path, options, gain) -> None:
+    assert live("--input", song, "--output", tmp_path / "out.wav", "--no-pace", *options)[0] == 0
+    np.testing.assert_allclose(samples_of(tmp_path / "out.wav"), gain * samples_of(song), atol=2e-6)
+
+
+def test_duration_takes_that_much_of_the_file_and_its_tail(live, song, tmp_path) -> None:
+    assert live("--input", song, "--output", tmp_path / "out.wav", "--no-pace", "--duration", 0.25)[0] == 0
+    np.testing.assert_allclose(samples_of(tmp_path / "out.wav"), 0.5 * samples_of(song)[:11_025], atol=2e-6)
+
+
+def test_a_paced_run_takes_as_long_as_the_music(live, song, tmp_path) -> None:
+    begin_s = time.monotonic()
+    assert live("--input", song, "--output", tmp_path / "out.wav")[0] == 0
+    assert time.monotonic() - begin_s > LENGTH / 44_100
+
+
+def test_the_demo_ships_and_mono_stays_mono(live, tmp_path) -> None:
+    assert live("--input", "Demo", "--output", tmp_path / "out.flac", "--no-pace", "--duration", 0.5)[0] == 0
+    assert samples_of(tmp_path / "out.flac").shape == (22_050, 2)
+    mono = write(tmp_path / "mono.wav", tone(5000, channels=1))
+    assert live("--input", mono, "--output", tmp_path / "out.wav", "--no-pace")[0] == 0
+    assert samples_of(tmp_path / "out.wav").shape == (5000, 1)
+
+
+def test_the_figures_are_written_as_json(live, song, tmp_path) -> None:
+    stats = tmp_path / "stats.json"
+    options = ["--block-size", 300, "--headroom", 1000, "--stats-json", stats]
+    assert live("--input", song, "--output", tmp_path / "out.wav", "--no-pace", *options)[0] == 0
+    figures = json.loads(stats.read_text())
+    assert figures["finished"]
+    assert figures["model_name"] == "tiny gain"
+    assert figures["input_name"] == str(song)
+    assert figures["block_size"] == 300
+    assert figures["latency"]["headroom_samples"] == 1000
+    assert figures["samples"] >= LENGTH + figures["latency"]["stream_samples"]
+    assert figures["deadline_misses"] == figures["xruns"] == 0
+    assert figures["step_ms"]["p50"] <= figures["step_ms"]["p99"] <= figures["step_ms"]["max"]
+
+
+def test_every_option_can_come_from_the_environment(live, song, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("APOLLO_RT_LIVE_MIX", "0")
+    assert live("--input", song, "--output", tmp_path / "out.wav", "--no-pace")[0] == 0
+    np.testing.assert_allclose(samples_of(tmp_path / "out.wav"), samples_of(song), atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--mix", "1.5"), ("--block-size", "0"), ("--headroom", "10"), ("--duration", "0"), ("--volume", "11")],
+)
+def test_wrong_usage_ends_with_code_2_and_says_so(live, song, tmp_path, option, value) -> None:
+    code, _, errors = live("--input", song, "--output", tmp_path / "out.wav", option, value)
+    assert code == 2
+    assert errors[-1].startswith("Error: ")
+    assert not (tmp_path / "out.wav").exists()
+
+
+@pytest.mark.parametrize("name", ["nowhere/stats.json", "."])
+def test_figures_that_cannot_be_written_are_refused_before_the_music_plays(live, song, tmp_path, name) -> None:
+    code, _, errors = live("--input", song, "--output", tmp_path / "out.wav", "--stats-json", tmp_path / name)
+    assert code == 1
+    assert errors == [f"error: {tmp_path / name}: can't be written"]
+    assert not (tmp_path / "out.wav").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_a_run_cleanly_with_what_was_restored_so_far(model, tmp_path, number) -> None:
+    song = write(tmp_path / "song.wav", tone(20 * 44_100))
+    arguments = ["--input", song, "--output", tmp_path / "out.wav"]
+    with started(model, *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert "latency" in process.stdout.readline()
+        time.sleep(0.5)
+        process.send_signal(number)
+        rest, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert rest.startswith("done: ")
+    restored = samples_of(tmp_path / "out.wav")
+    assert 1000 < len(restored) < 20 * 44_100
+    np.testing.assert_allclose(restored, 0.5 * samples_of(song)[: len(restored)], atol=2e-6)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.wav", "song.wav"]
+
+
+def test_on_a_terminal_there_is_a_screen_with_keys_and_an_end_line(model, tmp_path) -> None:
+    song = write(tmp_path / "song.wav", tone(60 * 44_100))
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "110", "LINES": "30"}
+    arguments = ["--input", song, "--output", tmp_path / "out.wav"]
+    with started(model, *arguments, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as process:
+        os.close(theirs)
+        assert read_until(ours, "sum")
+        os.write(ours, b"b")
+        assert read_until(ours, "BYPASS")
+        os.write(ours, b"q")
+        assert read_until(ours, "done: ")
+        assert process.wait(60) == 0
+    os.close(ours)
+    assert (tmp_path / "out.wav").exists()
+
+
+def read_until(terminal: int, wanted: str) -> bool:
+    """Read what a program draws until something wanted is there; False if it ends first or takes a minute."""
+    text, end_s = "", time.monotonic() + 60
+    while wanted not in text and time.monotonic() < end_s:
+        if select.select([terminal], [], [], 0.1)[0]:
+            try:
+                text += os.read(terminal, 65_536).decode(errors="replace")
+            except OSError:  # the other side has been closed
+                break
+    return wanted in text
+
+
+def test_run_live_and_the_subcommand_are_the_same_program(model) -> None:
+    texts = [
+        subprocess.run(
+            [sys.executable, *command, "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout
+        for command in (["run_live.py"], ["-m", "apollo_rt", "live"])
+    ]
+    bodies = [text.partition("\n")[2] for text in texts]
+    assert bodies[0] == bodies[1]
+    for option in (
+        "--input",
+        "--output",
+        "--list-devices",
+        "--mix",
+        "--bypass",
+        "--block-size",
+        "--model",
+        "--duration",
+    ):
+        assert option in bodies[0]
+
+
+def test_help_does_not_wait_for_numba_and_its_kin() -> None:
+    script = (
+        "import sys; from apollo_rt import cli; print({'numba', 'onnxruntime', 'textual', 'rich'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "is_file"),
+    [
+        ("song.mp3", True), ("missing.WAV", True), ("here", True), ("here/inside", True), ("3", False),
+        ("Loopback", False), ("default", False), ("USB Audio 2.0", False), ("Analog (1/2)", False),
+    ],
+)  # fmt: skip
+def test_what_ends_like_a_file_or_is_there_is_a_file_and_all_else_a_device(
+    tmp_path, monkeypatch, wanted, is_file
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("here", "Loopback", "3"):
+        (tmp_path / name).mkdir()
+    assert (input_file(wanted) is not None) is is_file
+    assert (output_file(wanted) is not None) is is_file
+
+
+def test_the_demo_is_an_input_and_no_output() -> None:
+    assert input_file("DEMO").is_file()
+    assert output_file("demo") is None
+
+
+def test_a_part_of_a_source_ends_where_it_was_told_to() -> None:
+    class Endless:
+        def read(self, n_samples: int) -> np.ndarray:
+            return np.ones((n_samples, 2), np.float32)
+
+    part = FirstPart(Endless(), 250)
+    assert [len(part.read(100)) for _ in range(4)] == [100, 100, 50, 0]
+
+
+DEVICES = [
+    Device(0, "Cable", "Core Audio", 2, 2, is_default_output=True, captures="cable", feeds="cable"),
+    Device(1, "Speakers", "Core Audio", 0, 2),
+]
+
+
+@pytest.fixture
+def devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    from apollo_rt import portaudio
+
+    monkeypatch.setattr(portaudio, "list_devices", lambda: DEVICES)
+
+
+def test_two_devices_become_one_driver(devices) -> None:
+    with open_ends("Loopback", "Speakers", 44_100, 512) as ends:
+        assert (ends.input_name, ends.output_name) == ("Cable (Core Audio)", "Speakers (Core Audio)")
+        assert (ends.driver.input_channels, ends.driver.output_channels, ends.driver.block_size) == (2, 2, 512)
+        assert ends.has_device
+        assert ends.source is ends.writer is None
+
+
+def test_a_file_at_one_end_leaves_the_device_the_other(devices, song, tmp_path) -> None:
+    with open_ends(str(song), "Speakers", 44_100, 512) as ends:
+        assert (ends.driver.input_channels, ends.driver.output_channels) == (0, 2)
+        assert ends.source is ends.reader
+    ends = open_ends("Cable", str(tmp_path / "out.wav"), 44_100, 512)
+    assert (ends.driver.input_channels, ends.driver.output_channels) == (2, 0)
+    assert ends.has_device
+    ends.discard()
+    assert not list(tmp_path.glob("*out*"))
+
+
+def test_a_loop_of_devices_is_refused_unless_it_is_wanted(devices, live) -> None:
+    code, _, errors = live("--input", "Loopback", "--output", "Cable")
+    assert code == 1
+    assert errors[0].startswith("error: feedback: 'Cable' hears what 'Cable' plays")
+    assert open_ends("Loopback", "Cable", 44_100, 512, allow_feedback=True).has_device
+
+
+def test_a_device_has_a_pace_of_its_own(devices, live, song) -> None:
+    code, _, errors = live("--input", song, "--output", "Speakers", "--no-pace")
+    assert (code, errors) == (1, ["error: --no-pace is for file to file: a device has a pace of its own"])
+
+
+def test_the_devices_are_listed(devices, live) -> None:
+    code, out, _ = live("--list-devices")
+    assert code == 0
+    assert out == [
+        "  0  Cable     Core Audio      2 in   2 out   44100 Hz  default output, loopback",
+        "  1  Speakers  Core Audio      0 in   2 out   44100 Hz",
+    ]
