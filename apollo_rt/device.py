@@ -203,7 +203,10 @@ def _short_name(device: Device) -> str:
 
 
 def _loopback_hint(wanted: str) -> str:
-    return f" (nothing here captures the machine's own output; the README says how to get a {wanted} device)"
+    return (
+        f" (nothing here captures the machine's own output; the README says how to get a {wanted} device; on Linux, a "
+        "sound server is reached through libasound2-plugins, on Fedora alsa-plugins-pulseaudio)"
+    )
 
 
 def _listing(devices: Sequence[Device]) -> str:

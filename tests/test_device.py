@@ -187,6 +187,7 @@ def test_an_alsa_device_that_the_user_named_comes_before_a_sink_of_the_same_name
         pytest.param(MACOS, "Loopback", "BlackHole", id="BlackHole in and out"),
         pytest.param(WINDOWS, "Loopback", "speakers", id="one WASAPI endpoint"),
         pytest.param(WINDOWS, "Loopback", "2", id="the same endpoint through MME"),
+        pytest.param(WINDOWS, "Loopback", "0", id="the same endpoint as MME's default"),
         pytest.param(WINDOWS, "CABLE Output (VB-Audio Virtual Cable)", "CABLE Input", id="both ends of VB-Cable"),
     ],
 )
