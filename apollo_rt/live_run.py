@@ -90,11 +90,16 @@ def _prepared_engine(options: LiveOptions, loaded: model.Model, ends: Ends) -> E
 
 
 def _headroom(options: LiveOptions, ends: Ends) -> int:
-    """Devices tend to hand over two blocks at once now and then, sound servers above all: one block covers that."""
+    """Samples of pre-fill: what the user wants, else enough for how unevenly such devices call back.
+
+    Devices hand over two blocks at once now and then, which one block covers; those behind ALSA, where a sound server
+    may be, also three and four: measured with PulseAudio 16, 9, 2 and 0 of 2584 hops missed with 1, 2 and 3 blocks.
+    """
     if options.headroom is not None:
         return options.headroom
-    default = EngineSettings().headroom
-    return max(default, ends.driver.block_size + FADE_LENGTH) if ends.has_device else default
+    default, driver = EngineSettings().headroom, ends.driver
+    n_blocks = (3 if driver.varying_block else 1) if ends.has_device else 0
+    return max(default, n_blocks * driver.block_size + FADE_LENGTH)
 
 
 def _show(session: LiveSession, plain: bool) -> None:

@@ -10,15 +10,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from apollo_rt import live_run
 from apollo_rt.cli import main
 from apollo_rt.device import Device
+from apollo_rt.engine import EngineSettings
 from apollo_rt.live_ends import FirstPart, input_file, open_ends, output_file
+from apollo_rt.live_run import LiveOptions
 from tests import tiny_models
 from tests.sound_files import tone, write
 
@@ -292,3 +296,16 @@ def test_the_devices_are_listed(devices, live) -> None:
         "  0  Cable     Core Audio      2 in   2 out   44100 Hz  default output, loopback",
         "  1  Speakers  Core Audio      0 in   2 out   44100 Hz",
     ]
+
+
+def test_what_calls_back_unevenly_gets_more_headroom_unless_the_user_says_how_much(devices, tmp_path) -> None:
+    headroom = live_run._headroom
+    options = LiveOptions("Loopback", "Speakers", block_size=512)
+    with open_ends("Loopback", "Speakers", 44_100, 512) as ends:
+        assert headroom(options, ends) == 512 + 64
+        assert headroom(replace(options, headroom=100), ends) == 100
+        ends.driver.varying_block = True
+        assert headroom(options, ends) == 3 * 512 + 64
+    with open_ends("demo", str(tmp_path / "out.wav"), 44_100, 512) as ends:
+        assert headroom(options, ends) == EngineSettings().headroom
+        ends.discard()
