@@ -49,4 +49,8 @@ class Driver(Protocol):
         """Open and start; from here on the callback (a `PaStreamCallback`) is called with `userdata_address`."""
 
     def stop(self) -> None:
-        """Stop and close; when this returns no callback runs any more. May be called twice."""
+        """Stop and close; when this returns no callback runs any more. May be called twice.
+
+        Raises:
+            DeviceError: the device does not let go; what the callback uses must stay where it is.
+        """

@@ -30,6 +30,9 @@ _QUEUE_S = 3.0
 _PREFILL_S = 0.25
 _POLL_S = 0.02
 
+_HELD: list["Engine"] = []
+"""Engines whose device did not let go: its thread may still call back, so their memory must never be freed."""
+
 
 @dataclass(frozen=True)
 class EngineSettings:
@@ -205,7 +208,11 @@ class Engine:
         if self._is_stopped:
             return
         self._is_stopped = True
-        self._driver.stop()
+        try:
+            self._driver.stop()
+        except DeviceError:
+            # A device that died is why the engine stops, and is reported as that. Its thread may still wake up.
+            _HELD.append(self)
         self._stop_s = time.monotonic()
         self._line.control[STOP] = 1
         if self._worker:

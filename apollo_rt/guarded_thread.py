@@ -33,10 +33,10 @@ class GuardedThread:
         """Start it; once."""
         self._thread.start()
 
-    def join(self) -> None:
-        """Wait for its end; returns at once where it never started."""
+    def join(self, timeout_s: float | None = None) -> None:
+        """Wait for its end, at most so many seconds; returns at once where it never started."""
         if self._thread.ident is not None:
-            self._thread.join()
+            self._thread.join(timeout_s)
 
     def _run(self) -> None:
         try:

@@ -3,6 +3,7 @@
 The only module that imports sounddevice, and only when a device is really wanted: files are restored without PortAudio.
 """
 
+import atexit
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,7 @@ from typing import Any
 from apollo_rt import loopback, pulse
 from apollo_rt.device import Device
 from apollo_rt.errors import DeviceError
+from apollo_rt.guarded_thread import GuardedThread
 
 _MISSING = (
     "PortAudio, which audio devices are reached through, is not installed: install libportaudio2 (Debian, Ubuntu: "
@@ -21,6 +23,10 @@ _MISSING = (
 
 _BAD_SAMPLE_RATE = -9997
 _UNAVAILABLE = -9985
+
+_CLOSING_S = 3.0
+"""How long a device may take to close: closing waits for PortAudio's own thread, and that never comes back where it
+hangs in the plugin of a sound server that has died (seen with PulseAudio 16, one time in four)."""
 
 _ALSA_BLOCKS = 3
 """Blocks of latency to ask ALSA for. PortAudio makes a period one block then, and a buffer four; with more latency a
@@ -119,11 +125,22 @@ class PortAudioDriver:
         self._refuse_feedback()
 
     def stop(self) -> None:
-        """Stop and close; when this returns no callback runs any more. May be called twice."""
+        """Stop and close; when this returns no callback runs any more. May be called twice.
+
+        Raises:
+            DeviceError: the device does not let go; what the callback uses must stay where it is.
+        """
         stream, self._stream = self._stream, None
-        if stream is not None:
-            with _library_messages_hidden():
-                stream.close()
+        if stream is None:
+            return
+        closing = GuardedThread("closing", stream.close)
+        with _library_messages_hidden():
+            closing.start()
+            closing.join(_CLOSING_S)
+        if closing.is_alive:
+            # At the end of the program sounddevice would close it once more, and wait for ever.
+            atexit.unregister(_load()._exit_handler)
+            raise DeviceError(f"{self.name}: does not let go of its stream; restart the sound server and this program")
 
     @property
     def _is_alsa(self) -> bool:

@@ -1,8 +1,10 @@
 """The engine as a whole: files in and out through the real callback, worker and virtual device."""
 
 import ctypes
+import gc
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -271,6 +273,22 @@ def test_a_device_that_stops_by_itself_is_an_error_that_names_it(identity):
         driver.finished = True
         with pytest.raises(DeviceError, match="hand driver"):
             engine.wait(1)
+
+
+def test_where_a_device_does_not_let_go_all_ends_but_what_its_callback_uses_stays(identity):
+    class Stuck(HandDriver):
+        def stop(self):
+            raise DeviceError("does not let go")
+
+    driver, before = Stuck(), set(threading.enumerate())
+    with Engine(identity, driver, EngineSettings()) as engine:
+        pass
+    assert {thread for thread in threading.enumerate() if thread not in before and thread.is_alive()} == set()
+    died = weakref.ref(engine)
+    del engine
+    gc.collect()
+    assert died() is not None
+    driver.play(np.zeros((512, 2), np.float32))  # a thread that wakes up after all
 
 
 def test_a_device_that_cannot_be_opened_leaves_no_thread_behind(identity):

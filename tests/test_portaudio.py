@@ -1,14 +1,16 @@
 """The PortAudio driver over a stand-in for the library; real servers play in test_audio_servers.py."""
 
+import atexit
 import inspect
 import os
 import sys
+import threading
 import types
 from dataclasses import replace
 
 import pytest
 
-from apollo_rt import pulse
+from apollo_rt import portaudio, pulse
 from apollo_rt.device import Device
 from apollo_rt.errors import DeviceError
 from apollo_rt.portaudio import PortAudioDriver, list_devices, unwrapped_latency_s
@@ -200,6 +202,24 @@ def test_a_stream_that_ends_by_itself_is_finished_and_one_that_is_stopped_is_not
     assert not driver.finished
 
 
+def test_a_device_that_does_not_let_go_is_left_behind_also_at_the_end_of_the_program(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead, left = threading.Event(), []
+    library._exit_handler = object()
+    monkeypatch.setattr(portaudio, "_CLOSING_S", 0.05)
+    monkeypatch.setattr(atexit, "unregister", left.append)
+    driver = PortAudioDriver(None, SPEAKERS, 44_100)
+    driver.start(CALLBACK, USERDATA)
+    library.streams[0].close = dead.wait
+    with pytest.raises(DeviceError, match="does not let go"):
+        driver.stop()
+    dead.set()
+    assert left == [library._exit_handler]
+    driver.stop()
+    assert not driver.active
+
+
 def test_the_list_has_portaudios_devices_and_what_the_server_adds(library: Library) -> None:
     devices = list_devices()
     assert [(device.name, device.system, device.is_default_output) for device in devices] == [
@@ -258,3 +278,4 @@ def test_the_private_door_of_the_real_library_still_has_its_shape() -> None:
     } <= set(names)  # fmt: skip
     assert sounddevice._ffi.cast("PaStreamCallback *", CALLBACK)
     assert sounddevice._ffi.cast("void *", USERDATA)
+    assert callable(sounddevice._exit_handler)
