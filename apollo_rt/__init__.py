@@ -8,7 +8,7 @@
     restored = stream.process(samples)                  # `stream.latency_samples` later
 
 Each name is loaded when it is first used, so that importing the package costs nothing. All errors that a user can
-mend are `ApolloError`s. The live engine is behind the command line: see `apollo_rt.cli` and `apollo_rt.engine`.
+mend are `ApolloError`s. The live engine is behind the command line: see `app.cli` and `live.engine`.
 """
 
 from importlib import import_module
@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from apollo_rt.config import Framing
+    from apollo_rt.effects.pedalboard_effect import ApolloEffect
     from apollo_rt.errors import ApolloError, AudioFileError, DeviceError, ModelFileError, ParityError
-    from apollo_rt.model import load as load_model
-    from apollo_rt.offline import restore_file
-    from apollo_rt.pedalboard_effect import ApolloEffect
-    from apollo_rt.stream import RestorationStream
+    from apollo_rt.files.offline import restore_file
+    from apollo_rt.inference.model import load as load_model
+    from apollo_rt.stream.restoration_stream import RestorationStream
 
 __all__ = [
     "ApolloEffect",
@@ -36,11 +36,11 @@ __all__ = [
 ]
 
 _HOMES = {
-    "ApolloEffect": ("pedalboard_effect", "ApolloEffect"),
+    "ApolloEffect": ("effects.pedalboard_effect", "ApolloEffect"),
     "Framing": ("config", "Framing"),
-    "RestorationStream": ("stream", "RestorationStream"),
-    "load_model": ("model", "load"),
-    "restore_file": ("offline", "restore_file"),
+    "RestorationStream": ("stream.restoration_stream", "RestorationStream"),
+    "load_model": ("inference.model", "load"),
+    "restore_file": ("files.offline", "restore_file"),
 }
 """Public name to module and name there; errors live in `errors` under their own names."""
 

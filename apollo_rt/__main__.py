@@ -1,5 +1,5 @@
 """`python -m apollo_rt` is `apollo-rt`."""
 
-from apollo_rt.cli import main
+from apollo_rt.app.cli import main
 
 main(name="python -m apollo_rt")

@@ -14,8 +14,8 @@ import numba
 import numpy as np
 import pytest
 
-from apollo_rt.model import load
-from apollo_rt.processor import Processor
+from apollo_rt.inference.model import load
+from apollo_rt.stream.processor import Processor
 
 N_HOPS = 2000
 

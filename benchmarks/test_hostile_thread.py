@@ -18,15 +18,15 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from apollo_rt.engine import Engine, EngineSettings
-from apollo_rt.line import address_table, make_line
-from apollo_rt.model import load
-from apollo_rt.parameters import Parameters
-from apollo_rt.processor import Processor
-from apollo_rt.snapshot import Durations
-from apollo_rt.stats import make_stats, record
-from apollo_rt.stream import RestorationStream
-from apollo_rt.virtual_device import VirtualDevice
+from apollo_rt.control.parameters import Parameters
+from apollo_rt.inference.model import load
+from apollo_rt.live.engine import Engine, EngineSettings
+from apollo_rt.live.line import address_table, make_line
+from apollo_rt.live.snapshot import Durations
+from apollo_rt.live.stats import make_stats, record
+from apollo_rt.live.virtual_device import VirtualDevice
+from apollo_rt.stream.processor import Processor
+from apollo_rt.stream.restoration_stream import RestorationStream
 from tests.stepped import PA_CALLBACK
 from tests.test_engine import MemoryReader, MemoryWriter
 

@@ -38,7 +38,7 @@ def main(
     from export.step_module import StepModule
     from export.to_onnx import to_onnx
     from export.verify import verify
-    from training.checkpoint import load_restorer
+    from training.fitting.checkpoint import load_restorer
 
     torch.set_num_threads(1)  # one frame is too short to share
     net, content = load_restorer(checkpoint)

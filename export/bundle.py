@@ -5,7 +5,7 @@ from typing import Any
 
 import onnx
 
-from apollo_rt.model_file import Golden, ModelCard, State, card_metadata, graph_sha256, read_card
+from apollo_rt.inference.model_file import Golden, ModelCard, State, card_metadata, graph_sha256, read_card
 from export.step_module import StepModule
 from export.verify import engine_output, music_like, reference
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from training.model import Restorer
+from training.nets.model import Restorer
 
 
 class StepModule(nn.Module):

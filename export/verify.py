@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from apollo_rt.errors import ParityError
-from apollo_rt.stft import carrier_frames
+from apollo_rt.stream.stft import carrier_frames
 from export.step_module import StepModule
 from export.to_onnx import output_names
-from training.framing import TorchFraming
+from training.nets.framing import TorchFraming
 
 _TOLERANCE_DB = -80.0  # float32 sums in another order; measured -110 to -125 dB on trained nets
 

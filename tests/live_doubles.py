@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
+from apollo_rt.app.live_session import LiveSession, SessionInfo
+from apollo_rt.control.parameters import Parameters
 from apollo_rt.errors import ApolloError
 from apollo_rt.latency import LatencyReport
-from apollo_rt.live_session import LiveSession, SessionInfo
-from apollo_rt.parameters import Parameters
-from apollo_rt.snapshot import Snapshot, read_stats
-from apollo_rt.stats import make_stats
+from apollo_rt.live.snapshot import Snapshot, read_stats
+from apollo_rt.live.stats import make_stats
 
 LATENCY = LatencyReport(44_100, 512, 128, 320, 0.0112, 0.0167)
 

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from apollo_rt.callback import callback_address
+from apollo_rt.control.parameters import Parameters, wet_gain
+from apollo_rt.inference.model import Model
 from apollo_rt.latency import FADE_LENGTH, rebuffering_latency
-from apollo_rt.line import address_table, make_line
-from apollo_rt.model import Model
-from apollo_rt.parameters import Parameters, wet_gain
-from apollo_rt.processor import Processor
-from apollo_rt.snapshot import read_stats
-from apollo_rt.worker import IDLE, work
+from apollo_rt.live.callback import callback_address
+from apollo_rt.live.line import address_table, make_line
+from apollo_rt.live.snapshot import read_stats
+from apollo_rt.live.worker import IDLE, work
+from apollo_rt.stream.processor import Processor
 
 PA_CALLBACK = ctypes.CFUNCTYPE(
     ctypes.c_int,

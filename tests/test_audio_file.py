@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from apollo_rt import audio_file
-from apollo_rt.audio_file import AudioReader, AudioWriter, refuse_same_file
 from apollo_rt.errors import AudioFileError
+from apollo_rt.files import audio_file
+from apollo_rt.files.audio_file import AudioReader, AudioWriter, refuse_same_file
 from tests.sound_files import (
     BAD_SOURCES,
     bad_source,
@@ -272,7 +272,7 @@ class TestWriter:
         path.write_text("what was here before")
         script = f"""if True:
             import numpy
-            from apollo_rt.audio_file import AudioFileError, AudioWriter
+            from apollo_rt.files.audio_file import AudioFileError, AudioWriter
             noise = numpy.random.default_rng(0).uniform(-0.5, 0.5, (44_100, 2)).astype(numpy.float32)
             try:
                 with AudioWriter({str(path)!r}, 44_100) as writer:

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from apollo_rt.audio_file import AudioReader, AudioWriter
+from apollo_rt.app.live_ends import input_file
 from apollo_rt.config import Framing
 from apollo_rt.errors import ModelFileError
-from apollo_rt.live_ends import input_file
-from apollo_rt.model_file import default_model_path
-from apollo_rt.offline import restore_file
+from apollo_rt.files.audio_file import AudioReader, AudioWriter
+from apollo_rt.files.offline import restore_file
+from apollo_rt.inference.model_file import default_model_path
 from tests import tiny_models
 from tests.audio_servers import RATE, Heard, JackServer, PulseServer, short_folder, take_priority, wait_for
 
@@ -48,7 +48,7 @@ def clip() -> np.ndarray:
 @pytest.fixture(scope="module")
 def restored(clip: np.ndarray, model: Path, tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
     """The clip, restored off line."""
-    from apollo_rt.model import load
+    from apollo_rt.inference.model import load
 
     folder = tmp_path_factory.mktemp("offline")
     source, target = folder / "clip.wav", folder / "restored.wav"

@@ -14,12 +14,12 @@ import pytest
 from numba import cfunc
 from numba.core.errors import NumbaError
 
-from apollo_rt import callback, ring
+from apollo_rt.compiled.native import compiled, realtime
 from apollo_rt.config import Framing
+from apollo_rt.inference.model import load
 from apollo_rt.latency import FADE_LENGTH
-from apollo_rt.model import load
-from apollo_rt.native import compiled, realtime
-from apollo_rt.virtual_device import VirtualDevice
+from apollo_rt.live import callback, ring
+from apollo_rt.live.virtual_device import VirtualDevice
 from tests import tiny_models
 from tests.stepped import PA_CALLBACK, Stepped
 
@@ -268,7 +268,7 @@ int allocates(void *in, void *out, unsigned long n, void *t, unsigned long flags
 COUNTING_PROGRAM = """
 import ctypes, sys
 import numpy as np
-from apollo_rt.model import load
+from apollo_rt.inference.model import load
 from tests.stepped import Stepped
 library = ctypes.CDLL(sys.argv[1])
 library.count_in.restype = ctypes.c_long

@@ -17,12 +17,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from apollo_rt import live_run
-from apollo_rt.cli import main
-from apollo_rt.device import Device
-from apollo_rt.engine import EngineSettings
-from apollo_rt.live_ends import FirstPart, input_file, open_ends, output_file
-from apollo_rt.live_run import LiveOptions
+from apollo_rt.app import live_run
+from apollo_rt.app.cli import main
+from apollo_rt.app.live_ends import FirstPart, input_file, open_ends, output_file
+from apollo_rt.app.live_run import LiveOptions
+from apollo_rt.devices.device import Device
+from apollo_rt.live.engine import EngineSettings
 from tests import tiny_models
 from tests.sound_files import tone, write
 
@@ -207,9 +207,7 @@ def test_run_live_and_the_subcommand_are_the_same_program(model) -> None:
 
 
 def test_help_does_not_wait_for_numba_and_its_kin() -> None:
-    script = (
-        "import sys; from apollo_rt import cli; print({'numba', 'onnxruntime', 'textual', 'rich'} & set(sys.modules))"
-    )
+    script = "import sys, apollo_rt.app.cli; print({'numba', 'onnxruntime', 'textual', 'rich'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
 
@@ -253,7 +251,7 @@ DEVICES = [
 
 @pytest.fixture
 def devices(monkeypatch: pytest.MonkeyPatch) -> None:
-    from apollo_rt import portaudio
+    from apollo_rt.devices import portaudio
 
     monkeypatch.setattr(portaudio, "list_devices", lambda: DEVICES)
 

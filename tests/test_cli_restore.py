@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from apollo_rt import progress
-from apollo_rt.cli import main
-from apollo_rt.progress import progress_bar
+from apollo_rt.app import progress
+from apollo_rt.app.cli import main
+from apollo_rt.app.progress import progress_bar
 from tests import tiny_models
 from tests.sound_files import tone, write
 

@@ -6,9 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from apollo_rt import callback, code_cache, native, worker
+from apollo_rt.compiled import code_cache, native
+from apollo_rt.live import callback, worker
 
-PACKAGE = Path(code_cache.__file__).parent
+PACKAGE = Path(code_cache.__file__).parents[1]
 
 
 def package_files(path: Path) -> set[str]:
@@ -16,18 +17,18 @@ def package_files(path: Path) -> set[str]:
 
 
 def test_a_functions_folder_depends_on_the_files_it_takes_code_from_and_on_no_others():
-    assert {"worker.py", "processor.py", "stft.py", "ring.py", "native.py"} <= package_files(PACKAGE / "worker.py")
-    assert not {"cli.py", "engine.py", "mixer.py"} & package_files(PACKAGE / "worker.py")
-    assert package_files(PACKAGE / "native.py") == {"native.py", "code_cache.py"}
+    assert {"worker.py", "processor.py", "stft.py", "ring.py", "native.py"} <= package_files(PACKAGE / "live/worker.py")
+    assert not {"cli.py", "engine.py", "mixer.py"} & package_files(PACKAGE / "live/worker.py")
+    assert package_files(PACKAGE / "compiled/native.py") == {"native.py", "code_cache.py"}
 
 
 def test_a_change_in_an_imported_file_changes_the_folder(tmp_path):
-    script = "from apollo_rt import callback; print(callback.advance.stats.cache_path)"
+    script = "from apollo_rt.live import callback; print(callback.advance.stats.cache_path)"
     copy = tmp_path / "apollo_rt"
     shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__", "models", "data"))
     paths = []
     for added_line in ("", "# changed\n"):
-        with (copy / "mixer.py").open("a") as file:
+        with (copy / "stream/mixer.py").open("a") as file:
             file.write(added_line)
         environment = {key: value for key, value in os.environ.items() if key != "NUMBA_CACHE_DIR"}
         run = [sys.executable, "-c", script]

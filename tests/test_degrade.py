@@ -10,8 +10,8 @@ import pytest
 import soundfile
 from click.testing import CliRunner
 
-from training import corpus, excerpts, pairs, prepare
-from training.degrade import SAMPLE_RATE, AlignmentError, Audio, Damage, alignment_samples, decode, degrade
+from training.data import corpus, excerpts, pairs, prepare
+from training.data.degrade import SAMPLE_RATE, AlignmentError, Audio, Damage, alignment_samples, decode, degrade
 
 EVERY_CODEC = [
     Damage("mp3", 24_000),

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from apollo_rt import pulse
-from apollo_rt.device import Device, describe_devices, find_device, refuse_feedback
+from apollo_rt.devices import pulse
+from apollo_rt.devices.device import Device, describe_devices, find_device, refuse_feedback
+from apollo_rt.devices.loopback import mark_loops, with_server
 from apollo_rt.errors import DeviceError
-from apollo_rt.loopback import mark_loops, with_server
 
 SINKS = [
     {"name": "alsa_output.pci.analog-stereo", "description": "Built-in Audio", "index": 7},

@@ -9,13 +9,13 @@ import weakref
 import numpy as np
 import pytest
 
-from apollo_rt.callback import COMPLETE
 from apollo_rt.config import Framing
-from apollo_rt.engine import Engine, EngineSettings
 from apollo_rt.errors import AudioFileError, DeviceError
-from apollo_rt.model import load
-from apollo_rt.stream import RestorationStream
-from apollo_rt.virtual_device import VirtualDevice
+from apollo_rt.inference.model import load
+from apollo_rt.live.callback import COMPLETE
+from apollo_rt.live.engine import Engine, EngineSettings
+from apollo_rt.live.virtual_device import VirtualDevice
+from apollo_rt.stream.restoration_stream import RestorationStream
 from tests import tiny_models
 from tests.stepped import PA_CALLBACK
 

@@ -10,15 +10,15 @@ import pytest
 import torch
 
 from apollo_rt.errors import ParityError
-from apollo_rt.model import load
-from apollo_rt.model_file import default_model_path, read_card
-from apollo_rt.processor import Processor
+from apollo_rt.inference.model import load
+from apollo_rt.inference.model_file import default_model_path, read_card
+from apollo_rt.stream.processor import Processor
 from export import bundle
 from export.step_module import StepModule
 from export.to_onnx import to_onnx
 from export.verify import music_like, verify
 from tests.test_training import SMALL, lively
-from training import checkpoint
+from training.fitting import checkpoint
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -12,11 +12,11 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from apollo_rt.engine import Engine, EngineSettings
-from apollo_rt.model import load
-from apollo_rt.stream import RestorationStream
-from apollo_rt.virtual_device import VirtualDevice
-from apollo_rt.worker import MAX_HOPS_BEHIND
+from apollo_rt.inference.model import load
+from apollo_rt.live.engine import Engine, EngineSettings
+from apollo_rt.live.virtual_device import VirtualDevice
+from apollo_rt.live.worker import MAX_HOPS_BEHIND
+from apollo_rt.stream.restoration_stream import RestorationStream
 from tests.test_engine import MemoryReader, MemoryWriter
 
 RATE = 44_100

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from apollo_rt.config import Framing
+from apollo_rt.inference.model import load
 from apollo_rt.latency import FADE_LENGTH, LatencyReport, rebuffering_latency, step_budget
-from apollo_rt.model import load
 from tests import tiny_models
 from tests.stepped import Stepped
 

@@ -7,12 +7,12 @@ import onnx
 import pytest
 from onnx import helper
 
-from apollo_rt import model, model_file
+from apollo_rt.compiled.native import flush_to_zero
 from apollo_rt.config import Framing
 from apollo_rt.errors import ModelFileError
-from apollo_rt.model_file import graph_sha256
-from apollo_rt.native import flush_to_zero
-from apollo_rt.onnx_c_api import LibraryMissingError
+from apollo_rt.inference import model, model_file
+from apollo_rt.inference.model_file import graph_sha256
+from apollo_rt.inference.onnx_c_api import LibraryMissingError
 from tests import tiny_models
 
 BACKENDS = ["c_api", "python"]

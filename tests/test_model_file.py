@@ -11,10 +11,10 @@ import onnx
 import pytest
 from onnx import helper
 
-from apollo_rt import model_file
 from apollo_rt.config import Framing
 from apollo_rt.errors import ModelFileError
-from apollo_rt.model_file import card_metadata, graph_sha256, read_card
+from apollo_rt.inference import model_file
+from apollo_rt.inference.model_file import card_metadata, graph_sha256, read_card
 from tests import tiny_models
 
 

@@ -8,12 +8,12 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import ProgressBar
 
-from apollo_rt import live_session
+from apollo_rt.app import live_session
+from apollo_rt.app.live_lines import end_line, level_text, run_lines, start_line
+from apollo_rt.app.live_session import MIX_STEP, LiveSession
+from apollo_rt.app.monitor import Monitor
 from apollo_rt.errors import AudioFileError, DeviceError
-from apollo_rt.live_lines import end_line, level_text, run_lines, start_line
-from apollo_rt.live_session import MIX_STEP, LiveSession
-from apollo_rt.monitor import Monitor
-from apollo_rt.snapshot import Durations, Meter
+from apollo_rt.live.snapshot import Durations, Meter
 from tests.live_doubles import LATENCY, StillEngine, session_of
 
 BUSY = {

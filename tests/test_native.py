@@ -11,7 +11,7 @@ import pytest
 from numba import njit
 from numba.core.errors import TypingError
 
-from apollo_rt import native
+from apollo_rt.compiled import native
 
 
 @njit
@@ -168,7 +168,7 @@ def test_flush_to_zero_turns_denormals_into_zero_and_back():
 
 def test_a_second_process_loads_the_compiled_functions_from_the_cache():
     code = (
-        "from apollo_rt import native; calls = native.system_calls(); native.now_ns(calls); "
+        "from apollo_rt.compiled import native; calls = native.system_calls(); native.now_ns(calls); "
         "native.sleep_ns(calls, 1); native.flush_to_zero(False); "
         "print([len(f.stats.cache_misses) for f in (native.now_ns, native.sleep_ns, native.flush_to_zero)])"
     )

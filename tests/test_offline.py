@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from apollo_rt import jobs
 from apollo_rt.config import Framing
 from apollo_rt.errors import AudioFileError
-from apollo_rt.jobs import Job, plan_jobs, run_jobs
-from apollo_rt.model import load
-from apollo_rt.offline import restore_file
-from apollo_rt.stream import RestorationStream
+from apollo_rt.files import jobs
+from apollo_rt.files.jobs import Job, plan_jobs, run_jobs
+from apollo_rt.files.offline import restore_file
+from apollo_rt.inference.model import load
+from apollo_rt.stream.restoration_stream import RestorationStream
 from tests import tiny_models
 from tests.sound_files import tone, truncated_mp3, write
 
@@ -125,8 +125,9 @@ def test_a_file_without_sound_gives_one_without_sound_and_says_so(tmp_path, mode
 MEMORY_SCRIPT = """
 import sys
 from pathlib import Path
-from apollo_rt import model, offline
-from apollo_rt.audio_file import AudioWriter
+from apollo_rt.inference import model
+from apollo_rt.files import offline
+from apollo_rt.files.audio_file import AudioWriter
 from tests import tiny_models
 from tests.sound_files import tone
 

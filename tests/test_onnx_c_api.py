@@ -8,9 +8,9 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from apollo_rt import onnx_c_api
-from apollo_rt.onnx_c_api import LibraryMissingError, OnnxRuntimeError, Runtime, runtime
-from apollo_rt.onnx_session import Binding, Session, run_step
+from apollo_rt.inference import onnx_c_api
+from apollo_rt.inference.onnx_c_api import LibraryMissingError, OnnxRuntimeError, Runtime, runtime
+from apollo_rt.inference.onnx_session import Binding, Session, run_step
 from tests import tiny_models
 
 FRAME = (2, 129, 2)
@@ -34,7 +34,7 @@ def bind(session: Session) -> tuple[Binding, dict[str, np.ndarray], list[np.ndar
 
 def test_the_library_is_found_without_importing_its_package(tmp_path):
     code = (
-        "import sys; from apollo_rt.onnx_session import Session; "
+        "import sys; from apollo_rt.inference.onnx_session import Session; "
         "Session(open(sys.argv[1], 'rb').read()); print('onnxruntime' in sys.modules, 'onnx' in sys.modules)"
     )
     path = tiny_models.identity(tmp_path)

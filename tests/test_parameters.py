@@ -2,7 +2,7 @@
 
 import pytest
 
-from apollo_rt.parameters import PARAMETERS, Parameters, parameter, wet_gain
+from apollo_rt.control.parameters import PARAMETERS, Parameters, parameter, wet_gain
 
 
 def test_every_row_can_be_read_and_set_between_its_bounds_and_nowhere_else():

@@ -10,10 +10,10 @@ from dataclasses import replace
 
 import pytest
 
-from apollo_rt import portaudio, pulse
-from apollo_rt.device import Device
+from apollo_rt.devices import portaudio, pulse
+from apollo_rt.devices.device import Device
+from apollo_rt.devices.portaudio import PortAudioDriver, list_devices, unwrapped_latency_s
 from apollo_rt.errors import DeviceError
-from apollo_rt.portaudio import PortAudioDriver, list_devices, unwrapped_latency_s
 
 MICROPHONE = Device(0, "Microphone", "Core Audio", 1, 0, portaudio_number=0)
 SPEAKERS = Device(1, "Speakers", "Core Audio", 0, 8, portaudio_number=1)

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from numba.core.runtime import _nrt_python, rtsys
 
-from apollo_rt import model, native
+from apollo_rt.compiled import native
 from apollo_rt.config import Framing
-from apollo_rt.processor import (
+from apollo_rt.inference import model
+from apollo_rt.stream.processor import (
     Processor,
     ProcessorState,
     process_hop,
@@ -235,7 +236,7 @@ def test_hops_go_on_while_another_thread_never_gives_the_interpreter_back(tmp_pa
 
 def test_a_second_process_loads_the_compiled_hop_from_the_cache(tmp_path):
     code = (
-        "import sys; from apollo_rt import model, processor; "
+        "import sys; from apollo_rt.inference import model; from apollo_rt.stream import processor; "
         "processor.Processor(model.load(sys.argv[1])); "
         "functions = [processor.process_hop, processor.reset_processor]; "
         "print([(sum(f.stats.cache_hits.values()), sum(f.stats.cache_misses.values())) for f in functions])"

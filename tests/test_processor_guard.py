@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from apollo_rt import model
 from apollo_rt.errors import ModelFileError
-from apollo_rt.processor import FRAME_OK, FRAME_REPLACED, STEP_FAILED, Processor, process_hop
+from apollo_rt.inference import model
+from apollo_rt.stream.processor import FRAME_OK, FRAME_REPLACED, STEP_FAILED, Processor, process_hop
 from tests import tiny_models
 from tests.test_processor import BACKENDS, H, music, run
 from tests.tiny_models import SMALL

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from apollo_rt.rate_converter import RateConverter
+from apollo_rt.stream.rate_converter import RateConverter
 from tests.sound_files import tone
 
 PAIRS = [(48_000, 44_100), (44_100, 48_000), (8000, 44_100), (44_100, 8000), (44_099, 44_100), (44_100, 44_100)]

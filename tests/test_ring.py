@@ -5,9 +5,9 @@ import threading
 import numpy as np
 import pytest
 
-from apollo_rt import ring
-from apollo_rt.native import atomic_load, compiled
-from apollo_rt.ring import READ, UNKNOWN, WRITTEN, make_ring, make_wet_ring
+from apollo_rt.compiled.native import atomic_load, compiled
+from apollo_rt.live import ring
+from apollo_rt.live.ring import READ, UNKNOWN, WRITTEN, make_ring, make_wet_ring
 
 TOTAL = 1_000_000
 

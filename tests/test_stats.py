@@ -5,10 +5,10 @@ import threading
 import numpy as np
 import pytest
 
-from apollo_rt import stats
+from apollo_rt.compiled.native import atomic_load, atomic_store, compiled
 from apollo_rt.latency import LatencyReport
-from apollo_rt.native import atomic_load, atomic_store, compiled
-from apollo_rt.snapshot import Durations, Snapshot, read_stats, whole_copy
+from apollo_rt.live import stats
+from apollo_rt.live.snapshot import Durations, Snapshot, read_stats, whole_copy
 
 NS_PER_MS = 1e6
 

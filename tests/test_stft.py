@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from apollo_rt.config import Framing
-from apollo_rt.stft import (
+from apollo_rt.stream.stft import (
     analyse,
     asymmetric_windows,
     carrier_frames,

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from apollo_rt import model
 from apollo_rt.config import Framing
-from apollo_rt.stream import RestorationStream
+from apollo_rt.inference import model
+from apollo_rt.stream.restoration_stream import RestorationStream
 from tests import tiny_models
 from tests.tiny_models import SMALL
 
@@ -155,7 +155,7 @@ def test_samples_of_another_shape_are_refused(stream, shape):
 
 def test_a_second_process_loads_the_compiled_stream_from_the_cache(tmp_path):
     code = (
-        "import sys; from apollo_rt import model, stream; "
+        "import sys; from apollo_rt.inference import model; from apollo_rt.stream import restoration_stream as stream; "
         "stream.RestorationStream(model.load(sys.argv[1])); "
         "stats = stream._push.stats; print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))"
     )

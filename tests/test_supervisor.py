@@ -4,9 +4,9 @@ import logging
 from dataclasses import replace
 
 from apollo_rt.latency import LatencyReport
-from apollo_rt.snapshot import Snapshot, read_stats
-from apollo_rt.stats import make_stats
-from apollo_rt.supervisor import Supervisor, warnings_between
+from apollo_rt.live.snapshot import Snapshot, read_stats
+from apollo_rt.live.stats import make_stats
+from apollo_rt.live.supervisor import Supervisor, warnings_between
 
 QUIET = Snapshot(1.0, True, False, 1.0, False, latency=LatencyReport(44_100, 512, 0, 320), **read_stats(make_stats()))
 

@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from apollo_rt.config import Framing
-from apollo_rt.processor import Processor
-from training import checkpoint
-from training.dataset import CropSettings, CropStream
-from training.fit import Fit, FitSettings
-from training.framing import TorchFraming
-from training.losses import LossWeights, RestorationLoss, snr_db
-from training.metrics import log_spectral_distance, si_sdr_db
-from training.model import ModelConfig, Restorer
+from apollo_rt.stream.processor import Processor
+from training.data.dataset import CropSettings, CropStream
+from training.evaluation.metrics import log_spectral_distance, si_sdr_db
+from training.fitting import checkpoint
+from training.fitting.fit import Fit, FitSettings
+from training.fitting.losses import LossWeights, RestorationLoss, snr_db
+from training.nets.framing import TorchFraming
+from training.nets.model import ModelConfig, Restorer
 
 SMALL = ModelConfig(
     framing=Framing(hop_length=64, analysis_length=256), band_groups=((8, 8), (4, 16)), width=16, dilations=(1, 2)
@@ -214,7 +214,7 @@ def test_a_wild_net_is_still_finite() -> None:
 
 def test_the_engine_hears_what_training_hears() -> None:
     """The framing of training and the bundled model's are the same numbers."""
-    from apollo_rt.model import load
+    from apollo_rt.inference.model import load
 
     model = load()
     assert Processor(model).framing == model.card.framing

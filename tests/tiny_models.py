@@ -11,8 +11,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from apollo_rt.config import Framing
-from apollo_rt.model_file import Golden, ModelCard, State, card_metadata, graph_sha256
-from apollo_rt.stft import asymmetric_windows
+from apollo_rt.inference.model_file import Golden, ModelCard, State, card_metadata, graph_sha256
+from apollo_rt.stream.stft import asymmetric_windows
 
 SMALL = Framing(hop_length=64, analysis_length=256)
 

@@ -5,10 +5,10 @@ from importlib import import_module
 import click
 
 _COMMANDS = {
-    "prepare": ("training.prepare", "prepare"),
-    "fit": ("training.fit", "command"),
-    "evaluate": ("training.evaluate", "command"),
-    "picture": ("training.picture", "command"),
+    "prepare": ("training.data.prepare", "prepare"),
+    "fit": ("training.fitting.fit", "command"),
+    "evaluate": ("training.evaluation.evaluate", "command"),
+    "picture": ("training.evaluation.picture", "command"),
 }
 
 

@@ -1,0 +1,52 @@
+"""The command line: one program, one place where errors become one line and an exit code."""
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from apollo_rt.app.cli_live import live
+from apollo_rt.app.cli_restore import restore
+from apollo_rt.errors import ApolloError
+
+_INTERRUPTED = 130
+"""What shells expect after Ctrl-C: 128 and the signal's number."""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "APOLLO_RT"})
+@click.version_option(package_name="apollo-rt")
+def apollo_rt() -> None:
+    """Restore music that a lossy codec damaged, live or file by file.
+
+    Every option can be set by the environment too: APOLLO_RT_LIVE_BLOCK_SIZE=512 is --block-size 512 of live.
+    """
+
+
+apollo_rt.add_command(live)
+apollo_rt.add_command(restore)
+
+
+def main(arguments: Sequence[str] | None = None, name: str = "apollo-rt") -> None:
+    """Run the command line and leave the interpreter.
+
+    Args:
+        arguments: None: those of the process.
+        name: what the program is called in its help.
+
+    Exit codes: 0 all went well, 1 something that the user can mend (one line on stderr says what), 2 wrong usage.
+    """
+    sys.exit(_exit_code(arguments, name))
+
+
+def _exit_code(arguments: Sequence[str] | None, name: str) -> int:
+    try:
+        result = apollo_rt.main(arguments, name, standalone_mode=False)
+    except click.Abort:
+        return _INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (ApolloError, ValueError) as error:
+        click.echo(f"error: {error}", err=True)
+        return 1
+    return result if isinstance(result, int) else 0

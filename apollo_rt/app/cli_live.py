@@ -1,0 +1,57 @@
+"""`apollo-rt live`: the options of a live run."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command(short_help="Restore live, between devices and files.")
+@click.option(
+    "--input", "-i", "source", default="Loopback", show_default=True, metavar="INPUT",
+    help="Device (name, part of it, or number), default, Loopback, a file, or demo.",
+)  # fmt: skip
+@click.option(
+    "--output", "-o", "target", default="speakers", show_default=True, metavar="OUTPUT",
+    help="Device (name, part of it, or number), default, speakers, or a file.",
+)  # fmt: skip
+@click.option("--list-devices", is_flag=True, help="Show the devices there are, and leave.")
+@click.option(
+    "--mix", type=click.FloatRange(0.0, 1.0), default=1.0, show_default=True, help="0 is the input, 1 the restoration."
+)
+@click.option("--bypass", is_flag=True, help="Begin with the input, at unchanged latency.")
+@click.option(
+    "--block-size", type=click.IntRange(1, 4096), default=256, show_default=True, metavar="SAMPLES",
+    help="What a device hands over at once; more is safer and later.",
+)  # fmt: skip
+@click.option(
+    "--headroom", type=click.IntRange(64, 44_100), metavar="SAMPLES", help="Latency that covers computing and jitter."
+)
+@click.option(
+    "--model", type=click.Path(path_type=Path), metavar="FILE", help="Another model than the one that is built in."
+)
+@click.option(
+    "--duration", "duration_s", type=click.FloatRange(0.0, min_open=True), metavar="SECONDS",
+    help="Stop after so much sound.",
+)  # fmt: skip
+@click.option("--stats-json", type=click.Path(path_type=Path), metavar="FILE", help="Write figures at the end.")
+@click.option("--no-pace", "pace", flag_value=False, default=True, help="From file to file: as fast as it goes.")
+@click.option("--allow-feedback", is_flag=True, help="Accept an input that hears the output.")
+@click.option("--plain", is_flag=True, help="Plain lines instead of the screen.")
+def live(list_devices: bool, **options: Any) -> None:
+    """Restore live: from INPUT to OUTPUT, at a constant latency.
+
+    Loopback as input is what captures the machine's own output, unless a device has that name: the monitor of the
+    default sink, a virtual cable, a WASAPI loopback. speakers is the default output. On the screen, q quits, b toggles
+    bypass, [ and ] change the mix.
+    """
+    # Late, because numba and onnxruntime would make --help and --list-devices wait.
+    if list_devices:
+        from apollo_rt.devices.device import describe_devices
+        from apollo_rt.devices.portaudio import list_devices as find_all
+
+        click.echo("\n".join(describe_devices(find_all())))
+        return
+    from apollo_rt.app.live_run import LiveOptions, run_live
+
+    run_live(LiveOptions(**options))

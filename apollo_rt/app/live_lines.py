@@ -1,0 +1,75 @@
+"""A live run as plain lines: one at the start, one every few seconds, one at the end; for pipes, logs and services."""
+
+import math
+import time
+
+import click
+
+from apollo_rt.app.live_session import LiveSession
+from apollo_rt.live.snapshot import Snapshot
+
+_PERIOD_S = 5.0
+_POLL_S = 0.05
+
+SILENCE_DB = -60.0
+"""Below this a meter shows silence."""
+
+
+def run_lines(session: LiveSession, period_s: float = _PERIOD_S) -> None:
+    """Print lines until the session is over.
+
+    Args:
+        session: of a started engine.
+        period_s: seconds between two lines.
+    """
+    click.echo(start_line(session))
+    next_s = time.monotonic() + period_s
+    while True:
+        snapshot = session.update()
+        for message in session.take_messages():
+            click.echo(f"warning: {message}", err=True)
+        if session.is_over:
+            return
+        if time.monotonic() >= next_s:
+            next_s += period_s
+            click.echo(status_line(snapshot))
+        time.sleep(_POLL_S)
+
+
+def start_line(session: LiveSession) -> str:
+    """Ends, model and latency."""
+    info = session.info
+    return f"{info.input_name} -> {info.output_name}, model {info.model_name}, latency {session.latency}"
+
+
+def status_line(snapshot: Snapshot) -> str:
+    """The state at one moment."""
+    step = snapshot.step_ms
+    how = "bypass" if snapshot.bypass else f"mix {snapshot.mix:.2f}"
+    return (
+        f"{snapshot.elapsed_s:.0f} s: in {level_text(snapshot.input.peak)}, out {level_text(snapshot.output.peak)}, "
+        f"{how}, load {snapshot.load_percent:.0f} %, step p50 {step.p50:.2f} p99 {step.p99:.2f} max {step.max:.2f} ms, "
+        f"{snapshot.deadline_misses} deadline misses, {snapshot.xruns} xruns"
+    )
+
+
+def end_line(snapshot: Snapshot) -> str:
+    """What it came to."""
+    step = snapshot.step_ms
+    played_s = snapshot.samples / snapshot.latency.sample_rate
+    return (
+        f"done: {played_s:.1f} s of sound in {snapshot.elapsed_s:.1f} s, step p50 {step.p50:.2f} p99 {step.p99:.2f} "
+        f"max {step.max:.2f} ms, {snapshot.deadline_misses} deadline misses, {snapshot.xruns} xruns, "
+        f"latency {snapshot.latency.total_ms:.1f} ms"
+    )
+
+
+def level_db(peak: float) -> float:
+    """A level in dB below full scale, no lower than `SILENCE_DB`; what is no number counts as silence."""
+    return max(20.0 * math.log10(peak), SILENCE_DB) if peak > 0.0 else SILENCE_DB
+
+
+def level_text(peaks: tuple[float, ...]) -> str:
+    """The louder channel's level."""
+    level = level_db(max(peaks))
+    return "silent" if level <= SILENCE_DB else f"{level:.0f} dB"

@@ -1,0 +1,155 @@
+"""One live run from start to end: model, ends, engine, a face for it, and figures."""
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from apollo_rt.app.live_ends import Ends, open_ends
+from apollo_rt.app.live_lines import end_line, run_lines
+from apollo_rt.app.live_session import LiveSession, SessionInfo, SessionLog
+from apollo_rt.app.progress import progress_bar
+from apollo_rt.app.signals import ending_calls, interrupt
+from apollo_rt.errors import ApolloError
+from apollo_rt.inference import model
+from apollo_rt.latency import FADE_LENGTH
+from apollo_rt.live.engine import Engine, EngineSettings
+from apollo_rt.live.snapshot import Snapshot
+
+
+@dataclass(frozen=True)
+class LiveOptions:
+    """What the user asked for.
+
+    Attributes:
+        source: see `live_ends.open_ends`; so `target`, `block_size`, `pace`, `allow_feedback` and `duration_s`.
+        mix: see `parameters`; so `bypass`.
+        headroom: see `EngineSettings`; None: as much as the ends need.
+        model: a model file; None: the built-in one.
+        stats_json: where to write figures at the end.
+        plain: lines, even where a screen could be shown.
+    """
+
+    source: str
+    target: str
+    mix: float = 1.0
+    bypass: bool = False
+    block_size: int = 256
+    headroom: int | None = None
+    model: Path | None = None
+    duration_s: float | None = None
+    stats_json: Path | None = None
+    pace: bool = True
+    allow_feedback: bool = False
+    plain: bool = False
+
+
+def run_live(options: LiveOptions) -> None:
+    """Run until the source's end, the time's end, or the user's wish.
+
+    Raises:
+        ApolloError: something that the user can mend.
+    """
+    if options.stats_json:
+        _refuse_unwritable(options.stats_json)
+    with ending_calls(interrupt):
+        loaded = model.load(options.model)
+        ends = open_ends(
+            options.source,
+            options.target,
+            loaded.framing.sample_rate,
+            options.block_size,
+            options.pace,
+            options.allow_feedback,
+            options.duration_s,
+        )
+        try:
+            engine = _prepared_engine(options, loaded, ends)
+        except BaseException:
+            ends.discard()
+            raise
+    info = SessionInfo(ends.input_name, ends.output_name, loaded.card.name, ends.has_device, options.duration_s)
+    session = LiveSession(engine, info)
+    with ends, _log_handled_by(SessionLog(session)), ending_calls(session.stop), engine:
+        _show(session, options.plain)
+    _conclude(options, session, ends, engine.snapshot())
+
+
+def _prepared_engine(options: LiveOptions, loaded: model.Model, ends: Ends) -> Engine:
+    settings = EngineSettings(_headroom(options, ends), options.mix, options.bypass)
+    engine = Engine(loaded, ends.driver, settings, ends.source, ends.writer)
+    with progress_bar() as report:
+        engine.prepare(lambda stage, done, total: report(f"getting ready, compiling what is new: {stage}", done, total))
+    return engine
+
+
+def _headroom(options: LiveOptions, ends: Ends) -> int:
+    """Samples of pre-fill: what the user wants, else enough for how unevenly such devices call back.
+
+    Devices hand over two blocks at once now and then, which one block covers; those behind ALSA, where a sound server
+    may be, also three and four: measured with PulseAudio 16, 9, 2 and 0 of 2584 hops missed with 1, 2 and 3 blocks.
+    """
+    if options.headroom is not None:
+        return options.headroom
+    default, driver = EngineSettings().headroom, ends.driver
+    n_blocks = (3 if driver.varying_block else 1) if ends.has_device else 0
+    return max(default, n_blocks * driver.block_size + FADE_LENGTH)
+
+
+def _show(session: LiveSession, plain: bool) -> None:
+    """Show the session on a screen where there is one, until it is over."""
+    is_terminal = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+    if plain or not is_terminal or os.environ.get("TERM") == "dumb":
+        run_lines(session)
+        return
+    # Late: it costs a second, in which the music already plays.
+    from apollo_rt.app.monitor import run_monitor
+
+    run_monitor(session)
+
+
+def _conclude(options: LiveOptions, session: LiveSession, ends: Ends, snapshot: Snapshot) -> None:
+    """Say how it went, and write it down."""
+    for line in (*session.take_messages(), *ends.warnings):
+        click.echo(f"warning: {line}", err=True)
+    if options.stats_json:
+        _write_stats(options.stats_json, session.info, ends.driver.block_size, snapshot)
+    if session.error:
+        raise session.error
+    click.echo(end_line(snapshot))
+
+
+def _write_stats(path: Path, info: SessionInfo, block_size: int, snapshot: Snapshot) -> None:
+    stats = {
+        "input_name": info.input_name,
+        "output_name": info.output_name,
+        "model_name": info.model_name,
+        "block_size": block_size,
+        **snapshot.to_dict(),
+    }
+    try:
+        path.write_text(json.dumps(stats, indent=2) + "\n")
+    except OSError as error:
+        raise ApolloError(f"{path}: can't be written: {error.strerror}") from None
+
+
+def _refuse_unwritable(path: Path) -> None:
+    """Better now than after an hour of music."""
+    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise ApolloError(f"{path}: can't be written")
+
+
+@contextmanager
+def _log_handled_by(handler: logging.Handler) -> Iterator[None]:
+    log = logging.getLogger("apollo_rt")
+    before, log.handlers, log.propagate = log.handlers, [handler], False
+    try:
+        yield
+    finally:
+        log.handlers, log.propagate = before, True

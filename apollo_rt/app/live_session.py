@@ -1,0 +1,140 @@
+"""A running engine as its faces see it: screen and plain lines ask here what there is to show and when it is over."""
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+from apollo_rt.control.parameters import Parameters
+from apollo_rt.errors import ApolloError, DeviceError
+from apollo_rt.latency import LatencyReport
+from apollo_rt.live.snapshot import Snapshot
+
+MIX_STEP = 0.05
+
+_SILENT_DEVICE_S = 5.0
+"""How long a device may keep from calling back before it counts as lost: a sound server that has died may leave
+PortAudio waiting forever, and an idle one may take 2 s to begin (PulseAudio's null sink)."""
+
+
+class RunningEngine(Protocol):
+    """What a session needs of `engine.Engine`."""
+
+    @property
+    def parameters(self) -> Parameters:
+        """What may be changed while it runs."""
+
+    @property
+    def latency(self) -> LatencyReport:
+        """In named terms."""
+
+    def snapshot(self) -> Snapshot:
+        """The state at this moment."""
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Whether all has been played; raises an `ApolloError` if that will never be."""
+
+
+@dataclass(frozen=True)
+class SessionInfo:
+    """What does not change while it runs.
+
+    Attributes:
+        input_name: for people.
+        output_name: for people.
+        model_name: for people.
+        has_device: a device is at one end; it can be lost.
+        duration_s: when to stop; None: at the source's end, or when the user wants to.
+    """
+
+    input_name: str
+    output_name: str
+    model_name: str
+    has_device: bool
+    duration_s: float | None = None
+
+
+class LiveSession:
+    """Watches a started engine.
+
+    Args:
+        engine: started, and stopped, by the caller.
+        info: what is shown beside it.
+
+    Attributes:
+        is_over: nothing more to wait for: the end is played, the time is up, the user wants it, or it failed.
+        error: why it failed, if it did.
+        messages: what the engine logged and no face has taken away yet.
+    """
+
+    def __init__(self, engine: RunningEngine, info: SessionInfo) -> None:
+        self.info = info
+        self.is_over = False
+        self.error: ApolloError | None = None
+        self.messages: list[str] = []
+        self._engine = engine
+        self._n_callbacks = -1
+        self._last_callback_s = time.monotonic()
+
+    @property
+    def latency(self) -> LatencyReport:
+        """In named terms."""
+        return self._engine.latency
+
+    def update(self) -> Snapshot:
+        """Look at the engine; sets `is_over` and `error`.
+
+        Returns:
+            Its state.
+        """
+        snapshot = self._engine.snapshot()
+        try:
+            self.is_over |= self._engine.wait(0.0)
+            if self.info.has_device and not self.is_over:
+                self._check_device(snapshot)
+        except ApolloError as error:
+            self.error, self.is_over = error, True
+        duration_s = self.info.duration_s
+        if duration_s is not None and snapshot.samples >= duration_s * snapshot.latency.sample_rate:
+            self.is_over |= self.info.has_device
+        return snapshot
+
+    def stop(self) -> None:
+        """The user wants to end it."""
+        self.is_over = True
+
+    def toggle_bypass(self) -> None:
+        """Hear the input instead of the restoration, or the other way round."""
+        self._engine.parameters.bypass = not self._engine.parameters.bypass
+
+    def change_mix(self, step: float) -> None:
+        """Move the mix, as far as it goes."""
+        mix = round(self._engine.parameters.mix + step, 6)
+        self._engine.parameters.mix = min(max(mix, 0.0), 1.0)
+
+    def take_messages(self) -> list[str]:
+        """What was logged since the last call."""
+        taken, self.messages = self.messages, []
+        return taken
+
+    def _check_device(self, snapshot: Snapshot) -> None:
+        now_s = time.monotonic()
+        if snapshot.callbacks != self._n_callbacks:
+            self._n_callbacks, self._last_callback_s = snapshot.callbacks, now_s
+        elif now_s - self._last_callback_s > _SILENT_DEVICE_S:
+            raise DeviceError(
+                f"{self.info.input_name} -> {self.info.output_name}: no sound has come or gone for "
+                f"{_SILENT_DEVICE_S:.0f} s; the device is gone, or its sound server is"
+            )
+
+
+class SessionLog(logging.Handler):
+    """Hands what the engine logs to the session, for a face to show."""
+
+    def __init__(self, session: LiveSession) -> None:
+        super().__init__(logging.WARNING)
+        self._session = session
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep one message."""
+        self._session.messages.append(record.getMessage())

@@ -1,0 +1,1 @@
+"""What a user can change while music plays."""

@@ -1,0 +1,1 @@
+"""The restorer inside a Pedalboard-style script."""

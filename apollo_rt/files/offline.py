@@ -1,0 +1,120 @@
+"""Restoring files: the live processor over a whole file, aligned with its input to the sample."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from apollo_rt.files.audio_file import AudioReader, AudioWriter, Samples, refuse_same_file
+from apollo_rt.inference.model import Model, load
+from apollo_rt.stream.dry_line import DryLine
+from apollo_rt.stream.rate_converter import RateConverter
+from apollo_rt.stream.restoration_stream import RestorationStream
+
+Progress = Callable[[int, int | None], None]
+"""Called with samples done and samples in all (None: the file doesn't say), at the file's own rate."""
+
+_BLOCK_SIZE = 65_536
+"""Samples at a time: 1.5 s, so that memory stays small and progress moves."""
+
+
+@dataclass(frozen=True)
+class RestoreReport:
+    """What was done with one file.
+
+    Attributes:
+        source: the file that was read.
+        target: the file that was written.
+        n_samples: its length, at its sample rate.
+        sample_rate: Hz.
+        channels: 1 or 2.
+        elapsed_s: how long it took.
+        warnings: one line for each thing that was not as it should be.
+    """
+
+    source: Path
+    target: Path
+    n_samples: int
+    sample_rate: int
+    channels: int
+    elapsed_s: float
+    warnings: tuple[str, ...]
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds of music."""
+        return self.n_samples / self.sample_rate
+
+
+def restore_file(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    model: Model | None = None,
+    mix: float = 1.0,
+    progress: Progress | None = None,
+    float_wav: bool = False,
+) -> RestoreReport:
+    """Restore one file; the result has the source's length, sample rate and channels, and is aligned with it.
+
+    Args:
+        source: what FFmpeg decodes, mono or stereo.
+        target: .wav, .flac, .ogg or .mp3. It appears when it is complete, in place of a file that had its name before.
+        model: None for the model that ships with the package.
+        mix: how much of the restored signal, 0 to 1.
+        progress: called after every block.
+        float_wav: write a wav file of 32-bit floats instead of 24-bit integers.
+
+    Raises:
+        AudioFileError: the source can't be read, or the target can't be written; nothing is left of it then.
+        ModelFileError: the model that ships with the package is damaged.
+        ValueError: `mix` is out of bounds.
+    """
+    started_s = time.perf_counter()
+    refuse_same_file(source, target)
+    stream = RestorationStream(model or load())
+    line = DryLine(stream.latency_samples, mix)
+    with (
+        AudioReader(source, stream.framing.sample_rate) as reader,
+        AudioWriter(target, reader.source_rate, reader.source_channels, float_wav) as writer,
+    ):
+        back = RateConverter(stream.framing.sample_rate, reader.source_rate, 2)
+        for block in _restored(reader, stream, line):
+            writer.write(back.convert(block))
+            if progress:
+                progress(writer.n_samples, reader.n_source_samples)
+        n_left = (reader.n_source_samples or 0) - writer.n_samples
+        writer.write(back.convert(np.empty((0, 2), np.float32), last=True)[:n_left])
+        n_samples = writer.n_samples
+    warnings = [*reader.warnings, *_model_warnings(reader.path, stream), *writer.warnings]
+    if not n_samples:
+        warnings.append(f"{reader.path}: holds no sound, and so does the output")
+    elapsed_s = time.perf_counter() - started_s
+    rate, channels = reader.source_rate, reader.source_channels
+    return RestoreReport(reader.path, writer.path, n_samples, rate, channels, elapsed_s, tuple(warnings))
+
+
+def _restored(reader: AudioReader, stream: RestorationStream, line: DryLine) -> Iterator[Samples]:
+    """The file through the stream, less the latency at its beginning, plus the tail that is inside at its end."""
+    n_early = stream.latency_samples
+    for dry in _blocks_and_tail(reader, stream.latency_samples):
+        out = line.mixed(dry, stream.process(dry))
+        yield out[n_early:]
+        n_early = max(n_early - len(out), 0)
+
+
+def _blocks_and_tail(reader: AudioReader, tail_length: int) -> Iterator[Samples]:
+    while len(block := reader.read(_BLOCK_SIZE)):
+        yield block
+    yield np.zeros((tail_length, 2), np.float32)
+
+
+def _model_warnings(path: Path, stream: RestorationStream) -> list[str]:
+    warnings = []
+    if n_samples := stream.processor.sample_faults:
+        warnings.append(f"{path}: {n_samples} samples far beyond full scale were taken for silence")
+    if n_frames := stream.processor.frame_faults:
+        warnings.append(f"{path}: the model failed on {n_frames} frames, which are left as they were")
+    return warnings

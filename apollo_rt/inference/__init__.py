@@ -1,0 +1,1 @@
+"""The model file, and ONNX Runtime behind it."""

@@ -1,0 +1,1 @@
+"""Rings, callback, worker and the engine that joins them."""

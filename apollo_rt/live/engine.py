@@ -1,0 +1,285 @@
+"""The live engine: source or device -> callback -> worker -> callback -> device or sink, wired and supervised."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
+
+from apollo_rt.control.parameters import Parameters, parameter, wet_gain
+from apollo_rt.errors import DeviceError
+from apollo_rt.guarded_thread import GuardedThread
+from apollo_rt.inference.model import Model
+from apollo_rt.latency import FADE_LENGTH, LatencyReport, rebuffering_latency
+from apollo_rt.live.callback import callback_address
+from apollo_rt.live.driver import Driver
+from apollo_rt.live.file_feed import Nowhere, Silence, Sink, SinkFeed, Source, SourceFeed
+from apollo_rt.live.line import FINISHED, STOP, Line, address_table, make_line
+from apollo_rt.live.snapshot import Snapshot, read_stats
+from apollo_rt.live.supervisor import Supervisor
+from apollo_rt.live.virtual_device import VirtualDevice
+from apollo_rt.live.worker import run_worker
+from apollo_rt.stream.processor import Processor
+
+Progress = Callable[[str, int, int], None]
+"""Called with (stage, done, total) while something long goes on."""
+
+_LONGEST_BLOCK = 16_384
+_WORKER_WAIT_NS = 500_000
+"""How long the worker sleeps between two looks, a twelfth of a hop; half of that costs 3 % of a core (measured)."""
+_QUEUE_S = 3.0
+_PREFILL_S = 0.25
+_POLL_S = 0.02
+
+_HELD: list["Engine"] = []
+"""Engines whose device did not let go: its thread may still call back, so their memory must never be freed."""
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """What the engine needs to know beside model and driver.
+
+    Attributes:
+        headroom: samples of pre-fill that cover compute time and jitter, from `FADE_LENGTH` to 44100.
+        mix: see `parameters`.
+        bypass: see `parameters`.
+
+    Raises:
+        ValueError: a value is outside its bounds.
+    """
+
+    headroom: int = 256 + FADE_LENGTH
+    mix: float = 1.0
+    bypass: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the bounds."""
+        if not FADE_LENGTH <= self.headroom <= 44_100:
+            raise ValueError(f"headroom must be from {FADE_LENGTH} to 44100 samples, got {self.headroom}")
+        parameter("mix").check(self.mix)
+
+
+class Engine:
+    """Live restoration between a driver, and a file on either side of it.
+
+    A file that is written is aligned with the input to the sample and has its length: the constant latency that leads
+    the engine's output is cut off, and what is still inside the engine at the input's end is played out.
+
+    Args:
+        model: from `model.load`.
+        driver: what calls back; block size, channels and latency are read from it.
+        settings: frozen.
+        source: where samples come from if the driver has no input; the caller closes it.
+        sink: where samples go if the driver has no output; committed by `stop`, or aborted after an error.
+
+    Attributes:
+        parameters: what may be changed while it runs.
+
+    Raises:
+        ValueError: driver, source, sink and model don't fit together.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        driver: Driver,
+        settings: EngineSettings,
+        source: Source | None = None,
+        sink: Sink | None = None,
+    ) -> None:
+        """Check that all fits and wire it; nothing runs or compiles yet."""
+        _check(model, driver, source, sink)
+        self.parameters = Parameters(mix=settings.mix, bypass=settings.bypass)
+        self._model = model
+        self._driver = driver
+        self._settings = settings
+        self._line = self._make_line()
+        self._userdata = address_table(self._line)
+        self._source_feed = SourceFeed(source, self._line.source) if source else None
+        self._sink = sink
+        self._sink_feed = SinkFeed(sink, self._line.sink, self.latency.stream, self._line.source) if sink else None
+        self._worker: GuardedThread | None = None
+        self._supervisor = Supervisor(self.snapshot)
+        self._is_prepared = self._is_stopped = False
+        self._start_s = self._stop_s = 0.0
+
+    @property
+    def latency(self) -> LatencyReport:
+        """The latency in named terms; the device's are known after `start`."""
+        framing, driver = self._model.framing, self._driver
+        rebuffering = rebuffering_latency(driver.block_size, framing.hop_length, driver.varying_block)
+        return LatencyReport(
+            framing.sample_rate,
+            framing.algorithmic_latency,
+            rebuffering,
+            self._settings.headroom,
+            *driver.device_latency_s,
+        )
+
+    def prepare(self, progress: Progress | None = None) -> None:
+        """Compile everything (or read it from the cache) and run the model once; `start` does it if it wasn't done.
+
+        Args:
+            progress: called with (stage, done, total) before each stage and at the end.
+        """
+        stages = (
+            ("audio callback", callback_address),
+            ("worker", self._compile_worker),
+            ("rehearsal", self._rehearse),
+        )
+        for number, (name, stage) in enumerate(stages):
+            if progress:
+                progress(name, number, len(stages))
+            stage()
+        if progress:
+            progress("ready", len(stages), len(stages))
+        self._is_prepared = True
+
+    def start(self) -> None:
+        """Start file threads, worker and driver.
+
+        Raises:
+            ApolloError: a device can't be opened.
+        """
+        try:
+            if not self._is_prepared:
+                self.prepare()
+            self._start_s = time.monotonic()
+            if self._source_feed:
+                self._source_feed.start(int(_PREFILL_S * self._model.framing.sample_rate) + self._driver.block_size)
+            if self._sink_feed:
+                self._sink_feed.start()
+            self._worker = self._start_worker(self._line)
+            self._driver.start(callback_address(), self._userdata.ctypes.data)
+        except BaseException:
+            self._halt(complete=False)
+            raise
+        self._supervisor.start()
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait until the source's end has been played, tail included.
+
+        Returns:
+            Whether it has; False after `timeout_s`.
+
+        Raises:
+            ApolloError: a file broke off, or the device stopped by itself.
+        """
+        give_up_s = None if timeout_s is None else time.monotonic() + timeout_s
+        while not self._driver.finished:
+            self._raise_error()
+            if give_up_s is not None and time.monotonic() >= give_up_s:
+                return False
+            time.sleep(_POLL_S)
+        self._raise_error()
+        if not self._line.control[FINISHED]:
+            raise DeviceError(f"{self._driver.name}: stopped by itself; was it unplugged?")
+        return True
+
+    def stop(self) -> None:
+        """Stop all and complete the written file; it is thrown away after an error. May be called twice.
+
+        Raises:
+            AudioFileError: the file can't be completed.
+        """
+        self._halt(complete=self._error() is None)
+
+    def snapshot(self) -> Snapshot:
+        """Counters, meters, times and latency at this moment; cheap enough for 30 times a second."""
+        return Snapshot(
+            elapsed_s=(self._stop_s or time.monotonic()) - self._start_s if self._start_s else 0.0,
+            running=self._driver.active,
+            finished=bool(self._line.control[FINISHED]) and self._driver.finished,
+            mix=self.parameters.mix,
+            bypass=self.parameters.bypass,
+            latency=self.latency,
+            **read_stats(self._line.stats),
+        )
+
+    def __enter__(self) -> Self:
+        """Start."""
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Stop; a file is thrown away if the block ended with an error, and kept after Ctrl-C."""
+        self._halt(complete=self._error() is None and (kind is None or not issubclass(kind, Exception)))
+
+    def _halt(self, complete: bool) -> None:
+        if self._is_stopped:
+            return
+        self._is_stopped = True
+        try:
+            self._driver.stop()
+        except DeviceError:
+            # A device that died is why the engine stops, and is reported as that. Its thread may still wake up.
+            _HELD.append(self)
+        self._stop_s = time.monotonic()
+        self._line.control[STOP] = 1
+        if self._worker:
+            self._worker.join()
+        self._supervisor.stop()
+        if self._source_feed:
+            self._source_feed.stop()
+        if self._sink_feed and self._sink:
+            self._sink_feed.stop()
+            if complete and self._error() is None:
+                self._sink.commit()
+            else:
+                self._sink.abort()
+
+    def _error(self) -> Exception | None:
+        threads = [feed.thread for feed in (self._source_feed, self._sink_feed) if feed]
+        if self._worker:
+            threads.append(self._worker)
+        return next((thread.error for thread in threads if thread.error), None)
+
+    def _raise_error(self) -> None:
+        error = self._error()
+        if error:
+            raise error
+
+    def _make_line(self) -> Line:
+        framing, driver = self._model.framing, self._driver
+        queue_length = max(int(_QUEUE_S * framing.sample_rate), 4 * driver.block_size)
+        channels = driver.input_channels, driver.output_channels
+        line = make_line(framing, self.latency.stream, *channels, queue_length, self.parameters.values)
+        line.gain[0] = wet_gain(self.parameters.values)
+        return line
+
+    def _start_worker(self, line: Line) -> GuardedThread:
+        worker = GuardedThread("worker", run_worker, line, Processor(self._model), _WORKER_WAIT_NS)
+        worker.start()
+        return worker
+
+    def _compile_worker(self) -> None:
+        line = self._make_line()
+        line.control[STOP] = 1
+        worker = self._start_worker(line)
+        worker.join()
+        if worker.error:
+            raise worker.error
+
+    def _rehearse(self) -> None:
+        """Restore a moment of silence with an engine of its own: all is compiled then, and the model is warm."""
+        framing = self._model.framing
+        source, device = Silence(8 * framing.hop_length), VirtualDevice(framing.sample_rate, pace=False)
+        engine = Engine(self._model, device, EngineSettings(), source, Nowhere())
+        engine._is_prepared = True
+        with engine:
+            engine.wait()
+
+
+def _check(model: Model, driver: Driver, source: Source | None, sink: Sink | None) -> None:
+    if driver.sample_rate != model.framing.sample_rate:
+        raise ValueError(
+            f"driver must run at {model.framing.sample_rate} Hz, the model's rate, got {driver.sample_rate}"
+        )
+    if not 1 <= driver.block_size <= _LONGEST_BLOCK:
+        raise ValueError(f"block_size must be from 1 to {_LONGEST_BLOCK} samples, got {driver.block_size}")
+    for name, channels, file in (("source", driver.input_channels, source), ("sink", driver.output_channels, sink)):
+        if not 0 <= channels <= 2:
+            raise ValueError(f"driver must have 0 to 2 channels, got {channels} at the side of the {name}")
+        if (channels == 0) != (file is not None):
+            raise ValueError(
+                f"{name} must be given exactly when the driver has no channels there, got {channels} channels"
+            )

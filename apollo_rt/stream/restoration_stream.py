@@ -1,0 +1,99 @@
+"""The processor for a stream that comes in blocks of any size: as many samples out as in, at a constant latency."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apollo_rt.compiled.native import realtime
+from apollo_rt.config import Framing
+from apollo_rt.inference.model import Model
+from apollo_rt.stream.processor import Processor, ProcessorState, process_hop
+from apollo_rt.stream.stft import Samples
+
+
+class RestorationStream:
+    """Push samples in, get as many restored ones out.
+
+    Waiting for a whole hop costs one hop, which with the processor's own delay makes `latency_samples`; it depends
+    neither on the sizes of the blocks nor on their history.
+    """
+
+    def __init__(self, model: Model) -> None:
+        """Make a fresh stream; compiles and runs the model once."""
+        self.processor = Processor(model)
+        shape = (model.framing.hop_length, 2)
+        self._waiting, self._ready = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        self._position = np.zeros(1, np.int64)
+        self.process(np.zeros((0, 2), np.float32))
+
+    @property
+    def framing(self) -> Framing:
+        """How the stream is cut into frames."""
+        return self.processor.framing
+
+    @property
+    def latency_samples(self) -> int:
+        """Samples by which the output lags behind the input."""
+        return self.framing.algorithmic_latency
+
+    def process(self, samples: Samples) -> Samples:
+        """Restore the next samples of the stream, any number of them.
+
+        Returns:
+            a new array with the stream `latency_samples` earlier, restored; zeros come before its start.
+
+        Shape:
+            (samples, 2)
+
+        Raises:
+            ValueError: the samples have another shape.
+        """
+        if np.ndim(samples) != 2 or np.shape(samples)[1] != 2:
+            raise ValueError(f"samples must have the shape (samples, 2), got {np.shape(samples)}")
+        block = np.require(samples, np.float32, ["C", "W"])
+        out = np.empty_like(block)
+        if self.processor.model.backend == "c_api":
+            _push(self.processor.compiled, self._waiting, self._ready, self._position, block, out)
+            return out
+        done = 0
+        while done < len(block):
+            done = _exchange(self._waiting, self._ready, self._position, block, out, done)
+            if self._position[0] == 0:
+                self.processor.process(self._waiting, self._ready)
+        return out
+
+    def reset(self) -> None:
+        """Forget everything: equals a new stream."""
+        self.processor.reset()
+        self._position[0] = 0
+        self._ready[:] = 0
+
+
+@realtime
+def _push(
+    state: ProcessorState,
+    waiting: Samples,
+    ready: Samples,
+    position: NDArray[np.int64],
+    block: Samples,
+    out: Samples,
+) -> None:
+    done = 0
+    while done < block.shape[0]:
+        done = _exchange(waiting, ready, position, block, out, done)
+        if position[0] == 0:
+            process_hop(state, waiting, ready)
+
+
+@realtime
+def _exchange(
+    waiting: Samples, ready: Samples, position: NDArray[np.int64], block: Samples, out: Samples, done: int
+) -> int:
+    """Swap samples until the block ends or a hop is full, which sets `position` to 0; returns how many are done."""
+    n_hop, start = waiting.shape[0], position[0]
+    count = min(n_hop - start, block.shape[0] - done)
+    for n in range(count):
+        for channel in range(2):
+            waiting[start + n, channel] = block[done + n, channel]
+            out[done + n, channel] = ready[start + n, channel]
+    position[0] = (start + count) % n_hop
+    return done + count  # type: ignore[no-any-return]

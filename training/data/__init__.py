@@ -1,0 +1,1 @@
+"""From a music collection to pairs to train on."""
