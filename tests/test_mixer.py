@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from apollo_rt.latency import FADE_LENGTH
-from apollo_rt.stream.restoration_stream import mixer
+from apollo_rt.stream import mixer
 
 ENOUGH = 10**6
 
