@@ -26,7 +26,7 @@ def lively(config: ModelConfig = SMALL, seed: int = 0) -> Restorer:
     """A net whose output differs from its input, as after training."""
     torch.manual_seed(seed)
     net = Restorer(config)
-    for weight in net.heads.weights:
+    for weight in net.heads[-1].weights:
         torch.nn.init.normal_(weight, std=0.1)
     return net.eval()
 
@@ -205,7 +205,7 @@ def test_a_pruned_checkpoint_begins_a_new_run(tmp_path: Path) -> None:
 
 def test_a_wild_net_is_still_finite() -> None:
     net, (spectrum, carrier) = lively(), frames(5)
-    for bias in net.heads.biases:
+    for bias in net.heads[-1].biases:
         bias.data.fill_(1e4)
     with torch.no_grad():
         restored, _ = net(spectrum, carrier, net.initial_state(2))
