@@ -36,15 +36,19 @@ class Session:
         inputs, outputs: names and shapes of the graph's tensors in the graph's order, -1 where a size is not fixed.
     """
 
-    def __init__(self, model: bytes) -> None:
+    def __init__(self, model: bytes, threads: int = 1) -> None:
         """Load a serialised model.
+
+        Args:
+            model: as in a file.
+            threads: that share one run; a step is too short for more than one.
 
         Raises:
             LibraryMissingError: no C library.
             OnnxRuntimeError: the model can't be loaded, or has a tensor that is not float32.
         """
         self.runtime = runtime()
-        options = _session_options(self.runtime)
+        options = _session_options(self.runtime, threads)
         was_flushing = flush_to_zero(False)
         try:
             environment = self.runtime.environment
@@ -145,10 +149,10 @@ def _value(runtime: Runtime, memory: int, array: NDArray[np.float32]) -> int:
     return runtime.create(create, memory, array.ctypes.data, array.nbytes, shape, array.ndim, _FLOAT32)
 
 
-def _session_options(runtime: Runtime) -> int:
-    """One thread, in order, no spinning, denormals as zero: what a hop-by-hop model on a real-time thread needs."""
+def _session_options(runtime: Runtime, threads: int) -> int:
+    """In order, no spinning, denormals as zero: what a hop-by-hop model on a real-time thread needs."""
     options = runtime.create("CreateSessionOptions")
-    runtime.call("SetIntraOpNumThreads", options, 1)
+    runtime.call("SetIntraOpNumThreads", options, threads)
     runtime.call("SetInterOpNumThreads", options, 1)
     runtime.call("SetSessionExecutionMode", options, _SEQUENTIAL)
     runtime.call("SetSessionGraphOptimizationLevel", options, _ALL_OPTIMISATIONS)
