@@ -50,7 +50,8 @@ class ModelConfig:
         kernel_size: taps of the convolution over time.
         dilations: frames between taps, one entry a layer.
         level_time_s: time constant of the running level.
-        exits: layers after which the bands can leave, best last: one tier each, the last is the whole net.
+        exits: layers after which the bands can leave, best last: one tier each, the last is the whole net. None given:
+            the whole net alone.
         recent_taps: width in bins of the kernel that picks out the newest two hops, odd; 0 leaves them out.
     """
 
@@ -62,7 +63,7 @@ class ModelConfig:
     kernel_size: int = 4
     dilations: tuple[int, ...] = (1, 2, 4, 8)
     level_time_s: float = 0.5
-    exits: tuple[int, ...] = (2, 4)
+    exits: tuple[int, ...] = ()
     recent_taps: int = 33
 
     def __post_init__(self) -> None:
@@ -76,6 +77,8 @@ class ModelConfig:
             raise ValueError(f"band_groups must cover {self.framing.n_bins - 1} bins, they cover {covered}")
         if self.width % self.n_heads:
             raise ValueError(f"n_heads must divide width {self.width}, got {self.n_heads}")
+        if not self.exits:
+            object.__setattr__(self, "exits", (len(self.dilations),))
         if sorted({0, *self.exits}) != [0, *self.exits] or self.exits[-1] != len(self.dilations):
             raise ValueError(f"exits must rise from 1 to the {len(self.dilations)} layers, got {self.exits}")
         stride = self.framing.analysis_length // self.framing.synthesis_length
