@@ -1,4 +1,4 @@
-"""`python -m training prepare | fit | evaluate | picture`."""
+"""`python -m training prepare | fit | inference | evaluate | picture`."""
 
 from importlib import import_module
 
@@ -7,6 +7,7 @@ import click
 _COMMANDS = {
     "prepare": ("training.data.prepare", "prepare"),
     "fit": ("training.fitting.fit", "command"),
+    "inference": ("training.inference", "command"),
     "evaluate": ("training.evaluation.evaluate", "command"),
     "picture": ("training.evaluation.picture", "command"),
 }
@@ -30,7 +31,7 @@ class _LateGroup(click.Group):
 
 @click.group(cls=_LateGroup)
 def main() -> None:
-    """Train the causal restorer: data, training, evaluation, pictures."""
+    """Train the causal restorer: data, training, files, evaluation, pictures."""
 
 
 if __name__ == "__main__":
