@@ -13,6 +13,10 @@ class ModelFileError(ApolloError):
     """A model file is not usable; the message names the file and the field."""
 
 
+class ProviderError(ApolloError):
+    """The execution provider that was asked for can't run the model; the message gives the reason."""
+
+
 class DeviceError(ApolloError):
     """An audio device is missing, ambiguous, or refuses what was asked for."""
 

@@ -78,7 +78,7 @@ def test_every_tensor_starts_a_cache_line(tmp_path):
     nodes = [tiny_models.node("Identity", "spectrum", "restored")]
     nodes += [tiny_models.node("Identity", f"state_{i}", f"state_{i}_next") for i in range(3)]
     path = tiny_models.write(tmp_path / "states.onnx", tiny_models.SMALL, nodes, states=states)
-    buffers, views = model._allocate(model.load(path).card)
+    buffers, views = model._allocate(model.load(path).card, lambda n_bytes: np.zeros(n_bytes, np.uint8))
     arrays = [buffers.spectrum, buffers.restored, *views[0].values(), *views[1].values()]
     assert [array.ctypes.data % 64 for array in arrays] == [0] * len(arrays)
     assert [array.shape for array in views[1].values()] == states
@@ -166,7 +166,7 @@ def test_loading_leaves_the_threads_treatment_of_denormals_as_it_was(tmp_path, b
     assert after is flush
 
 
-def without_library(content):
+def without_library(content, **options):
     raise LibraryMissingError("no libonnxruntime in the onnxruntime package")
 
 

@@ -6,6 +6,7 @@ Two back ends with one face: `c_api` runs without the interpreter (`onnx_session
 
 import os
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -14,13 +15,17 @@ from numpy.typing import NDArray
 
 from apollo_rt.compiled.native import flush_to_zero
 from apollo_rt.config import Framing
-from apollo_rt.errors import ModelFileError
+from apollo_rt.errors import ModelFileError, ProviderError
 from apollo_rt.inference.model_file import ModelCard, default_model_path, read_card
 from apollo_rt.inference.onnx_c_api import LibraryMissingError, OnnxRuntimeError
 from apollo_rt.inference.onnx_session import N_ADDRESSES, SESSION_CONFIG, Session, Shapes, Tensors
+from apollo_rt.inference.provider import CPU, Provider, cuda_options
 
 Backend = Literal["c_api", "python"]
-_ALIGNMENT = 64  # bytes; a cache line, and the widest vector register
+Zeros = Callable[[int], NDArray[np.uint8]]
+"""What makes so many bytes of memory."""
+
+_ALIGNMENT = 256  # bytes; four cache lines, what TensorRT wants of a tensor's address
 
 
 class Buffers(NamedTuple):
@@ -48,6 +53,9 @@ class BoundStep(Protocol):
 
     def run(self, parity: int) -> int:
         """One step, 0 when all is well."""
+
+    def warm_up(self) -> None:
+        """Let an accelerator make what belongs to the calling thread; leaves anything in the arrays."""
 
     def close(self) -> None:
         """Release what was bound."""
@@ -83,9 +91,14 @@ class Model:
         """How the model wants its stream cut into frames."""
         return self.card.framing
 
+    @property
+    def provider(self) -> Provider:
+        """What runs it."""
+        return self._session.provider
+
     def new_step(self) -> Step:
         """Buffers of their own, with states at zero, bound to the session."""
-        buffers, views = _allocate(self.card)
+        buffers, views = _allocate(self.card, self._session.zeros)
         frame = {"spectrum": _as_parts(buffers.spectrum)}
         if self.card.carrier != "none":
             frame["carrier"] = _as_parts(buffers.carrier)
@@ -103,16 +116,22 @@ class Model:
         self._session.close()
 
 
-def load(path: str | os.PathLike[str] | None = None, backend: Backend | Literal["auto"] = "auto") -> Model:
-    """Load a model file.
+def load(
+    path: str | os.PathLike[str] | None = None,
+    backend: Backend | Literal["auto"] = "auto",
+    provider: Provider = CPU,
+) -> Model:
+    """Load a model file. `model_choice.open_model` is the same for names of models and of providers.
 
     Args:
         path: None for the model that ships with the package.
         backend: `auto` takes `c_api` where the C library is found, else `python`, with a warning.
+        provider: what shall run it.
 
     Raises:
         ModelFileError: the file is no model, or contradicts itself.
         LibraryMissingError: the back end isn't installed.
+        ProviderError: the provider can't be used.
         ValueError: there is no such back end.
     """
     if backend not in ("auto", "c_api", "python"):
@@ -121,12 +140,12 @@ def load(path: str | os.PathLike[str] | None = None, backend: Backend | Literal[
     try:
         if backend != "python":
             try:
-                return Model(card, Session(card.path.read_bytes()), "c_api")
+                return Model(card, Session(card.path.read_bytes(), provider=provider), "c_api")
             except LibraryMissingError as error:
                 if backend == "c_api":
                     raise
                 warnings.warn(_what_is_lost(error), RuntimeWarning, stacklevel=2)
-        return Model(card, _PythonSession(card.path), "python")
+        return Model(card, _PythonSession(card.path, provider), "python")
     except (OnnxRuntimeError, OSError) as error:
         raise ModelFileError(f"{card.path}: ONNX Runtime can't load it: {error}") from error
 
@@ -151,12 +170,12 @@ def _shape_text(shape: tuple[int, ...] | None) -> str:
     return "there is none" if shape is None else f"float32 {list(shape)}"
 
 
-def _allocate(card: ModelCard) -> tuple[Buffers, list[dict[str, NDArray[np.float32]]]]:
-    """The buffers, and for each row of the states a view of each state."""
+def _allocate(card: ModelCard, zeros: Zeros) -> tuple[Buffers, list[dict[str, NDArray[np.float32]]]]:
+    """The buffers, in memory from `zeros`, and for each row of the states a view of each state."""
     n_bins = card.framing.n_bins
     per_line = _ALIGNMENT // 4
     starts = np.cumsum([0] + [-(-int(np.prod(state.shape)) // per_line) * per_line for state in card.states])
-    states = _aligned((2, int(starts[-1])), np.float32)
+    states = _aligned((2, int(starts[-1])), np.float32, zeros)
     views = [
         {
             state.input: row[start : start + int(np.prod(state.shape))].reshape(state.shape)
@@ -164,14 +183,14 @@ def _allocate(card: ModelCard) -> tuple[Buffers, list[dict[str, NDArray[np.float
         }
         for row in states
     ]
-    frames = [_aligned((2, n), np.complex64) for n in (n_bins, 0 if card.carrier == "none" else n_bins, n_bins)]
+    frames = [_aligned((2, n), np.complex64, zeros) for n in (n_bins, 0 if card.carrier == "none" else n_bins, n_bins)]
     return Buffers(frames[0], frames[1], frames[2], states), views
 
 
-def _aligned(shape: tuple[int, ...], dtype: Any) -> Any:
+def _aligned(shape: tuple[int, ...], dtype: Any, zeros: Zeros) -> Any:
     """Zeros whose first element starts a cache line."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    memory = np.zeros(size + _ALIGNMENT, np.uint8)
+    memory = zeros(size + _ALIGNMENT)
     start = -memory.ctypes.data % _ALIGNMENT
     return memory[start : start + size].view(dtype).reshape(shape)
 
@@ -184,7 +203,10 @@ def _as_parts(frame: NDArray[np.complex64]) -> NDArray[np.float32]:
 class _PythonSession:
     """`InferenceSession` with the face of `onnx_session.Session`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, provider: Provider) -> None:
+        self.provider = provider
+        if provider.name == "tensorrt" or provider.cuda_graph:
+            raise ProviderError(f"{provider}: needs ONNX Runtime's C library, which was not found")
         try:
             import onnxruntime  # type: ignore[import-untyped]  # ships no type hints
         except ImportError as error:
@@ -194,15 +216,21 @@ class _PythonSession:
         options.log_severity_level = 4
         for key, value in SESSION_CONFIG.items():
             options.add_session_config_entry(key, value)
+        wanted = [(provider.ort_name, {} if provider == CPU else cuda_options(provider))]
         was_flushing = flush_to_zero(False)
         try:
-            self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(path, options, providers=wanted)
         except Exception as error:  # onnxruntime's exceptions have no common base of their own
             raise OnnxRuntimeError(" ".join(str(error).split())) from error
         finally:
             flush_to_zero(was_flushing)  # ONNX Runtime changes it for the thread that makes a session
+        if provider.ort_name not in (has := self._session.get_providers()):
+            raise ProviderError(f"{provider}: ONNX Runtime's Python package fell back to {', '.join(has)}")
         self.inputs = {value.name: _python_shape(value) for value in self._session.get_inputs()}
         self.outputs = {value.name: _python_shape(value) for value in self._session.get_outputs()}
+
+    def zeros(self, n_bytes: int) -> NDArray[np.uint8]:
+        return np.zeros(n_bytes, np.uint8)
 
     def bind(self, inputs: tuple[Tensors, Tensors], outputs: tuple[Tensors, Tensors]) -> "_PythonStep":
         return _PythonStep(self._session, inputs, outputs)
@@ -232,6 +260,9 @@ class _PythonStep:
             self.error = self.error or " ".join(str(error).split())
             return -1
         return 0
+
+    def warm_up(self) -> None:
+        self.run(0)
 
     def close(self) -> None:
         self._bindings.clear()

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from apollo_rt.errors import ApolloError
 
-_API_VERSION = 16  # of ONNX Runtime 1.16: old enough for any library, new enough for all of the below
+_API_VERSION = 24  # of ONNX Runtime 1.24: old enough for any library, new enough for all of the below
 _LIBRARY_NAMES = {"win32": "onnxruntime.dll", "darwin": "libonnxruntime*.dylib"}
 _FATAL = 4
 
@@ -36,6 +36,7 @@ _FUNCTIONS: Final[dict[str, tuple[int, list[Any]]]] = {
     "SessionGetOutputTypeInfo": (34, [_pointer, _size, _out]),
     "SessionGetInputName": (36, [_pointer, _size, _pointer, _out]),
     "SessionGetOutputName": (37, [_pointer, _size, _pointer, _out]),
+    "CreateRunOptions": (39, [_out]),
     "CreateTensorWithDataAsOrtValue": (
         49,
         [_pointer, _pointer, _size, ctypes.POINTER(ctypes.c_int64), _size, _int, _out],
@@ -44,14 +45,38 @@ _FUNCTIONS: Final[dict[str, tuple[int, list[Any]]]] = {
     "GetTensorElementType": (60, [_pointer, ctypes.POINTER(_int)]),
     "GetDimensionsCount": (61, [_pointer, ctypes.POINTER(_size)]),
     "GetDimensions": (62, [_pointer, ctypes.POINTER(ctypes.c_int64), _size]),
+    "CreateMemoryInfo": (68, [_text, _int, _int, _int, _out]),
     "CreateCpuMemoryInfo": (69, [_int, _int, _out]),
     "AllocatorFree": (76, [_pointer, _pointer]),
     "GetAllocatorWithDefaultOptions": (78, [_out]),
+    "GetAvailableProviders": (125, [_pointer, _pointer]),
+    "ReleaseAvailableProviders": (126, [_pointer, _int]),
     "AddSessionConfigEntry": (130, [_pointer, _text, _text]),
+    "AddRunConfigEntry": (165, [_pointer, _text, _text]),
+    "SessionOptionsAppendExecutionProvider_TensorRT_V2": (170, [_pointer, _pointer]),
+    "CreateTensorRTProviderOptions": (171, [_out]),
+    "UpdateTensorRTProviderOptions": (172, [_pointer, _pointer, _pointer, _size]),
+    "SessionOptionsAppendExecutionProvider_CUDA_V2": (204, [_pointer, _pointer]),
+    "CreateCUDAProviderOptions": (205, [_out]),
+    "UpdateCUDAProviderOptions": (206, [_pointer, _pointer, _pointer, _size]),
+    "Session_GetEpGraphAssignmentInfo": (407, [_pointer, _pointer, ctypes.POINTER(_size)]),
+    "EpAssignedSubgraph_GetEpName": (408, [_pointer, _out]),
+    "EpAssignedSubgraph_GetNodes": (409, [_pointer, _pointer, ctypes.POINTER(_size)]),
+    "EpAssignedNode_GetOperatorType": (412, [_pointer, _out]),
 }
 _GET_ERROR_MESSAGE = 2
 RUN: Final = 9
-RELEASE: Final = {"Status": 93, "MemoryInfo": 94, "Session": 95, "Value": 96, "TypeInfo": 98, "SessionOptions": 100}
+RELEASE: Final = {
+    "Status": 93,
+    "MemoryInfo": 94,
+    "Session": 95,
+    "Value": 96,
+    "RunOptions": 97,
+    "TypeInfo": 98,
+    "SessionOptions": 100,
+    "TensorRTProviderOptions": 174,
+    "CUDAProviderOptions": 208,
+}
 
 
 class LibraryMissingError(ApolloError):
@@ -65,6 +90,10 @@ class OnnxRuntimeError(Exception):
 class Runtime:
     """The library, its table of functions and its environment.
 
+    Attributes:
+        folder: where the library and those of its providers lie.
+        version: of the library.
+
     Raises:
         LibraryMissingError: no library, or not one of ONNX Runtime.
     """
@@ -76,8 +105,10 @@ class Runtime:
             get_base = self._library.OrtGetApiBase
         except (OSError, AttributeError) as error:
             raise LibraryMissingError(f"{path}: {error}") from error
+        self.folder = path.parent
         get_base.restype = ctypes.POINTER(ctypes.c_void_p)
         get_api = ctypes.CFUNCTYPE(ctypes.POINTER(ctypes.c_void_p), ctypes.c_uint32)(get_base()[0])
+        self.version = (ctypes.CFUNCTYPE(ctypes.c_char_p)(get_base()[1])() or b"").decode()
         self._table = get_api(_API_VERSION)
         if not self._table:
             raise LibraryMissingError(f"{path}: is older than ONNX Runtime 1.{_API_VERSION}")
