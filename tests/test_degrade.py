@@ -11,7 +11,9 @@ import soundfile
 from click.testing import CliRunner
 
 from training.data import corpus, excerpts, pairs, prepare
-from training.data.degrade import SAMPLE_RATE, AlignmentError, Audio, Damage, alignment_samples, decode, degrade
+from training.data.alignment import AlignmentError, alignment_samples
+from training.data.audio import SAMPLE_RATE, Audio
+from training.data.degrade import Damage, decode, degrade
 
 EVERY_CODEC = [
     Damage("mp3", 24_000),

@@ -23,9 +23,8 @@ from typing import Literal
 
 import numpy as np
 import soundfile
-from scipy.signal import welch
 
-from training.data.degrade import SAMPLE_RATE, Audio, resample
+from training.data.audio import SAMPLE_RATE, Audio, measure_cut_hz, resample
 
 Split = Literal["train", "valid", "eval"]
 
@@ -195,16 +194,6 @@ def render(author: Author, rendered: Path) -> Iterator[Path]:
                 _LOG.warning("%s: not rendered: %s", song.name, error)
                 continue
         yield wav
-
-
-def measure_cut_hz(audio: Audio) -> float:
-    """The highest frequency within 75 dB of the peak of the long-term spectrum, in hertz.
-
-    Shape:
-        audio: ``(samples, channels)`` at 44.1 kHz
-    """
-    frequency, power = welch(audio.mean(axis=1), SAMPLE_RATE, nperseg=4096)
-    return float(frequency[np.flatnonzero(power >= power.max() * 10**-7.5)[-1]])
 
 
 def load(file: Path) -> Audio:

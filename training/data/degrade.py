@@ -1,8 +1,8 @@
 """Codec damage: encode music with a lossy codec, decode it, and prove that nothing moved.
 
 The damaged half of a training pair must lie on the clean half to a fraction of a sample, or the
-model learns a delay instead of a repair. So every codec is decoded with its own delay removed, and
-`alignment_samples` measures what is left.
+model learns a delay instead of a repair. So every codec is decoded with its own delay removed; what is
+left is measured by `alignment`.
 
     clean -> [resample] -> encoder -> container in memory -> decoder -> [resample] -> damaged
 """
@@ -10,7 +10,7 @@ model learns a delay instead of a repair. So every codec is decoded with its own
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, cast, get_args
@@ -18,30 +18,12 @@ from typing import Literal, cast, get_args
 import av
 import numpy as np
 import soundfile
-import soxr
-from numpy.typing import NDArray
-from scipy import fft
 
-SAMPLE_RATE = 44_100
-"""Sample rate of both halves of a pair, in hertz."""
+from training.data.alignment import AlignmentError
+from training.data.audio import SAMPLE_RATE, Audio, resample
 
-MAX_MISALIGNMENT = 0.1
-"""Largest accepted misalignment of a pair, in samples (measured: over 383 stretches no codec exceeded 0.084)."""
-
-_SPAN = 1 << 19
-"""Samples that `alignment_samples` looks at: enough for a hundredth of a sample."""
-
-_KEPT_HZ = 4_000.0
-"""Above it codecs put noise for music, which correlates with nothing (measured: Opus at 24 kbps seemed
-0.28 samples early with the whole band, 0.05 with this one)."""
-
-Mode = Literal["joint", "stereo", "abr"]
+Mode = Literal["joint", "stereo", "abr", "vbr"]
 Codec = Literal["mp3", "aac", "opus", "vorbis"]
-Audio = NDArray[np.float32]
-
-
-class AlignmentError(RuntimeError):
-    """The damaged signal can't be laid on the clean one."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +42,13 @@ _FORMATS: dict[str, _Format] = {
 }
 
 
+_VBR_BPS = {9: 65_000, 8: 85_000, 7: 100_000, 6: 115_000, 5: 130_000, 4: 165_000, 2: 190_000}
+"""LAME's VBR qualities and what they come to on average (LAME 3.100, `USAGE`, section VBR)."""
+
+_LAMBDA = 118
+"""FFmpeg's `FF_QP2LAMBDA`: its qualities are whole numbers of a 118th."""
+
+
 @dataclass(frozen=True)
 class Damage:
     """One way to damage music.
@@ -70,7 +59,8 @@ class Damage:
             24 kbps: asking for it gives 32 kbps frames under the 24 kbps low-pass (4.4 kHz).
         encode_rate: Sample rate the encoder works at, in hertz. 22050 with MP3 is MPEG-2.
         mode: Constant bit rate with joint stereo, the same with plain stereo, or joint stereo with
-            an average bit rate. Codecs other than MP3 ignore it.
+            an average bit rate, or with LAME's true variable one: then ``bitrate_bps`` is the nominal
+            rate of the quality that comes nearest. Codecs other than MP3 ignore it.
     """
 
     codec: Codec = "mp3"
@@ -100,10 +90,41 @@ class Damage:
             return {"application": "lowdelay"}
         if self.codec != "mp3":
             return {}
-        return {
-            "joint_stereo": "0" if self.mode == "stereo" else "1",
-            "abr": "1" if self.mode == "abr" else "0",
-        }
+        options = {"joint_stereo": "0" if self.mode == "stereo" else "1", "abr": "1" if self.mode == "abr" else "0"}
+        if self.mode == "vbr":
+            quality = min(_VBR_BPS, key=lambda quality: abs(_VBR_BPS[quality] - self.bitrate_bps))
+            options |= {"flags": "+qscale", "global_quality": str(quality * _LAMBDA)}
+        return options
+
+
+def label(damages: Sequence[Damage]) -> str:
+    """Short name of what was done one after the other, such as ``mp3-128+aac-48``; ``clean`` if nothing was."""
+    return "+".join(damage.label for damage in damages) or "clean"
+
+
+def read_label(text: str) -> tuple[str, int]:
+    """Codec and bit rate from a label; of several, all the codecs and the lowest bit rate.
+
+    A text that is no label counts as undamaged.
+
+    >>> read_label("mp3-128-abr+aac-48")
+    ('mp3+aac', 48000)
+    """
+    parts = [part.split("-") for part in text.split("+")]
+    if not all(len(part) > 1 and part[1].isdigit() for part in parts):
+        return "clean", 0
+    return "+".join(part[0] for part in parts), min(int(part[1]) for part in parts) * 1000
+
+
+def degrade_in_turn(audio: Audio, damages: Sequence[Damage]) -> Audio:
+    """Encode and decode once for each damage: music that has been through several programs.
+
+    Shape:
+        audio and result: ``(samples, 2)``
+    """
+    for damage in damages:
+        audio = degrade(audio, damage)
+    return audio
 
 
 def degrade(audio: Audio, damage: Damage) -> Audio:
@@ -159,7 +180,8 @@ def encode(audio: Audio, damage: Damage) -> bytes:
             "av.AudioStream",
             container.add_stream(written.encoder, rate=damage.encode_rate, options=damage.encoder_options()),
         )
-        stream.bit_rate = damage.bitrate_bps
+        if damage.mode != "vbr" or damage.codec != "mp3":
+            stream.bit_rate = damage.bitrate_bps
         stream.layout = "stereo"
         stream.format = written.sample_format
         for frame in _frames(audio, damage.encode_rate, written.sample_format):
@@ -190,46 +212,6 @@ def decode(file: io.BytesIO | str) -> tuple[Audio, int]:
     return np.ascontiguousarray(np.concatenate(blocks, axis=1).T), rate
 
 
-def alignment_samples(clean: Audio, damaged: Audio, max_lag: int = 4096) -> float:
-    """Measure by how much a damaged signal lags the clean one.
-
-    Cross-correlation with half-whitened spectra (Knapp & Carter 1976, with the PHAT weight's
-    square root, so that bass doesn't flatten the peak), first to the sample on the lag axis, then
-    to a fraction by Newton's method on the same correlation as a function of a real lag. Only the
-    middle twelve seconds are looked at, and only the band that every codec keeps.
-
-    Args:
-        clean: The reference.
-        damaged: The same music, perhaps late.
-        max_lag: Largest lag looked for, in samples.
-
-    Returns:
-        The lag in samples, positive where ``damaged`` is late.
-
-    Shape:
-        clean and damaged: ``(samples, channels)``, the same for both
-    """
-    middle = slice(max(0, (len(clean) - _SPAN) // 2), (len(clean) + _SPAN) // 2)
-    size = fft.next_fast_len(min(len(clean), _SPAN) + max_lag, real=True)
-    cross = np.conj(fft.rfft(clean[middle], size, axis=0)) * fft.rfft(damaged[middle], size, axis=0)
-    total = cross.sum(axis=1).astype(np.complex128)
-    magnitude = np.abs(total)
-    weighted = total / np.sqrt(magnitude + 1e-9 * magnitude.max() + 1e-30)
-    weighted[int(_KEPT_HZ / SAMPLE_RATE * size) :] = 0.0
-    correlation = fft.irfft(weighted, size)
-    lags = np.concatenate([np.arange(max_lag + 1), np.arange(-max_lag, 0)])
-    lag = float(lags[int(np.argmax(correlation[lags]))])
-    radians = 2 * np.pi * np.arange(len(weighted)) / size
-    for _ in range(4):
-        turned = weighted * np.exp(1j * radians * lag)
-        slope = -float(np.sum(radians * turned.imag))
-        curvature = -float(np.sum(radians**2 * turned.real))
-        if curvature >= 0.0:
-            break
-        lag -= float(np.clip(slope / curvature, -0.5, 0.5))
-    return lag
-
-
 def _encode_vorbis(audio: Audio, damage: Damage) -> bytes:
     """Encode with libsndfile, whose Vorbis knows a quality and no bit rate.
 
@@ -256,10 +238,3 @@ def _frames(audio: Audio, rate: int, sample_format: str) -> Iterator[av.AudioFra
         frame.pts = start
         frame.time_base = Fraction(1, rate)
         yield frame
-
-
-def resample(audio: Audio, rate: int, new_rate: int) -> Audio:
-    """Change the sample rate with a linear-phase filter, so that nothing moves."""
-    if rate == new_rate:
-        return audio
-    return cast("Audio", soxr.resample(audio, rate, new_rate, quality="VHQ"))

@@ -13,7 +13,7 @@ import numpy as np
 import soundfile
 
 from training.data import corpus
-from training.data.degrade import SAMPLE_RATE, Audio
+from training.data.audio import SAMPLE_RATE, Audio
 
 LENGTH = 10 * SAMPLE_RATE
 PER_SONG = 3

@@ -23,16 +23,9 @@ import soundfile
 from numpy.typing import NDArray
 
 from training.data import corpus
-from training.data.degrade import (
-    MAX_MISALIGNMENT,
-    SAMPLE_RATE,
-    AlignmentError,
-    Audio,
-    Damage,
-    Mode,
-    alignment_samples,
-    degrade,
-)
+from training.data.alignment import MAX_MISALIGNMENT, AlignmentError, alignment_samples
+from training.data.audio import SAMPLE_RATE, Audio
+from training.data.degrade import Damage, Mode, degrade
 
 STRETCH_S = 38.0
 """Length aimed at; a track is cut into equal parts near it."""
