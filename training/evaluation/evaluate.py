@@ -1,133 +1,143 @@
-"""`python -m training evaluate`: what a model file does to music it never saw, through the engine that ships.
+"""`python -m training evaluate`: what a model does to music that it never saw, beside what does less or knows more.
 
-Every clip is damaged, restored by `ApolloEffect` (the streaming processor, hop by hop) and measured beside the
-untouched input. What ships is what is measured.
+Every clip is damaged, put through every system and measured (`measure`). A model file goes through the streaming
+engine, hop by hop: what ships is what is measured.
 """
 
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
-import numpy as np
-import torch
 
-from apollo_rt.effects.pedalboard_effect import ApolloEffect
-from training.data.degrade import SAMPLE_RATE, Audio, Damage, decode, degrade, resample
-from training.evaluation.metrics import log_spectral_distance, si_sdr_db
+from apollo_rt.app.progress import progress_bar
+from apollo_rt.errors import ApolloError
+from apollo_rt.files.jobs import MUSIC_SUFFIXES
+from apollo_rt.inference.model_file import default_model_path
+from training.evaluation import damages, kinds, measure, report, summary, systems
+from training.evaluation.measure import Row, Task
+from training.evaluation.systems import System
 
-_VISQOL_RATE = 48_000
-
-
-@dataclass(frozen=True)
-class Scores:
-    """One signal against the clean one.
-
-    Attributes:
-        lsd: log-spectral distance in decades, lower is better (`metrics.log_spectral_distance`).
-        visqol: ViSQOL in audio mode, mono mix at 48 kHz, 1 to 5.
-        si_sdr_db: scale-invariant signal-to-distortion ratio.
-    """
-
-    lsd: float
-    visqol: float
-    si_sdr_db: float
-
-
-class Judge:
-    """Measures signals; ViSQOL is loaded once."""
-
-    def __init__(self) -> None:
-        """Load ViSQOL's audio mode."""
-        from visqol import VisqolApi
-
-        self._visqol = VisqolApi()
-        self._visqol.create(mode="audio")
-
-    def __call__(self, audio: Audio, clean: Audio) -> Scores:
-        """Compare.
-
-        Shape:
-            (samples, 2), the same
-        """
-        ours, wanted = (torch.from_numpy(np.ascontiguousarray(side.T)) for side in (audio, clean))
-        mono = [resample(side.mean(1, keepdims=True), SAMPLE_RATE, _VISQOL_RATE)[:, 0] for side in (clean, audio)]
-        similarity = self._visqol.measure_from_arrays(*(side.astype(np.float64) for side in mono), _VISQOL_RATE)
-        return Scores(log_spectral_distance(ours, wanted), float(similarity.moslqo), si_sdr_db(ours, wanted))
-
-
-def evaluate(model: Path | None, clips: list[Path], bitrates_kbps: list[int]) -> Iterator[dict[str, float | str]]:
-    """Measure every clip at every bit rate of MP3; 0 stands for the clean clip itself.
-
-    Yields:
-        one row a clip and bit rate: names and the scores of `input` and `restored`.
-    """
-    effect, judge = ApolloEffect(model=model), Judge()
-    for path in clips:
-        clean = resample(*decode(str(path)), SAMPLE_RATE)
-        for kbps in bitrates_kbps:
-            damaged = degrade(clean, Damage("mp3", kbps * 1000)) if kbps else clean
-            restored = effect(np.ascontiguousarray(damaged.T), SAMPLE_RATE).T
-            change = restored - damaged
-            row: dict[str, float | str] = {"clip": path.stem, "kbps": kbps}
-            row["change_db"] = float(10 * np.log10((change**2).sum() / (damaged**2).sum() + 1e-20))
-            for name, audio in (("input", damaged), ("restored", restored)):
-                row |= {f"{name}_{key}": value for key, value in asdict(judge(audio, clean)).items()}
-            yield row
-
-
-def summarise(rows: list[dict[str, float | str]]) -> dict[str, dict[str, float]]:
-    """Means over clips: first for each bit rate, then over all damaged rows as `all`, then for undamaged ones."""
-    groups = {f"{kbps} kbps": [kbps] for kbps in sorted({int(row["kbps"]) for row in rows} - {0})}
-    groups |= {"all": [kbps for (kbps,) in groups.values()], "undamaged": [0]}
-    keys = [key for key in rows[0] if key not in ("clip", "kbps")]
-    summary = {}
-    for name, members in groups.items():
-        group = [row for row in rows if row["kbps"] in members]
-        if group:
-            summary[name] = {key: float(np.mean([float(row[key]) for row in group])) for key in keys}
-    return summary
-
-
-def table(summary: dict[str, dict[str, float]]) -> str:
-    """A Markdown table: untouched input, then restored."""
-    lines = [
-        "| MP3 | LSD | ViSQOL | SI-SDR, dB |",
-        "|---|---|---|---|",
-    ]
-    for name, row in summary.items():
-        if name == "undamaged":
-            continue
-        cells = (f"{row[f'input_{key}']:.2f} -> {row[f'restored_{key}']:.2f}" for key in ("lsd", "visqol", "si_sdr_db"))
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    if row := summary.get("undamaged"):
-        scores = f"{row['restored_lsd']:.2f} | {row['restored_visqol']:.2f}"
-        lines.append(f"| undamaged | {scores} | changed by {row['change_db']:.1f} dB |")
-    return "\n".join(lines)
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+_NEW_FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command("evaluate")
+@click.option("--model", "models", type=_FILE, multiple=True, help="ONNX file or checkpoint; the bundled one if none.")
 @click.option(
-    "--model", type=click.Path(path_type=Path, exists=True), help="An ONNX model file; the bundled one if left out."
+    "--twin", type=_FILE, help="Checkpoint of the same net with a view of the future: how much that is worth."
 )
-@click.option("--data", type=click.Path(path_type=Path, exists=True), required=True, help="Folder of clean music.")
-@click.option("--kbps", default="24,32,48,64", show_default=True, help="MP3 bit rates; 0 is the undamaged clip.")
+@click.option(
+    "--data", type=click.Path(path_type=Path, exists=True), required=True, help="Clean music: folder or file."
+)
+@click.option("--kbps", default="24,32,48,64", show_default=True, help="Bit rates of MP3; 0 is the undamaged clip.")
+@click.option(
+    "--damages", "labels", default="", help="More damage: mp3-64-vbr,aac-48,opus-32,vorbis-64,mp3-128+aac-48."
+)
 @click.option("--limit", type=click.IntRange(1), help="So many clips, spread over the folder.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write means and rows here.")
-def command(model: Path | None, data: Path, kbps: str, limit: int | None, json_file: Path | None) -> None:
-    """Measure a model on clean music that it never saw, beside the untouched MP3."""
-    clips = sorted(path for path in data.rglob("*") if path.suffix.lower() in (".wav", ".flac"))
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for CSV, Markdown, figures, page."
+)
+@click.option("--listen", "n_examples", type=click.IntRange(0), default=6, show_default=True, help="Clips on the page.")
+@click.option("--json", "json_file", type=_NEW_FILE, help="Write the means here, as a model file's card takes them.")
+@click.option("--workers", type=click.IntRange(1), help="Processes; as many as there are cores if left out.")
+@click.option("--kept", type=click.Path(path_type=Path, file_okay=False), help="Folder of results kept between runs.")
+def command(
+    models: tuple[Path, ...], twin: Path | None, data: Path, kbps: str, labels: str, limit: int | None,
+    out: Path | None, n_examples: int, json_file: Path | None, workers: int | None, kept: Path | None,
+) -> None:  # fmt: skip
+    """Measure models on clean music that they never saw, beside the untouched input and a plain exciter.
+
+    What was measured before, with the same files and the same code, is taken from where it is kept; a run that was
+    broken off goes on where it stopped.
+    """
+    try:
+        chosen = _systems(models, twin)
+        tasks = _plan(data, _labels(kbps, labels), limit, chosen, kept or _kept_by_default())
+        for system in chosen:
+            systems.load(system)  # a file that can't be used is told before hours of work
+        rows = _measure(tasks, workers)
+        click.echo(f"{len({row.clip for row in rows})} clips, means")
+        click.echo(report.table(summary.by_damage(rows), "damage", spread=False))
+        if json_file:
+            _write_json(json_file, rows)
+        if out:
+            _write_all(out, rows, tasks, n_examples)
+    except (ApolloError, ValueError, OSError) as error:
+        raise click.ClickException(" ".join(str(error).split())) from None
+
+
+def _systems(models: Sequence[Path], twin: Path | None) -> list[System]:
+    files = [systems.of_file(path) for path in models or [default_model_path()]]
+    chosen = [*systems.BASELINES, *files, *([systems.of_file(twin, "non-causal twin")] if twin else [])]
+    names = [system.name for system in chosen]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"two systems would be named {name!r}; rename one of the files")
+    return chosen
+
+
+def _labels(kbps: str, more: str) -> list[str]:
+    rates = [text.strip() for text in kbps.split(",") if text.strip()]
+    for rate in rates:
+        if not rate.isdigit():
+            raise ValueError(f"--kbps must be whole numbers with commas between, got {rate!r}")
+    labels = [f"mp3-{int(rate)}" if int(rate) else damages.CLEAN for rate in rates]
+    labels += [text.strip() for text in more.split(",") if text.strip()]
+    for label in labels:
+        damages.parse(label)
+    if not labels:
+        raise ValueError("--kbps and --damages name no damage at all; 0 is the undamaged clip")
+    return list(dict.fromkeys(labels))
+
+
+def _plan(data: Path, labels: Sequence[str], limit: int | None, chosen: Sequence[System], kept: Path) -> list[Task]:
+    folder = data if data.is_dir() else data.parent
+    found = data.rglob("*") if data.is_dir() else [data]
+    clips = sorted(path for path in found if path.suffix.lower() in MUSIC_SUFFIXES and path.is_file())
     if not clips:
-        raise click.ClickException(f"--data must hold .wav or .flac files, {data} holds none")
+        raise ValueError(f"--data must hold music ({' '.join(sorted(MUSIC_SUFFIXES))}), {data} holds none")
     clips = clips[:: max(1, len(clips) // limit)][:limit] if limit else clips
-    rows = []
-    with click.progressbar(
-        evaluate(model, clips, [int(rate) for rate in kbps.split(",")]), length=len(clips) * len(kbps.split(","))
-    ) as progress:
-        rows = list(progress)
-    summary = summarise(rows)
-    if json_file:
-        json_file.write_text(json.dumps({"clips": len(clips), "summary": summary, "rows": rows}, indent=1) + "\n")
-    click.echo(f"{len(clips)} clips, means; untouched MP3 -> restored")
-    click.echo(table(summary))
+    relative = [path.relative_to(folder) for path in clips]
+    listed = kinds.read_list(folder)
+    return measure.plan(folder, relative, [kinds.kind_of(path, listed) for path in relative], labels, chosen, kept)
+
+
+def _measure(tasks: Sequence[Task], workers: int | None) -> list[Row]:
+    n_workers = min(workers or os.cpu_count() or 1, len(tasks))
+    rows: list[Row] = []
+    with progress_bar() as show:
+        for n_done, own in enumerate(measure.run(tasks, n_workers), 1):
+            rows += own
+            show(f"{tasks[0].folder}: measuring", n_done, len(tasks))
+    return rows
+
+
+def _write_json(file: Path, rows: Sequence[Row]) -> None:
+    content = {"clips": len({row.clip for row in rows}), "summary": summary.as_json(summary.by_damage(rows))}
+    _replace(file, json.dumps(content, indent=1) + "\n")
+
+
+def _write_all(folder: Path, rows: Sequence[Row], tasks: Sequence[Task], n_examples: int) -> None:
+    from training.evaluation import figures, listening  # matplotlib is slow to import
+
+    folder.mkdir(parents=True, exist_ok=True)
+    report.write_csv(folder / "rows.csv", rows)
+    pictures = figures.write(folder, rows)
+    chosen = listening.choose(tasks, n_examples)
+    if chosen:
+        pictures += listening.write(folder, chosen)
+    _replace(folder / "report.md", report.markdown(rows, tasks[0].systems, pictures))
+    click.echo(f"{folder}: report.md, rows.csv, {len(pictures)} pictures" + (", listening.html" if chosen else ""))
+
+
+def _replace(file: Path, text: str) -> None:
+    part = file.with_name(f".{file.name}.part")
+    part.write_text(text)
+    part.replace(file)
+
+
+def _kept_by_default() -> Path:
+    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(root) / "apollo-rt" / "evaluation"

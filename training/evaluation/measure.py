@@ -1,0 +1,162 @@
+"""Every clip, damaged in every way, through every system, measured: in parallel, kept on disk, always the same rows.
+
+clip x damage -> damaged clip -> system -> judge -> a row, kept under the hash of all that it depends on
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.metadata import version
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from apollo_rt.files.audio_file import AudioReader
+from training.data import degrade
+from training.evaluation import damages, judge, metrics, systems
+from training.evaluation.judge import RATE, Audio, Judge, Scores, as_tensor
+from training.evaluation.systems import System
+
+_LONGEST_S = 600
+_MEASURED_BY = ("visqol-python", "zimtohrli", "torch", "torchmetrics", "av", "numpy", "soxr", "soundfile")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One clip, damaged in one way, out of one system.
+
+    Attributes:
+        clip: its path below the folder, without suffix.
+        kind: of music.
+        damage: label.
+        system: name.
+        cut_hz: where the codec ended the music; None where it didn't.
+        scores: all measures.
+    """
+
+    clip: str
+    kind: str
+    damage: str
+    system: str
+    cut_hz: float | None
+    scores: Scores
+
+
+@dataclass(frozen=True)
+class Task:
+    """One clip to damage in one way, for all systems."""
+
+    folder: Path
+    clip: Path
+    kind: str
+    damage: str
+    systems: tuple[System, ...]
+    identities: tuple[str, ...]
+    kept_in: Path
+
+
+def plan(
+    folder: Path,
+    clips: Sequence[Path],
+    kinds: Sequence[str],
+    labels: Sequence[str],
+    chosen: Sequence[System],
+    kept: Path,
+) -> list[Task]:
+    """What is to be done, clip by clip."""
+    identities = tuple(system.identity for system in chosen)
+    return [
+        Task(folder, clip, kind, label, tuple(chosen), identities, kept)
+        for clip, kind in zip(clips, kinds, strict=True)
+        for label in labels
+    ]
+
+
+def run(tasks: Sequence[Task], n_workers: int) -> Iterator[list[Row]]:
+    """Do the tasks.
+
+    Args:
+        tasks: from `plan`.
+        n_workers: processes; with 1 everything happens in this one.
+
+    Yields:
+        The rows of each task, in the order of the tasks.
+    """
+    if n_workers == 1:
+        yield from map(measure, tasks)
+        return
+    # spawned, for a fork of a process with threads (PyTorch's) may hang
+    with ProcessPoolExecutor(n_workers, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+        yield from pool.map(measure, tasks)
+
+
+def measure(task: Task) -> list[Row]:
+    """The rows of one task; what is kept from an earlier run is taken from there."""
+    clean = load(task.folder / task.clip)
+    digest = hashlib.sha256(clean.tobytes()).hexdigest()
+    files = [_file(task.kept_in, digest, task.damage, identity) for identity in task.identities]
+    kept = [_read(file) for file in files]
+    if any(row is None for row in kept):
+        damaged, cut_hz = damage(clean, task.damage)
+        for index, (system, file) in enumerate(zip(task.systems, files, strict=True)):
+            if kept[index] is None:
+                restored = systems.load(system)(damaged, cut_hz)
+                kept[index] = cut_hz, _judge()(restored, damaged, clean, cut_hz)
+                _write(file, *kept[index])
+    name = task.clip.with_suffix("").as_posix()
+    return [
+        Row(name, task.kind, task.damage, system.name, *row)
+        for system, row in zip(task.systems, kept, strict=True)
+        if row is not None
+    ]
+
+
+def load(path: Path) -> Audio:
+    """The first ten minutes of any music file, stereo at 44.1 kHz. Shape: (samples, 2)."""
+    with AudioReader(path, RATE) as reader:
+        return np.ascontiguousarray(reader.read(_LONGEST_S * RATE))
+
+
+def damage(clean: Audio, label: str) -> tuple[Audio, float | None]:
+    """A clip after the codec, and where the codec cut it off, in Hz."""
+    damaged = damages.apply(clean, label)
+    return damaged, metrics.measure_cut_hz(as_tensor(damaged), as_tensor(clean))
+
+
+@cache
+def _judge() -> Judge:
+    return Judge()
+
+
+@cache
+def _method() -> str:
+    """Changes with the code and the packages that damage and measure."""
+    sources = b"".join(Path(module.__file__).read_bytes() for module in (damages, judge, metrics, degrade))
+    versions = " ".join(f"{name} {version(name)}" for name in _MEASURED_BY)
+    return hashlib.sha256(sources + versions.encode()).hexdigest()
+
+
+def _file(folder: Path, *depends_on: str) -> Path:
+    key = hashlib.sha256("\n".join((_method(), *depends_on)).encode()).hexdigest()
+    return folder / key[:2] / f"{key}.json"
+
+
+def _read(file: Path) -> tuple[float | None, Scores] | None:
+    try:
+        content = json.loads(file.read_text())
+        return content["cut_hz"], Scores(**content["scores"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _write(file: Path, cut_hz: float | None, scores: Scores) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(f".{os.getpid()}.part")
+    part.write_text(json.dumps({"cut_hz": cut_hz, "scores": asdict(scores)}))
+    part.replace(file)

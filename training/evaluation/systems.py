@@ -1,0 +1,96 @@
+"""What is measured side by side: each system makes a clip of a damaged one, aligned with it and as long."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from apollo_rt.compiled.code_cache import sources_digest
+from apollo_rt.effects import pedalboard_effect
+from apollo_rt.effects.pedalboard_effect import ApolloEffect
+from training import inference
+from training.evaluation import exciter
+from training.evaluation.judge import RATE, Audio, as_tensor
+
+Kind = Literal["untouched", "exciter", "onnx", "checkpoint"]
+Restore = Callable[[Audio, float | None], Audio]
+"""Takes a damaged clip (samples, 2) and the codec's cut in Hz."""
+
+
+@dataclass(frozen=True)
+class System:
+    """A system by name; it is loaded where it is needed.
+
+    Attributes:
+        name: in tables.
+        kind: how it is run.
+        path: of the file that it is in, if it is.
+    """
+
+    name: str
+    kind: Kind
+    path: Path | None = None
+
+    @property
+    def identity(self) -> str:
+        """Changes with everything that its output depends on: its file and the code that runs it."""
+        digest = hashlib.sha256(self.path.read_bytes() if self.path else b"")
+        digest.update(_code_of(self.kind).encode())
+        return f"{self.kind}-{digest.hexdigest()[:20]}"
+
+
+BASELINES = (System("untouched", "untouched"), System("exciter", "exciter"))
+"""Always measured beside a model."""
+
+
+def of_file(path: Path, name: str | None = None) -> System:
+    """The system that a file holds: .onnx goes through the streaming engine, anything else is a checkpoint."""
+    return System(name or path.stem, "onnx" if path.suffix.lower() == ".onnx" else "checkpoint", path.resolve())
+
+
+@cache
+def load(system: System) -> Restore:
+    """Make a system ready.
+
+    Raises:
+        ApolloError: its file is not usable; one line says why.
+    """
+    if system.kind == "onnx":
+        effect = ApolloEffect(model=system.path)
+        return lambda damaged, _: np.ascontiguousarray(effect(np.ascontiguousarray(damaged.T), RATE).T)
+    if system.kind == "checkpoint":
+        assert system.path
+        return _from_checkpoint(inference.load(system.path))
+    if system.kind == "exciter":
+        return lambda damaged, cut_hz: np.ascontiguousarray(exciter.excite(as_tensor(damaged), cut_hz).numpy().T)
+    return lambda damaged, _: damaged
+
+
+def _from_checkpoint(restoration: inference.Restoration) -> Restore:
+    def restore(damaged: Audio, _: float | None) -> Audio:
+        position = 0
+
+        def read(n_samples: int) -> Audio:
+            nonlocal position
+            position += n_samples
+            return damaged[position - n_samples : position]
+
+        return np.concatenate(list(restoration.restored(read)))
+
+    return restore
+
+
+@cache
+def _code_of(kind: Kind) -> str:
+    if kind == "onnx":
+        return sources_digest(Path(pedalboard_effect.__file__))
+    sources = {"exciter": [Path(exciter.__file__)], "checkpoint": _net_sources(), "untouched": []}[kind]
+    return "".join(hashlib.sha256(path.read_bytes()).hexdigest() for path in sources)
+
+
+def _net_sources() -> list[Path]:
+    return [Path(inference.__file__), *sorted((Path(inference.__file__).parent / "nets").glob("*.py"))]
