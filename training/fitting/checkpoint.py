@@ -18,7 +18,7 @@ from training.nets.apollo_published import PublishedApollo
 from training.nets.model import ModelConfig, Restorer
 
 RUN = "apollo_rt_run"
-"""Where a run's own checkpoint holds what is not Lightning's: sizes, step, seconds trained."""
+"""Where a run's own checkpoint holds what Lightning doesn't know: what the net is, steps, seconds trained."""
 
 _AVERAGED = "averaged.module.net."
 
@@ -43,10 +43,27 @@ def config_from_dict(values: dict[str, Any]) -> ModelConfig:
     return ModelConfig(**values)
 
 
-def difference(wanted: dict[str, Any], found: dict[str, Any]) -> str:
-    """What two dictionaries of sizes don't agree in, in words."""
-    names = [name for name in {**wanted, **found} if wanted.get(name) != found.get(name)]
-    return ", ".join(f"{name} is {found.get(name)} in it, not {wanted.get(name)}" for name in names)
+def refuse_other(path: Path, wanted: dict[str, Any], found: dict[str, Any]) -> None:
+    """Compare what two nets are.
+
+    Raises:
+        ValueError: they differ; one line says in what.
+    """
+    ours, theirs = _flat(wanted), _flat(found)
+    names = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
+    if names:
+        reason = ", ".join(
+            f"{name} is {theirs.get(name)} there and {ours.get(name)} in the configuration" for name in names
+        )
+        raise ValueError(f"{path} holds another net: {reason}")
+
+
+def _flat(values: dict[str, Any]) -> dict[str, Any]:
+    """Nested dictionaries as one, with the innermost names."""
+    flat = {}
+    for name, value in values.items():
+        flat |= _flat(value) if isinstance(value, dict) else {name: value}
+    return flat
 
 
 def save(path: Path, **content: Any) -> None:
@@ -56,10 +73,12 @@ def save(path: Path, **content: Any) -> None:
     beside.replace(path)
 
 
-def prune(source: Path, target: Path) -> None:
-    """Keep what the export needs, and a new run to begin with: a third of the size."""
-    content = load(source)
-    save(target, **{key: content[key] for key in ("config", "averaged", "step", "trained_s")})
+def pruned(content: dict[str, Any]) -> dict[str, Any]:
+    """Of a run's own checkpoint what the export needs, and a new run to begin with: less than a third of the size."""
+    run = content[RUN]
+    names = [name for name in content["state_dict"] if name.startswith(_AVERAGED)]
+    weights = {name.removeprefix(_AVERAGED): content["state_dict"][name] for name in names}
+    return {**run["head"], run["weights_name"]: weights, "step": run["step"], "trained_s": run["trained_s"]}
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -71,6 +90,23 @@ def load(path: Path) -> dict[str, Any]:
     Raises:
         ValueError: it can't be read; one line says why.
     """
+    content = _read(path)
+    return pruned(content) if RUN in content else content
+
+
+def load_run(path: Path) -> dict[str, Any]:
+    """Read a run's own checkpoint, all of it.
+
+    Raises:
+        ValueError: it can't be read, or is none of a run.
+    """
+    content = _read(path)
+    if RUN not in content:
+        raise ValueError(f"{path}: is no checkpoint of a run")
+    return content
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
         # The published checkpoints note the version of PyTorch in a type of its own, a kind of text.
         with torch.serialization.safe_globals([TorchVersion]):
@@ -81,15 +117,7 @@ def load(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path}: is no checkpoint, is damaged, or holds more than tensors and plain values") from None
     if not isinstance(content, dict):
         raise ValueError(f"{path}: must hold a dictionary, it holds a {type(content).__name__}")
-    return _of_run(content) if RUN in content else content
-
-
-def _of_run(content: dict[str, Any]) -> dict[str, Any]:
-    """The averaged net out of everything a run needs."""
-    run = content[RUN]
-    state = {name.removeprefix(_AVERAGED): tensor for name, tensor in content["state_dict"].items()
-             if name.startswith(_AVERAGED)}  # fmt: skip
-    return {"config": run["sizes"], "averaged": state, "step": run["step"], "trained_s": run["trained_s"]}
+    return content
 
 
 def load_restorer(path: Path) -> tuple[Restorer, dict[str, Any]]:
@@ -107,25 +135,14 @@ def load_restorer(path: Path) -> tuple[Restorer, dict[str, Any]]:
     return model.eval(), content
 
 
-def load_published(path: Path, width: int | None = None, n_layers: int | None = None) -> PublishedApollo:
+def load_published(path: Path) -> PublishedApollo:
     """The published net of a checkpoint, ready for inference.
 
-    Args:
-        path: as published, or of a run that trained this net.
-        width: what it must have, if given.
-        n_layers: the same.
-
     Raises:
-        ValueError: the file can't be read, holds another net, or one of other sizes.
+        ValueError: the file can't be read, or holds another net.
     """
     content = load(path)
-    state = content.get("averaged") or content.get("state_dict", content)
     try:
-        net = apollo_published.from_state(state)
-    except ValueError as error:
+        return apollo_published.from_state(content.get("state_dict", content))
+    except (ValueError, AttributeError) as error:
         raise ValueError(f"{path}: {error}") from None
-    found = {"width": net.BN[0][1].out_channels, "n_layers": len(net.net)}
-    wanted = {"width": width or found["width"], "n_layers": n_layers or found["n_layers"]}
-    if wanted != found:
-        raise ValueError(f"{path} doesn't fit the net's config: {difference(wanted, found)}")
-    return net

@@ -1,0 +1,160 @@
+"""What the training loop sees of a net: damaged clips in, restored clips out."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from training.fitting import checkpoint
+from training.nets.apollo_published import SAMPLE_RATE, PublishedApollo
+from training.nets.framing import TorchFraming
+from training.nets.model import ModelConfig, Restorer
+
+
+class Generator(nn.Module, ABC):
+    """A net with its framing, trained as one.
+
+    Attributes:
+        net: what is exported.
+        sample_rate: of the clips.
+        n_tiers: sizes of the net that can be used alone.
+        weights_name: where a pruned checkpoint holds the averaged weights.
+    """
+
+    net: nn.Module
+    sample_rate: int
+    n_tiers: int
+    weights_name: str
+
+    @abstractmethod
+    def forward(self, damaged: Tensor, seeds: Sequence[int], tier: int = -1) -> Tensor:
+        """Restore clips.
+
+        Args:
+            damaged: clips.
+            seeds: of what is random, one an item.
+            tier: which of the net's tiers restores, the best is the last.
+
+        Returns:
+            Restored clips; they lie on the damaged ones and may be shorter at the end.
+
+        Shape:
+            (batch, 2, samples) -> (batch, 2, samples or less)
+        """
+
+    @abstractmethod
+    def head(self) -> dict[str, Any]:
+        """What a checkpoint says of the net beside its weights, plain values; equal heads can share weights."""
+
+
+def carrier_like(spectrum: Tensor, seeds: Sequence[int]) -> Tensor:
+    """Noise of unit variance per complex bin, drawn for each item from its own seed.
+
+    Shape:
+        (batch, frames, 2, bins, 2) -> the same
+    """
+    random = torch.Generator(spectrum.device)
+    noise = [
+        torch.rand(item.shape, generator=random.manual_seed(seed), device=item.device)
+        for item, seed in zip(spectrum, seeds, strict=True)
+    ]
+    return (torch.stack(noise) - 0.5) * 6**0.5
+
+
+def item_seeds(seed: int, step: int, items: Sequence[int]) -> list[int]:
+    """Seeds that differ for every step and item, and are the same in a run that was taken up again.
+
+    Args:
+        seed: of the run.
+        step: of the training.
+        items: places in the whole batch, over all processes.
+    """
+    return [int(np.random.SeedSequence((seed, step, item)).generate_state(1)[0]) for item in items]
+
+
+_CONFIG = ModelConfig()
+
+
+class CausalGenerator(Generator):
+    """The causal restorer over whole clips.
+
+    Args:
+        config: sizes of the net.
+        start: a checkpoint whose averaged net, of the same sizes, is where training begins.
+
+    Raises:
+        ValueError: `start` can't be read, or has other sizes than `config`.
+    """
+
+    weights_name = "averaged"
+
+    def __init__(self, config: ModelConfig = _CONFIG, start: Path | None = None) -> None:
+        """Build the net, or take it from a checkpoint."""
+        super().__init__()
+        if start:
+            self.net, _ = checkpoint.load_restorer(start)
+            checkpoint.refuse_other(start, self._head_of(config), self.head())
+            self.net.train()
+        else:
+            self.net = Restorer(config)
+        self.framing = TorchFraming(self.net.config.framing)
+        self.sample_rate = self.net.config.framing.sample_rate
+        self.n_tiers = len(self.net.config.exits)
+
+    def forward(self, damaged: Tensor, seeds: Sequence[int], tier: int = -1) -> Tensor:
+        """Restore; the last hop is missing, since no frame completed it."""
+        spectrum = self.framing.analyse(damaged)
+        carrier = carrier_like(spectrum, seeds)
+        restored, _ = self.net(spectrum, carrier, self.net.initial_state(len(damaged), tier), tier)
+        with torch.autocast(damaged.device.type, enabled=False):  # an inverse FFT knows no half precision
+            return self.framing.synthesise(restored.float())[..., self.framing.framing.hop_delay :]
+
+    def head(self) -> dict[str, Any]:
+        """As `checkpoint.load_restorer` wants it."""
+        return self._head_of(self.net.config)
+
+    def _head_of(self, config: ModelConfig) -> dict[str, Any]:
+        return {"config": checkpoint.config_to_dict(config)}
+
+
+class PublishedGenerator(Generator):
+    """The published, non-causal Apollo.
+
+    Args:
+        width: channels of a token.
+        n_layers: layers.
+        start: a published checkpoint, or one of our own, where training begins.
+
+    Raises:
+        ValueError: `start` can't be read, or has other sizes.
+    """
+
+    sample_rate = SAMPLE_RATE
+    n_tiers = 1
+    weights_name = "state_dict"
+
+    def __init__(self, width: int = 256, n_layers: int = 6, start: Path | None = None) -> None:
+        """Build the net, or take it from a checkpoint."""
+        super().__init__()
+        self.net = PublishedApollo(width, n_layers)
+        if start:
+            given = checkpoint.load_published(start)
+            checkpoint.refuse_other(start, self.head(), self._head_of(given))
+            self.net.load_state_dict(given.state_dict())
+
+    def forward(self, damaged: Tensor, seeds: Sequence[int], tier: int = -1) -> Tensor:
+        """Restore; nothing is random, and there is one tier."""
+        restored: Tensor = self.net(damaged)
+        return restored
+
+    def head(self) -> dict[str, Any]:
+        """As published checkpoints have it."""
+        return self._head_of(self.net)
+
+    def _head_of(self, net: PublishedApollo) -> dict[str, Any]:
+        sizes = {"feature_dim": net.BN[0][1].out_channels, "layer": len(net.net)}
+        return {"model_name": "Apollo", "model_args": {"sr": self.sample_rate, "win": 20, **sizes}}
