@@ -10,6 +10,7 @@ raises, or needs the interpreter.
 """
 
 import ctypes
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -87,10 +88,15 @@ def _body(input_address: int, output_address: int, block_size: int, time_info: i
     return advance(line, input_address, output_address, int(block_size))
 
 
+def stream_callback(body: Callable[[int, int, int, int, int, int], int]) -> Any:
+    """A `PaStreamCallback` compiled as `realtime` functions are; `.address` is what PortAudio wants."""
+    with kept_by_sources(body):
+        return cfunc(_SIGNATURE, cache=True, error_model="numpy", _nrt=False)(body)  # type: ignore[call-arg]  # as `realtime`
+
+
 @cache
 def _compiled_callback() -> Any:
-    with kept_by_sources(_body):
-        return cfunc(_SIGNATURE, cache=True, error_model="numpy", _nrt=False)(_body)  # type: ignore[call-arg]  # as `realtime`
+    return stream_callback(_body)
 
 
 def callback_address() -> int:
