@@ -1,0 +1,130 @@
+"""The delay-locked loop that holds two clocks together: from how full a ring is to how fast it shall be read.
+
+A loop of three states after PipeWire (`spa/utils/dll.h`) and Adriaensen ("Controlling adaptive resampling", LAC 2012):
+
+    error --- * w1 --- low-pass z1 --- low-pass z2 -+------------------ + --- correction
+                                                    '-- integrator z3 --'
+
+z3 learns how far the clocks are apart, z2 holds the ring at its target. Of second order and damped by 0.75 below the two
+low-passes at 20 times the bandwidth, which keep out how unevenly devices call back. The bandwidth is wide at first and
+narrows while nothing but noise is left; an error that is more than noise widens it again.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apollo_rt.compiled.native import realtime
+
+Loop = NDArray[np.float64]
+"""The loop's state, see the places below."""
+
+(
+    CORRECTION,  # relative: by how much faster the ring is read than its nominal rate
+    _Z1,
+    _Z2,
+    _Z3,
+    _BANDWIDTH_HZ,
+    _FAR_ERROR,  # samples; beyond it an error is no matter of clocks
+    _FAR_S,  # how long the error has been that large
+    _WINDOW_S,  # of the present window: duration, updates, sum and sum of squares of the error
+    _WINDOW_COUNT,
+    _WINDOW_SUM,
+    _WINDOW_SQUARES,
+) = range(11)
+
+MAX_CORRECTION = 0.005
+"""0.5 %: fifty times what quartz clocks are apart, and a ninth of a semitone."""
+
+_WIDEST_HZ, _NARROWEST_HZ = 0.128, 0.02
+"""Bounds of the bandwidth: as PipeWire's, but for a lower end that still follows a clock that warms up."""
+
+_CUT_RATIO = 20.0
+_DAMPING = 1.5
+"""Twice the damping of the second-order loop."""
+
+_PATIENCE_S = 0.25
+"""A callback that came late is no large error; one that stays is."""
+
+_WINDOW_LENGTH_S = 1.0
+_NARROWING = 0.85
+"""Of the bandwidth per window; from the widest to the narrowest in 12 s."""
+_HZ_PER_SAMPLE = 0.02
+_NOISE_SHARE = 3.0
+"""A window's mean error counts as real where it is that many standard errors away from zero."""
+
+
+def make_loop(far_error: float) -> Loop:
+    """A loop that has learnt nothing yet.
+
+    Args:
+        far_error: samples; what is farther from the target is mended by a jump, not by a correction.
+    """
+    loop = np.zeros(_WINDOW_SQUARES + 1)
+    loop[_FAR_ERROR] = far_error
+    relock(loop)
+    return loop
+
+
+@realtime
+def relock(loop: Loop) -> None:
+    """Begin again after a jump; how far the clocks are apart is still known."""
+    loop[_Z1] = loop[_Z2] = loop[_FAR_S] = 0.0
+    loop[CORRECTION] = loop[_Z3]
+    loop[_BANDWIDTH_HZ] = _WIDEST_HZ
+    _open_window(loop)
+
+
+@realtime
+def steer(loop: Loop, error: float, period_s: float, sample_rate: float) -> bool:
+    """Take one look at the ring, and set `CORRECTION`.
+
+    Args:
+        loop: moves on.
+        error: samples in the ring above its target.
+        period_s: time since the last look.
+        sample_rate: Hz, of the samples in the ring.
+
+    Returns:
+        False where the error has been too large for too long: the reader should jump, and the loop `relock`.
+    """
+    if abs(error) > loop[_FAR_ERROR]:
+        loop[_FAR_S] += period_s
+        return bool(loop[_FAR_S] < _PATIENCE_S)
+    loop[_FAR_S] = 0.0
+    angular = 2.0 * math.pi * loop[_BANDWIDTH_HZ]
+    cut = 1.0 - math.exp(-_CUT_RATIO * angular * period_s)
+    loop[_Z1] += cut * (_DAMPING * angular / sample_rate * error - loop[_Z1])
+    loop[_Z2] += cut * (loop[_Z1] - loop[_Z2])
+    loop[_Z3] = _clamped(loop[_Z3] + angular * period_s / _DAMPING * loop[_Z2])
+    loop[CORRECTION] = _clamped(loop[_Z2] + loop[_Z3])
+    _adapt(loop, error, period_s)
+    return True
+
+
+@realtime
+def _adapt(loop: Loop, error: float, period_s: float) -> None:
+    """Choose the bandwidth by what is left of the error when noise is taken away."""
+    loop[_WINDOW_S] += period_s
+    loop[_WINDOW_COUNT] += 1.0
+    loop[_WINDOW_SUM] += error
+    loop[_WINDOW_SQUARES] += error * error
+    if loop[_WINDOW_S] < _WINDOW_LENGTH_S:
+        return
+    mean = loop[_WINDOW_SUM] / loop[_WINDOW_COUNT]
+    variance = max(loop[_WINDOW_SQUARES] / loop[_WINDOW_COUNT] - mean * mean, 0.0)
+    real = max(abs(mean) - _NOISE_SHARE * math.sqrt(variance / loop[_WINDOW_COUNT]), 0.0)
+    wanted = max(real * _HZ_PER_SAMPLE, _NARROWING * loop[_BANDWIDTH_HZ])
+    loop[_BANDWIDTH_HZ] = min(max(wanted, _NARROWEST_HZ), _WIDEST_HZ)
+    _open_window(loop)
+
+
+@realtime
+def _open_window(loop: Loop) -> None:
+    loop[_WINDOW_S] = loop[_WINDOW_COUNT] = loop[_WINDOW_SUM] = loop[_WINDOW_SQUARES] = 0.0
+
+
+@realtime
+def _clamped(correction: float) -> float:
+    return min(max(correction, -MAX_CORRECTION), MAX_CORRECTION)

@@ -1,0 +1,207 @@
+"""Two devices that exist only as clocks: an hour of them in seconds, driving the very callbacks of a joint.
+
+The capture device hears a sine as long as the world lasts; either device calls back a little late each time. What the
+joint can't see, the true clocks, is what it is judged by.
+"""
+
+import ctypes
+import math
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from apollo_rt.compiled.native import array_from_address, compiled
+from apollo_rt.live.callback import stream_callback
+from apollo_rt.live.drift import CORRECTION
+from apollo_rt.live.joint import (
+    ENGINE_CALLBACK,
+    ENGINE_USERDATA,
+    FILL,
+    HELD_FLAGS,
+    IN_RATE,
+    OUT_RATE,
+    RESYNCS,
+    TARGET,
+    Joint,
+    make_joint,
+)
+from apollo_rt.live.joint_callback import _step, captured, played
+from apollo_rt.stream.resample import HELD_TO, position_of
+
+ENGINE_RATE = 44_100
+SINE_HZ = 997.0
+
+_CALLS, _FLAGGED, _SAMPLES = range(3)
+
+
+def _echo_body(
+    input_address: int, output_address: int, block_size: int, time_info: int, flags: int, userdata: int
+) -> int:
+    """An engine that gives back what it gets."""
+    counts = array_from_address(userdata, 3, np.int64)
+    counts[_CALLS] += 1
+    counts[_FLAGGED] += flags & 15 != 0
+    counts[_SAMPLES] += np.int64(block_size)
+    source = array_from_address(input_address, np.int64(2 * block_size), np.float32)
+    target = array_from_address(output_address, np.int64(2 * block_size), np.float32)
+    for index in range(2 * np.int64(block_size)):
+        target[index] = source[index]
+    return 0
+
+
+@cache
+def echo() -> Any:
+    return stream_callback(_echo_body)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """A device.
+
+    Attributes:
+        rate: Hz, as it says.
+        ppm: how much faster it is.
+        wander_ppm: how far that swings, as a sine.
+        wander_s: in which time.
+        block: samples per callback.
+        late_s: by how much it calls back late at most; all amounts are equally likely.
+    """
+
+    rate: int = 44_100
+    ppm: float = 0.0
+    wander_ppm: float = 0.0
+    wander_s: float = 600.0
+    block: int = 256
+    late_s: float = 0.00025
+
+    @property
+    def figures(self) -> tuple[float, ...]:
+        return (self.rate, self.ppm * 1e-6, self.wander_ppm * 1e-6, self.wander_s, self.block, self.late_s)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of it.
+
+    Attributes:
+        lock_s: the last moment at which the latency was more than a sample period from its target.
+        worst_error: samples that it was from it at most, after the time to settle.
+        flagged: engine calls with an xrun, after the time to settle.
+        resyncs: jumps of the ring's reader.
+        roughness: largest second difference of the output over that of the pure sine, after the time to settle.
+        corrections_ppm: the least and the largest correction, after the time to settle.
+        least_left: samples that were left in the ring at least.
+    """
+
+    lock_s: float
+    worst_error: float
+    flagged: int
+    resyncs: int
+    roughness: float
+    corrections_ppm: tuple[float, float]
+    least_left: float
+    trace: np.ndarray
+
+
+def joint_between(capture: Clock, playback: Clock, target: float) -> tuple[Joint, np.ndarray]:
+    """A joint with an echo for an engine, and the echo's counts."""
+    counts = np.zeros(3, np.int64)
+    joint = make_joint(capture.rate, playback.rate, ENGINE_RATE, (2, 2), target, far=2048)
+    joint.control[ENGINE_CALLBACK], joint.control[ENGINE_USERDATA] = echo().address, counts.ctypes.data
+    return joint, counts
+
+
+def run(capture: Clock, playback: Clock, duration_s: float, target: float, settle_s: float = 15.0) -> Outcome:
+    """Let both run."""
+    joint, counts = joint_between(capture, playback, target)
+    n_trace = int(duration_s * 4) + 1
+    trace, found = np.zeros((n_trace, 3)), np.zeros(8)
+    found[4], found[5], found[6] = 1e9, -1e9, 1e9
+    n_flagged = _run(
+        joint, counts, np.array([capture.figures, playback.figures]), duration_s, settle_s, found, trace,
+        np.zeros((2, 16_384, 2), np.float32),
+    )  # fmt: skip
+    w = 2 * math.pi * SINE_HZ / playback.rate
+    return Outcome(
+        found[0], found[1], n_flagged, int(joint.control[RESYNCS]), found[3] / (2 - 2 * math.cos(w)),
+        (found[4], found[5]), found[6], trace,
+    )  # fmt: skip
+
+
+@compiled
+def _speed(clock, time_s):
+    return clock[0] * (1.0 + clock[1] + clock[2] * math.sin(2.0 * math.pi * time_s / clock[3]))
+
+
+@compiled
+def _random(seed):
+    """From 0 to 1 (xorshift64: Marsaglia, 2003)."""
+    seed[0] ^= seed[0] << np.uint64(13)
+    seed[0] ^= seed[0] >> np.uint64(7)
+    seed[0] ^= seed[0] << np.uint64(17)
+    return (seed[0] >> np.uint64(11)) / 9007199254740992.0
+
+
+@compiled
+def _sound(block, begin_s, end_s):
+    """A sine, evenly sampled between two moments."""
+    n = block.shape[0]
+    turn = 2.0 * math.pi * SINE_HZ
+    real, imag = math.cos(turn * begin_s), math.sin(turn * begin_s)
+    c, s = math.cos(turn * (end_s - begin_s) / n), math.sin(turn * (end_s - begin_s) / n)
+    for index in range(n):
+        block[index, 0] = np.float32(imag)
+        block[index, 1] = np.float32(real)
+        real, imag = real * c - imag * s, imag * c + real * s
+
+
+@compiled
+def _run(joint, counts, clocks, duration_s, settle_s, found, trace, blocks):
+    """Call whichever device is due, until the time is over."""
+    seed = np.full(1, 88172645463325252, np.uint64)
+    due_s = np.zeros(2)
+    called_s = np.zeros(2)
+    n_captured, n_flagged_before, n_traced = 0, 0, 0
+    capture_s, last, before_last = 0.0, 0.0, 0.0
+    for side in range(2):
+        due_s[side] = 0.1 + clocks[side, 4] / _speed(clocks[side], 0.0) + 0.001 * side
+        called_s[side] = due_s[side]
+    while True:
+        side = 0 if called_s[0] <= called_s[1] else 1
+        now_s, clock = due_s[side], clocks[side]
+        n = int(clock[4])
+        if now_s > duration_s:
+            break
+        time_ns = 1_000_000_000 + int(called_s[side] * 1e9)
+        if side == 0:
+            _sound(blocks[0, :n], now_s - n / _speed(clock, now_s), now_s)
+            captured(joint, blocks[0].ctypes.data, n, 0, time_ns)
+            n_captured, capture_s = n_captured + n, now_s
+        else:
+            played(joint, blocks[1].ctypes.data, n, 0, time_ns)
+            true_captured = n_captured + (now_s - capture_s) * _speed(clocks[0], now_s)
+            to_device = joint.to_device
+            ahead = to_device.places[HELD_TO] - to_device.kernel.shape[1] // 2 - position_of(to_device)
+            error = true_captured + ahead * _step(joint) - position_of(joint.to_engine) - joint.figures[TARGET]
+            if abs(error) > 1.0:
+                found[0] = now_s
+            if now_s >= settle_s:
+                found[1] = max(found[1], abs(error))
+                found[4] = min(found[4], joint.loop[CORRECTION] * 1e6)
+                found[5] = max(found[5], joint.loop[CORRECTION] * 1e6)
+                found[6] = min(found[6], n_captured - joint.to_engine.places[HELD_TO])
+                for index in range(n):
+                    value = blocks[1, index, 0]
+                    found[3] = max(found[3], abs(value - 2.0 * last + before_last))
+                    before_last, last = last, value
+            else:
+                n_flagged_before = counts[_FLAGGED]
+                before_last, last = blocks[1, n - 2, 0], blocks[1, n - 1, 0]
+            if now_s * 4 >= n_traced and n_traced < len(trace):
+                trace[n_traced, 0], trace[n_traced, 1], trace[n_traced, 2] = now_s, error, joint.loop[CORRECTION] * 1e6
+                n_traced += 1
+        due_s[side] += n / _speed(clock, now_s)
+        called_s[side] = max(due_s[side] + clock[5] * _random(seed), called_s[side])
+    return counts[_FLAGGED] - n_flagged_before
