@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from apollo_rt.effects.pedalboard_effect import ApolloEffect
     from apollo_rt.errors import ApolloError, AudioFileError, DeviceError, ModelFileError, ParityError
     from apollo_rt.files.offline import restore_file
-    from apollo_rt.inference.model import load as load_model
+    from apollo_rt.inference.model_choice import open_model as load_model
     from apollo_rt.stream.restoration_stream import RestorationStream
 
 __all__ = [
@@ -39,7 +39,7 @@ _HOMES = {
     "ApolloEffect": ("effects.pedalboard_effect", "ApolloEffect"),
     "Framing": ("config", "Framing"),
     "RestorationStream": ("stream.restoration_stream", "RestorationStream"),
-    "load_model": ("inference.model", "load"),
+    "load_model": ("inference.model_choice", "open_model"),
     "restore_file": ("files.offline", "restore_file"),
 }
 """Public name to module and name there; errors live in `errors` under their own names."""

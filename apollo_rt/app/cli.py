@@ -1,7 +1,9 @@
 """The command line: one program, one place where errors become one line and an exit code."""
 
 import sys
+import warnings
 from collections.abc import Sequence
+from typing import TextIO
 
 import click
 
@@ -40,7 +42,9 @@ def main(arguments: Sequence[str] | None = None, name: str = "apollo-rt") -> Non
 
 def _exit_code(arguments: Sequence[str] | None, name: str) -> int:
     try:
-        result = apollo_rt.main(arguments, name, standalone_mode=False)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            result = apollo_rt.main(arguments, name, standalone_mode=False)
     except click.Abort:
         return _INTERRUPTED
     except click.ClickException as error:
@@ -50,3 +54,15 @@ def _exit_code(arguments: Sequence[str] | None, name: str) -> int:
         click.echo(f"error: {error}", err=True)
         return 1
     return result if isinstance(result, int) else 0
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """As `warnings.showwarning`, in one line without the place in our code."""
+    click.echo(f"warning: {message}", err=True)

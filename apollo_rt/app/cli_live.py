@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from apollo_rt.app.model_options import model_option, provider_option
+
 
 @click.command(short_help="Restore live, between devices and files.")
 @click.option(
@@ -27,9 +29,8 @@ import click
 @click.option(
     "--headroom", type=click.IntRange(64, 44_100), metavar="SAMPLES", help="Latency that covers computing and jitter."
 )
-@click.option(
-    "--model", type=click.Path(path_type=Path), metavar="FILE", help="Another model than the one that is built in."
-)
+@model_option
+@provider_option()
 @click.option(
     "--duration", "duration_s", type=click.FloatRange(0.0, min_open=True), metavar="SECONDS",
     help="Stop after so much sound.",
@@ -37,6 +38,12 @@ import click
 @click.option("--stats-json", type=click.Path(path_type=Path), metavar="FILE", help="Write figures at the end.")
 @click.option("--no-pace", "pace", flag_value=False, default=True, help="From file to file: as fast as it goes.")
 @click.option("--allow-feedback", is_flag=True, help="Accept an input that hears the output.")
+@click.option("--no-reconnect", "reconnect", flag_value=False, default=True, help="A device that is lost ends the run.")
+@click.option(
+    "--give-up", "give_up_s", type=click.FloatRange(0.0), default=300.0, show_default=True, metavar="SECONDS",
+    help="For how long to look for a device that is lost.",
+)  # fmt: skip
+@click.option("--follow-default", is_flag=True, help="Go to the new default device when the system changes it.")
 @click.option("--plain", is_flag=True, help="Plain lines instead of the screen.")
 def live(list_devices: bool, **options: Any) -> None:
     """Restore live: from INPUT to OUTPUT, at a constant latency.

@@ -1,11 +1,11 @@
 """`apollo-rt restore`: files and folders, aligned with their sources to the sample."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from apollo_rt.app.model_options import model_option, provider_option
 from apollo_rt.app.progress import progress_bar
 from apollo_rt.app.signals import ending_calls, interrupt
 
@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 @click.option(
     "--mix", type=click.FloatRange(0.0, 1.0), default=1.0, show_default=True, help="0 is the input, 1 the restoration."
 )
-@click.option("--model", type=click.Path(path_type=Path), metavar="FILE", help="Another model than the built-in one.")
+@model_option
+@provider_option()
 @click.option("--float", "float_wav", is_flag=True, help="Write wav files of 32-bit floats, which don't clip.")
-def restore(paths: tuple[str, ...], output: str | None, mix: float, model: Path | None, float_wav: bool) -> None:
+def restore(
+    paths: tuple[str, ...], output: str | None, mix: float, model: str | None, provider: str, float_wav: bool
+) -> None:
     """Restore INPUT to OUTPUT: the same length, sample rate and channels.
 
     One file becomes the file OUTPUT: .wav, .flac, .ogg or .mp3. Several files, or folders with everything in them, go
@@ -31,15 +34,17 @@ def restore(paths: tuple[str, ...], output: str | None, mix: float, model: Path 
     if not inputs:
         raise click.UsageError("name at least one input, and the output last")
     with ending_calls(interrupt):
-        if not _restore_all(inputs, target, mix, model, float_wav):
+        if not _restore_all(inputs, target, mix, model, provider, float_wav):
             raise click.exceptions.Exit(1)
 
 
-def _restore_all(inputs: Sequence[str], output: str, mix: float, model_path: Path | None, float_wav: bool) -> bool:
+def _restore_all(
+    inputs: Sequence[str], output: str, mix: float, model: str | None, provider: str, float_wav: bool
+) -> bool:
     """Returns whether all went well."""
     # Late, because onnxruntime would make --help wait.
     from apollo_rt.files.jobs import plan_jobs, run_jobs
-    from apollo_rt.inference.model import load
+    from apollo_rt.inference.model_choice import open_model
 
     jobs = plan_jobs(inputs, output)
     places = {job: f"{job.source.name} ({number} of {len(jobs)})" for number, job in enumerate(jobs, 1)}
@@ -48,7 +53,7 @@ def _restore_all(inputs: Sequence[str], output: str, mix: float, model_path: Pat
         def show(job: "Job", n_done: int, n_all: int | None) -> None:
             report(places[job], n_done, n_all)
 
-        outcomes = [_said(outcome) for outcome in run_jobs(jobs, load(model_path), mix, show, float_wav)]
+        outcomes = [_said(outcome) for outcome in run_jobs(jobs, open_model(model, provider), mix, show, float_wav)]
     return all(outcome.report for outcome in outcomes)
 
 

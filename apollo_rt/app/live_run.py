@@ -17,8 +17,10 @@ from apollo_rt.app.live_session import LiveSession, SessionInfo, SessionLog
 from apollo_rt.app.progress import progress_bar
 from apollo_rt.app.signals import ending_calls, interrupt
 from apollo_rt.errors import ApolloError
-from apollo_rt.inference import model
+from apollo_rt.inference.model import Model
+from apollo_rt.inference.model_choice import open_model
 from apollo_rt.latency import FADE_LENGTH
+from apollo_rt.live.connection import Reopening
 from apollo_rt.live.engine import Engine, EngineSettings
 from apollo_rt.live.snapshot import Snapshot
 
@@ -31,9 +33,13 @@ class LiveOptions:
         source: see `live_ends.open_ends`; so `target`, `block_size`, `pace`, `allow_feedback` and `duration_s`.
         mix: see `parameters`; so `bypass`.
         headroom: see `EngineSettings`; None: as much as the ends need.
-        model: a model file; None: the built-in one.
+        model: name or file of a model; None: the built-in one.
+        provider: what runs it, see `model_choice.open_model`.
         stats_json: where to write figures at the end.
         plain: lines, even where a screen could be shown.
+        reconnect: come back to a device that is lost; else that ends the run with an error.
+        give_up_s: for how long to try that.
+        follow_default: go where `default`, `speakers` and `Loopback` lead when the system changes that.
     """
 
     source: str
@@ -42,12 +48,16 @@ class LiveOptions:
     bypass: bool = False
     block_size: int = 256
     headroom: int | None = None
-    model: Path | None = None
+    model: str | None = None
+    provider: str = "auto"
     duration_s: float | None = None
     stats_json: Path | None = None
     pace: bool = True
     allow_feedback: bool = False
     plain: bool = False
+    reconnect: bool = True
+    give_up_s: float = 300.0
+    follow_default: bool = False
 
 
 def run_live(options: LiveOptions) -> None:
@@ -59,7 +69,7 @@ def run_live(options: LiveOptions) -> None:
     if options.stats_json:
         _refuse_unwritable(options.stats_json)
     with ending_calls(interrupt):
-        loaded = model.load(options.model)
+        loaded = open_model(options.model, options.provider)
         ends = open_ends(
             options.source,
             options.target,
@@ -81,12 +91,22 @@ def run_live(options: LiveOptions) -> None:
     _conclude(options, session, ends, engine.snapshot())
 
 
-def _prepared_engine(options: LiveOptions, loaded: model.Model, ends: Ends) -> Engine:
+def _prepared_engine(options: LiveOptions, loaded: Model, ends: Ends) -> Engine:
     settings = EngineSettings(_headroom(options, ends), options.mix, options.bypass)
-    engine = Engine(loaded, ends.driver, settings, ends.source, ends.writer)
+    engine = Engine(loaded, ends.driver, settings, ends.source, ends.writer, _reopening(options, ends))
     with progress_bar() as report:
         engine.prepare(lambda stage, done, total: report(f"getting ready, compiling what is new: {stage}", done, total))
     return engine
+
+
+def _reopening(options: LiveOptions, ends: Ends) -> Reopening | None:
+    """How to come back to a device that is lost."""
+    if not ends.has_device or not options.reconnect:
+        return None
+    wanted = ends.wanted
+    if options.follow_default:
+        return Reopening(wanted.reopen, wanted.has_moved, options.give_up_s)
+    return Reopening(wanted.reopen, give_up_s=options.give_up_s)
 
 
 def _headroom(options: LiveOptions, ends: Ends) -> int:

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from apollo_rt.effects.resampled_stream import ResampledStream
 from apollo_rt.files.audio_file import Samples
-from apollo_rt.inference.model import Model, load
+from apollo_rt.inference.model import Model
+from apollo_rt.inference.model_choice import open_model
 from apollo_rt.stream.dry_line import DryLine
 from apollo_rt.stream.restoration_stream import RestorationStream
 
@@ -30,16 +31,21 @@ class ApolloEffect:
 
     Args:
         mix: how much of the restored signal, 0 (the input) to 1.
-        model: a model file or a loaded model; None for the one that ships with the package.
+        model: a model file, a model's name or a loaded model; None for the one that ships with the package.
+        provider: what runs the model, `auto`, `cpu`, `cuda` or `tensorrt` (see `model_choice.open_model`); a loaded
+            model has its own.
 
     Raises:
         ModelFileError: the model file is not usable.
-        ValueError: `mix` is out of bounds.
+        ProviderError: the provider can't be used.
+        ValueError: `mix` is out of bounds, or there is no such provider.
     """
 
-    def __init__(self, mix: float = 1.0, model: Model | str | os.PathLike[str] | None = None) -> None:
+    def __init__(
+        self, mix: float = 1.0, model: Model | str | os.PathLike[str] | None = None, provider: str = "auto"
+    ) -> None:
         """Load the model and make a stream at its sample rate."""
-        self._model = model if isinstance(model, Model) else load(model)
+        self._model = model if isinstance(model, Model) else open_model(model, provider)
         self._restoration = RestorationStream(self._model)
         self._stream = ResampledStream(self._restoration, self._model.framing.sample_rate)
         self._line = DryLine(self._stream.latency_samples, mix)

@@ -66,22 +66,33 @@ def append_provider(runtime: Runtime, options: int, provider: Provider, model: b
     """
     if provider.name == "cpu":
         return None
-    available = available_providers(runtime)
-    if provider.ort_name not in available:
-        raise ProviderError(
-            f"{provider}: the installed ONNX Runtime {runtime.version} has only {', '.join(available)}; "
-            "install onnxruntime-gpu in its place"
-        )
-    _load_provider(runtime, provider, "CUDA", {"device_id": str(provider.device)})
-    gpu = _gpu(provider)
     cache = None
     if provider.name == "tensorrt":
-        _load_provider(runtime, provider, "TensorRT", {"device_id": str(provider.device)})
-        cache = cache_folder(_cache_key(runtime, provider, gpu, model))
+        cache = engine_cache(runtime, provider, model)
         _append(runtime, options, "TensorRT", tensorrt_options(provider, cache))
+    _require(runtime, provider)
     load_late_libraries()
     _append(runtime, options, "CUDA", cuda_options(provider))
     return cache
+
+
+def engine_cache(runtime: Runtime, provider: Provider, model: bytes) -> Path:
+    """The folder in which the TensorRT engine of a model is kept, or will be.
+
+    Raises:
+        ProviderError: as in `append_provider`.
+    """
+    gpu = _require(runtime, provider)
+    _load_provider(runtime, provider, "TensorRT")
+    return cache_folder(
+        CacheKey(
+            gpu=f"{gpu.name}, compute capability {gpu.compute_capability}",
+            tensorrt=_tensorrt_version(runtime),
+            onnx_runtime=runtime.version,
+            model=hashlib.sha256(model).hexdigest(),
+            fp16=provider.fp16,
+        )
+    )
 
 
 def reason(provider: Provider, message: str) -> str:
@@ -130,21 +141,20 @@ def check_assignment(provider: Provider, assignment: Assignment) -> None:
         warnings.warn(text, RuntimeWarning, stacklevel=2)
 
 
-def _gpu(provider: Provider) -> Gpu:
+def _require(runtime: Runtime, provider: Provider) -> Gpu:
+    """The GPU, when all is there that CUDA needs, which TensorRT needs too."""
+    available = available_providers(runtime)
+    if provider.ort_name not in available:
+        raise ProviderError(
+            f"{provider}: the installed ONNX Runtime {runtime.version} has only {', '.join(available)}; "
+            "install onnxruntime-gpu in its place"
+        )
     try:
-        return find_gpu(provider.device)
-    except NoGpuError as error:
+        gpu = find_gpu(provider.device)
+    except NoGpuError as error:  # first, for without a GPU no library helps
         raise ProviderError(f"{provider}: {error}") from error
-
-
-def _cache_key(runtime: Runtime, provider: Provider, gpu: Gpu, model: bytes) -> CacheKey:
-    return CacheKey(
-        gpu=f"{gpu.name}, compute capability {gpu.compute_capability}",
-        tensorrt=_tensorrt_version(runtime),
-        onnx_runtime=runtime.version,
-        model=hashlib.sha256(model).hexdigest(),
-        fp16=provider.fp16,
-    )
+    _load_provider(runtime, provider, "CUDA")
+    return gpu
 
 
 def _tensorrt_version(runtime: Runtime) -> str:
@@ -158,7 +168,7 @@ def _tensorrt_version(runtime: Runtime) -> str:
     )
 
 
-def _load_provider(runtime: Runtime, provider: Provider, kind: str, texts: Mapping[str, str]) -> None:
+def _load_provider(runtime: Runtime, provider: Provider, kind: str) -> None:
     """Let ONNX Runtime load its provider; each library that it misses is looked for in wheels.
 
     Raises:
@@ -166,7 +176,9 @@ def _load_provider(runtime: Runtime, provider: Provider, kind: str, texts: Mappi
     """
     for _ in range(_MOST_LIBRARIES):
         try:
-            runtime.release(f"{kind}ProviderOptions", _provider_options(runtime, kind, texts))
+            runtime.release(
+                f"{kind}ProviderOptions", _provider_options(runtime, kind, {"device_id": str(provider.device)})
+            )
             return
         except OnnxRuntimeError as error:
             name = missing_library(str(error))

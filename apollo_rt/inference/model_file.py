@@ -91,13 +91,18 @@ class ModelCard:
         return {"restored": (2, self.framing.n_bins, 2)} | {state.output: state.shape for state in self.states}
 
 
+def bundled_model_paths() -> list[Path]:
+    """All models that ship with the package."""
+    return sorted(_MODELS.glob("*.onnx"))
+
+
 def default_model_path() -> Path:
     """The model that ships with the package.
 
     Raises:
         ModelFileError: the package holds none, or several.
     """
-    paths = sorted(_MODELS.glob("*.onnx"))
+    paths = bundled_model_paths()
     if len(paths) != 1:
         raise ModelFileError(f"{_MODELS}: expected one bundled model, found {len(paths)}; name a file with --model")
     return paths[0]

@@ -1,0 +1,97 @@
+"""From what a user says, the name of a model and of a provider, to a loaded model."""
+
+import os
+import time
+import warnings
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from apollo_rt.errors import ProviderError
+from apollo_rt.inference.accelerator import NoGpuError, find_gpu
+from apollo_rt.inference.execution_provider import engine_cache
+from apollo_rt.inference.model import Backend, Model, load
+from apollo_rt.inference.model_library import find_model
+from apollo_rt.inference.onnx_c_api import runtime
+from apollo_rt.inference.provider import Provider, is_prepared, parse_provider
+
+_N_STEPS = 64
+
+
+def open_model(
+    model: str | os.PathLike[str] | None = None,
+    provider: str | Provider = "auto",
+    backend: Backend | Literal["auto"] = "auto",
+) -> Model:
+    """Find and load a model.
+
+    Args:
+        model: a file, the name of a model (see `model_library`), or None for the one that ships with the package.
+        provider: `cpu`, `cuda` or `tensorrt`, with options as in `tensorrt+fp16+graph`; it is used or there is an
+            error. `auto`: the fastest of those that this machine has, as measured now; TensorRT only where `apollo-rt
+            prepare` has built its engine.
+        backend: as in `model.load`.
+
+    Raises:
+        ModelFileError: the file is no model, or contradicts itself, or there is no model of that name.
+        ProviderError: the provider can't be used; the message gives the reason.
+        ValueError: there is no such provider or back end.
+    """
+    path = find_model(model)
+    wanted = parse_provider(provider) if isinstance(provider, str) else provider
+    if wanted is None:
+        return _fastest(path, backend)
+    if wanted.name == "tensorrt" and not _has_engine(path, wanted):
+        warnings.warn(
+            f"{wanted}: building the engine of {path.name} now, which takes minutes; `apollo-rt prepare --provider "
+            f"{wanted}` does it beforehand",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    return load(path, backend, wanted)
+
+
+def step_time_s(model: Model, n_steps: int = _N_STEPS) -> float:
+    """Median time of a step on silence, in seconds, one after the other."""
+    step, times = model.new_step(), []
+    try:
+        step.bound.warm_up()
+        for number in range(n_steps):
+            begin_s = time.perf_counter()
+            step.bound.run(number & 1)
+            times.append(time.perf_counter() - begin_s)
+    finally:
+        step.bound.close()
+    return float(np.median(times))
+
+
+def _fastest(path: Path, backend: Backend | Literal["auto"]) -> Model:
+    """The model on the provider with the shortest step; a step is short, and a launch on a GPU is not free."""
+    best = load(path, backend)
+    for provider in _accelerators(path):
+        try:
+            rival = load(path, backend, provider)
+            slower, best = sorted((best, rival), key=step_time_s, reverse=True)
+            slower.close()
+        except ProviderError as error:
+            warnings.warn(f"{error}; {best.provider} serves in its place", RuntimeWarning, stacklevel=3)
+    return best
+
+
+def _accelerators(path: Path) -> list[Provider]:
+    """What `auto` tries beside the CPU: nothing where there is no GPU, since nothing was asked for."""
+    try:
+        find_gpu()
+    except NoGpuError:
+        return []
+    tensorrt = Provider("tensorrt")
+    try:
+        return [Provider("cuda"), *([tensorrt] if _has_engine(path, tensorrt) else [])]
+    except ProviderError:  # TensorRT is not installed: again nothing was asked for
+        return [Provider("cuda")]
+
+
+def _has_engine(path: Path, provider: Provider) -> bool:
+    """Whether TensorRT's engine of a model was built by an earlier program."""
+    return is_prepared(engine_cache(runtime(), provider, path.read_bytes()))
