@@ -12,6 +12,21 @@ from apollo_rt.live.stats import make_stats
 LATENCY = LatencyReport(44_100, 512, 128, 320, 0.0112, 0.0167)
 
 
+QUIET = Snapshot(
+    elapsed_s=0.0,
+    running=True,
+    finished=False,
+    device_state="playing",
+    tier="full",
+    scheduling="worker normal, memory not locked",
+    mix=1.0,
+    bypass=False,
+    latency=LATENCY,
+    **read_stats(make_stats()),
+)
+"""Nothing has happened yet."""
+
+
 class StillEngine:
     """Is called back, and counts nothing else by itself; a test moves it on."""
 
@@ -21,7 +36,7 @@ class StillEngine:
         self.ends = False
         self.calls_back = True
         self.error: ApolloError | None = None
-        self.state = Snapshot(0.0, True, False, 1.0, False, latency=LATENCY, **read_stats(make_stats()))
+        self.state = QUIET
 
     def move_on(self, **values: object) -> None:
         """Change what snapshots show."""

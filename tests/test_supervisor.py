@@ -3,12 +3,8 @@
 import logging
 from dataclasses import replace
 
-from apollo_rt.latency import LatencyReport
-from apollo_rt.live.snapshot import Snapshot, read_stats
-from apollo_rt.live.stats import make_stats
 from apollo_rt.live.supervisor import Supervisor, warnings_between
-
-QUIET = Snapshot(1.0, True, False, 1.0, False, latency=LatencyReport(44_100, 512, 0, 320), **read_stats(make_stats()))
+from tests.live_doubles import QUIET
 
 
 def test_nothing_wrong_gives_nothing_to_say():

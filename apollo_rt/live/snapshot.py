@@ -1,6 +1,7 @@
 """The state of a running engine at one moment, read from what the audio path counts."""
 
 import math
+import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,8 +10,10 @@ from numpy.typing import NDArray
 
 from apollo_rt.compiled.native import atomic_load, realtime
 from apollo_rt.latency import LatencyReport
+from apollo_rt.live.drift import Clocks
 from apollo_rt.live.stats import (
     BINS_PER_OCTAVE,
+    CALLBACK_VERSION,
     COUNTERS,
     FIRST_EDGE_NS,
     INPUT_METER,
@@ -18,8 +21,15 @@ from apollo_rt.live.stats import (
     MAX_NS,
     N_BINS,
     OUTPUT_METER,
+    WORKER_VERSION,
+    XRUNS,
     Stats,
+    make_stats,
 )
+
+_ATTEMPTS = 1000
+_XRUNS_HEARD = XRUNS[:-1]
+"""Filling a device before its start is no fault."""
 
 
 @realtime
@@ -28,10 +38,32 @@ def _copy(source: NDArray[Any], target: NDArray[Any]) -> None:
         target[index] = atomic_load(source, index)
 
 
-def whole_copy(source: NDArray[Any]) -> NDArray[Any]:
-    """A copy of a shared array in which no value is torn."""
-    target = np.empty_like(source)
-    _copy(source, target)
+@realtime
+def _copy_all(source: Stats, target: Stats) -> bool:
+    """Copy everything; says whether neither callback nor worker has been counting meanwhile."""
+    callback = atomic_load(source.counters, CALLBACK_VERSION)
+    worker = atomic_load(source.counters, WORKER_VERSION)
+    _copy(source.counters, target.counters)
+    _copy(source.step_ns, target.step_ns)
+    _copy(source.interval_ns, target.interval_ns)
+    _copy(source.gauges, target.gauges)
+    is_same = callback == atomic_load(source.counters, CALLBACK_VERSION)
+    is_same &= worker == atomic_load(source.counters, WORKER_VERSION)
+    return bool(is_same and (callback | worker) & 1 == 0)
+
+
+def whole_copy(source: Stats) -> Stats:
+    """A copy of the shared arrays that shows no callback and no hop by halves.
+
+    The writers never wait, so the reader tries again, a few times in a thousand. Where it never finds them at rest
+    (nobody counts that long: a writer has died, or calls come without a pause, from file to file), each value is whole
+    all the same, but two may be a block apart.
+    """
+    target = make_stats()
+    for _ in range(_ATTEMPTS):
+        if _copy_all(source, target):
+            break
+        time.sleep(0)
     return target
 
 
@@ -39,7 +71,11 @@ def whole_copy(source: NDArray[Any]) -> NDArray[Any]:
 class Durations:
     """A distribution of durations in milliseconds.
 
-    Percentiles are interpolated inside a bin; bins grow by 2^(1/16), so they are off by 4.4 % at most. `max` is exact.
+    Percentiles are interpolated inside a bin; bins grow by 2^(1/16), so they are off by 4.4 % at most. `max` is exact
+    since the start; of a part of the time it is known to its bin.
+
+    Attributes:
+        histogram: the bins that hold anything: upper edge in milliseconds (the last bin's is infinite), and how many.
     """
 
     count: int
@@ -48,14 +84,28 @@ class Durations:
     p99: float
     p999: float
     max: float
+    histogram: tuple[tuple[float, int], ...] = ()
 
     @classmethod
-    def of(cls, histogram: NDArray[np.int64]) -> "Durations":
-        """Read a histogram that `record` fills."""
-        copy = whole_copy(histogram)
-        bins, longest_ms = copy[:N_BINS], float(copy[MAX_NS]) / 1e6
+    def of(cls, histogram: NDArray[np.int64], before: NDArray[np.int64] | None = None) -> "Durations":
+        """Read a histogram that `record` fills.
+
+        Args:
+            histogram: a copy.
+            before: a copy from before, where only what came since then is wanted.
+        """
+        bins, longest_ms = histogram[:N_BINS], float(histogram[MAX_NS]) / 1e6
+        if before is not None:
+            bins = bins - before[:N_BINS]
+            held = np.flatnonzero(bins)
+            longest_ms = min(longest_ms, _upper_edge_ms(int(held[-1]))) if len(held) else 0.0
         p50, p90, p99, p999 = (min(_percentile_ms(bins, share), longest_ms) for share in (0.5, 0.9, 0.99, 0.999))
-        return cls(int(bins.sum()), p50, p90, p99, p999, longest_ms)
+        edges = tuple((_upper_edge_ms(int(index)), int(bins[index])) for index in np.flatnonzero(bins))
+        return cls(int(bins.sum()), p50, p90, p99, p999, longest_ms, edges)
+
+
+def _upper_edge_ms(index: int) -> float:
+    return math.inf if index == N_BINS - 1 else FIRST_EDGE_NS * 2.0 ** (index / BINS_PER_OCTAVE) / 1e6
 
 
 def _percentile_ms(bins: NDArray[np.int64], share: float) -> float:
@@ -83,13 +133,62 @@ class Meter:
 
 
 @dataclass(frozen=True)
+class Recent:
+    """What came in the last seconds.
+
+    Attributes:
+        duration_s: how many seconds these are: about 10, fewer soon after the start.
+        step_ms: times of the worker's steps.
+        callback_interval_ms: times between two callbacks.
+        counts: increase of every counter, by name.
+    """
+
+    duration_s: float
+    step_ms: Durations
+    callback_interval_ms: Durations
+    counts: dict[str, int]
+
+    @classmethod
+    def between(cls, before: Stats, after: Stats, duration_s: float) -> "Recent":
+        """What came between two copies."""
+        increases = after.counters - before.counters
+        return cls(
+            duration_s,
+            Durations.of(after.step_ns, before.step_ns),
+            Durations.of(after.interval_ns, before.interval_ns),
+            {name: int(value) for name, value in zip(COUNTERS, increases, strict=False)},  # two versions follow
+        )
+
+    @property
+    def xruns(self) -> int:
+        """Under- and overruns at the device, priming apart."""
+        return sum(self.counts[name] for name in _XRUNS_HEARD)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain values, for a JSON file."""
+        return {"duration_s": self.duration_s, **_plain(self.step_ms, self.callback_interval_ms), **self.counts,
+                "xruns": self.xruns}  # fmt: skip
+
+
+def _plain(step: Durations, interval: Durations) -> dict[str, Any]:
+    """JSON has no infinity: the last bin's edge becomes None."""
+    plain = {"step_ms": asdict(step), "callback_interval_ms": asdict(interval)}
+    for durations in plain.values():
+        durations["histogram"] = [[edge if math.isfinite(edge) else None, n] for edge, n in durations["histogram"]]
+    return plain
+
+
+@dataclass(frozen=True)
 class Snapshot:
-    """The engine at one moment; every value is whole, but two of them may be a block apart.
+    """The engine at one moment; what one callback, or one hop, has counted is in it as a whole or not at all.
 
     Attributes:
         elapsed_s: seconds since the start.
         running: the device calls back.
         finished: the source came to its end and everything has been played.
+        device_state: how the connection to the devices stands, in words; see `connection.State`.
+        tier: of the model, that is heard; `dry` for none.
+        scheduling: what priority and memory the audio threads got, in words.
         mix: as set, 0 to 1.
         bypass: as set.
         load_percent: step time over hop period, smoothed over half a second.
@@ -98,6 +197,7 @@ class Snapshot:
         input: level at the door.
         output: level behind the mixer.
         latency: the latency in named terms.
+        recent: the last 10 s.
         callbacks: calls by the device.
         samples: samples moved.
         hops: steps of the model.
@@ -115,12 +215,21 @@ class Snapshot:
         source_underruns: callbacks for which a file wasn't decoded in time.
         sink_overruns: callbacks whose output a file couldn't take in time.
         clipped_samples: output samples held at full scale.
-        faulty_samples: values of input or output that were not finite, replaced by 0.
+        faulty_samples: values of input or output that were no audio (not finite, beyond +-1e6), replaced by 0.
+        clocks: how two devices' clocks are held together; None where there is one clock.
+        silenced_samples: output samples that are silent because nothing was captured for them; see `holes`.
+        silent_hops: hops of digital silence that the model wasn't asked for.
+        reconnections: how often a device that was lost plays again, or another one in its place.
+        worker_restarts: how often a worker that died or hung was replaced.
+        tier_changes: changes between tiers of the model, or to dry and back.
     """
 
     elapsed_s: float
     running: bool
     finished: bool
+    device_state: str
+    tier: str
+    scheduling: str
     mix: float
     bypass: bool
     load_percent: float
@@ -129,6 +238,7 @@ class Snapshot:
     input: Meter
     output: Meter
     latency: LatencyReport
+    recent: Recent
     callbacks: int
     samples: int
     hops: int
@@ -147,26 +257,40 @@ class Snapshot:
     sink_overruns: int
     clipped_samples: int
     faulty_samples: int
+    clocks: Clocks | None = None
+    silenced_samples: int
+    silent_hops: int
+    reconnections: int
+    worker_restarts: int
+    tier_changes: int
 
     @property
     def xruns(self) -> int:
         """Under- and overruns at the device, priming apart."""
-        return self.input_underflow + self.input_overflow + self.output_underflow + self.output_overflow
+        return sum(getattr(self, name) for name in _XRUNS_HEARD)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values, for a JSON file."""
-        return {**asdict(self), "latency": self.latency.to_dict(), "xruns": self.xruns}
+        special = {"latency": self.latency.to_dict(), "recent": self.recent.to_dict(), "xruns": self.xruns}
+        return {**asdict(self), **_plain(self.step_ms, self.callback_interval_ms), **special}
 
 
-def read_stats(stats: Stats) -> dict[str, Any]:
-    """The part of a `Snapshot` that the shared arrays hold, by field name."""
-    gauges = whole_copy(stats.gauges)
-    counters = (int(value) for value in whole_copy(stats.counters))
+def read_stats(stats: Stats, before: Stats | None = None, duration_s: float = 0.0) -> dict[str, Any]:
+    """The part of a `Snapshot` that the shared arrays hold, by field name.
+
+    Args:
+        stats: shared, or a copy.
+        before: a copy from the beginning of what counts as recent; None: the start.
+        duration_s: seconds since then.
+    """
+    now = whole_copy(stats)
+    counters = (int(value) for value in now.counters)
     return {
-        "load_percent": 100.0 * float(gauges[LOAD]),
-        "step_ms": Durations.of(stats.step_ns),
-        "callback_interval_ms": Durations.of(stats.interval_ns),
-        "input": Meter.of(gauges, INPUT_METER),
-        "output": Meter.of(gauges, OUTPUT_METER),
-        **dict(zip(COUNTERS, counters, strict=True)),
+        "load_percent": 100.0 * float(now.gauges[LOAD]),
+        "step_ms": Durations.of(now.step_ns),
+        "callback_interval_ms": Durations.of(now.interval_ns),
+        "input": Meter.of(now.gauges, INPUT_METER),
+        "output": Meter.of(now.gauges, OUTPUT_METER),
+        "recent": Recent.between(before or make_stats(), now, duration_s),
+        **dict(zip(COUNTERS, counters, strict=False)),  # two versions follow
     }

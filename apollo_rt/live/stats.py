@@ -1,7 +1,9 @@
 """What the audio path counts while it runs.
 
 It writes into plain shared arrays, every slot from one thread only, every value whole (atomic stores), and never waits.
-`snapshot` reads them.
+Around what belongs together the writer moves a version on, which is odd meanwhile (a sequence lock: Boehm, "Can
+seqlocks get along with programming language memory models?", MSPC 2012), so that `snapshot` never shows half of a
+callback or hop.
 """
 
 import math
@@ -31,6 +33,11 @@ COUNTERS = (
     "sink_overruns",
     "clipped_samples",
     "faulty_samples",
+    "silenced_samples",
+    "silent_hops",
+    "reconnections",
+    "worker_restarts",
+    "tier_changes",
 )
 """Names of the counters in the order of the shared array, as attributes of `Snapshot`, which explains them."""
 
@@ -53,7 +60,15 @@ COUNTERS = (
     SINK_OVERRUNS,
     CLIPPED_SAMPLES,
     FAULTY_SAMPLES,
+    SILENCED_SAMPLES,
+    SILENT_HOPS,
+    RECONNECTIONS,
+    WORKER_RESTARTS,
+    TIER_CHANGES,
 ) = range(len(COUNTERS))
+
+CALLBACK_VERSION, WORKER_VERSION = len(COUNTERS), len(COUNTERS) + 1
+"""Slots behind the counters: odd while the callback, or the worker, is counting."""
 
 XRUNS = COUNTERS[INPUT_UNDERFLOW : PRIMING_OUTPUT + 1]
 """PortAudio's five status flags, in the order of their bits."""
@@ -78,7 +93,7 @@ class Stats(NamedTuple):
     """The shared arrays.
 
     Attributes:
-        counters: int64, one per name in `COUNTERS`.
+        counters: int64, one per name in `COUNTERS`, and two versions.
         step_ns: histogram of the times of the worker's steps.
         interval_ns: histogram of the times between two callbacks.
         gauges: float64, meters and load.
@@ -93,10 +108,22 @@ class Stats(NamedTuple):
 def make_stats() -> Stats:
     """All zero."""
     histogram = np.zeros((2, N_BINS + 1), np.int64)
-    return Stats(np.zeros(len(COUNTERS), np.int64), histogram[0], histogram[1], np.zeros(LOAD + 1))
+    return Stats(np.zeros(WORKER_VERSION + 1, np.int64), histogram[0], histogram[1], np.zeros(LOAD + 1))
 
 
 # --- writing, in the audio path --------------------------------------------------------------------------------------
+
+
+@realtime
+def begin_counting(counters: NDArray[np.int64], version: int) -> None:
+    """What is counted from here to `end_counting` is seen as a whole or not at all; a writer that died is no matter."""
+    atomic_store(counters, version, counters[version] | 1)
+
+
+@realtime
+def end_counting(counters: NDArray[np.int64], version: int) -> None:
+    """Let readers see what has been counted since `begin_counting`."""
+    atomic_store(counters, version, (counters[version] | 1) + 1)
 
 
 @realtime
@@ -106,13 +133,12 @@ def count(counters: NDArray[np.int64], counter: int, amount: int) -> None:
 
 
 @realtime
-def count_xruns(counters: NDArray[np.int64], flags: int) -> None:
-    """Count the status flags of one callback, which has been counted itself.
+def count_xruns(counters: NDArray[np.int64], flags: int, is_priming: bool) -> None:
+    """Count the status flags of one callback.
 
     Before there is any input, PortAudio fills an ALSA output by callbacks without one, and calls that an underflow:
     here it counts as what it is, the filling of the output.
     """
-    is_priming = flags & 1 and counters[PRIMING_OUTPUT] == counters[CALLBACKS] - 1
     for bit in range(5):
         if flags >> bit & 1:
             count(counters, PRIMING_OUTPUT if is_priming and bit == 0 else INPUT_UNDERFLOW + bit, 1)
