@@ -1,37 +1,90 @@
-"""One step of the trained net with the shapes of the model contract: no batch, no time, states as plain tensors."""
+"""The trained net with the shapes of the model contract: a step or a block of frames, states as plain tensors.
+
+Written once more for few and fast nodes (`lean_bins`, `lean_layers`); `export.verify` holds it against the net.
+"""
+
+import math
+from collections.abc import Collection
 
 import torch
 from torch import Tensor, nn
 
+from export.lean_bins import Decoder, Encoder
+from export.lean_layers import LeanAttention, LeanTimeBlock, PlainAttention, PlainTimeBlock
 from training.nets.model import Restorer
+
+FOLDS = ("attention", "time", "bins")
+"""What can be written leanly, in the order in which `export.folds` measures it."""
 
 
 class StepModule(nn.Module):
-    """`spectrum`, `carrier` and states of one frame in; `restored` and the next states out.
+    """`spectrum`, `carrier` and states in; `restored` and the next states out.
 
     Args:
-        net: the trained net; its forward path is called as it is, for one frame.
+        net: the trained net.
+        tier: index of the exit.
+        n_frames: frames of a call; one is written without the axis.
+        folds: what is written leanly; the rest is called as it stands in the net.
     """
 
-    def __init__(self, net: Restorer) -> None:
-        """Keep the net."""
+    def __init__(self, net: Restorer, tier: int = -1, n_frames: int = 1, folds: Collection[str] = FOLDS) -> None:
+        """Fold the weights; the net is left as it is."""
         super().__init__()
-        self.net = net
+        self.net, self.tier, self.n_frames = net, tier, n_frames
+        self.depth = net.config.exits[tier]
+        attention = LeanAttention if "attention" in folds else PlainAttention
+        time = LeanTimeBlock if "time" in folds else PlainTimeBlock
+        self.attention = nn.ModuleList(attention(layer, n_frames) for layer in net.attention[: self.depth])
+        self.time = nn.ModuleList(time(block, n_frames) for block in net.time[: self.depth])
+        self.encoder = Encoder(net, n_frames) if "bins" in folds else None
+        self.decoder = Decoder(net, n_frames, tier) if "bins" in folds else None
+        decay = math.exp(-net.config.framing.hop_period_s / net.config.level_time_s)
+        age = torch.arange(n_frames)[:, None] - torch.arange(n_frames)[None]
+        self.register_buffer("level_kernel", torch.where(age >= 0, (1 - decay) * decay ** age.clamp(min=0), 0.0))
+        self.register_buffer("level_decay", decay ** torch.arange(1.0, n_frames + 1)[:, None])
 
     def initial_state(self) -> list[Tensor]:
-        """Zeros: (1,) running power, then (n_past_frames, bands, width) of each layer."""
-        return [tensor[0] for tensor in self.net.initial_state(1)]
+        """Zeros: (1, 1) running power, then (n_past_frames, bands * width) of each layer."""
+        return [tensor[0].flatten(1) if tensor.dim() > 2 else tensor for tensor in self.net.initial_state(1, self.tier)]
 
     def example_inputs(self) -> tuple[Tensor, ...]:
         """Inputs of the right shapes, for tracing."""
-        frame = torch.randn(2, self.net.config.framing.n_bins, 2, generator=torch.Generator().manual_seed(0))
-        return frame, frame.flip(0), *self.initial_state()
+        lead = () if self.n_frames == 1 else (self.n_frames,)
+        shape = (*lead, 2, self.net.config.framing.n_bins, 2)
+        frames = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+        return frames, frames.flip(-3), *self.initial_state()
 
     def forward(self, spectrum: Tensor, carrier: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
-        """Restore one frame.
+        """Restore one frame or a block.
 
         Shape:
-            (2, bins, 2), (2, bins, 2), states -> (2, bins, 2), states
+            (2, bins, 2), (2, bins, 2), states -> (2, bins, 2), states; in blocks with (frames,) before
         """
-        restored, next_state = self.net(spectrum[None, None], carrier[None, None], [tensor[None] for tensor in state])
-        return restored[0, 0], *(tensor[0] for tensor in next_state)
+        if self.encoder is None or self.decoder is None:
+            return self._around_layers(spectrum, carrier, state)
+        planes = self.encoder.planes_of(spectrum, carrier)
+        rows, band_power, frame_power, loudness = self.encoder(planes)
+        level = self.level_kernel @ frame_power.reshape(self.n_frames, 1) + state[0] * self.level_decay
+        running = level[-1:]
+        tokens = self.encoder.tokens(rows, band_power, level if self.n_frames == 1 else level[:, None])
+        tokens, newest = self._layers(tokens, state[1:])
+        return self.decoder(tokens, planes, loudness, spectrum), running, *newest
+
+    def _layers(self, tokens: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, list[Tensor]]:
+        newest = []
+        for attention, block, past in zip(self.attention, self.time, state, strict=True):
+            tokens, kept = block(attention(tokens), past)
+            newest.append(kept)
+        return tokens, newest
+
+    def _around_layers(self, spectrum: Tensor, carrier: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """What stands around the layers, as the net has it; for a step only, to measure what folding brings."""
+        net = self.net
+        bins = net._to_mid_side(spectrum[None])
+        power = bins.square().unflatten(-1, (2, 2)).sum(-1)
+        level, running = net._running_level(power.mean(1).sum(-1).view(1, 1), state[0])
+        tokens, loudness = net._encode(bins, power, level.reshape(-1, 1, 1))
+        tokens, newest = self._layers(tokens[0], state[1:])
+        outputs = net.heads[self.tier](net.norms[self.tier](tokens[None]))
+        restored = net._render(bins, net._to_mid_side(carrier[None], 1.0), outputs, loudness)
+        return net._from_mid_side(restored, spectrum[None])[0], running, *newest
