@@ -2,7 +2,8 @@
 
 from typing import get_args
 
-from training.data.degrade import Audio, Codec, Damage, Mode, degrade_in_turn, label, read_label
+from training.data.audio import Audio
+from training.data.degrade import Codec, Damage, Mode, degrade_in_turn, label, read_label
 
 CLEAN = "clean"
 _ENCODE_RATES = {"opus": 48_000, "mpeg2": 22_050}  # the codec works at no other rate; half of ours

@@ -3,22 +3,19 @@
 from dataclasses import dataclass, fields
 
 import numpy as np
-import soxr
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from training.data.audio import SAMPLE_RATE, Audio, resample
 from training.evaluation import metrics
 
-Audio = NDArray[np.float32]
-
-RATE = 44_100
 _HEARING_RATE = 48_000  # of both models of hearing
 
 
 @dataclass(frozen=True)
 class Scores:
-    """One signal against the clean one; None where the measure has no meaning, as above a cut that isn't there.
+    """One signal against the clean one; None where a measure has no meaning, as above a cut that isn't there.
 
     Attributes:
         sdr_db: signal-to-distortion ratio.
@@ -31,7 +28,7 @@ class Scores:
         zimtohrli: Zimtohrli's opinion score, mono mix at 48 kHz, 1 to 5.
         level_above_db: how much too loud everything above the cut is.
         level_above_abs_db: mean magnitude of that over frames.
-        change_db: energy of the change against that of the input.
+        change_db: energy of the change against that of the input; None where nothing was changed.
     """
 
     sdr_db: float
@@ -44,7 +41,7 @@ class Scores:
     zimtohrli: float
     level_above_db: float | None
     level_above_abs_db: float | None
-    change_db: float
+    change_db: float | None
 
 
 NAMES = tuple(field.name for field in fields(Scores))
@@ -88,7 +85,7 @@ class Judge:
             zimtohrli=float(self._zimtohrli(reference, judged)),
             level_above_db=level[0],
             level_above_abs_db=level[1],
-            change_db=metrics.change_db(ours, given),
+            change_db=None if torch.equal(ours, given) else metrics.change_db(ours, given),
         )
 
 
@@ -98,5 +95,4 @@ def as_tensor(audio: Audio) -> Tensor:
 
 
 def _mono(audio: Audio) -> NDArray[np.float64]:
-    mono: NDArray[np.float32] = soxr.resample(audio.mean(1, keepdims=True), RATE, _HEARING_RATE, quality="VHQ")
-    return mono[:, 0].astype(np.float64)
+    return resample(audio.mean(1, keepdims=True), SAMPLE_RATE, _HEARING_RATE)[:, 0].astype(np.float64)

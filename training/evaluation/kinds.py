@@ -16,6 +16,9 @@ _BY_NAME = {
 }
 """File and folder names of MUSDB18-HQ and MoisesDB, and the kinds' own."""
 
+_OPEN_SET = dict.fromkeys(("Saber-", "Thomasso-", "Momo64-", "Settel-", "Jousboxx-", "EsoXLB-", "hr3-"), "multi-stem")
+"""The project's own evaluation set: songs for several instruments, none of them sung."""
+
 
 def read_list(folder: Path) -> dict[str, str]:
     """The list beside the clips, if there is one.
@@ -47,6 +50,7 @@ def kind_of(clip: Path, listed: dict[str, str]) -> str:
         folder says; else `unknown`.
     """
     parts = clip.with_suffix("").parts
+    listed = _OPEN_SET | listed
     found = [name for name in listed if any(part.startswith(name) for part in (clip.as_posix(), *parts))]
     if found:
         return listed[max(found, key=len)]

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from training.data.audio import SAMPLE_RATE, Audio
 from training.evaluation import systems
-from training.evaluation.judge import RATE, Audio
 from training.evaluation.measure import Task, damage, load
 from training.evaluation.picture import spectrograms
 
@@ -61,7 +61,7 @@ def examples(tasks: Sequence[Task]) -> Iterator[Example]:
         damaged, cut_hz = damage(clean, task.damage)
         versions = {system.name: systems.load(system)(damaged, cut_hz) for system in task.systems}
         versions[CLEAN_NAME] = clean
-        shown = {name: audio[: _LONGEST_S * RATE] for name, audio in versions.items()}
+        shown = {name: audio[: _LONGEST_S * SAMPLE_RATE] for name, audio in versions.items()}
         yield Example(f"{task.clip.with_suffix('').as_posix()}, {task.damage}", shown)
 
 
@@ -96,7 +96,7 @@ def _item(example: Example) -> dict[str, Any]:
 
 def _flac(audio: Audio) -> bytes:
     file = io.BytesIO()
-    soundfile.write(file, np.clip(audio, -1, 1), RATE, "PCM_16", format="FLAC")
+    soundfile.write(file, np.clip(audio, -1, 1), SAMPLE_RATE, "PCM_16", format="FLAC")
     return file.getvalue()
 
 

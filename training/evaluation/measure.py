@@ -19,8 +19,9 @@ import torch
 
 from apollo_rt.files.audio_file import AudioReader
 from training.data import degrade
+from training.data.audio import SAMPLE_RATE, Audio
 from training.evaluation import damages, judge, metrics, systems
-from training.evaluation.judge import RATE, Audio, Judge, Scores, as_tensor
+from training.evaluation.judge import Judge, Scores, as_tensor
 from training.evaluation.systems import System
 
 _LONGEST_S = 600
@@ -112,15 +113,14 @@ def measure(task: Task) -> list[Row]:
     name = task.clip.with_suffix("").as_posix()
     return [
         Row(name, task.kind, task.damage, system.name, *row)
-        for system, row in zip(task.systems, kept, strict=True)
-        if row is not None
+        for system, row in zip(task.systems, filter(None, kept), strict=True)
     ]
 
 
 def load(path: Path) -> Audio:
     """The first ten minutes of any music file, stereo at 44.1 kHz. Shape: (samples, 2)."""
-    with AudioReader(path, RATE) as reader:
-        return np.ascontiguousarray(reader.read(_LONGEST_S * RATE))
+    with AudioReader(path, SAMPLE_RATE) as reader:
+        return np.ascontiguousarray(reader.read(_LONGEST_S * SAMPLE_RATE))
 
 
 def damage(clean: Audio, label: str) -> tuple[Audio, float | None]:
@@ -137,7 +137,7 @@ def _judge() -> Judge:
 @cache
 def _method() -> str:
     """Changes with the code and the packages that damage and measure."""
-    sources = b"".join(Path(module.__file__).read_bytes() for module in (damages, judge, metrics, degrade))
+    sources = b"".join(Path(str(module.__file__)).read_bytes() for module in (damages, judge, metrics, degrade))
     versions = " ".join(f"{name} {version(name)}" for name in _MEASURED_BY)
     return hashlib.sha256(sources + versions.encode()).hexdigest()
 

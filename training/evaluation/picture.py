@@ -9,7 +9,8 @@ import numpy.typing as npt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from training.data.degrade import SAMPLE_RATE, Audio, decode, resample
+from training.data.audio import SAMPLE_RATE, Audio, resample
+from training.data.degrade import decode
 
 _RANGE_DB = (-110, -20)
 

@@ -13,8 +13,9 @@ from apollo_rt.compiled.code_cache import sources_digest
 from apollo_rt.effects import pedalboard_effect
 from apollo_rt.effects.pedalboard_effect import ApolloEffect
 from training import inference
+from training.data.audio import SAMPLE_RATE, Audio
 from training.evaluation import exciter
-from training.evaluation.judge import RATE, Audio, as_tensor
+from training.evaluation.judge import as_tensor
 
 Kind = Literal["untouched", "exciter", "onnx", "checkpoint"]
 Restore = Callable[[Audio, float | None], Audio]
@@ -61,7 +62,7 @@ def load(system: System) -> Restore:
     """
     if system.kind == "onnx":
         effect = ApolloEffect(model=system.path)
-        return lambda damaged, _: np.ascontiguousarray(effect(np.ascontiguousarray(damaged.T), RATE).T)
+        return lambda damaged, _: np.ascontiguousarray(effect(np.ascontiguousarray(damaged.T), SAMPLE_RATE).T)
     if system.kind == "checkpoint":
         assert system.path
         return _from_checkpoint(inference.load(system.path))

@@ -191,10 +191,10 @@ class PublishedApollo(nn.Module):
         *_, n_samples = audio.shape
         missing = max(-n_samples % HOP_LENGTH, WINDOW_LENGTH - n_samples)
         padded = functional.pad(audio.flatten(0, 1), (0, missing))
-        framing = {"n_fft": WINDOW_LENGTH, "hop_length": HOP_LENGTH, "window": self.window}
-        spectrum = torch.stft(padded, **framing, return_complex=True).transpose(1, 2)
-        restored = self._decode(self.net(self._encode(spectrum))).transpose(1, 2)
-        return torch.istft(restored, **framing, length=padded.shape[-1])[:, :n_samples].view_as(audio)
+        spectrum = torch.stft(padded, WINDOW_LENGTH, HOP_LENGTH, window=self.window, return_complex=True)
+        restored = self._decode(self.net(self._encode(spectrum.transpose(1, 2)))).transpose(1, 2)
+        samples = torch.istft(restored, WINDOW_LENGTH, HOP_LENGTH, window=self.window, length=padded.shape[-1])
+        return samples[:, :n_samples].view_as(audio)
 
     def _encode(self, spectrum: Tensor) -> Tensor:
         """(batch, frames, bins), complex -> (batch, frames, bands, width)."""
