@@ -8,6 +8,9 @@ from typing import TextIO
 import click
 
 from apollo_rt.app.cli_live import live
+from apollo_rt.app.cli_model import model
+from apollo_rt.app.cli_prepare import prepare
+from apollo_rt.app.cli_replay import replay
 from apollo_rt.app.cli_restore import restore
 from apollo_rt.errors import ApolloError
 
@@ -26,6 +29,9 @@ def apollo_rt() -> None:
 
 apollo_rt.add_command(live)
 apollo_rt.add_command(restore)
+apollo_rt.add_command(model)
+apollo_rt.add_command(prepare)
+apollo_rt.add_command(replay)
 
 
 def main(arguments: Sequence[str] | None = None, name: str = "apollo-rt") -> None:

@@ -42,6 +42,7 @@ _FRAME, _FRAME_FAULTS, _SAMPLE_FAULTS, _DRY_FRAMES_LEFT = range(4)
 # the model fills in what a codec took, which is never more than a few dB.
 _PLAUSIBLE_RATIO = np.float32(1000)
 _QUIET_RMS = 1e-3
+_SETTLED, _SETTLED_TO_NOTHING = np.float32(1e-6), np.float32(1e-9)
 
 
 class ProcessorState(NamedTuple):
@@ -91,6 +92,25 @@ def reset_processor(state: ProcessorState) -> None:
     state.buffers.states[:] = 0
     state.frames[:] = 0
     state.counters[:] = 0
+
+
+@realtime
+def has_settled(state: ProcessorState) -> bool:
+    """Whether the last step changed none of the model's states by more than a millionth: more of the same changes none.
+
+    For hops of silence, of which hours may come: half the states are the last step's, the other half those before it.
+    """
+    states = state.buffers.states
+    for index in range(states.shape[1]):
+        if not abs(states[0, index] - states[1, index]) <= _SETTLED * abs(states[0, index]) + _SETTLED_TO_NOTHING:
+            return False
+    return True
+
+
+@realtime
+def rest_processor(state: ProcessorState) -> None:
+    """Let a hop of silence pass that would change nothing; only where `has_settled`."""
+    state.counters[_FRAME] += 1
 
 
 @realtime
@@ -216,6 +236,15 @@ class Processor:
         code = _end(self._state, status, self._hop_out)
         flush_to_zero(was_flushing)
         return code
+
+    def warm_up(self) -> None:
+        """Let an accelerator get ready in the thread that will call `process`; nothing is left of it.
+
+        Raises:
+            ProviderError: it can't.
+        """
+        self._step.bound.warm_up()
+        self.reset()
 
     def reset(self) -> None:
         """Forget everything: equals a new processor."""

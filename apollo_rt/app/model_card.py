@@ -1,0 +1,63 @@
+"""A model's card as lines for people."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from apollo_rt.inference.model_file import ModelCard
+
+_WIDTH = 12
+
+
+def card_lines(card: ModelCard, graph_hash: str) -> Iterator[str]:
+    """What it is, trained on what, how good, latency, licence and hash; how fast is for the caller to measure.
+
+    Args:
+        card: from the file.
+        graph_hash: SHA-256 of the main graph, hexadecimal.
+    """
+    framing = card.framing
+    latency_ms = 1e3 * framing.algorithmic_latency / framing.sample_rate
+    yield _printable(card.name)
+    yield _line("file", f"{card.path} ({card.path.stat().st_size / 1e6:.1f} MB)")
+    yield _line(
+        "takes",
+        f"stereo at {framing.sample_rate} Hz, hops of {framing.hop_length} samples "
+        f"({1e3 * framing.hop_period_s:.1f} ms), analysis of {framing.analysis_length}",
+    )
+    yield _line(
+        "latency",
+        f"{framing.algorithmic_latency} samples ({latency_ms:.1f} ms) when compute is free, "
+        f"{framing.lookahead_frames} frames of it lookahead",
+    )
+    yield _line("tiers", ", ".join(card.tiers))
+    yield from _facts("trained", card.training)
+    yield from _facts("quality", card.quality)
+    yield _line("licence", card.licence)
+    yield _line("sha256", graph_hash)
+
+
+def _facts(name: str, facts: Mapping[str, Any]) -> Iterator[str]:
+    """Each fact on a line of its own, the name before the first; tables become a line for each row."""
+    for key, value in facts.items():
+        if isinstance(value, Mapping) and any(isinstance(row, Mapping) for row in value.values()):
+            for row, figures in value.items():
+                yield _line(name, f"{row}: {_value(figures)}")
+                name = ""
+            continue
+        yield _line(name, f"{key}: {_value(value)}")
+        name = ""
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_value(item)}" for key, item in value.items())
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _line(name: str, text: str) -> str:
+    return f"  {name:<{_WIDTH}}{_printable(text)}"
+
+
+def _printable(text: str) -> str:
+    """A card is somebody else's text: what could steer a terminal is shown as it is written in Python."""
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
