@@ -36,6 +36,18 @@ from apollo_rt.app.model_options import model_option, provider_option
     help="Stop after so much sound.",
 )  # fmt: skip
 @click.option("--stats-json", type=click.Path(path_type=Path), metavar="FILE", help="Write figures at the end.")
+@click.option(
+    "--capture-incident", "incidents", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+    help="When something is missed, write the last 10 s there; `apollo-rt replay DIR` runs them again.",
+)  # fmt: skip
+@click.option(
+    "--measure-latency", is_flag=True, help="Send a probe from OUTPUT back to INPUT, print the latency, leave."
+)
+@click.option("--doctor", is_flag=True, help="Measure which settings this machine holds, and leave.")
+@click.option("--auto", is_flag=True, help="Measure as --doctor does, and start with the settings that hold.")
+@click.option(
+    "--seconds", type=click.FloatRange(2.0), default=60.0, show_default=True, help="How long to measure for those two."
+)
 @click.option("--no-pace", "pace", flag_value=False, default=True, help="From file to file: as fast as it goes.")
 @click.option("--allow-feedback", is_flag=True, help="Accept an input that hears the output.")
 @click.option("--no-reconnect", "reconnect", flag_value=False, default=True, help="A device that is lost ends the run.")
@@ -45,7 +57,7 @@ from apollo_rt.app.model_options import model_option, provider_option
 )  # fmt: skip
 @click.option("--follow-default", is_flag=True, help="Go to the new default device when the system changes it.")
 @click.option("--plain", is_flag=True, help="Plain lines instead of the screen.")
-def live(list_devices: bool, **options: Any) -> None:
+def live(list_devices: bool, doctor: bool, auto: bool, seconds: float, **options: Any) -> None:
     """Restore live: from INPUT to OUTPUT, at a constant latency.
 
     Loopback as input is what captures the machine's own output, unless a device has that name: the monitor of the
@@ -59,6 +71,12 @@ def live(list_devices: bool, **options: Any) -> None:
 
         click.echo("\n".join(describe_devices(find_all())))
         return
+    if doctor or auto:
+        from apollo_rt.app.doctor import choose_settings
+
+        options |= choose_settings(options["model"], options["provider"], seconds)
+        if doctor and not auto:
+            return
     from apollo_rt.app.live_run import LiveOptions, run_live
 
     run_live(LiveOptions(**options))

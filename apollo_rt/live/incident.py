@@ -10,6 +10,7 @@ The supervisor writes, a second after the first sign, so that the end of it is i
 name when it is complete.
 """
 
+import hashlib
 import json
 import os
 import platform
@@ -165,6 +166,12 @@ def write_recording(folder: Path, line: Line, trace: WorkerTrace, about: dict[st
         **about,
     }
     (folder / "incident.json").write_text(json.dumps(facts, indent=2) + "\n")
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _version(package: str) -> str:

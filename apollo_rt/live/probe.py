@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from apollo_rt.compiled.native import array_from_address, atomic_load, atomic_store, call_address, realtime
 from apollo_rt.live.callback import stream_callback
-from apollo_rt.live.driver import Driver
+from apollo_rt.live.drift import Clocks
+from apollo_rt.live.driver import Driver, calls_unevenly, clocks_of, conversion_latency_s
 
 _ENGINE_CALLBACK, _ENGINE_USERDATA, _CHANNELS, _BURSTS, _RECORDING, _LENGTH, _BLOCK, _POSITION = range(8)
 _LONGEST_BLOCK = 65_536

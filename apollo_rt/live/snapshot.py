@@ -257,12 +257,12 @@ class Snapshot:
     sink_overruns: int
     clipped_samples: int
     faulty_samples: int
-    clocks: Clocks | None = None
     silenced_samples: int
     silent_hops: int
     reconnections: int
     worker_restarts: int
     tier_changes: int
+    clocks: Clocks | None = None
 
     @property
     def xruns(self) -> int:

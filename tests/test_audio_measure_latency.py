@@ -1,0 +1,95 @@
+"""`--measure-latency` on real sound servers: what a probe needs from output to input is what the report says."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from apollo_rt.config import Framing
+from tests import tiny_models
+from tests.audio_servers import JackServer, PulseServer, short_folder, take_priority
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model that ships would do; this one leaves the machine to the server."""
+    return tiny_models.identity(tmp_path_factory.mktemp("model"), Framing())
+
+
+def measured(model: Path, environment: dict[str, str], source: str, target: str) -> subprocess.CompletedProcess[str]:
+    import os
+
+    command = [sys.executable, "run_live.py", "-i", source, "-o", target, "--measure-latency", "--model", str(model)]
+    return subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=300,
+        preexec_fn=take_priority,
+    )  # fmt: skip
+
+
+def check(done: subprocess.CompletedProcess[str]) -> None:
+    """Eight bursts came back, after the reported latency, to a block."""
+    print(done.stdout, done.stderr)
+    assert done.returncode == 0, done.stderr
+    figures = dict(re.findall(r"^([a-z ]+?) +([+-]?[\d.]+) ms", done.stdout, re.MULTILINE))
+    terms = ("device input", "algorithmic", "rebuffering", "headroom", "device output")
+    assert sum(float(figures[name]) for name in terms) == pytest.approx(float(figures["reported"]), abs=0.03)
+    assert "within one block" in done.stdout
+    assert "NOT within" not in done.stdout
+
+
+def test_through_pulseaudio_the_measured_latency_is_the_reported_one_to_a_block(model: Path) -> None:
+    with short_folder() as folder:
+        server = PulseServer(folder)
+        with server.started():
+            check(measured(model, server.environment, "disguise", "speakers"))
+
+
+def test_where_the_output_cannot_be_heard_it_is_said(model: Path) -> None:
+    with short_folder() as folder:
+        server = PulseServer(folder)
+        with server.started():
+            done = measured(model, server.environment, "Loopback", "speakers")
+    assert done.returncode == 1
+    assert "0 of 8 bursts that were played to speakers (ALSA) were heard at Loopback (ALSA)" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_through_jack_the_measured_latency_is_the_reported_one_to_a_block(
+    model: Path, looped_jack: Callable[[], JackServer]
+) -> None:
+    check(measured(model, looped_jack.environment, "cable", "cable"))
+
+
+@pytest.fixture
+def looped_jack():
+    """A JACK server with a client that gives out what comes in."""
+    jack = pytest.importorskip("jack")
+    server = JackServer()
+    with server.started():
+        client = jack.Client("cable", servername=server.name, no_start_server=True)
+        ins = [client.inports.register(f"in_{channel}") for channel in (1, 2)]
+        outs = [client.outports.register(f"out_{channel}") for channel in (1, 2)]
+
+        @client.set_process_callback
+        def pass_on(_: int) -> None:
+            for source, target in zip(ins, outs, strict=True):
+                target.get_array()[:] = source.get_array()
+
+        client.activate()
+        try:
+            yield server
+        finally:
+            client.deactivate()
+            client.close()
+
+
+def test_a_file_at_either_end_is_refused(model: Path, tmp_path: Path) -> None:
+    done = measured(model, {}, "demo", str(tmp_path / "out.wav"))
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "error: --measure-latency needs a device at either end, got a file"
+    assert list(tmp_path.iterdir()) == []
