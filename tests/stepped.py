@@ -2,7 +2,7 @@
 
 import ctypes
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -11,7 +11,10 @@ from apollo_rt.inference.model import Model
 from apollo_rt.latency import FADE_LENGTH, rebuffering_latency
 from apollo_rt.live.callback import callback_address
 from apollo_rt.live.line import address_table, make_line
+from apollo_rt.live.processor_table import processor_table
 from apollo_rt.live.snapshot import read_stats
+from apollo_rt.live.tiers import N_SLOTS, make_tiers
+from apollo_rt.live.trace import make_worker_trace
 from apollo_rt.live.worker import IDLE, work
 from apollo_rt.stream.processor import Processor
 
@@ -37,6 +40,8 @@ class Stepped:
         varying: bool = False,
         headroom: int = 256 + FADE_LENGTH,
         channels: tuple[int, int] = (2, 2),
+        keeps_trace: bool = False,
+        lighter: Sequence[Model] = (),
         **parameters: float,
     ) -> None:
         framing = model.framing
@@ -46,11 +51,15 @@ class Stepped:
         self.channels = channels
         self.parameters = Parameters(**parameters)
         self.processor = Processor(model)
-        self.line = make_line(framing, self.delay, *channels, 2**16, self.parameters.values)
+        self.line = make_line(framing, self.delay, *channels, 2**16, self.parameters.values, keeps_trace)
         self.line.gain[0] = wet_gain(self.parameters.values)
         self.callback = PA_CALLBACK(callback_address())
         self._userdata = address_table(self.line)
-        self._buffers = np.zeros((2, framing.hop_length, 2), np.float32)
+        self.trace = make_worker_trace(self.processor.compiled, framing.sample_rate, keeps_trace)
+        self.tiers = make_tiers(framing.hop_length)
+        self.processors = [self.processor, *([Processor(model) for model in lighter] or [self.processor])]
+        self.processors += [self.processors[-1]] * (N_SLOTS - len(self.processors))
+        self.table = processor_table(self.processors)
 
     def call(self, block: np.ndarray | None, n_samples: int | None = None, flags: int = 0) -> np.ndarray:
         """Call back once; gives what it wrote (noise where it didn't)."""
@@ -70,7 +79,7 @@ class Stepped:
     def work(self, n_tasks: int = 10**9) -> None:
         """Let the worker do so many things, or all there are to do."""
         for _ in range(n_tasks):
-            if work(self.line, self.processor.compiled, self._buffers) == IDLE:
+            if work(self.line, self.table, self.tiers, self.trace, 1) == IDLE:
                 return
 
     def play(self, samples: np.ndarray, sizes: int | Iterable[int] = 256) -> np.ndarray:

@@ -12,8 +12,10 @@ import pytest
 from apollo_rt.config import Framing
 from apollo_rt.errors import AudioFileError, DeviceError
 from apollo_rt.inference.model import load
+from apollo_rt.latency import FADE_LENGTH
 from apollo_rt.live.callback import COMPLETE
 from apollo_rt.live.engine import Engine, EngineSettings
+from apollo_rt.live.stats import SAMPLES
 from apollo_rt.live.virtual_device import VirtualDevice
 from apollo_rt.stream.restoration_stream import RestorationStream
 from tests import tiny_models
@@ -209,7 +211,8 @@ def test_between_two_device_channels_input_comes_back_after_the_reported_latency
         out = driver.play(samples)
         assert engine.snapshot().running
         delay = engine.latency.stream
-    np.testing.assert_allclose(out[delay:], samples[:-delay], atol=1e-5)
+    fade = np.clip(np.arange(1, len(samples) + 1) / FADE_LENGTH, 0, 1)[:, None]  # what is captured is faded in
+    np.testing.assert_allclose(out[delay:], (samples * fade)[:-delay], atol=1e-5)
     assert engine.latency.total_ms == pytest.approx(delay / 44.1 + 7)
 
 
@@ -275,7 +278,7 @@ def test_a_device_that_stops_by_itself_is_an_error_that_names_it(identity):
             engine.wait(1)
 
 
-def test_where_a_device_does_not_let_go_all_ends_but_what_its_callback_uses_stays(identity):
+def test_a_device_that_does_not_let_go_is_locked_out_and_what_it_reads_stays(identity):
     class Stuck(HandDriver):
         def stop(self):
             raise DeviceError("does not let go")
@@ -284,11 +287,15 @@ def test_where_a_device_does_not_let_go_all_ends_but_what_its_callback_uses_stay
     with Engine(identity, driver, EngineSettings()) as engine:
         pass
     assert {thread for thread in threading.enumerate() if thread not in before and thread.is_alive()} == set()
+    n_samples = engine.snapshot().samples
+    kept = engine._line
     died = weakref.ref(engine)
     del engine
     gc.collect()
-    assert died() is not None
-    driver.play(np.zeros((512, 2), np.float32))  # a thread that wakes up after all
+    assert died() is None
+    out = driver.play(noise(512))  # a thread that wakes up after all
+    np.testing.assert_array_equal(out, 0)
+    assert n_samples == kept.stats.counters[SAMPLES]
 
 
 def test_a_device_that_cannot_be_opened_leaves_no_thread_behind(identity):

@@ -8,11 +8,10 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import ProgressBar
 
-from apollo_rt.app import live_session
 from apollo_rt.app.live_lines import end_line, level_text, run_lines, start_line
 from apollo_rt.app.live_session import MIX_STEP, LiveSession
 from apollo_rt.app.monitor import Monitor
-from apollo_rt.errors import AudioFileError, DeviceError
+from apollo_rt.errors import AudioFileError
 from apollo_rt.live.snapshot import Durations, Meter
 from tests.live_doubles import LATENCY, StillEngine, session_of
 
@@ -217,18 +216,3 @@ def test_a_file_that_breaks_off_ends_the_session_with_its_error() -> None:
     session.update()
     assert session.is_over
     assert session.error is engine.error
-
-
-def test_a_device_that_no_longer_calls_back_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    now_s = [100.0]
-    monkeypatch.setattr(live_session.time, "monotonic", lambda: now_s[0])
-    for has_device, expected in ((True, DeviceError), (False, type(None))):
-        engine = StillEngine()
-        session = session_of(engine, has_device)
-        for engine.calls_back in (True, True, False):
-            session.update()
-            now_s[0] += 4.0
-        assert not session.is_over
-        session.update()
-        assert type(session.error) is expected
-        assert session.is_over is has_device

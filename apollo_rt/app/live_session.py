@@ -1,20 +1,15 @@
 """A running engine as its faces see it: screen and plain lines ask here what there is to show and when it is over."""
 
 import logging
-import time
 from dataclasses import dataclass
 from typing import Protocol
 
 from apollo_rt.control.parameters import Parameters
-from apollo_rt.errors import ApolloError, DeviceError
+from apollo_rt.errors import ApolloError
 from apollo_rt.latency import LatencyReport
 from apollo_rt.live.snapshot import Snapshot
 
 MIX_STEP = 0.05
-
-_SILENT_DEVICE_S = 5.0
-"""How long a device may keep from calling back before it counts as lost: a sound server that has died may leave
-PortAudio waiting forever, and an idle one may take 2 s to begin (PulseAudio's null sink)."""
 
 
 class RunningEngine(Protocol):
@@ -43,7 +38,7 @@ class SessionInfo:
         input_name: for people.
         output_name: for people.
         model_name: for people.
-        has_device: a device is at one end; it can be lost.
+        has_device: a device is at one end; it has no end of its own.
         duration_s: when to stop; None: at the source's end, or when the user wants to.
     """
 
@@ -73,8 +68,6 @@ class LiveSession:
         self.error: ApolloError | None = None
         self.messages: list[str] = []
         self._engine = engine
-        self._n_callbacks = -1
-        self._last_callback_s = time.monotonic()
 
     @property
     def latency(self) -> LatencyReport:
@@ -90,8 +83,6 @@ class LiveSession:
         snapshot = self._engine.snapshot()
         try:
             self.is_over |= self._engine.wait(0.0)
-            if self.info.has_device and not self.is_over:
-                self._check_device(snapshot)
         except ApolloError as error:
             self.error, self.is_over = error, True
         duration_s = self.info.duration_s
@@ -116,16 +107,6 @@ class LiveSession:
         """What was logged since the last call."""
         taken, self.messages = self.messages, []
         return taken
-
-    def _check_device(self, snapshot: Snapshot) -> None:
-        now_s = time.monotonic()
-        if snapshot.callbacks != self._n_callbacks:
-            self._n_callbacks, self._last_callback_s = snapshot.callbacks, now_s
-        elif now_s - self._last_callback_s > _SILENT_DEVICE_S:
-            raise DeviceError(
-                f"{self.info.input_name} -> {self.info.output_name}: no sound has come or gone for "
-                f"{_SILENT_DEVICE_S:.0f} s; the device is gone, or its sound server is"
-            )
 
 
 class SessionLog(logging.Handler):

@@ -22,6 +22,8 @@ from apollo_rt.compiled.code_cache import kept_by_sources
 from apollo_rt.compiled.native import array_from_address, atomic_load, atomic_store, now_ns, realtime
 from apollo_rt.control.parameters import wet_gain
 from apollo_rt.latency import FADE_LENGTH
+from apollo_rt.live.gate import enter, leave, play_silence
+from apollo_rt.live.holes import FOR_EVER, add_hole, fade_around_holes, hole, n_holes
 from apollo_rt.live.line import (
     CONSUMED,
     DELAY,
@@ -29,8 +31,10 @@ from apollo_rt.live.line import (
     HOP_DELAY,
     INPUT_CHANNELS,
     LAST_CALL_NS,
+    MUTE,
     NEXT_JUDGED_HOP,
     OUTPUT_CHANNELS,
+    PRIMING,
     SAMPLE_RATE,
     SOURCE_ENDED_AT,
     Line,
@@ -51,6 +55,7 @@ from apollo_rt.live.ring import (
     take,
 )
 from apollo_rt.live.stats import (
+    CALLBACK_VERSION,
     CALLBACKS,
     CLIPPED_SAMPLES,
     COVERED_SAMPLES,
@@ -59,17 +64,24 @@ from apollo_rt.live.stats import (
     INPUT_METER,
     OUTPUT_METER,
     SAMPLES,
+    SILENCED_SAMPLES,
     SINK_OVERRUNS,
     SOURCE_UNDERRUNS,
+    begin_counting,
     count,
     count_xruns,
+    end_counting,
     meter,
     record,
 )
+from apollo_rt.live.trace import note_hole, note_look, note_output
 from apollo_rt.stream.mixer import clip, crossfade, replace_faults
 
-CONTINUE, COMPLETE = 0, 1
+CONTINUE, COMPLETE, ABORT = 0, 1, 2
 """What a `PaStreamCallback` returns."""
+
+_INPUT_UNDERFLOW, _INPUT_OVERFLOW = 1, 2
+"""PortAudio's status flags."""
 
 _ULONG = types.uint64 if ctypes.sizeof(ctypes.c_ulong) == 8 else types.uint32
 # Pointers travel as integers of their size, which every 64-bit calling convention passes the same way.
@@ -78,14 +90,21 @@ _SIGNATURE = types.int32(types.int64, types.int64, _ULONG, types.int64, _ULONG, 
 
 def _body(input_address: int, output_address: int, block_size: int, time_info: int, flags: int, userdata: int) -> int:
     """`PaStreamCallback`: input, output, frame count, time info (not used), status flags, userdata."""
+    if not enter(userdata):
+        play_silence(userdata, output_address, int(block_size))
+        return ABORT
     line = line_at(userdata)
     now = now_ns(line.calls)
+    begin_counting(line.stats.counters, CALLBACK_VERSION)
     if line.control[LAST_CALL_NS]:
         record(line.stats.interval_ns, now - line.control[LAST_CALL_NS])
     line.control[LAST_CALL_NS] = now
     count(line.stats.counters, CALLBACKS, 1)
-    count_xruns(line.stats.counters, int(flags))
-    return advance(line, input_address, output_address, int(block_size))
+    _note_flags(line, int(flags), int(block_size))
+    code = advance(line, input_address, output_address, int(block_size))
+    end_counting(line.stats.counters, CALLBACK_VERSION)
+    leave(userdata)
+    return code
 
 
 def stream_callback(body: Callable[[int, int, int, int, int, int], int]) -> Any:
@@ -102,6 +121,21 @@ def _compiled_callback() -> Any:
 def callback_address() -> int:
     """Address of the compiled callback; compiles it (or reads it from the cache) the first time."""
     return int(_compiled_callback().address)
+
+
+@realtime
+def _note_flags(line: Line, flags: int, block_size: int) -> None:
+    """Where the device made up the input of this block, or lost some before it, the output will fade around that."""
+    written, is_priming = line.history.marks[WRITTEN], line.control[PRIMING] == 1 and flags & _INPUT_UNDERFLOW != 0
+    count_xruns(line.stats.counters, flags, is_priming)
+    if is_priming:
+        add_hole(line.holes, written + block_size, written + block_size)  # what is captured then fades in
+        return
+    line.control[PRIMING] = 0
+    if flags & _INPUT_UNDERFLOW:
+        add_hole(line.holes, written, written + block_size)
+    elif flags & _INPUT_OVERFLOW:
+        add_hole(line.holes, written, written)
 
 
 @realtime
@@ -135,8 +169,18 @@ def _receive(line: Line, address: int, done: int, n_samples: int, block: NDArray
         for index in range(block.shape[0]):
             block[index, 0] = device[done + index, 0]
             block[index, 1] = device[done + index, channels - 1]
-    count(line.stats.counters, FAULTY_SAMPLES, replace_faults(block))
+    _replace_faults(line, block)
     meter(line.stats.gauges, INPUT_METER, block, line.control[SAMPLE_RATE])
+
+
+@realtime
+def _replace_faults(line: Line, block: NDArray[np.float32]) -> None:
+    """Values that are no audio become silence, which the output fades around."""
+    n_faults, first, end = replace_faults(block)
+    if n_faults > 0:
+        count(line.stats.counters, FAULTY_SAMPLES, n_faults)
+        position = line.history.marks[WRITTEN]
+        add_hole(line.holes, position + first, position + end)
 
 
 @realtime
@@ -144,11 +188,13 @@ def _receive_from_source(line: Line, block: NDArray[np.float32]) -> None:
     """Samples from the file; behind its end, or where it isn't decoded yet, silence."""
     n_taken = take(line.source, block)
     block[n_taken:, :] = np.float32(0.0)
+    position = line.history.marks[WRITTEN]
     at_end = end_of(line.source) != UNKNOWN and n_queued(line.source) == 0
     if at_end and line.control[SOURCE_ENDED_AT] == UNKNOWN:
-        line.control[SOURCE_ENDED_AT] = line.history.marks[WRITTEN] + n_taken
+        line.control[SOURCE_ENDED_AT] = position + n_taken
     if n_taken < block.shape[0] and not at_end:
         count(line.stats.counters, SOURCE_UNDERRUNS, 1)
+        add_hole(line.holes, position + n_taken, position + block.shape[0])
 
 
 @realtime
@@ -164,6 +210,7 @@ def _mix(line: Line, dry: NDArray[np.float32], output: NDArray[np.float32]) -> N
     while position < end:
         if position >= wet_end:
             wet_end = run_end(line.wet, position, end + FADE_LENGTH)
+            note_look(line.trace, position, wet_end, target, gain, line.control[LAST_CALL_NS], end)
         hop = position // hop_length
         stop = min(end, (hop + 1) * hop_length)
         wet = line.wet.samples[hop % line.wet.tags.shape[0], position - hop * hop_length : stop - hop * hop_length]
@@ -173,6 +220,18 @@ def _mix(line: Line, dry: NDArray[np.float32], output: NDArray[np.float32]) -> N
         position = stop
     line.gain[0] = gain
     count(line.stats.counters, COVERED_SAMPLES, n_covered)
+    if atomic_load(line.control, MUTE) == 1:
+        line.control[MUTE] = 2
+        add_hole(line.holes, begin + FADE_LENGTH, FOR_EVER)
+    _note_holes(line, begin)
+    count(line.stats.counters, SILENCED_SAMPLES, fade_around_holes(line.holes, begin, output))
+
+
+@realtime
+def _note_holes(line: Line, begin: int) -> None:
+    for number in range(n_holes(line.holes)):
+        hole_begin, hole_end = hole(line.holes, number)
+        note_hole(line.trace, begin, hole_begin, hole_end)
 
 
 @realtime
@@ -190,9 +249,10 @@ def _judge_hops(line: Line, needed_end: int) -> None:
 @realtime
 def _deliver(line: Line, address: int, done: int, n_samples: int, output: NDArray[np.float32]) -> None:
     """The guard, and the way out to the device or the sink."""
-    count(line.stats.counters, FAULTY_SAMPLES, replace_faults(output))
+    count(line.stats.counters, FAULTY_SAMPLES, replace_faults(output)[0])
     count(line.stats.counters, CLIPPED_SAMPLES, clip(output))
     meter(line.stats.gauges, OUTPUT_METER, output, line.control[SAMPLE_RATE])
+    note_output(line.trace, line.history.marks[WRITTEN] - output.shape[0], output)
     channels = line.control[OUTPUT_CHANNELS]
     if channels == 0:
         if put(line.sink, output) < output.shape[0]:

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from apollo_rt.compiled.native import array_from_address, realtime, system_calls
 from apollo_rt.config import Framing
 from apollo_rt.latency import FADE_LENGTH
+from apollo_rt.live.holes import make_holes
 from apollo_rt.live.ring import CHUNK, Ring, WetRing, make_ring, make_wet_ring
 from apollo_rt.live.stats import Stats, make_stats
+from apollo_rt.live.trace import HOLE_END, KEPT_SAMPLES, LOOK_END, Trace, make_trace
 
 (
     DELAY,  # D: output sample t is input sample t - D
@@ -28,7 +30,9 @@ from apollo_rt.live.stats import Stats, make_stats
     FINISHED,  # 1: the callback has ended the stream
     CONSUMED,  # stream position up to which the worker has done its work
     STOP,  # 1: the worker shall return
-) = range(12)
+    MUTE,  # 1: the callback shall fade to silence, for good
+    PRIMING,  # 1: the device has handed over no input yet
+) = range(14)
 """Places in `Line.control`. Each is written by one side only."""
 
 HISTORY_LENGTH = 65_536
@@ -49,6 +53,8 @@ class Line(NamedTuple):
         control: int64, see above.
         calls: addresses of clock and sleep.
         scratch: (3, CHUNK, 2) float32, the callback's own: input, dry, output.
+        trace: what the callback notes for an incident.
+        holes: see `holes`; the callback's own.
     """
 
     history: Ring
@@ -61,6 +67,8 @@ class Line(NamedTuple):
     control: NDArray[np.int64]
     calls: NDArray[np.int64]
     scratch: NDArray[np.float32]
+    trace: Trace
+    holes: NDArray[np.int64]
 
 
 def make_line(
@@ -70,6 +78,7 @@ def make_line(
     output_channels: int,
     queue_length: int,
     parameters: NDArray[np.float64],
+    keeps_trace: bool = False,
 ) -> Line:
     """A line at the start of a stream: silence everywhere, wet silence before the first sample.
 
@@ -80,19 +89,21 @@ def make_line(
         output_channels: 1 or 2 of the device, 0 for the sink.
         queue_length: samples that source and sink hold at least.
         parameters: the live values, shared.
+        keeps_trace: keep what an incident is told from.
     """
     hop_length = framing.hop_length
     # Twice what can ever lie between the newest finished sample and the one being played.
     n_slots = 2 * ((delay + CHUNK + FADE_LENGTH) // hop_length + 4)
-    control = np.zeros(STOP + 1, np.int64)
+    control = np.zeros(PRIMING + 1, np.int64)
     control[DELAY], control[HOP_DELAY] = delay, framing.hop_delay
     control[SAMPLE_RATE] = framing.sample_rate
     control[INPUT_CHANNELS], control[OUTPUT_CHANNELS] = input_channels, output_channels
     control[NEXT_JUDGED_HOP] = 0
     control[SOURCE_ENDED_AT] = -1
+    control[PRIMING] = 1
     control[UNFIT_HOPS] = framing.hop_delay // hop_length
     return Line(
-        history=make_ring(max(HISTORY_LENGTH, 4 * delay)),
+        history=make_ring(KEPT_SAMPLES if keeps_trace else max(HISTORY_LENGTH, 4 * delay)),
         wet=make_wet_ring(hop_length, n_slots),
         source=make_ring(queue_length),
         sink=make_ring(queue_length),
@@ -102,27 +113,33 @@ def make_line(
         control=control,
         calls=system_calls(),
         scratch=np.zeros((3, CHUNK, 2), np.float32),
+        trace=make_trace(keeps_trace),
+        holes=make_holes(),
     )
 
 
-_N_ROWS = 18
-"""Rows of the address table: one per array, and the hop length."""
+_N_ROWS = 24
+"""Rows of the address table: one per array, and the hop length; behind them lies the gate."""
+N_WORDS = 2 * (_N_ROWS + 2)
+OPEN, IN_CALL, GATE_CHANNELS = range(2 * _N_ROWS, 2 * _N_ROWS + 3)
+"""Places of the gate among the table's words, see `gate`."""
 
 
 def _arrays(line: Line) -> tuple[NDArray[np.generic], ...]:
     """The line's arrays in the order of the address table."""
     return (
         *line.history, *line.wet, *line.source, *line.sink, *line.stats,
-        line.parameters, line.gain, line.control, line.calls, line.scratch,
+        line.parameters, line.gain, line.control, line.calls, line.scratch, *line.trace, line.holes,
     )  # fmt: skip
 
 
 def address_table(line: Line) -> NDArray[np.int64]:
-    """Address and length of every array, for `line_at`. The line must outlive it."""
+    """Address and length of every array, for `line_at`, and an open gate. The line must outlive it."""
     arrays = _arrays(line)
     assert all(array.flags.c_contiguous for array in arrays)
     table = [(array.ctypes.data, len(array)) for array in arrays]
     table.append((0, line.wet.samples.shape[1]))
+    table += [(1, 0), (int(line.control[OUTPUT_CHANNELS]), 0)]
     return np.array(table, np.int64)
 
 
@@ -150,6 +167,14 @@ def line_at(address: int) -> Line:
         array_from_address(table[14, 0], table[14, 1], np.int64),
         array_from_address(table[15, 0], table[15, 1], np.int64),
         array_from_address(table[16, 0], (table[16, 1], CHUNK, 2), np.float32),
+        Trace(
+            array_from_address(table[17, 0], (table[17, 1], 2), np.float32),
+            array_from_address(table[18, 0], (table[18, 1], 2), np.float32),
+            array_from_address(table[19, 0], (table[19, 1], LOOK_END + 1), np.float64),
+            array_from_address(table[20, 0], (table[20, 1], HOLE_END + 1), np.int64),
+            array_from_address(table[21, 0], table[21, 1], np.int64),
+        ),
+        array_from_address(table[22, 0], table[22, 1], np.int64),
     )
 
 

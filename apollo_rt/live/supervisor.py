@@ -7,7 +7,9 @@ from collections.abc import Callable
 from apollo_rt.live.snapshot import Snapshot
 
 _LOG = logging.getLogger("apollo_rt")
-_PERIOD_S = 1.0
+LOOK_S = 0.1
+"""Between two looks."""
+_LOOKS_PER_WARNING = 10
 _HIGH_LOAD_PERCENT = 80.0
 
 _WORDS = {
@@ -18,6 +20,7 @@ _WORDS = {
     "source_underruns": "blocks for which the file wasn't decoded in time",
     "sink_overruns": "blocks that the file couldn't take in time",
     "faulty_samples": "values that were not finite, replaced by silence",
+    "silenced_samples": "samples of silence where nothing was captured",
 }
 
 
@@ -31,15 +34,17 @@ def warnings_between(before: Snapshot, after: Snapshot) -> list[str]:
 
 
 class Supervisor:
-    """A thread that logs warnings once a second.
+    """A thread that mends what it can, ten times a second, and says what it does; it logs warnings once a second.
 
     Args:
         snapshot: gives the present state.
+        look: sees to devices and worker, and returns what a user should know, one line each.
     """
 
-    def __init__(self, snapshot: Callable[[], Snapshot]) -> None:
+    def __init__(self, snapshot: Callable[[], Snapshot], look: Callable[[], list[str]] = list) -> None:
         """Nothing is watched before `start`."""
         self._snapshot = snapshot
+        self._look = look
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
 
@@ -55,10 +60,25 @@ class Supervisor:
             self._thread.join()
 
     def _run(self) -> None:
-        is_last = False
+        n_looks, is_last = 0, False
         while not is_last:
-            is_last = self._stopping.wait(_PERIOD_S)
-            after = self._snapshot()
-            for line in warnings_between(self._before, after):
-                _LOG.warning(line)
-            self._before = after
+            is_last = self._stopping.wait(LOOK_S)
+            n_looks += 1
+            if not is_last:
+                self.say(self._mend())
+            if is_last or n_looks % _LOOKS_PER_WARNING == 0:
+                after = self._snapshot()
+                self.say(warnings_between(self._before, after))
+                self._before = after
+
+    def _mend(self) -> list[str]:
+        try:
+            return self._look()
+        except Exception as error:  # whatever it is: who watches over everything must not die
+            return [f"the supervisor met {type(error).__name__}: {error}"]
+
+    @staticmethod
+    def say(lines: list[str]) -> None:
+        """Log some lines."""
+        for line in lines:
+            _LOG.warning(line)

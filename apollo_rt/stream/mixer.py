@@ -20,6 +20,7 @@ from apollo_rt.latency import FADE_LENGTH
 
 _STEP = 1.0 / FADE_LENGTH
 FULL_SCALE = np.float32(1.0)
+_LOUDEST_SAMPLE = np.float32(1e6)
 
 
 @realtime
@@ -59,15 +60,20 @@ def crossfade(
 
 
 @realtime
-def replace_faults(block: NDArray[np.float32]) -> int:
-    """Put 0 in place of every value that is not finite; returns how many there were."""
-    n_faults = 0
+def replace_faults(block: NDArray[np.float32]) -> tuple[int, int, int]:
+    """Put 0 in place of every value that is no audio: not finite, or beyond +-1e6.
+
+    Returns:
+        How many there were, and the first and the end of the stretch that holds them all.
+    """
+    n_faults, first, end = 0, 0, 0
     for index in range(block.shape[0]):
         for channel in range(2):
-            if not math.isfinite(block[index, channel]):
+            if not abs(block[index, channel]) <= _LOUDEST_SAMPLE:
                 block[index, channel] = 0.0
-                n_faults += 1
-    return n_faults
+                first = index if n_faults == 0 else first
+                n_faults, end = n_faults + 1, index + 1
+    return n_faults, first, end
 
 
 @realtime
