@@ -581,3 +581,36 @@ def test_an_engine_that_is_built_is_used_without_a_word(rivals):
 def test_a_model_that_is_no_model_is_refused_whatever_shall_run_it(tmp_path):
     with pytest.raises(ModelFileError):
         model_choice.open_model(tmp_path / "none.onnx", "cuda")
+
+
+# --- cadence ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_accelerator_is_never_let_rest_on_silence_and_the_cpu_is(monkeypatch, tmp_path):
+    from apollo_rt.stream.processor import Processor, has_settled
+
+    silence = np.zeros((64, 2), np.float32)
+    for loaded, rests in (
+        (graphs_on_the_cpu(monkeypatch, tmp_path), False),
+        (model.load(tmp_path / "delay.onnx"), True),
+    ):
+        processor = Processor(loaded)
+        for _ in range(8):
+            processor.process(silence)
+        assert has_settled(processor.compiled) is rests
+
+
+def test_a_processor_warms_up_before_its_first_hop_only(monkeypatch, tmp_path):
+    from apollo_rt.stream.processor import Processor
+
+    processor, n_runs = Processor(graphs_on_the_cpu(monkeypatch, tmp_path)), []
+    real = type(processor._step.bound).run
+    monkeypatch.setattr(
+        type(processor._step.bound), "run", lambda self, parity: n_runs.append(parity) or real(self, parity)
+    )
+    processor.warm_up()
+    assert n_runs == [0, 1, 0, 1]
+    assert not processor.compiled.buffers.states.any()
+    processor.process(np.zeros((64, 2), np.float32))
+    processor.warm_up()
+    assert n_runs == [0, 1, 0, 1]

@@ -37,7 +37,9 @@ _DEVICE_ALLOCATOR, _ARENA_ALLOCATOR, _DEFAULT_MEMORY, _FLOAT32 = 0, 1, 0, 1
 
 # What stands where in a binding's addresses; inputs, outputs and options take two places, one for each parity.
 _RUN_CALL, _RELEASE_CALL, _SESSION, _FAILURE, _N_INPUTS, _N_OUTPUTS, _INPUT_NAMES, _OUTPUT_NAMES = range(8)
-_INPUTS, _OUTPUTS, _RUN_OPTIONS, N_ADDRESSES = 8, 10, 12, 14
+_INPUTS, _OUTPUTS, _RUN_OPTIONS = 8, 10, 12
+KEEPS_CADENCE, N_ADDRESSES = 14, 15
+"""Not 0 where steps must go on at their pace, whether their result is needed or not."""
 
 
 class Session:
@@ -148,6 +150,7 @@ class Binding:
             session.runtime.address(RELEASE["Status"]),
         )
         addresses[_SESSION] = session.address
+        addresses[KEEPS_CADENCE] = session.provider != CPU
         addresses[[_N_INPUTS, _N_OUTPUTS]] = n_inputs, n_outputs
         addresses[[_INPUT_NAMES, _OUTPUT_NAMES]] = names, names + n_inputs * word
         addresses[_INPUTS : _INPUTS + 2] = table, table + n_inputs * word

@@ -21,7 +21,7 @@ from apollo_rt.compiled.native import flush_to_zero, realtime, realtime_sum
 from apollo_rt.config import Framing
 from apollo_rt.errors import ModelFileError
 from apollo_rt.inference.model import Buffers, Model
-from apollo_rt.inference.onnx_session import run_step
+from apollo_rt.inference.onnx_session import KEEPS_CADENCE, run_step
 from apollo_rt.stream.stft import (
     CARRIER_SEED,
     Analysis,
@@ -99,7 +99,10 @@ def has_settled(state: ProcessorState) -> bool:
     """Whether the last step changed none of the model's states by more than a millionth: more of the same changes none.
 
     For hops of silence, of which hours may come: half the states are the last step's, the other half those before it.
+    Never on an accelerator: one that is left alone lowers its clocks, and the first hop of music would come too late.
     """
+    if state.addresses[KEEPS_CADENCE] != 0:
+        return False
     states = state.buffers.states
     for index in range(states.shape[1]):
         if not abs(states[0, index] - states[1, index]) <= _SETTLED * abs(states[0, index]) + _SETTLED_TO_NOTHING:
@@ -238,13 +241,14 @@ class Processor:
         return code
 
     def warm_up(self) -> None:
-        """Let an accelerator get ready in the thread that will call `process`; nothing is left of it.
+        """Let an accelerator get ready in the thread that will call `process`; only where that has not begun.
 
         Raises:
             ProviderError: it can't.
         """
-        self._step.bound.warm_up()
-        self.reset()
+        if self.model.provider.name != "cpu" and self._state.counters[_FRAME] == 0:
+            self._step.bound.warm_up()
+            self.reset()
 
     def reset(self) -> None:
         """Forget everything: equals a new processor."""
