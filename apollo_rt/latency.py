@@ -81,6 +81,9 @@ class LatencyReport:
         headroom: samples of pre-fill for compute time, jitter and the fade's reserve.
         device_input_s: seconds that the capture device reports, 0 for a file.
         device_output_s: seconds that the playback device reports, 0 for a file.
+        ring_s: seconds that the ring between two clocks holds back, 0 for one clock.
+        input_resampling_s: seconds, of the filter from the capture device's rate or clock; 0 where there is none.
+        output_resampling_s: seconds, of the filter to the playback device's rate; 0 where there is none.
     """
 
     sample_rate: int
@@ -89,6 +92,9 @@ class LatencyReport:
     headroom: int
     device_input_s: float = 0.0
     device_output_s: float = 0.0
+    ring_s: float = 0.0
+    input_resampling_s: float = 0.0
+    output_resampling_s: float = 0.0
 
     @property
     def stream(self) -> int:
@@ -98,7 +104,7 @@ class LatencyReport:
     @property
     def total_s(self) -> float:
         """Sum of all terms in seconds."""
-        return self.stream / self.sample_rate + self.device_input_s + self.device_output_s
+        return math.fsum(term.seconds for term in self.terms())
 
     @property
     def total_ms(self) -> float:
@@ -106,9 +112,12 @@ class LatencyReport:
         return self.total_s * 1e3
 
     def terms(self) -> tuple[LatencyTerm, ...]:
-        """The terms in the order in which a sample meets them; they sum up to `total_s`."""
+        """The terms in the order in which a sample meets them, those of a conversion only where there is one."""
+        before = (("ring", self.ring_s), ("input resampling", self.input_resampling_s))
+        after = (("output resampling", self.output_resampling_s),)
         return (
             LatencyTerm("device input", self.device_input_s),
+            *(LatencyTerm(name, seconds) for name, seconds in before if seconds),
             *(
                 LatencyTerm(name, samples / self.sample_rate, samples)
                 for name, samples in (
@@ -117,6 +126,7 @@ class LatencyReport:
                     ("headroom", self.headroom),
                 )
             ),
+            *(LatencyTerm(name, seconds) for name, seconds in after if seconds),
             LatencyTerm("device output", self.device_output_s),
         )
 

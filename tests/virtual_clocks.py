@@ -4,7 +4,6 @@ The capture device hears a sine as long as the world lasts; either device calls 
 joint can't see, the true clocks, is what it is judged by.
 """
 
-import ctypes
 import math
 from dataclasses import dataclass
 from functools import cache
@@ -18,16 +17,13 @@ from apollo_rt.live.drift import CORRECTION
 from apollo_rt.live.joint import (
     ENGINE_CALLBACK,
     ENGINE_USERDATA,
-    FILL,
-    HELD_FLAGS,
-    IN_RATE,
-    OUT_RATE,
     RESYNCS,
     TARGET,
     Joint,
     make_joint,
 )
-from apollo_rt.live.joint_callback import _step, captured, played
+from apollo_rt.live.joint_callback import captured, played
+from apollo_rt.live.joint_clocks import read_step
 from apollo_rt.stream.resample import HELD_TO, position_of
 
 ENGINE_RATE = 44_100
@@ -74,7 +70,7 @@ class Clock:
     wander_ppm: float = 0.0
     wander_s: float = 600.0
     block: int = 256
-    late_s: float = 0.00025
+    late_s: float = 0.0001
 
     @property
     def figures(self) -> tuple[float, ...]:
@@ -184,7 +180,7 @@ def _run(joint, counts, clocks, duration_s, settle_s, found, trace, blocks):
             true_captured = n_captured + (now_s - capture_s) * _speed(clocks[0], now_s)
             to_device = joint.to_device
             ahead = to_device.places[HELD_TO] - to_device.kernel.shape[1] // 2 - position_of(to_device)
-            error = true_captured + ahead * _step(joint) - position_of(joint.to_engine) - joint.figures[TARGET]
+            error = true_captured + ahead * read_step(joint) - position_of(joint.to_engine) - joint.figures[TARGET]
             if abs(error) > 1.0:
                 found[0] = now_s
             if now_s >= settle_s:
@@ -205,3 +201,68 @@ def _run(joint, counts, clocks, duration_s, settle_s, found, trace, blocks):
         due_s[side] += n / _speed(clock, now_s)
         called_s[side] = max(due_s[side] + clock[5] * _random(seed), called_s[side])
     return counts[_FLAGGED] - n_flagged_before
+
+
+class Pair:
+    """The same two devices moved by hand, block by block."""
+
+    def __init__(self, capture: Clock, playback: Clock, target: float) -> None:
+        self.clocks = capture, playback
+        self.joint, self.counts = joint_between(capture, playback, target)
+        self.due_s = [0.1 + capture.block / self.speed(0), 0.1 + playback.block / self.speed(1)]
+        self.n_captured, self.captured_s = 0, 0.0
+
+    def speed(self, side: int) -> float:
+        return self.clocks[side].rate * (1 + self.clocks[side].ppm * 1e-6)
+
+    @property
+    def n_flagged(self) -> int:
+        return int(self.counts[_FLAGGED])
+
+    @property
+    def resyncs(self) -> int:
+        return int(self.joint.control[RESYNCS])
+
+    def loop_state(self) -> np.ndarray:
+        return self.joint.loop.copy()
+
+    def error(self) -> float:
+        """Samples by which the ring is fuller than its target, by the true clocks."""
+        until = self.n_captured + (self.due_s[1] - self.clocks[1].block / self.speed(1) - self.captured_s) * self.speed(
+            0
+        )
+        to_device = self.joint.to_device
+        ahead = to_device.places[HELD_TO] - to_device.kernel.shape[1] // 2 - position_of(to_device)
+        return float(
+            until + ahead * read_step(self.joint) - position_of(self.joint.to_engine) - self.joint.figures[TARGET]
+        )
+
+    def capture(self, flags: int = 0, is_lost: bool = False) -> None:
+        """One block of the sine; lost, it was never there."""
+        n, end_s = self.clocks[0].block, self.due_s[0]
+        self.due_s[0] += n / self.speed(0)
+        if is_lost:
+            return
+        block = np.zeros((n, 2), np.float32)
+        _sound(block, end_s - n / self.speed(0), end_s)
+        captured(self.joint, block.ctypes.data, n, flags, int((end_s + 1) * 1e9))
+        self.n_captured, self.captured_s = self.n_captured + n, end_s
+
+    def play(self, flags: int = 0, is_lost: bool = False) -> np.ndarray:
+        """One block of the output; lost, nobody asked for it."""
+        n, now_s = self.clocks[1].block, self.due_s[1]
+        self.due_s[1] += n / self.speed(1)
+        out = np.zeros((0 if is_lost else n, 2), np.float32)
+        if not is_lost:
+            played(self.joint, out.ctypes.data, n, flags, int((now_s + 1) * 1e9))
+        return out
+
+    def go_on(self, seconds: float, capture: bool = True, playback: bool = True) -> np.ndarray:
+        """Let time pass, with one side standing still or none; what is played meanwhile."""
+        end_s, out = max(self.due_s) + seconds, [np.zeros((0, 2), np.float32)]
+        while min(self.due_s) < end_s:
+            if self.due_s[0] <= self.due_s[1]:
+                self.capture(is_lost=not capture)
+            else:
+                out.append(self.play(is_lost=not playback))
+        return np.concatenate(out)

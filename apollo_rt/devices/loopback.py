@@ -54,6 +54,11 @@ def mark_loops(devices: Sequence[Device], server: pulse.Server | None) -> list[D
     return [_marked(device, server, default_output) for device in devices]
 
 
+def leads_to_server(device: Device) -> bool:
+    """Whether a sound server, or whoever set up the system, decides what hardware a device is."""
+    return bool(device.environment) or (device.host_api == "ALSA" and device.name.casefold() in _SERVER_PCMS)
+
+
 def _server_devices(server: pulse.Server, gate: Device) -> list[Device]:
     sinks = [_reached_by(gate, sink, "PULSE_SINK", output_channels=sink.channels) for sink in server.sinks]
     sources = [_reached_by(gate, source, "PULSE_SOURCE", input_channels=source.channels) for source in server.sources]
@@ -92,7 +97,7 @@ def _marked(device: Device, server: pulse.Server | None, windows_default: str) -
 
 def _ends(device: Device, name: str, server: pulse.Server | None, windows_default: str) -> tuple[str, str]:
     """What a device captures and feeds, whether it has the channels for it or not."""
-    if device.environment or (device.host_api == "ALSA" and name in _SERVER_PCMS):
+    if leads_to_server(device):
         return _server_ends(device, server)
     if aloop := _SND_ALOOP.search(device.name):
         card, end = aloop.group(1), int(aloop.group(2))

@@ -7,11 +7,12 @@ import atexit
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from apollo_rt.devices import loopback, pulse
-from apollo_rt.devices.device import Device
+from apollo_rt.devices.device import Device, Direction
+from apollo_rt.devices.library_copy import renew
 from apollo_rt.errors import DeviceError
 from apollo_rt.guarded_thread import GuardedThread
 
@@ -21,6 +22,7 @@ _MISSING = (
     "to file it works without"
 )
 
+_USUAL_RATES = (44_100, 48_000, 88_200, 96_000, 192_000)
 _BAD_SAMPLE_RATE = -9997
 _UNAVAILABLE = -9985
 
@@ -32,6 +34,10 @@ _ALSA_BLOCKS = 3
 """Blocks of latency to ask ALSA for. PortAudio makes a period one block then, and a buffer four; with more latency a
 period is several blocks, and they all come in one burst (measured with PulseAudio 16: half of the callbacks less than
 0.1 ms after the one before), and with a shorter one a busy machine runs dry."""
+
+
+_hung: list[str] = []
+"""Streams that did not let go since the last `rescan`."""
 
 
 def list_devices() -> list[Device]:
@@ -48,6 +54,33 @@ def list_devices() -> list[Device]:
     return loopback.mark_loops(loopback.with_server(devices, server), server)
 
 
+def offered_rates(device: Device, direction: Direction) -> list[int]:
+    """The usual sample rates that a device can be opened at, in Hz; it is asked, not opened."""
+    sounddevice, offered = _load(), []
+    check = sounddevice.check_input_settings if direction == "input" else sounddevice.check_output_settings
+    channels = min(device.channels(direction), 2)
+    for rate in _USUAL_RATES:
+        with _library_messages_hidden(), _environment([device]), suppress(sounddevice.PortAudioError):
+            check(device=device.portaudio_number, channels=channels, dtype="float32", samplerate=rate)
+            offered.append(rate)
+    return offered
+
+
+def rescan() -> None:
+    """See the devices that have come since PortAudio was loaded; no stream may be open, but for one that hangs.
+
+    Raises:
+        DeviceError: PortAudio can't start again.
+    """
+    sounddevice = _load()
+    is_stuck = bool(_hung)
+    _hung.clear()
+    try:
+        renew(sounddevice, is_stuck)
+    except sounddevice.PortAudioError as error:
+        raise DeviceError(f"PortAudio can't start: {error.args[0]}") from None
+
+
 class PortAudioDriver:
     """A stream on one device or two that calls a compiled callback: an `engine.Driver`.
 
@@ -57,9 +90,10 @@ class PortAudioDriver:
         sample_rate: Hz; the stream runs at no other.
         block_size: samples per callback. ALSA takes the next power of two, and that as the most of varying blocks.
         allow_feedback: run even when the source hears what the target plays.
+        heard_beside: what captures in a stream of its own, started before this one.
 
     Raises:
-        DeviceError: the two devices can't be driven together.
+        DeviceError: the two devices can't be driven by one stream.
     """
 
     def __init__(
@@ -69,6 +103,7 @@ class PortAudioDriver:
         sample_rate: int,
         block_size: int = 256,
         allow_feedback: bool = False,
+        heard_beside: Device | None = None,
     ) -> None:
         self._devices = [device for device in (source, target) if device is not None]
         if len({device.host_api for device in self._devices}) > 1:
@@ -87,6 +122,7 @@ class PortAudioDriver:
         self.input_channels = min(source.input_channels, 2) if source else 0
         self.output_channels = min(target.output_channels, 2) if target else 0
         self.device_latency_s = (0.0, 0.0)
+        self._ends = [*self._devices, heard_beside] if heard_beside else self._devices
         self._allow_feedback = allow_feedback
         self._stream: Any = None
         self._was_started = False
@@ -140,6 +176,7 @@ class PortAudioDriver:
         if closing.is_alive:
             # At the end of the program sounddevice would close it once more, and wait for ever.
             atexit.unregister(_load()._exit_handler)
+            _hung.append(self.name)
             raise DeviceError(f"{self.name}: does not let go of its stream; restart the sound server and this program")
 
     @property
@@ -186,7 +223,8 @@ class PortAudioDriver:
 
     def _refuse_feedback(self) -> None:
         """Ask the sound server where the running streams really are: no name tells what its own configuration does."""
-        if self._allow_feedback or len(self._devices) < 2 or self._devices[0].host_api not in ("ALSA", "PulseAudio"):
+        is_served = all(device.host_api in ("ALSA", "PulseAudio") for device in self._ends)
+        if self._allow_feedback or len(self._ends) < 2 or not is_served:
             return
         sink = pulse.feedback_sink(os.getpid())
         if sink:
@@ -201,8 +239,8 @@ class PortAudioDriver:
         code = error.args[1] if len(error.args) > 1 else None
         if code == _BAD_SAMPLE_RATE:
             return (
-                f"{self.name}: does not run at {self.sample_rate} Hz; set it to that rate in the system's settings, "
-                "or choose a device of the sound server, which converts"
+                f"{self.name}: does not run at {self.sample_rate} Hz, which the system says is its rate; set another "
+                "one in the system's settings, or choose a device of the sound server"
             )
         if code == _UNAVAILABLE:
             return f"{self.name}: is in use by another program, or gone"

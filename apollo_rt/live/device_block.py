@@ -28,7 +28,7 @@ def read_block(address: int, n_samples: int, channels: int, begin: int, block: N
 
 @realtime
 def write_block(address: int, n_samples: int, channels: int, begin: int, block: NDArray[np.float32]) -> None:
-    """Write into a device's block; where it has one channel, it gets the mean. Arguments and shape as of `read_block`."""
+    """Write into a device's block; a single channel gets the mean. Arguments and shape as of `read_block`."""
     device = array_from_address(address, (n_samples, channels), np.float32)
     for index in range(block.shape[0]):
         if channels == 1:

@@ -5,12 +5,13 @@ A loop of three states after PipeWire (`spa/utils/dll.h`) and Adriaensen ("Contr
     error --- * w1 --- low-pass z1 --- low-pass z2 -+------------------ + --- correction
                                                     '-- integrator z3 --'
 
-z3 learns how far the clocks are apart, z2 holds the ring at its target. Of second order and damped by 0.75 below the two
-low-passes at 20 times the bandwidth, which keep out how unevenly devices call back. The bandwidth is wide at first and
-narrows while nothing but noise is left; an error that is more than noise widens it again.
+z3 learns how far the clocks are apart, z2 holds the ring at its target. Of second order and damped by 0.75 below the
+two low-passes at 20 times the bandwidth, which keep out how unevenly devices call back. The bandwidth is wide at first
+and narrows while nothing but noise is left; an error that is more than noise widens it again.
 """
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +54,25 @@ _NARROWING = 0.85
 _HZ_PER_SAMPLE = 0.02
 _NOISE_SHARE = 3.0
 """A window's mean error counts as real where it is that many standard errors away from zero."""
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """How two clocks are held together at one moment.
+
+    Attributes:
+        correction_ppm: by how much faster than its nominal rate the ring between them is read.
+        ring_fill: samples held back, smoothed over a second.
+        ring_target: how many shall be.
+        sample_rate: Hz of these samples, which are as captured.
+        resyncs: how often the reader jumped, because the ring had run dry, or was too far from its target.
+    """
+
+    correction_ppm: float
+    ring_fill: float
+    ring_target: float
+    sample_rate: int
+    resyncs: int
 
 
 def make_loop(far_error: float) -> Loop:

@@ -1,6 +1,8 @@
 """What the engine needs of a device."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+
+from apollo_rt.live.drift import Clocks
 
 
 class Driver(Protocol):
@@ -54,3 +56,35 @@ class Driver(Protocol):
         Raises:
             DeviceError: the device does not let go; what the callback uses must stay where it is.
         """
+
+
+@runtime_checkable
+class JoiningDriver(Protocol):
+    """What a driver says beside the rest if it joins devices to the engine whose clocks or rates differ."""
+
+    @property
+    def conversion_latency_s(self) -> tuple[float, float, float]:
+        """Of the ring between two clocks, of the resampler towards the engine, and of the one from it."""
+
+    @property
+    def clocks(self) -> Clocks | None:
+        """How two clocks are held together; None where there is one."""
+
+    @property
+    def calls_unevenly(self) -> bool:
+        """A device hands over blocks as they come; if not, block sizes vary by a sample at most."""
+
+
+def conversion_latency_s(driver: Driver) -> tuple[float, float, float]:
+    """Of any driver, see `JoiningDriver`."""
+    return driver.conversion_latency_s if isinstance(driver, JoiningDriver) else (0.0, 0.0, 0.0)
+
+
+def clocks_of(driver: Driver) -> Clocks | None:
+    """Of any driver, see `JoiningDriver`."""
+    return driver.clocks if isinstance(driver, JoiningDriver) else None
+
+
+def calls_unevenly(driver: Driver) -> bool:
+    """Of any driver, see `JoiningDriver`."""
+    return driver.calls_unevenly if isinstance(driver, JoiningDriver) else driver.varying_block

@@ -28,7 +28,8 @@ from apollo_rt.stream.resample import Resampler, half_length, make_resampler, re
     HELD_FLAGS,  # status flags that came when the engine was not called
     ENDED_AT,  # of the stream to the playback device: where the engine's last sample stands; -1 before its end
     RESYNCS,  # how often the ring's reader jumped
-) = range(13)
+    DRY_AT,  # sample of the ring at which it ran dry last: what comes from there on may not follow what was before
+) = range(14)
 """Places in `Joint.control`."""
 
 IN_RATE, OUT_RATE, ENGINE_RATE, TARGET, CORRECTION_PPM, FILL = range(6)
@@ -46,6 +47,7 @@ LONGEST_PIECE = 4096
 """The most samples of the playback device for which the engine is called at once."""
 
 _RING_S = 1.4
+_LONG_AGO = -(2**62)
 _SLACK = 2.0**-10
 """In samples; so that rounding, over a year, never asks for one more sample than there is."""
 
@@ -94,10 +96,11 @@ def make_joint(
         far: how many samples from the target are mended by a jump.
     """
     longest_block = math.ceil(LONGEST_PIECE * engine_rate / out_rate) + 2
-    control, figures = np.zeros(RESYNCS + 1, np.int64), np.zeros(FILL + 1)
+    control, figures = np.zeros(DRY_AT + 1, np.int64), np.zeros(FILL + 1)
     control[INPUT_CHANNELS], control[OUTPUT_CHANNELS] = channels
     control[HAS_TWO_CLOCKS], control[ENDED_AT] = target > 0.0, -1
     control[IS_FLOWING] = target == 0.0
+    control[DRY_AT] = _LONG_AGO
     figures[: TARGET + 1] = in_rate, out_rate, engine_rate, target
     joint = Joint(
         make_ring(int(_RING_S * in_rate)),

@@ -5,10 +5,8 @@
                ring -> to_engine -> the engine's callback -> its sink                     capture only
                                     the engine's callback -> to_device -> playback        playback only
 
-The playing side draws: so many samples for the device are so many of the engine's, and so many from the ring. Where there
-are two clocks, how fast the ring is read is steered so that always as much is held back in it.
-
-A ring that runs dry, or a reader that jumps, makes no step: the last sample is held and fades out, what comes fades in.
+The playing side draws: so many samples for the device are so many of the engine's, and so many from the ring. Where
+there are two clocks, how fast the ring is read is steered so that always as much is held back in it.
 """
 
 from functools import cache
@@ -18,25 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apollo_rt.compiled.native import atomic_load, atomic_store, call_address, now_ns, realtime
-from apollo_rt.latency import FADE_LENGTH
 from apollo_rt.live.callback import COMPLETE, CONTINUE, stream_callback
 from apollo_rt.live.device_block import read_block, write_block
-from apollo_rt.live.drift import CORRECTION, relock, steer
 from apollo_rt.live.joint import (
-    CORRECTION_PPM,
+    DRY_AT,
     ENDED_AT,
     ENGINE_CALLBACK,
     ENGINE_RATE,
     ENGINE_USERDATA,
-    FILL,
-    GAIN,
     HAS_FLOWED,
     HAS_TWO_CLOCKS,
     HELD_FLAGS,
-    IN_RATE,
     INPUT_CHANNELS,
     IS_FLOWING,
-    LAST_LEFT,
     LONGEST_PIECE,
     N_NOTES,
     N_OVERFLOWS,
@@ -46,22 +38,16 @@ from apollo_rt.live.joint import (
     NOTES,
     OUT_RATE,
     OUTPUT_CHANNELS,
-    RESYNCS,
-    TAIL_GAIN,
-    TAIL_LEFT,
-    TARGET,
     Joint,
     joint_at,
 )
+from apollo_rt.live.joint_clocks import begin_to_flow, cross, look, read_step, stop_flowing
 from apollo_rt.live.ring import CHUNK, WRITTEN, append, fetch
-from apollo_rt.stream.resample import HELD_TO, Resampler, n_needed, n_ready, position_of, pull, push, seek
+from apollo_rt.stream.resample import HELD_TO, Resampler, n_needed, n_ready, position_of, pull, push
 
 _INPUT_UNDERFLOW, _INPUT_OVERFLOW, _PRIMING = 1, 2, 16
 _XRUNS = 15
 """Status flags of a `PaStreamCallback`."""
-
-_FILL_SMOOTHING_S = 1.0
-_FADE_STEP = 1.0 / FADE_LENGTH
 
 
 # --- the capturing side ----------------------------------------------------------------------------------------------
@@ -88,14 +74,6 @@ def captured(joint: Joint, address: int, n_samples: int, flags: int, time_ns: in
     atomic_store(joint.control, N_NOTES, n_notes + 1)
 
 
-@realtime
-def captured_until(joint: Joint, time_ns: int) -> float:
-    """How many samples the capture device has taken until a moment, those included that it hasn't handed over yet."""
-    newest = atomic_load(joint.control, N_NOTES) - 1
-    note = joint.notes[newest % NOTES]
-    return float(note[NOTED_WRITTEN] + (time_ns - note[NOTED_NS]) * 1e-9 * joint.figures[IN_RATE])
-
-
 # --- the playing side ------------------------------------------------------------------------------------------------
 
 
@@ -110,7 +88,7 @@ def played(joint: Joint, address: int, n_samples: int, flags: int, time_ns: int)
             control[N_OVERFLOWS_SEEN] = n_overflows
             control[HELD_FLAGS] |= _INPUT_OVERFLOW
         if control[IS_FLOWING] == 0 and flags & _PRIMING == 0:
-            _begin_to_flow(joint, n_samples, time_ns)
+            begin_to_flow(joint, n_samples, time_ns)
     is_clean = control[HELD_FLAGS] & _XRUNS == 0
     code, done = CONTINUE, 0
     while done < n_samples:
@@ -119,7 +97,7 @@ def played(joint: Joint, address: int, n_samples: int, flags: int, time_ns: int)
         write_block(address, n_samples, control[OUTPUT_CHANNELS], done, piece)
         done += piece.shape[0]
     if control[HAS_TWO_CLOCKS] and control[IS_FLOWING]:
-        _look(joint, n_samples, time_ns, is_clean)
+        look(joint, n_samples, time_ns, is_clean)
     return code
 
 
@@ -147,7 +125,7 @@ def drained(joint: Joint, flags: int) -> int:
     while left > 0:
         n_samples = min(CHUNK, left)
         _fetch(joint, n_samples)
-        code |= _run_engine(joint, n_ready(to_engine, _step(joint)))
+        code |= _run_engine(joint, n_ready(to_engine, read_step(joint)))
         left -= n_samples
     return code
 
@@ -184,7 +162,7 @@ def _run_engine(joint: Joint, n_samples: int) -> int:
 @realtime
 def _supply(joint: Joint, block: NDArray[np.float32]) -> None:
     """The engine's next input."""
-    control, step = joint.control, _step(joint)
+    control, step = joint.control, read_step(joint)
     is_there = bool(control[IS_FLOWING]) and _fetch(joint, n_needed(joint.to_engine, block.shape[0], step))
     if is_there:
         pull(joint.to_engine, block, step)
@@ -193,10 +171,11 @@ def _supply(joint: Joint, block: NDArray[np.float32]) -> None:
     if control[HAS_TWO_CLOCKS] == 0:
         return
     if not is_there and control[IS_FLOWING]:
-        _stop_flowing(joint)
+        control[DRY_AT] = atomic_load(joint.ring.marks, WRITTEN)
+        stop_flowing(joint)
     if not is_there and control[HAS_FLOWED]:
         control[HELD_FLAGS] |= _INPUT_UNDERFLOW
-    _cross(joint.bridge, block, is_there)
+    cross(joint.bridge, block, is_there)
 
 
 @realtime
@@ -213,82 +192,6 @@ def _fetch(joint: Joint, n_samples: int) -> bool:
         push(to_engine, piece)
         done += piece.shape[0]
     return True
-
-
-@realtime
-def _step(joint: Joint) -> float:
-    """Captured samples per sample of the engine."""
-    return float(joint.figures[IN_RATE] / joint.figures[ENGINE_RATE] * (1.0 + joint.loop[CORRECTION]))
-
-
-# --- two clocks ------------------------------------------------------------------------------------------------------
-
-
-@realtime
-def held_back(joint: Joint, time_ns: int) -> float:
-    """Captured samples between what the capture device has taken and what the playback device has been given."""
-    return float(_due(joint, time_ns) - position_of(joint.to_engine))
-
-
-@realtime
-def _due(joint: Joint, time_ns: int) -> float:
-    """Where the ring would be read if nothing were held back."""
-    to_device = joint.to_device
-    # The engine is up to a sample ahead of the device.
-    n_ahead = to_device.places[HELD_TO] - to_device.kernel.shape[1] // 2 - position_of(to_device)
-    return float(captured_until(joint, time_ns) + n_ahead * _step(joint))
-
-
-@realtime
-def _begin_to_flow(joint: Joint, n_samples: int, time_ns: int) -> None:
-    """Go to where the block that begins now leaves the ring at its target, if all that it needs is there."""
-    if atomic_load(joint.control, N_NOTES) == 0:
-        return
-    to_engine, figures = joint.to_engine, joint.figures
-    n_in_block = n_samples * figures[IN_RATE] / figures[OUT_RATE] * (1.0 + joint.loop[CORRECTION])
-    end = _due(joint, time_ns) - figures[TARGET]
-    if end + to_engine.kernel.shape[1] // 2 + 2 > atomic_load(joint.ring.marks, WRITTEN):
-        return
-    seek(to_engine, end - n_in_block)
-    joint.control[RESYNCS] += joint.control[HAS_FLOWED]
-    joint.control[IS_FLOWING] = joint.control[HAS_FLOWED] = 1
-    figures[FILL] = figures[TARGET]
-    relock(joint.loop)
-
-
-@realtime
-def _stop_flowing(joint: Joint) -> None:
-    """What was heard last will fade out."""
-    bridge = joint.bridge
-    joint.control[IS_FLOWING] = 0
-    bridge[GAIN], bridge[TAIL_GAIN] = 0.0, 1.0
-    bridge[TAIL_LEFT], bridge[TAIL_LEFT + 1] = bridge[LAST_LEFT], bridge[LAST_LEFT + 1]
-
-
-@realtime
-def _look(joint: Joint, n_samples: int, time_ns: int, is_clean: bool) -> None:
-    """See how much is held back and steer, but not by an xrun; jump where steering would take too long."""
-    figures = joint.figures
-    fill, period_s = held_back(joint, time_ns), n_samples / figures[OUT_RATE]
-    atomic_store(figures, FILL, figures[FILL] + min(period_s / _FILL_SMOOTHING_S, 1.0) * (fill - figures[FILL]))
-    if is_clean and not steer(joint.loop, fill - figures[TARGET], period_s, figures[IN_RATE]):
-        _stop_flowing(joint)
-    atomic_store(figures, CORRECTION_PPM, 1e6 * joint.loop[CORRECTION])
-
-
-@realtime
-def _cross(bridge: NDArray[np.float64], block: NDArray[np.float32], is_flowing: bool) -> None:
-    """Lead from what was heard last to what comes: silence, or the ring from another place."""
-    for index in range(block.shape[0]):
-        if bridge[TAIL_GAIN] == 0.0 and (bridge[GAIN] == 1.0 or not is_flowing):
-            break
-        if is_flowing:
-            bridge[GAIN] = min(bridge[GAIN] + _FADE_STEP, 1.0)
-        bridge[TAIL_GAIN] = max(bridge[TAIL_GAIN] - _FADE_STEP, 0.0)
-        for channel in range(2):
-            value = bridge[GAIN] * block[index, channel] + bridge[TAIL_GAIN] * bridge[TAIL_LEFT + channel]
-            block[index, channel] = np.float32(value)
-    bridge[LAST_LEFT], bridge[LAST_LEFT + 1] = block[-1, 0], block[-1, 1]
 
 
 # --- what PortAudio calls --------------------------------------------------------------------------------------------

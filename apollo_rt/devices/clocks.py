@@ -1,0 +1,63 @@
+"""Which devices share a clock, at which rates they run, and the driver that follows from that."""
+
+import math
+
+from apollo_rt.devices.device import Device
+from apollo_rt.devices.loopback import leads_to_server
+from apollo_rt.devices.portaudio import PortAudioDriver
+from apollo_rt.live.driver import Driver
+from apollo_rt.live.joined_driver import JoinedDriver
+
+_ONE_CLOCK_FOR_ALL = ("JACK Audio Connection Kit", "ASIO")
+"""Host APIs under which everything runs by one clock."""
+
+
+def open_driver(
+    source: Device | None, target: Device | None, sample_rate: int, block_size: int, allow_feedback: bool = False
+) -> Driver:
+    """A driver at the engine's rate, whatever the devices' rates and clocks are; not started.
+
+    Each device runs at its own rate, so that nobody else has to convert: what a sound server or the system takes for
+    that is seldom as good. One clock at the engine's rate is served by one stream, without a resampler.
+
+    Args:
+        source: captures; None where the input is a file.
+        target: plays; None where the output is a file.
+        sample_rate: Hz, the engine's.
+        block_size: samples per callback at about the engine's rate; at multiples of it as many more.
+        allow_feedback: run even when the source hears what the target plays.
+    """
+    if source and target and not share_clock(source, target):
+        in_rate, out_rate = device_rate(source), device_rate(target)
+        capture = PortAudioDriver(source, None, in_rate, _scaled(block_size, in_rate / sample_rate))
+        playback = PortAudioDriver(
+            None, target, out_rate, _scaled(block_size, out_rate / sample_rate), allow_feedback, heard_beside=source
+        )
+        return JoinedDriver((capture, playback), sample_rate)
+    device = target or source
+    assert device is not None
+    rate = device_rate(device)
+    driver = PortAudioDriver(source, target, rate, _scaled(block_size, rate / sample_rate), allow_feedback)
+    return driver if rate == sample_rate else JoinedDriver((driver,), sample_rate)
+
+
+def share_clock(source: Device, target: Device) -> bool:
+    """Whether one clock drives both: they are one device, or all devices of their host API run together.
+
+    What a sound server offers as one device may be any two of its own.
+    """
+    if source.host_api != target.host_api:
+        return False
+    if source.host_api in _ONE_CLOCK_FOR_ALL:
+        return True
+    return source.portaudio_number == target.portaudio_number and not leads_to_server(source)
+
+
+def device_rate(device: Device) -> int:
+    """Hz at which a device runs by itself."""
+    return round(device.default_sample_rate)
+
+
+def _scaled(block_size: int, ratio: float) -> int:
+    """As many samples as take about as long at a rate that is so much higher; powers of two stay such."""
+    return block_size << max(round(math.log2(ratio)), 0)
