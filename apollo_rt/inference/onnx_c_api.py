@@ -10,13 +10,15 @@ import os
 import sys
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from apollo_rt.errors import ApolloError
 
 _API_VERSION = 24  # of ONNX Runtime 1.24: old enough for any library, new enough for all of the below
 _LIBRARY_NAMES = {"win32": "onnxruntime.dll", "darwin": "libonnxruntime*.dylib"}
 _FATAL = 4
+FLOAT32: Final = 1
+Shapes = dict[str, tuple[int, ...]]
 
 _int, _size, _text, _pointer = ctypes.c_int, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_void_p
 _out = ctypes.POINTER(ctypes.c_void_p)
@@ -37,6 +39,7 @@ _FUNCTIONS: Final[dict[str, tuple[int, list[Any]]]] = {
     "SessionGetInputName": (36, [_pointer, _size, _pointer, _out]),
     "SessionGetOutputName": (37, [_pointer, _size, _pointer, _out]),
     "CreateRunOptions": (39, [_out]),
+    "RunOptionsSetTerminate": (46, [_pointer]),
     "CreateTensorWithDataAsOrtValue": (
         49,
         [_pointer, _pointer, _size, ctypes.POINTER(ctypes.c_int64), _size, _int, _out],
@@ -52,6 +55,8 @@ _FUNCTIONS: Final[dict[str, tuple[int, list[Any]]]] = {
     "GetAvailableProviders": (125, [_pointer, _pointer]),
     "ReleaseAvailableProviders": (126, [_pointer, _int]),
     "AddSessionConfigEntry": (130, [_pointer, _text, _text]),
+    "CreateAndRegisterAllocator": (144, [_pointer, _pointer, _pointer]),
+    "CreateArenaCfgV2": (164, [_pointer, _pointer, _size, _out]),
     "AddRunConfigEntry": (165, [_pointer, _text, _text]),
     "SessionOptionsAppendExecutionProvider_TensorRT_V2": (170, [_pointer, _pointer]),
     "CreateTensorRTProviderOptions": (171, [_out]),
@@ -74,6 +79,7 @@ RELEASE: Final = {
     "RunOptions": 97,
     "TypeInfo": 98,
     "SessionOptions": 100,
+    "ArenaCfg": 157,
     "TensorRTProviderOptions": 174,
     "CUDAProviderOptions": 208,
 }
@@ -168,3 +174,38 @@ def runtime() -> Runtime:
     if not paths:
         raise LibraryMissingError(f"no {pattern} in the onnxruntime package")
     return Runtime(paths[-1])
+
+
+def tensor_shapes(runtime: Runtime, session: int, kind: Literal["Input", "Output"]) -> Shapes:
+    """Names and shapes of a session's inputs or outputs, -1 where a size is not fixed.
+
+    Raises:
+        OnnxRuntimeError: one is not of float32.
+    """
+    count = ctypes.c_size_t()
+    runtime.call(f"SessionGet{kind}Count", session, ctypes.byref(count))
+    allocator = runtime.create("GetAllocatorWithDefaultOptions")  # the library's own, never released
+    shapes = {}
+    for index in range(count.value):
+        name = runtime.create(f"SessionGet{kind}Name", session, index, allocator)
+        text = ctypes.string_at(name).decode()
+        runtime.call("AllocatorFree", allocator, name)
+        information = runtime.create(f"SessionGet{kind}TypeInfo", session, index)
+        try:
+            shapes[text] = _shape(runtime, information, text)
+        finally:
+            runtime.release("TypeInfo", information)
+    return shapes
+
+
+def _shape(runtime: Runtime, information: int, name: str) -> tuple[int, ...]:
+    tensor = runtime.create("CastTypeInfoToTensorInfo", information)  # a part of `information`, not released alone
+    element, n_axes = ctypes.c_int(), ctypes.c_size_t()
+    if tensor:
+        runtime.call("GetTensorElementType", tensor, ctypes.byref(element))
+    if element.value != FLOAT32:
+        raise OnnxRuntimeError(f"{name} is not a tensor of float32")
+    runtime.call("GetDimensionsCount", tensor, ctypes.byref(n_axes))
+    sizes = (ctypes.c_int64 * n_axes.value)()
+    runtime.call("GetDimensions", tensor, sizes, n_axes.value)
+    return tuple(sizes)

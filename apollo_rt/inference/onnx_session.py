@@ -24,16 +24,28 @@ from apollo_rt.inference.execution_provider import (
     node_assignment,
     reason,
 )
-from apollo_rt.inference.onnx_c_api import RELEASE, RUN, OnnxRuntimeError, Runtime, runtime
+from apollo_rt.inference.onnx_c_api import (
+    FLOAT32,
+    RELEASE,
+    RUN,
+    OnnxRuntimeError,
+    Runtime,
+    Shapes,
+    runtime,
+    tensor_shapes,
+)
 from apollo_rt.inference.provider import CPU, Provider, mark_prepared
 
 Tensors = Mapping[str, NDArray[np.float32]]
-Shapes = dict[str, tuple[int, ...]]
 
 SESSION_CONFIG = {"session.intra_op.allow_spinning": "0", "session.set_denormal_as_zero": "1", RECORD_ASSIGNMENT: "1"}
+_TRIAL_CONFIG = {
+    "session.use_env_allocators": "1",
+    "optimization.constant_folding_max_output_size_in_bytes": "16777216",
+}
 _GRAPH_ID = b"gpu_graph_id"  # onnxruntime_run_options_config_keys.h
 _SEQUENTIAL, _ALL_OPTIMISATIONS = 0, 99
-_DEVICE_ALLOCATOR, _ARENA_ALLOCATOR, _DEFAULT_MEMORY, _FLOAT32 = 0, 1, 0, 1
+_DEVICE_ALLOCATOR, _ARENA_ALLOCATOR, _DEFAULT_MEMORY = 0, 1, 0
 
 # What stands where in a binding's addresses; inputs, outputs and options take two places, one for each parity.
 _RUN_CALL, _RELEASE_CALL, _SESSION, _FAILURE, _N_INPUTS, _N_OUTPUTS, _INPUT_NAMES, _OUTPUT_NAMES = range(8)
@@ -51,21 +63,22 @@ class Session:
         assignment: who really runs which of its nodes.
     """
 
-    def __init__(self, model: bytes, threads: int = 1, provider: Provider = CPU) -> None:
+    def __init__(self, model: bytes, threads: int = 1, provider: Provider = CPU, is_trial: bool = False) -> None:
         """Load a serialised model; for TensorRT that builds the engine, unless it is in the cache.
 
         Args:
             model: as in a file.
             threads: that share one run on the CPU; a step is too short for more than one.
             provider: what shall run it.
+            is_trial: with little memory, see `probe`; its bindings can be terminated.
 
         Raises:
             LibraryMissingError: no C library.
             OnnxRuntimeError: the model can't be loaded, or has a tensor that is not float32.
             ProviderError: the provider can't be used, or not for this model.
         """
-        self.runtime, self.provider = runtime(), provider
-        options = _session_options(self.runtime, threads)
+        self.runtime, self.provider, self.is_trial = runtime(), provider, is_trial
+        options = _session_options(self.runtime, threads, is_trial)
         was_flushing = flush_to_zero(False)
         try:
             cache = append_provider(self.runtime, options, provider, model)
@@ -82,8 +95,8 @@ class Session:
         self._finalizer.atexit = False
         self._bindings: weakref.WeakSet[Binding] = weakref.WeakSet()
         self._n_graphs = 0
-        self.inputs = _shapes(self, "Input")
-        self.outputs = _shapes(self, "Output")
+        self.inputs: Shapes = tensor_shapes(self.runtime, self.address, "Input")
+        self.outputs: Shapes = tensor_shapes(self.runtime, self.address, "Output")
         self.assignment = node_assignment(self.runtime, self.address)
         check_assignment(provider, self.assignment)
         if cache:
@@ -134,8 +147,8 @@ class Binding:
         finally:
             session.runtime.release("MemoryInfo", memory)
         self._fill_addresses(values)
-        if session.provider.cuda_graph:
-            self.addresses[_RUN_OPTIONS : _RUN_OPTIONS + 2] = [_graph_options(session) for _ in range(2)]
+        if session.provider.cuda_graph or session.is_trial:
+            self.addresses[_RUN_OPTIONS : _RUN_OPTIONS + 2] = [_run_options(session) for _ in range(2)]
 
     def _fill_addresses(self, values: list[int]) -> None:
         session, addresses = self._session, self.addresses
@@ -180,6 +193,11 @@ class Binding:
             if strange:
                 raise ProviderError(f"{self._session.provider}: a step left {strange[0]} unwritten; leave out +graph")
 
+    def terminate(self) -> None:
+        """Let a run that is going on fail, from another thread; only of a session on trial."""
+        for options in self.addresses[_RUN_OPTIONS : _RUN_OPTIONS + 2]:
+            self._session.runtime.call("RunOptionsSetTerminate", int(options))
+
     @property
     def error(self) -> str:
         """The message of the first step that failed, or nothing."""
@@ -210,10 +228,11 @@ def _memory(session: Session) -> int:
     return session.runtime.create("CreateCpuMemoryInfo", _ARENA_ALLOCATOR, _DEFAULT_MEMORY)
 
 
-def _graph_options(session: Session) -> int:
-    """Address of options under which a run records and replays a graph of its own."""
+def _run_options(session: Session) -> int:
+    """Address of options under which a run can be ended, and where asked for records and replays a graph of its own."""
     options = session.runtime.create("CreateRunOptions")
-    session.runtime.call("AddRunConfigEntry", options, _GRAPH_ID, str(session.new_graph()).encode())
+    if session.provider.cuda_graph:
+        session.runtime.call("AddRunConfigEntry", options, _GRAPH_ID, str(session.new_graph()).encode())
     return options
 
 
@@ -223,50 +242,19 @@ def _value(runtime: Runtime, memory: int, array: NDArray[np.float32]) -> int:
     assert array.flags.c_contiguous
     shape = (ctypes.c_int64 * array.ndim)(*array.shape)
     create = "CreateTensorWithDataAsOrtValue"
-    return runtime.create(create, memory, array.ctypes.data, array.nbytes, shape, array.ndim, _FLOAT32)
+    return runtime.create(create, memory, array.ctypes.data, array.nbytes, shape, array.ndim, FLOAT32)
 
 
-def _session_options(runtime: Runtime, threads: int) -> int:
+def _session_options(runtime: Runtime, threads: int, is_trial: bool) -> int:
     """In order, no spinning, denormals as zero: what a hop-by-hop model on a real-time thread needs."""
     options = runtime.create("CreateSessionOptions")
     runtime.call("SetIntraOpNumThreads", options, threads)
     runtime.call("SetInterOpNumThreads", options, 1)
     runtime.call("SetSessionExecutionMode", options, _SEQUENTIAL)
     runtime.call("SetSessionGraphOptimizationLevel", options, _ALL_OPTIMISATIONS)
-    for key, value in SESSION_CONFIG.items():
+    for key, value in (SESSION_CONFIG | (_TRIAL_CONFIG if is_trial else {})).items():
         runtime.call("AddSessionConfigEntry", options, key.encode(), value.encode())
     return options
-
-
-def _shapes(session: Session, kind: str) -> Shapes:
-    """Names and shapes of the graph's inputs or outputs."""
-    runtime, count = session.runtime, ctypes.c_size_t()
-    runtime.call(f"SessionGet{kind}Count", session.address, ctypes.byref(count))
-    allocator = runtime.create("GetAllocatorWithDefaultOptions")  # the library's own, never released
-    shapes = {}
-    for index in range(count.value):
-        name = runtime.create(f"SessionGet{kind}Name", session.address, index, allocator)
-        text = ctypes.string_at(name).decode()
-        runtime.call("AllocatorFree", allocator, name)
-        information = runtime.create(f"SessionGet{kind}TypeInfo", session.address, index)
-        try:
-            shapes[text] = _shape(runtime, information, text)
-        finally:
-            runtime.release("TypeInfo", information)
-    return shapes
-
-
-def _shape(runtime: Runtime, information: int, name: str) -> tuple[int, ...]:
-    tensor = runtime.create("CastTypeInfoToTensorInfo", information)  # a part of `information`, not released alone
-    element, n_axes = ctypes.c_int(), ctypes.c_size_t()
-    if tensor:
-        runtime.call("GetTensorElementType", tensor, ctypes.byref(element))
-    if element.value != _FLOAT32:
-        raise OnnxRuntimeError(f"{name} is not a tensor of float32")
-    runtime.call("GetDimensionsCount", tensor, ctypes.byref(n_axes))
-    sizes = (ctypes.c_int64 * n_axes.value)()
-    runtime.call("GetDimensions", tensor, sizes, n_axes.value)
-    return tuple(sizes)
 
 
 @realtime
