@@ -21,6 +21,7 @@ from apollo_rt.errors import ApolloError
 )
 @click.option("--correction", default=1.0, show_default=True, help="Factor of what is corrected.")
 @click.option("--carrier-db", default=0.0, show_default=True, help="Generate more or less of what is missing.")
+@click.option("--frames", "n_frames", default=2000, show_default=True, help="Compare so many frames before writing.")
 def main(
     checkpoint: Path,
     out: Path,
@@ -30,21 +31,19 @@ def main(
     quality_file: Path | None,
     correction: float,
     carrier_db: float,
+    n_frames: int,
 ) -> None:
     """Turn a training checkpoint into one verified, self-describing ONNX file."""
     import torch
 
     from export import bundle
-    from export.step_module import StepModule
-    from export.to_onnx import to_onnx
+    from export.to_onnx import export_graphs
     from export.verify import verify
     from training.fitting.checkpoint import load_restorer
 
     torch.set_num_threads(1)  # one frame is too short to share
     net, content = load_restorer(checkpoint)
     net.turn(correction, carrier_db)
-    step = StepModule(net)
-    model = to_onnx(step)
     training = json.loads(training_file.read_text()) if training_file else {}
     training |= {
         "steps": content["step"],
@@ -54,15 +53,18 @@ def main(
     }
     quality = json.loads(quality_file.read_text()) if quality_file else {}
     try:
-        parity = verify(step, model)
-        bundle.write(model, bundle.make_card(step, out, name, licence, training, quality))
+        graphs = export_graphs(net)
+        parity = verify(net, graphs, n_frames)
+        bundle.write(graphs, bundle.make_card(net, graphs, out, name, licence, training, quality))
     except ApolloError as error:
         raise click.ClickException(str(error)) from error
     click.echo(
-        f"{out}: {out.stat().st_size / 1e6:.1f} MB, {len(model.graph.node)} nodes; over {parity.n_frames} frames "
-        f"offline and streaming differ by {parity.offline_error_db:.0f} dB, "
-        f"ONNX and PyTorch by {parity.graph_error_db:.0f} dB"
+        f"{out}: {out.stat().st_size / 1e6:.1f} MB; over {parity.n_frames} frames and {parity.n_starts} fresh starts "
+        f"PyTorch offline and streaming differ by {parity.offline_error_db:.0f} dB; ONNX and PyTorch"
     )
+    for graph in graphs:
+        error_db = parity.graph_error_db[graph.name]
+        click.echo(f"  {graph.name}: {len(graph.model.graph.node)} nodes, by {error_db:.0f} dB")
 
 
 if __name__ == "__main__":

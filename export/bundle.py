@@ -1,50 +1,86 @@
-"""Graph, card and golden pair into one file, written beside and renamed."""
+"""Graphs, card and golden pairs into one file, written beside and renamed."""
 
+import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import onnx
 
-from apollo_rt.inference.model_file import Golden, ModelCard, State, card_metadata, graph_sha256, read_card
-from export.step_module import StepModule
+from apollo_rt.inference.model_file import Golden, Graph, ModelCard, State, card_metadata, graph_sha256, read_card
+from export.to_onnx import ExportedGraph
 from export.verify import engine_output, music_like, reference
+from training.nets.model import Restorer
 
 _GOLDEN_HOPS = 24  # 0.14 s: past the longest dilation's first wrap, yet only some 90 kB
 
 
 def make_card(
-    step: StepModule, path: Path, name: str, licence: str, training: dict[str, Any], quality: dict[str, Any]
+    net: Restorer,
+    graphs: Sequence[ExportedGraph],
+    path: Path,
+    name: str,
+    licence: str,
+    training: dict[str, Any],
+    quality: dict[str, Any],
 ) -> ModelCard:
-    """Everything the file says of itself; the golden pair comes from PyTorch, not from the graph."""
-    framing = step.net.config.framing
-    signal = music_like(_GOLDEN_HOPS, framing.hop_length, seed=7)
-    _, _, restored = reference(step, signal)
-    golden = Golden(signal.T.reshape(_GOLDEN_HOPS, framing.hop_length, 2), engine_output(step, restored))
+    """Everything the file says of itself; the golden pairs come from PyTorch, not from the graphs."""
+    main, *further = graphs
+    tiers = tuple(dict.fromkeys(graph.tier for graph in graphs))
+    goldens = {graph.tier: _golden(net, graph.module.tier) for graph in graphs if graph.module.n_frames == 1}
     states = tuple(
-        State(f"state_{i}", f"state_{i}_next", tuple(tensor.shape)) for i, tensor in enumerate(step.initial_state())
+        State(f"state_{i}", f"state_{i}_next", tuple(tensor.shape))
+        for i, tensor in enumerate(main.module.initial_state())
     )
     return ModelCard(
         path=path,
         name=name,
-        framing=framing,
+        framing=net.config.framing,
         states=states,
         carrier="hash-uniform-1",
-        tiers=("full",),
+        tiers=tiers,
         training=training,
         quality=quality,
         licence=licence,
-        golden=golden,
+        golden=goldens.pop(tiers[0]),
+        graphs=tuple(_entry(graph) for graph in further),
+        further_goldens=goldens,
     )
 
 
-def write(model: onnx.ModelProto, card: ModelCard) -> None:
-    """Put the card into the graph's metadata and write `card.path`; the reader is asked before the file is renamed.
+def _golden(net: Restorer, tier: int) -> Golden:
+    hop_length = net.config.framing.hop_length
+    signal = music_like(_GOLDEN_HOPS, hop_length, seed=7)
+    _, _, restored = reference(net, signal, tier)
+    return Golden(signal.T.reshape(_GOLDEN_HOPS, hop_length, 2), engine_output(net, restored))
+
+
+def _entry(graph: ExportedGraph) -> Graph:
+    n_states = len(graph.module.initial_state())
+    sha256 = hashlib.sha256(_without_weights(graph)).hexdigest()
+    return Graph(graph.name, graph.tier, graph.module.n_frames, n_states, sha256)
+
+
+def _without_weights(graph: ExportedGraph) -> bytes:
+    bare = onnx.GraphProto()
+    bare.CopyFrom(graph.model.graph)
+    del bare.initializer[:]
+    return bare.SerializeToString(deterministic=True)
+
+
+def write(graphs: Sequence[ExportedGraph], card: ModelCard) -> None:
+    """Put the card and the further graphs into the main graph's metadata and write `card.path`.
+
+    The reader is asked before the file is renamed.
 
     Raises:
         ModelFileError: the file as written would be refused.
     """
+    model = onnx.ModelProto()
+    model.CopyFrom(graphs[0].model)
     del model.metadata_props[:]
-    onnx.helper.set_model_props(model, card_metadata(card, graph_sha256(model.SerializeToString())))
+    stored = {graph.name: _without_weights(graph) for graph in graphs[1:]}
+    onnx.helper.set_model_props(model, card_metadata(card, graph_sha256(model.SerializeToString()), stored))
     beside = card.path.with_suffix(".onnx.part")
     try:
         beside.write_bytes(model.SerializeToString())

@@ -1,4 +1,4 @@
-"""Between spectra and tokens with few nodes: what `Restorer` does around its layers, in planes and with folded constants.
+"""Between spectra and tokens with few nodes: what `Restorer` does around its layers, in planes, constants folded.
 
 ```
  spectrum, carrier -> planes (8, bins) -> one product -> mid and side, twice, and the carrier's (12, bins)
@@ -57,9 +57,9 @@ class Encoder(nn.Module):
             self.register_buffer("recent_kernel", _dense_kernel(net.recent.kernel))
         self.weights = nn.ParameterList(_split_weights(net))
         self.register_buffer("level_in", net.level_in * _LOUDNESS_SCALE)
-        bias = torch.cat([bias for bias in net.split.biases])
+        bias = torch.cat(list(net.split.biases))
         if net.recent:
-            bias = bias + torch.cat([bias for bias in net.split_recent.biases])
+            bias = bias + torch.cat(list(net.split_recent.biases))
         self.register_buffer("bias", bias)
 
     @property
@@ -111,7 +111,7 @@ class Encoder(nn.Module):
         reach = self.recent_kernel.shape[-1] // 2
         lines = bins.unsqueeze(-2) if self.n_frames > 1 else bins[None, :, None]
         wide = functional.conv2d(lines, self.recent_kernel, stride=(1, self.stride), padding=(0, reach))
-        return wide.squeeze(-2) if self.n_frames > 1 else wide[0, :, 0]
+        return wide.squeeze(-2) if self.n_frames > 1 else wide.view(4, -1)
 
     def tokens(self, rows: Tensor, band_power: Tensor, level: Tensor) -> Tensor:
         """Features to one token a band.
@@ -129,7 +129,7 @@ class Encoder(nn.Module):
         loudness = torch.log((band_power + 1) / (level + 1))
         by_band = loudness.movedim(-1, 0) if self.n_frames > 1 else loudness.T[:, None]
         tokens = mapped + by_band @ self.level_in + self.bias
-        return tokens.transpose(0, 1).flatten(0, 1) if self.n_frames > 1 else tokens[:, 0]
+        return (tokens.transpose(0, 1) if self.n_frames > 1 else tokens).flatten(0, 1)
 
     def _by_band(self, part: Tensor, count: int) -> Tensor:
         """(..., rows of the group, values) -> (count, frames, values of a band)."""
@@ -154,7 +154,7 @@ class Decoder(nn.Module):
         self.n_frames, self.groups = n_frames, config.band_groups
         self.n_bins, self.n_bands = config.framing.n_bins - 1, config.n_bands
         self.norm = net.norms[tier]
-        head = cast(BandLinear, net.heads[tier])
+        head = cast("BandLinear", net.heads[tier])
         self.weights = nn.ParameterList(head.weights)
         # `loudness` is the root of a sum where the net has that of a mean.
         shift = -0.5 * math.log(self.n_bins // net.recent.stride) if net.recent else 0.0
@@ -163,7 +163,9 @@ class Decoder(nn.Module):
         offset = torch.tensor([1.0, 1.0, 0.0, 0.0, _SILENT_GAIN + shift, _SILENT_GAIN + shift])
         self.register_buffer("bias", bias + offset)
         mid_side = torch.kron(_MID_SIDE, torch.eye(2)) / net.spectrum_scale
-        self.register_buffer("back", torch.cat((mid_side, torch.kron(_MID_SIDE, _TURN) / net.spectrum_scale, mid_side), 1))
+        self.register_buffer(
+            "back", torch.cat((mid_side, torch.kron(_MID_SIDE, _TURN) / net.spectrum_scale, mid_side), 1)
+        )
 
     def forward(self, tokens: Tensor, planes: Tensor, loudness: Tensor, spectrum: Tensor) -> Tensor:
         """Correct what is there, add what is missing.
@@ -181,11 +183,8 @@ class Decoder(nn.Module):
 
     def _outputs(self, tokens: Tensor) -> Tensor:
         """(frames * bands, width) -> (..., 6, bins)."""
-        if self.n_frames > 1:
-            tokens = tokens.view(self.n_frames, self.n_bands, -1).transpose(0, 1)
-        else:
-            tokens = tokens[:, None]
-        parts = tokens.split([count for count, _ in self.groups])
+        by_band = tokens.view(self.n_frames, self.n_bands, -1).transpose(0, 1) if self.n_frames > 1 else tokens[:, None]
+        parts = by_band.split([count for count, _ in self.groups])
         mapped = [part @ weight for part, weight in zip(parts, self.weights, strict=True)]
         if self.n_frames > 1:
             flat = [part.transpose(0, 1).flatten(1) for part in mapped]

@@ -1,14 +1,45 @@
-"""The step as an ONNX graph, by PyTorch's current exporter."""
+"""The net as ONNX graphs, by PyTorch's current exporter: the full step, lighter tiers' steps, blocks."""
 
 import logging
 import warnings
+from dataclasses import dataclass
 
 import onnx
 import torch
 
+from export.operators import check_operators
+from export.shared_weights import share_weights, with_weights_of
 from export.step_module import StepModule
+from training.nets.model import Restorer
 
 OPSET = 20
+BLOCK_FRAMES = 16
+"""Of one call for files: as many as the second-level cache of a small core holds (`python -m export blocks`)."""
+
+_TIERS = ("full", "light", "lighter", "lightest")
+
+
+@dataclass(frozen=True)
+class ExportedGraph:
+    """One graph, with the module that it is of.
+
+    Attributes:
+        name: as in the file; `step` is the main graph.
+        tier: which size of the model.
+        module: what it must equal.
+        model: the graph as a model of its own, with weights.
+    """
+
+    name: str
+    tier: str
+    module: StepModule
+    model: onnx.ModelProto
+
+
+def tier_names(net: Restorer) -> tuple[str, ...]:
+    """Best first, the order of a file; the net's exits have the best last."""
+    n_tiers = len(net.config.exits)
+    return _TIERS[:n_tiers] if n_tiers <= len(_TIERS) else tuple(f"tier {i}" for i in range(n_tiers))
 
 
 def input_names(n_states: int) -> list[str]:
@@ -21,8 +52,32 @@ def output_names(n_states: int) -> list[str]:
     return ["restored", *(f"state_{i}_next" for i in range(n_states))]
 
 
+def export_graphs(net: Restorer, block_frames: int = BLOCK_FRAMES) -> list[ExportedGraph]:
+    """All graphs of a net over one set of weights, the main one first.
+
+    Args:
+        net: the trained net.
+        block_frames: frames of a block.
+    """
+    names, modules = [], []
+    for place, tier in enumerate(tier_names(net)):
+        exit_index = len(net.config.exits) - 1 - place
+        names += [(f"{tier}.step", tier), (f"{tier}.block", tier)]
+        modules += [StepModule(net, exit_index), StepModule(net, exit_index, block_frames)]
+    models = [to_onnx(module) for module in modules]
+    further = share_weights(models)
+    models[1:] = [with_weights_of(models[0], graph) for graph in further]
+    for (name, _), model in zip(names, models, strict=True):
+        onnx.checker.check_model(model, full_check=True)
+        check_operators(name, model)
+    return [
+        ExportedGraph(name, tier, module, model)
+        for (name, tier), module, model in zip(names, modules, models, strict=True)
+    ]
+
+
 def to_onnx(step: StepModule) -> onnx.ModelProto:
-    """Trace the step and check the graph.
+    """Trace a step or a block and check the graph.
 
     Raises:
         onnx.checker.ValidationError: the exporter made an invalid graph.

@@ -11,6 +11,7 @@ from apollo_rt.compiled.native import flush_to_zero
 from apollo_rt.config import Framing
 from apollo_rt.errors import ModelFileError
 from apollo_rt.inference import model, model_file
+from apollo_rt.inference.buffers import allocate
 from apollo_rt.inference.model_file import graph_sha256
 from apollo_rt.inference.onnx_c_api import LibraryMissingError
 from tests import tiny_models
@@ -78,10 +79,13 @@ def test_every_tensor_starts_a_cache_line(tmp_path):
     nodes = [tiny_models.node("Identity", "spectrum", "restored")]
     nodes += [tiny_models.node("Identity", f"state_{i}", f"state_{i}_next") for i in range(3)]
     path = tiny_models.write(tmp_path / "states.onnx", tiny_models.SMALL, nodes, states=states)
-    buffers, views = model._allocate(model.load(path).card, lambda n_bytes: np.zeros(n_bytes, np.uint8))
-    arrays = [buffers.spectrum, buffers.restored, *views[0].values(), *views[1].values()]
+    card = model.load(path).card
+    buffers, inputs, outputs = allocate(card, None, lambda n_bytes: np.zeros(n_bytes, np.uint8))
+    arrays = [buffers.spectrum, buffers.restored, *inputs[0].values(), *inputs[1].values()]
     assert [array.ctypes.data % 64 for array in arrays] == [0] * len(arrays)
-    assert [array.shape for array in views[1].values()] == states
+    assert [inputs[1][state.input].shape for state in card.states] == states
+    for state in card.states:
+        assert outputs[0][state.output] is inputs[1][state.input]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

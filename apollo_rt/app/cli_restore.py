@@ -1,5 +1,6 @@
 """`apollo-rt restore`: files and folders, aligned with their sources to the sample."""
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -21,9 +22,21 @@ if TYPE_CHECKING:
 )
 @model_option
 @provider_option()
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 1024),
+    metavar="N",
+    help="Cores to use: for as many files at once, or for one. All there are, if not given.",
+)
 @click.option("--float", "float_wav", is_flag=True, help="Write wav files of 32-bit floats, which don't clip.")
 def restore(
-    paths: tuple[str, ...], output: str | None, mix: float, model: str | None, provider: str, float_wav: bool
+    paths: tuple[str, ...],
+    output: str | None,
+    mix: float,
+    model: str | None,
+    provider: str,
+    threads: int | None,
+    float_wav: bool,
 ) -> None:
     """Restore INPUT to OUTPUT: the same length, sample rate and channels.
 
@@ -34,12 +47,12 @@ def restore(
     if not inputs:
         raise click.UsageError("name at least one input, and the output last")
     with ending_calls(interrupt):
-        if not _restore_all(inputs, target, mix, model, provider, float_wav):
+        if not _restore_all(inputs, target, mix, model, provider, threads or _n_cores(), float_wav):
             raise click.exceptions.Exit(1)
 
 
 def _restore_all(
-    inputs: Sequence[str], output: str, mix: float, model: str | None, provider: str, float_wav: bool
+    inputs: Sequence[str], output: str, mix: float, model: str | None, provider: str, threads: int, float_wav: bool
 ) -> bool:
     """Returns whether all went well."""
     # Late, because onnxruntime would make --help wait.
@@ -53,8 +66,14 @@ def _restore_all(
         def show(job: "Job", n_done: int, n_all: int | None) -> None:
             report(places[job], n_done, n_all)
 
-        outcomes = [_said(outcome) for outcome in run_jobs(jobs, open_model(model, provider), mix, show, float_wav)]
+        loaded = open_model(model, provider)
+        outcomes = [_said(outcome) for outcome in run_jobs(jobs, loaded, mix, show, float_wav, threads)]
     return all(outcome.report for outcome in outcomes)
+
+
+def _n_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _said(outcome: "Outcome") -> "Outcome":

@@ -9,12 +9,14 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event, Lock
 
 from apollo_rt.errors import ApolloError, AudioFileError
 from apollo_rt.files.audio_file import WRITABLE_SUFFIXES, encoding_of, refuse_same_file
-from apollo_rt.files.offline import RestoreReport, restore_file
+from apollo_rt.files.offline import Progress, RestoreReport, restore_file
 from apollo_rt.inference.model import Model, load
 
 MUSIC_SUFFIXES = frozenset(
@@ -88,38 +90,70 @@ def run_jobs(
     mix: float = 1.0,
     progress: JobProgress | None = None,
     float_wav: bool = False,
+    threads: int = 1,
 ) -> Iterator[Outcome]:
-    """Restore one file after the other; one that fails does not stop the others.
+    """Restore files, as many at once as there are threads for; one that fails does not stop the others.
+
+    A single file gets all threads for itself, which brings less than a file for each: they share blocks of frames.
 
     Args:
         jobs: from `plan_jobs`.
         model: None for the model that ships with the package.
         mix: how much of the restored signal, 0 to 1.
-        progress: called after every block.
+        progress: called after every block, by one thread at a time.
         float_wav: as in `restore_file`.
+        threads: cores to use.
 
     Yields:
         What became of each job, as soon as it is done.
 
     Raises:
         ModelFileError: the model that ships with the package is damaged.
-        ValueError: `mix` is out of bounds.
+        ValueError: `mix` or `threads` is out of bounds.
     """
-    model = model or load()
-    for job in jobs:
+    if threads < 1:
+        raise ValueError(f"threads must be at least 1, got {threads}")
+    model, lock, is_left = model or load(), Lock(), Event()
+    n_at_once = max(1, min(threads, len(jobs)))
+    threads_each = threads // n_at_once
 
-        def report_progress(done: int, total: int | None, job: Job = job) -> None:
-            if progress:
-                progress(job, done, total)
+    def restore(job: Job) -> Outcome:
+        def report_progress(done: int, total: int | None) -> None:
+            if is_left.is_set():
+                raise CancelledError
+            with lock:
+                if progress:
+                    progress(job, done, total)
 
-        try:
-            if job.makes_folders:
-                job.target.parent.mkdir(parents=True, exist_ok=True)
-            report = restore_file(job.source, job.target, model, mix, report_progress, float_wav)
-        except (ApolloError, OSError) as error:
-            yield Outcome(job, None, str(error))
-        else:
-            yield Outcome(job, report, None)
+        return _outcome(job, model, mix, report_progress, float_wav, threads_each)
+
+    if n_at_once == 1:
+        yield from map(restore, jobs)
+        return
+    pool = ThreadPoolExecutor(n_at_once, "restore")
+    try:
+        for done in as_completed([pool.submit(restore, job) for job in jobs]):
+            yield done.result()
+    finally:  # whoever leaves early, by an interrupt say, leaves no thread at work
+        is_left.set()
+        pool.shutdown(cancel_futures=True)
+
+
+def _outcome(
+    job: Job,
+    model: Model,
+    mix: float,
+    progress: Progress,
+    float_wav: bool,
+    threads: int,
+) -> Outcome:
+    try:
+        if job.makes_folders:
+            job.target.parent.mkdir(parents=True, exist_ok=True)
+        report = restore_file(job.source, job.target, model, mix, progress, float_wav, threads)
+    except (ApolloError, OSError) as error:
+        return Outcome(job, None, str(error))
+    return Outcome(job, report, None)
 
 
 def _names_folder(output: str | os.PathLike[str]) -> bool:

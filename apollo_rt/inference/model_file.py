@@ -1,53 +1,32 @@
 """The model file: one ONNX file whose metadata says everything that the engine needs to know.
 
-Read without the onnx package and without a session. `docs/contracts.md` lists the fields. Nothing is read or allocated
-before its length has been checked, so a broken file costs neither memory nor time.
+Read without the onnx package and without a session. `docs/model_format.md` is the specification. Nothing is read or
+allocated before its length has been checked, so a broken file costs neither memory nor time.
 """
 
-import base64
-import binascii
+import hashlib
 import io
 import json
-import math
 import os
-import re
-import zipfile
-import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, BinaryIO
 
 from apollo_rt.config import Framing
 from apollo_rt.errors import ModelFileError
-from apollo_rt.inference.protobuf import ProtobufError, scan_model
+from apollo_rt.inference import model_fields as fields
+from apollo_rt.inference.model_fields import FRAMING_KEYS, PREFIX, FieldError
+from apollo_rt.inference.model_fields import Golden as Golden
+from apollo_rt.inference.model_fields import Graph as Graph
+from apollo_rt.inference.model_fields import State as State
+from apollo_rt.inference.protobuf import ProtobufError, merged_model, scan_model
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 WINDOW = "asymmetric-sine"
 CARRIERS = ("none", "hash-uniform-1")
-PREFIX = "apollo_rt."
 
 _MODELS = Path(__file__).parents[1] / "models"
-_FRAMING_KEYS = ("sample_rate", "hop_length", "analysis_length", "lookahead_frames")
-_MAX_STATES, _MAX_STATE_VALUES = 4096, 2**24  # 64 MiB of float32
-_MAX_GOLDEN_BYTES = 32 * 2**20
-
-
-class State(NamedTuple):
-    """One tensor that the graph hands from step to step; it starts at zero."""
-
-    input: str
-    output: str
-    shape: tuple[int, ...]
-
-
-class Golden(NamedTuple):
-    """What the streaming engine must return from a fresh state. Shape: both (hops, hop_length, 2), float32."""
-
-    input: NDArray[np.float32]
-    output: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -64,7 +43,10 @@ class ModelCard:
         training: data, steps, commit and date of the training.
         quality: measured figures.
         licence: SPDX id or text.
-        golden: input and output that prove an engine right.
+        golden: input and output that prove an engine right, of the best tier.
+        graphs: further graphs over the same weights.
+        further_goldens: those of the other tiers, by name.
+        format_version: of the file.
     """
 
     path: Path
@@ -77,18 +59,45 @@ class ModelCard:
     quality: dict[str, Any]
     licence: str
     golden: Golden = field(compare=False, repr=False)
+    graphs: tuple[Graph, ...] = ()
+    further_goldens: Mapping[str, Golden] = field(default_factory=dict, compare=False, repr=False)
+    format_version: int = field(default=FORMAT_VERSION, compare=False)
 
     @property
     def inputs(self) -> dict[str, tuple[int, ...]]:
-        """Names and shapes of the graph's inputs."""
-        names = ("spectrum",) if self.carrier == "none" else ("spectrum", "carrier")
-        frame = (2, self.framing.n_bins, 2)
-        return dict.fromkeys(names, frame) | {state.input: state.shape for state in self.states}
+        """Names and shapes of the main graph's inputs."""
+        return self.inputs_of(None)
 
     @property
     def outputs(self) -> dict[str, tuple[int, ...]]:
-        """Names and shapes of the graph's outputs."""
-        return {"restored": (2, self.framing.n_bins, 2)} | {state.output: state.shape for state in self.states}
+        """Names and shapes of the main graph's outputs."""
+        return self.outputs_of(None)
+
+    def inputs_of(self, graph: Graph | None) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of a graph's inputs; None is the main graph."""
+        names = ("spectrum",) if self.carrier == "none" else ("spectrum", "carrier")
+        states = {state.input: state.shape for state in self.states_of(graph)}
+        return dict.fromkeys(names, self._frames_of(graph)) | states
+
+    def outputs_of(self, graph: Graph | None) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of a graph's outputs."""
+        return {"restored": self._frames_of(graph)} | {state.output: state.shape for state in self.states_of(graph)}
+
+    def states_of(self, graph: Graph | None) -> tuple[State, ...]:
+        """What a graph hands on: the first of the main graph's states."""
+        return self.states if graph is None else self.states[: graph.n_states]
+
+    def _frames_of(self, graph: Graph | None) -> tuple[int, ...]:
+        lead = () if graph is None or graph.n_frames == 1 else (graph.n_frames,)
+        return (*lead, 2, self.framing.n_bins, 2)
+
+    def graph_of(self, tier: str, block: bool) -> Graph | None:
+        """The entry of a tier's step or block graph; None where there is none, and for the main graph."""
+        return next((graph for graph in self.graphs if graph.tier == tier and (graph.n_frames > 1) is block), None)
+
+    def golden_of(self, tier: str) -> Golden:
+        """What a tier must return."""
+        return self.golden if tier == self.tiers[0] else self.further_goldens[tier]
 
 
 def bundled_model_paths() -> list[Path]:
@@ -122,7 +131,7 @@ def read_card(path: str | os.PathLike[str]) -> ModelCard:
         return _parse(path, metadata, graph_hash)
     except OSError as error:
         raise ModelFileError(f"{path}: can't be read: {error.strerror or error}") from error
-    except (_FieldError, ProtobufError) as error:
+    except (FieldError, ProtobufError) as error:
         raise ModelFileError(f"{path}: {error}") from error
 
 
@@ -138,159 +147,108 @@ def graph_sha256(onnx_bytes: bytes) -> str:
         raise ModelFileError(str(error)) from error
 
 
-def card_metadata(card: ModelCard, graph_sha256: str) -> dict[str, str]:
-    """The metadata to write into the file: what `read_card` turns into an equal card."""
-    archive = io.BytesIO()
-    np.savez_compressed(archive, input=card.golden.input, output=card.golden.output)
+def read_graph(card: ModelCard, graph: Graph | None) -> bytes:
+    """A graph as a model of its own, to make a session of.
+
+    Args:
+        card: of the file.
+        graph: one of the card's; None is the main graph, for which the file is taken as it is.
+
+    Raises:
+        ModelFileError: the file can't be read, or is not the one any more that the card is of.
+    """
+    try:
+        model = card.path.read_bytes()
+        if graph is None:
+            return model
+        stored = fields.decoded(scan_model(io.BytesIO(model))[0], f"graph.{graph.name}")
+        if hashlib.sha256(stored).hexdigest() != graph.sha256:
+            raise FieldError(f"{PREFIX}graphs: the SHA-256 of {graph.name!r} is another")
+        return merged_model(model, stored)
+    except OSError as error:
+        raise ModelFileError(f"{card.path}: can't be read: {error.strerror or error}") from error
+    except (FieldError, ProtobufError) as error:
+        raise ModelFileError(f"{card.path}: {error}") from error
+
+
+def card_metadata(card: ModelCard, graph_sha256: str, graphs: Mapping[str, bytes] | None = None) -> dict[str, str]:
+    """The metadata to write into the file: what `read_card` turns into an equal card.
+
+    Args:
+        card: what the file shall say.
+        graph_sha256: of the main graph.
+        graphs: a serialised GraphProto for each of the card's graphs, by name.
+    """
+    entries = [
+        {"name": name, "tier": tier, "frames": n_frames, "states": n_states, "sha256": sha256}
+        for name, tier, n_frames, n_states, sha256 in card.graphs
+    ]
     values = {
         "format_version": str(FORMAT_VERSION),
         "name": card.name,
-        **{key: str(getattr(card.framing, key)) for key in _FRAMING_KEYS},
+        **{key: str(getattr(card.framing, key)) for key in FRAMING_KEYS},
         "channels": "2",
         "window": WINDOW,
         "carrier": card.carrier,
         "states": json.dumps([state._asdict() for state in card.states]),
         "tiers": json.dumps(card.tiers),
+        "graphs": json.dumps(entries),
+        **{f"graph.{name}": fields.encoded(stored) for name, stored in (graphs or {}).items()},
         "training": json.dumps(card.training),
         "quality": json.dumps(card.quality),
         "licence": card.licence,
         "graph_sha256": graph_sha256,
-        "golden": base64.b64encode(archive.getvalue()).decode(),
+        "golden": fields.encoded_goldens({card.tiers[0]: card.golden, **card.further_goldens}),
     }
     return {PREFIX + key: value for key, value in values.items()}
 
 
-class _FieldError(Exception):
-    """What is wrong, without the file's name."""
-
-
 def _open(path: Path) -> BinaryIO:
     if path.is_dir():
-        raise _FieldError("is a directory, not a model file")
+        raise FieldError("is a directory, not a model file")
     if path.exists() and not path.is_file():
-        raise _FieldError("is not a regular file")
+        raise FieldError("is not a regular file")
     return path.open("rb")
-
-
-# --- fields ----------------------------------------------------------------------------------------------------------
 
 
 def _parse(path: Path, metadata: dict[str, str], graph_hash: str) -> ModelCard:
     if not any(key.startswith(PREFIX) for key in metadata):
-        raise _FieldError(f"holds no {PREFIX}* metadata: it is an ONNX file, but not an Apollo RT model")
-    version = _integer(metadata, "format_version")
+        raise FieldError(f"holds no {PREFIX}* metadata: it is an ONNX file, but not an Apollo RT model")
+    version = fields.integer(metadata, "format_version")
     if version > FORMAT_VERSION:
-        raise _FieldError(
+        raise FieldError(
             f"{PREFIX}format_version: the file is of format {version}, this program reads up to {FORMAT_VERSION}: "
             "update apollo-rt, or use an older model file"
         )
-    _expect(metadata, "format_version", str(FORMAT_VERSION))
-    _expect(metadata, "channels", "2")
-    _expect(metadata, "window", WINDOW)
-    _expect(metadata, "carrier", *CARRIERS)
-    framing = _framing(metadata)
-    _expect(metadata, "graph_sha256", graph_hash)
+    fields.expect(metadata, "format_version", *(str(known) for known in range(1, FORMAT_VERSION + 1)))
+    fields.expect(metadata, "channels", "2")
+    fields.expect(metadata, "window", WINDOW)
+    fields.expect(metadata, "carrier", *CARRIERS)
+    framing = fields.framing(metadata)
+    fields.expect(metadata, "graph_sha256", graph_hash)
+    tiers, states = fields.tiers(metadata), fields.states(metadata)
+    goldens = fields.goldens(metadata, framing.hop_length, tiers if version > 1 else tiers[:1])
     return ModelCard(
         path=path,
-        name=_text(metadata, "name"),
+        name=fields.text(metadata, "name"),
         framing=framing,
-        states=_states(metadata),
-        carrier=_text(metadata, "carrier"),
-        tiers=_tiers(metadata),
-        training=_json(metadata, "training", dict),
-        quality=_json(metadata, "quality", dict),
-        licence=_text(metadata, "licence"),
-        golden=_golden(metadata, framing.hop_length),
+        states=states,
+        carrier=fields.text(metadata, "carrier"),
+        tiers=tiers,
+        training=fields.json_value(metadata, "training", dict),
+        quality=fields.json_value(metadata, "quality", dict),
+        licence=fields.text(metadata, "licence"),
+        golden=goldens.pop(tiers[0]),
+        graphs=_graphs(metadata, tiers, len(states)) if version > 1 else (),
+        further_goldens=goldens,
+        format_version=version,
     )
 
 
-def _text(metadata: dict[str, str], key: str) -> str:
-    text = metadata.get(PREFIX + key, "").strip()
-    if not text:
-        raise _FieldError(f"{PREFIX}{key}: is missing")
-    return text
-
-
-def _expect(metadata: dict[str, str], key: str, *allowed: str) -> None:
-    text = _text(metadata, key)
-    if text not in allowed:
-        raise _FieldError(f"{PREFIX}{key}: must be {' or '.join(allowed)}, is {text[:64]!r}")
-
-
-def _integer(metadata: dict[str, str], key: str) -> int:
-    text = _text(metadata, key)
-    if not re.fullmatch("[0-9]{1,9}", text):
-        raise _FieldError(f"{PREFIX}{key}: must be a whole number, is {text[:64]!r}")
-    return int(text)
-
-
-def _framing(metadata: dict[str, str]) -> Framing:
-    values = {key: _integer(metadata, key) for key in _FRAMING_KEYS}
-    try:
-        return Framing(**values)
-    except ValueError as error:
-        raise _FieldError(f"{PREFIX}{error}") from error
-
-
-def _json(metadata: dict[str, str], key: str, kind: type) -> Any:
-    try:
-        value = json.loads(_text(metadata, key))
-    except (ValueError, RecursionError) as error:
-        raise _FieldError(f"{PREFIX}{key}: is not JSON: {error}") from error
-    if not isinstance(value, kind):
-        raise _FieldError(f"{PREFIX}{key}: must be a JSON {'list' if kind is list else 'object'}")
-    return value
-
-
-def _tiers(metadata: dict[str, str]) -> tuple[str, ...]:
-    tiers = _json(metadata, "tiers", list)
-    if not tiers or not all(isinstance(tier, str) and tier for tier in tiers) or len(set(tiers)) != len(tiers):
-        raise _FieldError(f"{PREFIX}tiers: must be a list of different names")
-    return tuple(tiers)
-
-
-def _states(metadata: dict[str, str]) -> tuple[State, ...]:
-    states = tuple(_state(entry) for entry in _json(metadata, "states", list))
-    inputs, outputs = {state.input for state in states}, {state.output for state in states}
-    if len(inputs) < len(states) or len(outputs) < len(states) or {"spectrum", "carrier"} & inputs:
-        raise _FieldError(f"{PREFIX}states: an input or output is named twice")
-    if "restored" in outputs:
-        raise _FieldError(f"{PREFIX}states: the output 'restored' is no state")
-    if len(states) > _MAX_STATES or sum(math.prod(state.shape) for state in states) > _MAX_STATE_VALUES:
-        raise _FieldError(f"{PREFIX}states: more than {_MAX_STATES} states or {_MAX_STATE_VALUES} values")
-    return states
-
-
-def _state(entry: Any) -> State:
-    if isinstance(entry, dict) and set(entry) == {"input", "output", "shape"}:
-        names, shape = (entry["input"], entry["output"]), entry["shape"]
-        are_names = all(isinstance(name, str) and name for name in names)
-        if are_names and isinstance(shape, list) and all(type(size) is int and size > 0 for size in shape):
-            return State(*names, tuple(shape))
-    raise _FieldError(f'{PREFIX}states: each must be {{"input": name, "output": name, "shape": [sizes]}}')
-
-
-def _golden(metadata: dict[str, str], hop_length: int) -> Golden:
-    try:
-        archive = zipfile.ZipFile(io.BytesIO(base64.b64decode(_text(metadata, "golden"), validate=True)))
-        if sum(entry.file_size for entry in archive.infolist()) > _MAX_GOLDEN_BYTES:
-            raise _FieldError(f"{PREFIX}golden: holds more than {_MAX_GOLDEN_BYTES} bytes")
-        golden = Golden(_array(archive.read("input.npy")), _array(archive.read("output.npy")))
-    except (binascii.Error, zipfile.BadZipFile, KeyError, ValueError, NotImplementedError, zlib.error) as error:
-        raise _FieldError(f"{PREFIX}golden: is not a base64 .npz with float32 `input` and `output`: {error}") from error
-    if golden.input.shape != golden.output.shape or golden.input.shape[1:] != (hop_length, 2):
-        raise _FieldError(f"{PREFIX}golden: both arrays must have the shape (hops, {hop_length}, 2)")
-    if not (np.isfinite(golden.input).all() and np.isfinite(golden.output).all()):
-        raise _FieldError(f"{PREFIX}golden: holds values that are not finite")
-    return golden
-
-
-def _array(data: bytes) -> NDArray[np.float32]:
-    """A .npy file's array; unlike `np.load` it never allocates what the header merely claims."""
-    file = io.BytesIO(data)
-    if np.lib.format.read_magic(file) != (1, 0):
-        raise ValueError("not a .npy of version 1.0")
-    shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(file)
-    if is_fortran or dtype != np.dtype("<f4") or math.prod(shape) * 4 != len(data) - file.tell():
-        raise ValueError(f"{dtype} of shape {shape} where float32 was expected")
-    return np.frombuffer(data, np.float32, offset=file.tell()).reshape(shape)
+def _graphs(metadata: dict[str, str], tiers: tuple[str, ...], n_states: int) -> tuple[Graph, ...]:
+    """The entries, each checked against what is stored."""
+    graphs = fields.graphs(metadata, tiers, n_states)
+    for graph in graphs:
+        if hashlib.sha256(fields.decoded(metadata, f"graph.{graph.name}")).hexdigest() != graph.sha256:
+            raise FieldError(f"{PREFIX}graphs: the SHA-256 of {graph.name!r} is not that of {PREFIX}graph.{graph.name}")
+    return graphs

@@ -1,8 +1,11 @@
-"""The two fields of an ONNX file that matter before a session exists: the metadata, and the graph's hash.
+"""The fields of an ONNX file that matter before a session exists: the metadata, the graph's hash, and its weights.
 
 A ModelProto is a row of tagged fields (protocol buffers encoding guide; numbers from onnx.proto3): `graph` (7) is
 hashed, `metadata_props` (14) kept, everything else skipped by seeking, so the onnx package isn't needed. No length is
 believed before it has been checked against the file's: a broken file costs neither memory nor time.
+
+Messages of one type merge when they are written one after the other. So a graph without weights becomes a whole one by
+appending another graph's `initializer` fields (5) as they stand.
 """
 
 import hashlib
@@ -12,6 +15,8 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 _GRAPH_FIELD, _METADATA_FIELD = 7, 14
+_INITIALIZER_FIELD = 5  # of GraphProto
+_NAME_FIELD = 8  # of TensorProto
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 _MAX_FIELDS = 100_000  # a real file has a few dozen at the top
 _MAX_METADATA_BYTES = 64 * 2**20
@@ -42,12 +47,75 @@ def scan_model(file: BinaryIO) -> tuple[dict[str, str], str]:
     return metadata, hashes[0]
 
 
+def merged_model(model: bytes, graph: bytes | None) -> bytes:
+    """The model with another graph in place of its own, over the same weights, and without metadata.
+
+    Args:
+        model: a serialised ModelProto.
+        graph: a serialised GraphProto; None leaves the model's own.
+
+    Raises:
+        ProtobufError: this is not an ONNX model.
+    """
+    file, parts = io.BytesIO(model), []
+    for number, _, length, begin in _spans(file, len(model)):
+        if number == _METADATA_FIELD:
+            continue
+        if number != _GRAPH_FIELD or graph is None:
+            parts.append(model[begin : file.tell() + length])
+            continue
+        weights = _initializers(file.read(length))
+        if twice := weights.keys() & _initializers(graph).keys():
+            raise ProtobufError(f"the initializer {min(twice)!r} stands in two graphs")
+        whole = b"".join((graph, *weights.values()))
+        parts += [_encoded(_GRAPH_FIELD << 3 | _LENGTH), _encoded(len(whole)), whole]
+    return b"".join(parts)
+
+
+def _initializers(graph: bytes) -> dict[bytes, bytes]:
+    """Each weight's whole field, by the weight's name."""
+    file, found = io.BytesIO(graph), {}
+    for number, _, length, begin in _spans(file, len(graph)):
+        if number == _INITIALIZER_FIELD:
+            content = file.read(length)
+            found[_name(content)] = graph[begin : file.tell()]
+    return found
+
+
+def _name(tensor: bytes) -> bytes:
+    """Name of a TensorProto."""
+    file, name = io.BytesIO(tensor), b""
+    for number, length in _fields(file, len(tensor)):
+        if number == _NAME_FIELD:
+            name = file.read(length)
+    return name
+
+
+def message_fields(message: bytes) -> Iterator[tuple[int, bytes]]:
+    """Number and content of each length-delimited field of a message.
+
+    Raises:
+        ProtobufError: it is none.
+    """
+    file = io.BytesIO(message)
+    for number, length in _fields(file, len(message)):
+        yield number, file.read(length)
+
+
 def _fields(file: BinaryIO, end: int) -> Iterator[tuple[int, int]]:
     """Number and length of each length-delimited field from the start; the consumer may read within the field."""
+    for number, wire_type, length, _ in _spans(file, end):
+        if wire_type == _LENGTH:
+            yield number, length
+
+
+def _spans(file: BinaryIO, end: int) -> Iterator[tuple[int, int, int, int]]:
+    """Number and kind of each field, how many bytes are left of it from where the file stands, and where it begins."""
     position = file.seek(0)
     for _ in range(_MAX_FIELDS):
         if position >= end:
             return
+        begin = position
         tag = _varint(file)
         number, wire_type = tag >> 3, tag & 7
         length = {_FIXED64: 8, _FIXED32: 4, _VARINT: 0}.get(wire_type)
@@ -60,8 +128,7 @@ def _fields(file: BinaryIO, end: int) -> Iterator[tuple[int, int]]:
             raise ProtobufError("is not an ONNX model")
         if position > end:
             raise ProtobufError("is not an ONNX model, or is truncated")
-        if wire_type == _LENGTH:
-            yield number, length
+        yield number, wire_type, length, begin
         file.seek(position)
     raise ProtobufError("is not an ONNX model: too many fields")
 
@@ -76,6 +143,15 @@ def _varint(file: BinaryIO) -> int:
         if byte[0] < 0x80:
             return value
     raise ProtobufError("is not an ONNX model")
+
+
+def _encoded(value: int) -> bytes:
+    """A varint."""
+    digits = []
+    while value > 0x7F:
+        digits.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*digits, value])
 
 
 def _sha256(file: BinaryIO, length: int) -> str:

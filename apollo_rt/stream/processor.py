@@ -37,7 +37,7 @@ from apollo_rt.stream.stft import (
 FRAME_OK, FRAME_REPLACED, STEP_FAILED = 0, 1, -1
 
 # What stands where in the counters.
-_FRAME, _FRAME_FAULTS, _SAMPLE_FAULTS, _DRY_FRAMES_LEFT = range(4)
+FRAME, _FRAME_FAULTS, SAMPLE_FAULTS, _DRY_FRAMES_LEFT = range(4)
 # A restored frame may have 1000 times (30 dB) the energy of what came in, or of noise at -60 dBFS where that is more:
 # the model fills in what a codec took, which is never more than a few dB.
 _PLAUSIBLE_RATIO = np.float32(1000)
@@ -78,7 +78,7 @@ def process_hop(state: ProcessorState, hop_in: Samples, hop_out: Samples) -> int
     """
     was_flushing = flush_to_zero(True)
     _begin(state, hop_in)
-    status = run_step(state.addresses, state.counters[_FRAME] & 1)
+    status = run_step(state.addresses, state.counters[FRAME] & 1)
     code = _end(state, status, hop_out)
     flush_to_zero(was_flushing)
     return code
@@ -113,16 +113,16 @@ def has_settled(state: ProcessorState) -> bool:
 @realtime
 def rest_processor(state: ProcessorState) -> None:
     """Let a hop of silence pass that would change nothing; only where `has_settled`."""
-    state.counters[_FRAME] += 1
+    state.counters[FRAME] += 1
 
 
 @realtime
 def _begin(state: ProcessorState, hop_in: Samples) -> None:
     """All that comes before the step: spectrum, carrier, and the spectrum kept as the dry frame."""
     counters, spectrum, frames = state.counters, state.buffers.spectrum, state.frames
-    counters[_SAMPLE_FAULTS] += analyse(state.analysis, hop_in, spectrum)
-    fill_carrier(CARRIER_SEED, counters[_FRAME], state.buffers.carrier)
-    newest = counters[_FRAME] % frames.shape[0]
+    counters[SAMPLE_FAULTS] += analyse(state.analysis, hop_in, spectrum)
+    fill_carrier(CARRIER_SEED, counters[FRAME], state.buffers.carrier)
+    newest = counters[FRAME] % frames.shape[0]
     for channel in range(spectrum.shape[0]):
         for k in range(spectrum.shape[1]):
             frames[newest, channel, k] = spectrum[channel, k]
@@ -133,8 +133,8 @@ def _end(state: ProcessorState, status: int, hop_out: Samples) -> int:
     """All that comes after the step: guard, synthesis, the next frame's number."""
     counters, restored, frames = state.counters, state.buffers.restored, state.frames
     code = FRAME_OK
-    dry = (counters[_FRAME] + 1) % frames.shape[0]
-    if status != 0 or not _is_plausible(restored, frames, dry, state.quiet_energy[0]):
+    dry = (counters[FRAME] + 1) % frames.shape[0]
+    if status != 0 or not is_plausible(restored, frames, dry, state.quiet_energy[0]):
         code = STEP_FAILED if status != 0 else FRAME_REPLACED
         counters[_FRAME_FAULTS] += 1
         state.buffers.states[:] = 0
@@ -145,12 +145,12 @@ def _end(state: ProcessorState, status: int, hop_out: Samples) -> int:
             for k in range(restored.shape[1]):
                 restored[channel, k] = frames[dry, channel, k]
     synthesise(state.synthesis, restored, hop_out)
-    counters[_FRAME] += 1
+    counters[FRAME] += 1
     return code
 
 
 @realtime_sum
-def _is_plausible(restored: NDArray[np.complex64], frames: NDArray[np.complex64], dry: int, quiet: np.float32) -> bool:
+def is_plausible(restored: NDArray[np.complex64], frames: NDArray[np.complex64], dry: int, quiet: np.float32) -> bool:
     """Finite, and no louder than a restored frame can be; an infinity or NaN fails the comparison."""
     energy_in = energy_out = np.float32(0)
     for channel in range(restored.shape[0]):
@@ -198,7 +198,7 @@ class Processor:
     @property
     def sample_faults(self) -> int:
         """Samples since the last reset that were no audio and became zero."""
-        return int(self._state.counters[_SAMPLE_FAULTS])
+        return int(self._state.counters[SAMPLE_FAULTS])
 
     @property
     def error(self) -> str:
@@ -235,7 +235,7 @@ class Processor:
             return process_hop(self._state, self._hop_in, self._hop_out)
         was_flushing = flush_to_zero(True)
         _begin(self._state, self._hop_in)
-        status = self._step.bound.run(int(self._state.counters[_FRAME]) & 1)
+        status = self._step.bound.run(int(self._state.counters[FRAME]) & 1)
         code = _end(self._state, status, self._hop_out)
         flush_to_zero(was_flushing)
         return code
@@ -246,7 +246,7 @@ class Processor:
         Raises:
             ProviderError: it can't.
         """
-        if self.model.provider.name != "cpu" and self._state.counters[_FRAME] == 0:
+        if self.model.provider.name != "cpu" and self._state.counters[FRAME] == 0:
             self._step.bound.warm_up()
             self.reset()
 

@@ -56,7 +56,7 @@ class RestorationStream:
             return out
         done = 0
         while done < len(block):
-            done = _exchange(self._waiting, self._ready, self._position, block, out, done)
+            done = exchange(self._waiting, self._ready, self._position, block, out, done)
             if self._position[0] == 0:
                 self.processor.process(self._waiting, self._ready)
         return out
@@ -79,13 +79,13 @@ def _push(
 ) -> None:
     done = 0
     while done < block.shape[0]:
-        done = _exchange(waiting, ready, position, block, out, done)
+        done = exchange(waiting, ready, position, block, out, done)
         if position[0] == 0:
             process_hop(state, waiting, ready)
 
 
 @realtime
-def _exchange(
+def exchange(
     waiting: Samples, ready: Samples, position: NDArray[np.int64], block: Samples, out: Samples, done: int
 ) -> int:
     """Swap samples until the block ends or a hop is full, which sets `position` to 0; returns how many are done."""

@@ -1,0 +1,128 @@
+"""The stream for files: as `RestorationStream`, but the model takes many frames at once, and threads may share them.
+
+```
+ hops -> analyse -> spectra (frames, 2, bins) -> block graph -> restored -> all plausible? -> synthesise -> hops
+                                                                    no: back to where the block began, hop by hop
+```
+
+What comes out equals the stream's to -80 dB: the same weights, with sums in another order.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apollo_rt.compiled.native import flush_to_zero, realtime
+from apollo_rt.config import Framing
+from apollo_rt.inference.model import Block, Buffers, Model
+from apollo_rt.stream.processor import FRAME, SAMPLE_FAULTS, Processor, ProcessorState, is_plausible
+from apollo_rt.stream.restoration_stream import exchange
+from apollo_rt.stream.stft import CARRIER_SEED, Frame, Samples, analyse, fill_carrier, synthesise
+
+
+class BlockStream:
+    """Push samples in, get as many restored ones out, a whole block of frames later.
+
+    Args:
+        model: its tier must have a block graph, and look no frame ahead.
+        block: from `model.new_block`; this stream alone uses it.
+    """
+
+    def __init__(self, model: Model, block: Block) -> None:
+        """Make a fresh stream; compiles and runs the model once."""
+        self.processor = Processor(model)
+        self._block = block
+        shape = (block.n_frames * model.framing.hop_length, 2)
+        self._waiting, self._ready = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        self._position = np.zeros(1, np.int64)
+        self._parity = 0
+
+    @staticmethod
+    def fits(model: Model) -> bool:
+        """Whether the model can be run in blocks; one that looks ahead goes hop by hop."""
+        return model.framing.lookahead_frames == 0
+
+    @property
+    def framing(self) -> Framing:
+        """How the stream is cut into frames."""
+        return self.processor.framing
+
+    @property
+    def latency_samples(self) -> int:
+        """Samples by which the output lags behind the input."""
+        return self.framing.algorithmic_latency + (self._block.n_frames - 1) * self.framing.hop_length
+
+    def process(self, samples: Samples) -> Samples:
+        """Restore the next samples of the stream, any number of them.
+
+        Returns:
+            a new array with the stream `latency_samples` earlier, restored; zeros come before its start.
+
+        Shape:
+            (samples, 2)
+        """
+        block, done = np.require(samples, np.float32, ["C", "W"]), 0
+        out = np.empty_like(block)
+        while done < len(block):
+            done = exchange(self._waiting, self._ready, self._position, block, out, done)
+            if self._position[0] == 0:
+                self._restore_block()
+        return out
+
+    def _restore_block(self) -> None:
+        """`waiting` to `ready`."""
+        state, buffers = self.processor.compiled, self._block.buffers
+        past = state.analysis.past.copy()
+        was_flushing = flush_to_zero(True)
+        try:
+            n_faults = _analyse_block(state, buffers.spectrum, buffers.carrier, self._waiting)
+            status = self._block.bound.run(self._parity)
+            if status == 0 and _is_block_plausible(state, buffers):
+                _synthesise_block(state, buffers.restored, self._ready)
+                state.counters[SAMPLE_FAULTS] += n_faults
+                self._parity = 1 - self._parity
+                return
+        finally:
+            flush_to_zero(was_flushing)
+        state.analysis.past[:] = past
+        self._restore_by_hops(state, buffers)
+
+    def _restore_by_hops(self, state: ProcessorState, buffers: Buffers) -> None:
+        """As the stream does, which replaces the frames that the model spoilt; the states go there and back."""
+        hop_length = self.framing.hop_length
+        state.buffers.states[state.counters[FRAME] & 1] = buffers.states[self._parity]
+        for begin in range(0, len(self._waiting), hop_length):
+            hop = slice(begin, begin + hop_length)
+            self.processor.process(self._waiting[hop], self._ready[hop])
+        buffers.states[self._parity] = state.buffers.states[state.counters[FRAME] & 1]
+
+
+def open_block_stream(model: Model, threads: int = 1) -> BlockStream | None:
+    """The fast stream where the model has what it needs, else None."""
+    block = model.new_block(threads) if BlockStream.fits(model) else None
+    return None if block is None else BlockStream(model, block)
+
+
+@realtime
+def _analyse_block(state: ProcessorState, spectra: Frame, carriers: Frame, samples: Samples) -> int:
+    n_faults, hop_length = 0, samples.shape[0] // spectra.shape[0]
+    for frame in range(spectra.shape[0]):
+        n_faults += analyse(state.analysis, samples[frame * hop_length : (frame + 1) * hop_length], spectra[frame])
+        fill_carrier(CARRIER_SEED, state.counters[FRAME] + frame, carriers[frame])
+    return n_faults
+
+
+@realtime
+def _is_block_plausible(state: ProcessorState, buffers: Buffers) -> bool:
+    """Whether the stream would take every frame, which without a lookahead is compared with its own spectrum."""
+    for frame in range(buffers.spectrum.shape[0]):
+        if not is_plausible(buffers.restored[frame], buffers.spectrum, frame, state.quiet_energy[0]):
+            return False
+    return True
+
+
+@realtime
+def _synthesise_block(state: ProcessorState, restored: Frame, samples: NDArray[np.float32]) -> None:
+    hop_length = samples.shape[0] // restored.shape[0]
+    for frame in range(restored.shape[0]):
+        synthesise(state.synthesis, restored[frame], samples[frame * hop_length : (frame + 1) * hop_length])
+    state.counters[FRAME] += restored.shape[0]

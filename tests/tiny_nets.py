@@ -1,0 +1,28 @@
+"""Nets as small as they can be with all parts that a trained one has, so that tests of the export need no training."""
+
+import dataclasses
+
+import torch
+
+from apollo_rt.config import Framing
+from training.nets.model import ModelConfig, Restorer
+
+SMALL = ModelConfig(
+    framing=Framing(hop_length=64, analysis_length=256),
+    band_groups=((8, 8), (4, 16)),
+    width=16,
+    dilations=(1, 2),
+    exits=(1, 2),
+)
+NARROW_VIEW = dataclasses.replace(SMALL, recent_taps=0, exits=(2,))
+"""As nets were before they heard the newest two hops alone."""
+
+
+def lively(config: ModelConfig = SMALL, seed: int = 0) -> Restorer:
+    """A net of which every weight matters, and whose output differs from its input, as after training."""
+    torch.manual_seed(seed)
+    net = Restorer(config).eval()
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)
+    return net
