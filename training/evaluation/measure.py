@@ -90,7 +90,12 @@ def run(tasks: Sequence[Task], n_workers: int) -> Iterator[list[Row]]:
         The rows of each task, in the order of the tasks.
     """
     if n_workers == 1:
-        yield from map(measure, tasks)
+        n_threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # as in the workers: sums of several threads round differently
+        try:
+            yield from map(measure, tasks)
+        finally:
+            torch.set_num_threads(n_threads)
         return
     # spawned, for a fork of a process with threads (PyTorch's) may hang
     with ProcessPoolExecutor(n_workers, get_context("spawn"), torch.set_num_threads, (1,)) as pool:

@@ -31,7 +31,7 @@ def spectrograms(clips: Mapping[str, npt.NDArray[np.float32]]) -> Figure:
     axes = figure.subplots(len(clips), 1, sharex=True, squeeze=False)
     for axis, (title, clip) in zip(axes[:, 0], clips.items(), strict=True):
         axis.specgram(
-            clip, 2048, SAMPLE_RATE, noverlap=1536, window=np.hanning(2048), scale="dB", cmap="magma",
+            clip, NFFT=2048, Fs=SAMPLE_RATE, noverlap=1536, window=np.hanning(2048), scale="dB", cmap="magma",
             vmin=_RANGE_DB[0], vmax=_RANGE_DB[1],
         )  # fmt: skip
         axis.set_title(title, fontsize=9, loc="left")

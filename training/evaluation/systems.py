@@ -53,13 +53,17 @@ def of_file(path: Path, name: str | None = None) -> System:
     return System(name or path.stem, "onnx" if path.suffix.lower() == ".onnx" else "checkpoint", path.resolve())
 
 
-@cache
 def load(system: System) -> Restore:
-    """Make a system ready.
+    """Make a system ready, once while its file stays the same.
 
     Raises:
         ApolloError: its file is not usable; one line says why.
     """
+    return _loaded(system, system.identity)
+
+
+@cache
+def _loaded(system: System, _identity: str) -> Restore:
     if system.kind == "onnx":
         effect = ApolloEffect(model=system.path)
         return lambda damaged, _: np.ascontiguousarray(effect(np.ascontiguousarray(damaged.T), SAMPLE_RATE).T)
