@@ -79,7 +79,7 @@ def running(command: list[str], **options: object) -> Iterator[subprocess.Popen]
 class PulseServer:
     """A PulseAudio daemon with two null sinks; `environment` leads PortAudio (through ALSA) and `pactl` to it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, speakers: str = f"rate={RATE} format=float32le") -> None:
         self.folder = folder
         self.socket = folder / "native"
         self.environment = {
@@ -92,7 +92,8 @@ class PulseServer:
         sink = "load-module module-null-sink sink_name={0} sink_properties=device.description={0} norewinds=1"
         lines = [
             f"load-module module-native-protocol-unix auth-anonymous=1 socket={self.socket}",
-            *(f"{sink.format(name)} rate={RATE} format=float32le" for name in ("Loopback", "speakers")),
+            f"{sink.format('Loopback')} rate={RATE} format=float32le",
+            f"{sink.format('speakers')} {speakers}",
             "set-default-sink speakers",
         ]
         (folder / "default.pa").write_text("\n".join(lines) + "\n")

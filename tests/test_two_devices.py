@@ -8,6 +8,7 @@ import pytest
 from apollo_rt.errors import DeviceError
 from apollo_rt.latency import FADE_LENGTH, LatencyReport
 from apollo_rt.live.callback import COMPLETE, CONTINUE
+from apollo_rt.live.drift import Clocks
 from apollo_rt.live.driver import JoiningDriver, calls_unevenly, clocks_of, conversion_latency_s
 from apollo_rt.live.joined_driver import JoinedDriver
 from tests.stepped import PA_CALLBACK
@@ -190,6 +191,8 @@ def test_a_device_that_refuses_leaves_none_running_and_one_that_hangs_is_reporte
     playback.refuses, playback.holds_on = False, True
     driver = joined(Engine(), capture, playback)
     assert driver.active
+    # Half the filter, the block being captured, one for unevenness.
+    assert driver.clocks == Clocks(0.0, 0.0, 64 + 256 + 256, 44_100, 0)
     with pytest.raises(DeviceError, match="let go"):
         driver.stop()
     assert not capture.active

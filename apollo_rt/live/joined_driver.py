@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 
-from apollo_rt.compiled.native import atomic_load
 from apollo_rt.errors import DeviceError
 from apollo_rt.live.drift import Clocks
 from apollo_rt.live.driver import Driver
@@ -79,9 +78,8 @@ class JoinedDriver:
         if self._joint is None:
             return Clocks(0.0, self._target, self._target, self._capture.sample_rate, 0)
         figures, control = self._joint.figures, self._joint.control
-        correction_ppm, fill = (float(atomic_load(figures, place)) for place in (CORRECTION_PPM, FILL))
-        resyncs = int(atomic_load(control, RESYNCS))
-        return Clocks(correction_ppm, fill, float(figures[TARGET]), self._capture.sample_rate, resyncs)
+        correction_ppm, fill, target = (float(figures[place]) for place in (CORRECTION_PPM, FILL, TARGET))
+        return Clocks(correction_ppm, fill, target, self._capture.sample_rate, int(control[RESYNCS]))
 
     @property
     def active(self) -> bool:

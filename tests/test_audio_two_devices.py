@@ -1,0 +1,46 @@
+"""Two devices of different rates on a real sound server: the music arrives restored, at the reported latency."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.audio_servers import PulseServer, short_folder
+from tests.test_audio_servers import LiveRun, check, clip, model, restored
+
+__all__ = ["clip", "model", "restored"]  # fixtures
+
+COMMAND = ["run_live.py", "--input", "Monitor of Loopback", "--output", "speakers"]
+
+
+@pytest.mark.parametrize(
+    ("speakers", "terms"),
+    [
+        pytest.param("rate=48000 format=float32le", {"ring", "input_resampling", "output_resampling"}, id="48 kHz"),
+        pytest.param("rate=96000 format=s24le channels=1", {"output_resampling"}, id="96 kHz, mono, 24 bit"),
+        pytest.param("rate=44100 format=s16le", {"ring", "input_resampling"}, id="16 bit, a clock of its own"),
+    ],
+)
+def test_music_from_one_device_reaches_another_of_another_rate_at_the_reported_latency(
+    speakers: str, terms: set[str], model: Path, clip: np.ndarray, restored: np.ndarray, tmp_path: Path
+) -> None:
+    wanted = np.repeat(restored.mean(axis=1, keepdims=True), 2, axis=1) if "channels=1" in speakers else restored
+    with short_folder() as folder:
+        server = PulseServer(folder, speakers)
+        # Without an ALSA configuration the server's own ends are seen, with the rates that they really have.
+        environment = {**server.environment, "ALSA_CONFIG_PATH": ""}
+        arguments = [*COMMAND, "--stats-json", str(tmp_path / "stats.json")]
+        with server.started(), LiveRun(arguments, environment, model) as run:
+            run.wait_until_it_plays()
+            heard = server.hear(clip)
+            assert run.end() == 0, run.text
+    stats = json.loads((tmp_path / "stats.json").read_text())
+    assert (stats["input_name"], stats["output_name"]) == ("Monitor of Loopback (PulseAudio)", "speakers (PulseAudio)")
+    assert all(stats["latency"][f"{term}_ms"] > 0.0 for term in terms)
+    clocks = stats["clocks"]
+    print(clocks)
+    assert clocks["sample_rate"] == 44_100
+    assert abs(clocks["correction_ppm"]) < 5000
+    assert clocks["fill"] == pytest.approx(clocks["target"], abs=2048)
+    check(heard, stats, clip, wanted)
