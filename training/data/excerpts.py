@@ -1,4 +1,4 @@
-"""Ten-second excerpts of the evaluation tracks, in places where something is playing.
+"""Ten-second excerpts of the test recordings, in places where something is playing.
 
 LMMS doesn't render the same bits twice, so the excerpts are cut once and kept; a number in the
 README is only comparable with another one that was measured on the same files.
@@ -6,55 +6,51 @@ README is only comparable with another one that was measured on the same files.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
-from training.data import corpus
-from training.data.audio import SAMPLE_RATE, Audio
+from training.data.audio import SAMPLE_RATE, Audio, measure_cut_hz
+from training.data.recordings import Recording, load_sum
 
 LENGTH = 10 * SAMPLE_RATE
 PER_SONG = 3
 """Excerpts of a rendered LMMS song, one from each third of it."""
 
 RECORDED = 6
-"""Excerpts of all recorded evaluation tracks together, one from each of so many tracks."""
+"""Excerpts of all other test recordings together, one from each of so many."""
 
 
-def write(clean: Path, out: Path) -> list[Path]:
-    """Cut the excerpts of all evaluation tracks; what is there already is left as it is.
+def write(recordings: Sequence[Recording], out: Path, min_cut_hz: float) -> list[Path]:
+    """Cut the excerpts of the test recordings; what is there already is left as it is.
 
     Args:
-        clean: Folder of clean music, with `tracks.jsonl`.
-        out: Folder for ``<track>__<start s>.wav``, 16 bit.
+        recordings: Those of other splits are passed over.
+        out: Folder for ``<recording>__<start s>.flac``, 16 bit.
+        min_cut_hz: Recordings whose spectrum ends below this are passed over.
 
     Returns:
         The excerpts written now.
     """
-    tracks = [track for track in corpus.tracks(clean) if track.split == "eval"]
-    rendered = [track for track in tracks if track.group.startswith("lmms-")]
-    recorded = [track for track in tracks if track not in rendered]
-    spread = np.linspace(0, len(recorded) - 1, min(RECORDED, len(recorded))).round().astype(int)
-    chosen = [(track, PER_SONG) for track in rendered] + [(recorded[index], 1) for index in spread]
+    tests = [recording for recording in recordings if recording.split == "test"]
+    rendered = [recording for recording in tests if recording.group.startswith("lmms-")]
+    recorded = [recording for recording in tests if recording not in rendered]
     out.mkdir(parents=True, exist_ok=True)
-    written = []
-    for track, count in chosen:
-        if any(out.glob(f"{track.name}__*.wav")):
-            continue
-        audio = corpus.load(track.path(clean))
-        for start in find_lively(audio, count):
-            written.append(out / f"{track.name}__{start // SAMPLE_RATE:03d}.wav")
-            soundfile.write(written[-1], audio[start : start + LENGTH], SAMPLE_RATE, "PCM_16")
-    return written
+    written = [path for one in rendered for path in _cut(one, out, PER_SONG, min_cut_hz)]
+    if any(out.glob(f"{one.name}__*.flac") for one in recorded):
+        return written
+    bright = [one for one in recorded if measure_cut_hz(load_sum(one.mixture)) >= min_cut_hz]
+    spread = np.linspace(0, len(bright) - 1, min(RECORDED, len(bright))).round().astype(int)
+    return written + [path for index in spread for path in _cut(bright[index], out, 1, min_cut_hz)]
 
 
 def find_lively(audio: Audio, count: int) -> Iterator[int]:
     """Find one excerpt in each of so many equal parts: the one whose quietest second is loudest.
 
     Args:
-        audio: A track, longer than the excerpts together.
+        audio: A recording, longer than the excerpts together.
         count: Number of excerpts.
 
     Yields:
@@ -71,3 +67,19 @@ def find_lively(audio: Audio, count: int) -> Iterator[int]:
         first, last = (seconds * edge // count for edge in (part, part + 1))
         starts = quietest[first : max(first + 1, last - span + 1)]
         yield (first + int(np.argmax(starts))) * SAMPLE_RATE
+
+
+def _cut(recording: Recording, out: Path, count: int, min_cut_hz: float) -> list[Path]:
+    """Write the excerpts of one recording, unless it has any."""
+    if any(out.glob(f"{recording.name}__*.flac")):
+        return []
+    audio = load_sum(recording.mixture)
+    if len(audio) < count * LENGTH or measure_cut_hz(audio) < min_cut_hz:
+        return []
+    audio = audio / np.float32(max(1.0, float(np.abs(audio).max())))
+    written = []
+    for start in find_lively(audio, count):
+        path = out / f"{recording.name}__{start // SAMPLE_RATE:03d}.flac"
+        soundfile.write(path, audio[start : start + LENGTH], SAMPLE_RATE, "PCM_16")
+        written.append(path)
+    return written

@@ -87,6 +87,21 @@ def master(audio: Audio, random: np.random.Generator) -> Audio:
     return audio * np.float32(_PEAK / max(float(np.abs(audio).max(initial=0.0)), _PEAK))
 
 
+def fade(audio: Audio, random: np.random.Generator) -> Audio:
+    """Let music end or begin within the stretch: at once, softly, or over seconds, with silence beyond.
+
+    Shape:
+        audio and result: ``(samples, 2)``
+    """
+    samples = len(audio)
+    edge = int(random.integers(samples // 4, max(samples * 3 // 4, samples // 4 + 1)))
+    length = min(int(random.choice([1, SAMPLE_RATE // 100, SAMPLE_RATE // 2, 4 * SAMPLE_RATE])), samples - edge)
+    curve = np.ones(samples, np.float32)
+    curve[edge : edge + length] = np.linspace(1, 0, length)
+    curve[edge + length :] = 0
+    return audio * (curve if random.random() < 0.5 else curve[::-1])[:, None]
+
+
 def _draw_width(random: np.random.Generator) -> float:
     """Mono, as it is, or wider."""
     return float(random.choice([0.0, 1.0, random.uniform(0.3, 2.0)], p=[0.15, 0.6, 0.25]))

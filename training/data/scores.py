@@ -173,7 +173,7 @@ class Accompanist:
             seconds: Length aimed at.
 
         Raises:
-            RuntimeError: MMA refused the style.
+            OSError: MMA refused the style.
         """
         chart = folder / f"{style.parent.name}-{style.stem}.mma"
         chart.write_text("\n".join(self._chart(style, random, seconds)) + "\n")
@@ -187,7 +187,7 @@ class Accompanist:
             check=False,
         )
         if finished.returncode or not midi.exists():
-            raise RuntimeError(f"mma refused {style}: {finished.stdout.strip()[-200:]}")
+            raise OSError(f"mma refused {style}: {finished.stdout.strip()[-200:]}")
         return midi
 
     def _chart(self, style: Path, random: np.random.Generator, seconds: float) -> Iterator[str]:

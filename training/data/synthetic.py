@@ -8,15 +8,18 @@ Song number n of a seed is always the same song, whatever was made before it.
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import soundfile
 
 from training.data import drums, mixing, oscillators, soundfont
 from training.data.audio import SAMPLE_RATE, Audio, active_level_db
+from training.data.recordings import MIXTURE
 from training.data.scores import Accompanist, Note, Part, Score, read, vary
 
 STEM_LEVEL_DB = -22.0
@@ -64,7 +67,7 @@ class Studio:
 
         Raises:
             ValueError: The draw gave a song without notes; the next number will do.
-            RuntimeError: MMA refused its style.
+            OSError: MMA refused its style.
         """
         random = np.random.default_rng((seed, number))
         group, make = self._kind(number)
@@ -73,7 +76,7 @@ class Studio:
         if not stems:
             raise ValueError(f"song {number} is silent")
         mixed, _ = mixing.mix([mixing.treat(stem, random) for stem in stems.values()], random)
-        return Song(group, f"{number:05d}-{name}", stems, mixing.master(mixed, random))
+        return Song(group, f"{seed}-{number:05d}-{name}", stems, mixing.master(mixed, random))
 
     def _kind(self, number: int) -> tuple[str, Callable[[np.random.Generator], tuple[str, dict[str, Audio]]]]:
         turn = number % 8
@@ -182,6 +185,22 @@ def _levelled(stem: Audio) -> Audio:
     return stem * np.float32(min(gain, 0.99 / float(np.abs(stem).max())))
 
 
-def seconds(song: Song) -> float:
-    """Length of a song's mixture."""
-    return len(song.mixture) / SAMPLE_RATE
+def save(song: Song, folder: Path) -> Path:
+    """Write a song as a folder of FLAC files, moved to its place when it is whole.
+
+    Args:
+        song: What is written.
+        folder: A folder for its group is made here.
+
+    Returns:
+        The song's folder: its stems, and `mixture.flac`.
+    """
+    target = folder / song.group / song.name
+    part = folder / ".part" / song.name
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    for name, audio in {**song.stems, MIXTURE: song.mixture}.items():
+        soundfile.write(part / f"{name}.flac", audio, SAMPLE_RATE, "PCM_16")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part.replace(target)
+    return target

@@ -1,0 +1,89 @@
+"""Debian packages, downloaded and unpacked without being installed."""
+
+from __future__ import annotations
+
+import subprocess
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from training.data.recordings import Split
+
+
+@dataclass(frozen=True)
+class Package:
+    """A Debian package of recorded music.
+
+    Args:
+        name: The package, which is also the group.
+        split: Where its music may be used.
+        licence: Of the music, as its copyright file says.
+        archive: Glob of the zip archive inside the package that holds the music, empty if none.
+        music: Glob of the music files inside package or archive.
+        min_bitrate_bps: Files below this are left out: the target is lossy itself.
+    """
+
+    name: str
+    split: Split
+    licence: str
+    archive: str
+    music: str
+    min_bitrate_bps: int = 150_000
+
+
+PACKAGES: tuple[Package, ...] = (
+    Package("wesnoth-1.16-music", "train", "GPL-2+", "", "**/core/music/*.ogg"),
+    Package("supertuxkart-data", "train", "CC-BY-SA, CC-BY, CC0, GPL by song", "", "**/data/music/*.ogg"),
+    Package("nexuiz-music", "valid", "GPL-2+", "**/music.pk3", "sound/cdtracks/*.ogg"),
+    Package("hyperrogue-music", "test", "CC-BY-SA-3.0", "", "**/hyperrogue/music/*.ogg", 300_000),
+    Package("ufoai-music", "train", "GPL-2, CC-BY-3.0, CC-BY-SA-3.0 by song", "**/0music.pk3", "music/*.ogg"),
+    Package("0ad-data", "train", "CC-BY-SA-3.0", "**/public.zip", "audio/music/*.ogg"),
+)
+
+
+def fetch(name: str, work: Path) -> Path:
+    """Download and unpack one package; what is there already is left as it is.
+
+    Args:
+        name: Of the package.
+        work: ``deb/`` and ``raw/`` are made in it.
+
+    Returns:
+        The folder it is unpacked in.
+
+    Raises:
+        RuntimeError: This is no Debian, or it has no such package.
+    """
+    root = work / "raw" / name
+    if root.exists():
+        return root
+    downloads = work / "deb"
+    downloads.mkdir(parents=True, exist_ok=True)
+    if not any(downloads.glob(f"{name}_*.deb")):
+        _command(["apt-get", "download", name], downloads)
+    part = root.with_name(f"{name}.part")
+    _command(["dpkg", "-x", str(next(downloads.glob(f"{name}_*.deb"))), str(part)], work)
+    part.replace(root)
+    return root
+
+
+def music_of(package: Package, work: Path) -> list[Path]:
+    """Fetch a package and list its music files, taken out of its archive if they are in one."""
+    root = fetch(package.name, work)
+    if package.archive:
+        with zipfile.ZipFile(next(root.glob(package.archive))) as archive:
+            wanted = [name for name in archive.namelist() if Path(name).match(package.music)]
+            root = root / "unzipped"
+            archive.extractall(root, [name for name in wanted if not (root / name).exists()])
+    return sorted(root.glob(package.music))
+
+
+def _command(arguments: list[str], folder: Path) -> None:
+    """Run a command that must succeed."""
+    try:
+        subprocess.run(arguments, cwd=folder, check=True, capture_output=True, text=True)  # noqa: S603 (our own table)
+    except FileNotFoundError as error:
+        raise RuntimeError(f"the open corpus needs Debian or Ubuntu: there is no {arguments[0]}") from error
+    except subprocess.CalledProcessError as error:
+        last = (error.stderr.strip().splitlines() or ["no message"])[-1]
+        raise RuntimeError(f"`{' '.join(arguments)}` failed: {last}; try `apt-get update`") from error
