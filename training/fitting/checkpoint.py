@@ -6,7 +6,6 @@ published Apollo's.
 
 import dataclasses
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -113,7 +112,7 @@ def _read(path: Path) -> dict[str, Any]:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise ValueError(f"{path}: can't be read: {error.strerror or error}") from None
-    except (UnpicklingError, RuntimeError, EOFError, ValueError):
+    except Exception:  # a file of another kind makes the unpickler fail in any way
         raise ValueError(f"{path}: is no checkpoint, is damaged, or holds more than tensors and plain values") from None
     if not isinstance(content, dict):
         raise ValueError(f"{path}: must hold a dictionary, it holds a {type(content).__name__}")
