@@ -8,12 +8,13 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import ProgressBar
 
-from apollo_rt.app.live_lines import end_line, level_text, run_lines, start_line
+from apollo_rt.app.live_lines import end_line, level_text, run_lines, start_line, status_line
 from apollo_rt.app.live_session import MIX_STEP, LiveSession
 from apollo_rt.app.monitor import Monitor
 from apollo_rt.errors import AudioFileError
-from apollo_rt.live.snapshot import Durations, Meter
-from tests.live_doubles import LATENCY, StillEngine, session_of
+from apollo_rt.live.drift import Clocks
+from apollo_rt.live.snapshot import Durations, Meter, Recent
+from tests.live_doubles import LATENCY, QUIET, StillEngine, session_of
 
 BUSY = {
     "elapsed_s": 12.0,
@@ -24,6 +25,12 @@ BUSY = {
     "input_overflow": 1,
     "input": Meter((0.5, 0.25), (0.1, 0.1)),
     "output": Meter((1.0, 0.0), (0.1, 0.1)),
+    "recent": Recent(
+        10.2,
+        Durations(90, 1.2, 1.4, 3.21, 3.3, 3.4),
+        Durations(90, 5.8, 5.8, 5.9, 6.0, 6.1),
+        {**QUIET.recent.counts, "deadline_misses": 2, "output_underflow": 1},
+    ),
 }
 
 
@@ -62,7 +69,7 @@ def test_the_screen_shows_everything_that_a_user_asks_for() -> None:
         "radio [mono] -> speakers (ALSA)", "model small", "load 23 %", "step p50 1.21 ms", "step p99 2.34 ms",
         "step max 4.56 ms", "deadline misses 7", "xruns 3", "device input 11.2 ms", "algorithmic 11.6 ms",
         "rebuffering 2.9 ms", "headroom 7.3 ms", "device output 16.7 ms", f"sum {LATENCY.total_ms:.1f} ms", "mix 1.00",
-        "q quit", "b bypass",
+        "q quit", "b bypass", "worker normal, memory not locked", "step p99 3.21 ms", "misses, xruns 2, 1",
     ):  # fmt: skip
         assert wanted in shown, f"{wanted!r} is not on the screen:\n{texts[0]}"
 
@@ -166,11 +173,12 @@ def test_plain_lines_are_a_start_a_status_and_nothing_after_the_end(capsys: pyte
     session = session_of(engine)
     session.messages.append("3 hops late")
     looks = iter(range(100))
-    session.update = lambda: (setattr(session, "is_over", next(looks) == 2), engine.snapshot())[1]
+    session.update = lambda: (setattr(session, "is_over", next(looks) == 3), engine.snapshot())[1]
     run_lines(session, period_s=0.01)
     out, err = capsys.readouterr()
-    start, *status = out.splitlines()
+    start, scheduling, *status = out.splitlines()
     assert start == start_line(session)
+    assert scheduling == "worker normal, memory not locked"
     assert start.startswith(
         "radio [mono] -> speakers (ALSA), model small, latency device input 11.2 + algorithmic 11.6 + "
     )
@@ -216,3 +224,19 @@ def test_a_file_that_breaks_off_ends_the_session_with_its_error() -> None:
     session.update()
     assert session.is_over
     assert session.error is engine.error
+
+
+def test_two_clocks_are_shown_on_the_screen_and_in_the_lines() -> None:
+    engine = StillEngine()
+    engine.move_on(clocks=Clocks(-12.34, 511.6, 512.0, 48_000, 0))
+    texts = []
+
+    async def look(app: Monitor, pilot: Pilot[None]) -> None:
+        await pilot.pause()
+        texts.append(screen_text(app))
+
+    on_screen(session_of(engine), look)
+    shown = re.sub(r"[ │╭╮]+", " ", texts[0])
+    assert "clocks apart -12.3 ppm" in shown
+    assert "ring 512 of 512" in shown
+    assert status_line(engine.snapshot()).endswith(", clocks -12.3 ppm apart, ring 512 of 512")

@@ -1,5 +1,6 @@
 """Counters, histograms and meters, and the snapshot that is read of them."""
 
+import json
 import threading
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ import pytest
 from apollo_rt.compiled.native import atomic_load, atomic_store, compiled
 from apollo_rt.latency import LatencyReport
 from apollo_rt.live import stats
+from apollo_rt.live.recent import StatsReader
 from apollo_rt.live.snapshot import Durations, _copy, read_stats
 from tests.live_doubles import QUIET
 
@@ -118,3 +120,87 @@ def test_no_value_of_a_copy_is_torn_while_the_writer_runs():
         control[0] = 1
         writer.join()
     assert copy.max() > 0
+
+
+@compiled
+def count_together(shared, control):
+    """Count as callback and worker do, as fast as it goes: what belongs together is equal whenever it is whole."""
+    while atomic_load(control, 0) == 0:
+        stats.begin_counting(shared.counters, stats.CALLBACK_VERSION)
+        stats.count(shared.counters, stats.CALLBACKS, 1)
+        stats.record(shared.interval_ns, 5_000_000)
+        stats.count(shared.counters, stats.SAMPLES, 256)
+        stats.end_counting(shared.counters, stats.CALLBACK_VERSION)
+        stats.begin_counting(shared.counters, stats.WORKER_VERSION)
+        stats.record_step(shared, 1_000_000, 5e6)
+        stats.count(shared.counters, stats.FRAME_FAULTS, 1)
+        stats.end_counting(shared.counters, stats.WORKER_VERSION)
+        pause = 0
+        while pause < 20_000 and atomic_load(control, 0) == 0:
+            pause += 1
+
+
+def test_a_hammering_reader_never_sees_half_of_a_callback_or_of_a_hop():
+    shared, control = stats.make_stats(), np.ones(1, np.int64)
+    count_together(shared, control)
+    control[0] = 0
+    writer = threading.Thread(target=count_together, args=(shared, control))
+    writer.start()
+    counts = []
+    try:
+        for _ in range(3000):
+            seen = read_stats(shared)
+            counts.append(seen["callbacks"])
+            assert seen["samples"] == 256 * seen["callbacks"] == 256 * seen["callback_interval_ms"].count
+            assert seen["hops"] == seen["frame_faults"] == seen["step_ms"].count
+            assert abs(seen["hops"] - seen["callbacks"]) <= 1
+    finally:
+        control[0] = 1
+        writer.join()
+    assert counts == sorted(counts)
+    assert counts[-1] > counts[0] + 100
+
+
+def test_a_writer_that_died_in_the_middle_does_not_stop_readers():
+    shared = stats.make_stats()
+    stats.begin_counting(shared.counters, stats.WORKER_VERSION)
+    stats.record_step(shared, 1_000_000, 5e6)
+    assert read_stats(shared)["hops"] == 1
+    stats.begin_counting(shared.counters, stats.WORKER_VERSION)  # the next one
+    stats.end_counting(shared.counters, stats.WORKER_VERSION)
+    assert shared.counters[stats.WORKER_VERSION] % 2 == 0
+
+
+def test_what_is_recent_is_what_came_in_the_last_ten_seconds():
+    now_s, shared = [100.0], stats.make_stats()
+    reader = StatsReader(shared, lambda: now_s[0])
+    for second in range(30):
+        stats.record_step(shared, 20_000_000 if second == 3 else 1_000_000, 5e6)
+        stats.count(shared.counters, stats.DEADLINE_MISSES, second == 3)
+        stats.count(shared.counters, stats.OUTPUT_UNDERFLOW, second == 25)
+        now_s[0] += 1.0
+        seen = reader.read()
+        if second == 8:
+            assert seen["recent"].counts["deadline_misses"] == 1
+            assert seen["recent"].step_ms.max == pytest.approx(20.0, rel=0.05)
+            assert seen["recent"].duration_s == 9.0
+    recent = seen["recent"]
+    assert recent.duration_s == 10.0
+    assert recent.counts["hops"] == recent.step_ms.count == 10
+    assert recent.counts["deadline_misses"] == 0
+    assert recent.counts["output_underflow"] == recent.xruns == 1
+    assert recent.step_ms.max == pytest.approx(1.0, rel=0.05)
+    assert seen["step_ms"].max == 20.0
+    assert seen["hops"] == 30
+
+
+def test_the_histogram_tells_how_many_durations_lie_below_each_edge():
+    summary = Durations.of(filled([1.0] * 10 + [5.0] * 3 + [1e9]))
+    assert [count for _, count in summary.histogram] == [10, 3, 1]
+    edges = [edge for edge, _ in summary.histogram]
+    assert 1.0 <= edges[0] < 1.05
+    assert 5.0 <= edges[1] < 5.25
+    assert edges[2] == np.inf
+    plain = replace(QUIET, step_ms=summary).to_dict()
+    assert json.loads(json.dumps(plain))["step_ms"]["histogram"][2] == [None, 1]
+    assert plain["recent"]["xruns"] == plain["recent"]["deadline_misses"] == 0

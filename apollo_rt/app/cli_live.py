@@ -31,6 +31,7 @@ from apollo_rt.app.model_options import model_option, provider_option
 )
 @model_option
 @provider_option()
+@click.option("--tier", metavar="NAME", help="The best of the model's tiers that may be used; its best, if not given.")
 @click.option(
     "--duration", "duration_s", type=click.FloatRange(0.0, min_open=True), metavar="SECONDS",
     help="Stop after so much sound.",

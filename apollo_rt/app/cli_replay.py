@@ -8,6 +8,7 @@ import click
 from apollo_rt.errors import ApolloError
 
 if TYPE_CHECKING:
+    from apollo_rt.inference.model import Model
     from apollo_rt.live.replay import Incident, Replay
 
 
@@ -42,13 +43,20 @@ def _replayed(path: Path, incident: "Incident", output: Path | None, model: str 
     loaded = open_model(model or facts["model"], facts["provider"])
     if file_digest(loaded.card.path) != facts["model_sha256"]:
         raise ApolloError(f"{loaded.card.path}: is not the model of {path}; name that with --model")
-    result = run_again(incident, {0: loaded})
+    result = run_again(incident, _by_slot(loaded, facts["tiers"]))
     for line in report_lines(path, incident, result):
         click.echo(line)
     if output is not None:
         with AudioWriter(output, facts["sample_rate"], float_wav=True) as writer:
             writer.write(result.output)
     return result.is_equal
+
+
+def _by_slot(model: "Model", tiers: list[str]) -> dict[int, "Model"]:
+    """The models of the tiers that there were, by the worker's numbers."""
+    from apollo_rt.inference.model_choice import open_tier
+
+    return {slot: open_tier(model, tier) for slot, tier in enumerate(tiers)}
 
 
 def report_lines(path: Path, incident: "Incident", result: "Replay") -> list[str]:

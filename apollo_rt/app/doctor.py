@@ -1,5 +1,6 @@
 """`--doctor`: what this machine can do, measured: settings that will hold, and those that won't, and why."""
 
+import logging
 import os
 import platform
 import threading
@@ -17,7 +18,7 @@ from apollo_rt.devices.device import Direction
 from apollo_rt.errors import DeviceError
 from apollo_rt.files.audio_file import AudioReader
 from apollo_rt.inference.model import Model
-from apollo_rt.inference.model_choice import open_model
+from apollo_rt.inference.model_choice import open_model, open_tiers
 from apollo_rt.live.scheduling import Priority, lock_memory, raise_this_thread
 from apollo_rt.live.trial import Setting, Trial, try_all
 
@@ -32,9 +33,8 @@ def choose_settings(model: str | None, provider: str, duration_s: float) -> dict
         provider: the same.
         duration_s: how long to measure.
     """
-    loaded = open_model(model, provider)
-    setting = examine({loaded.card.tiers[0]: loaded}, duration_s).setting
-    return {"block_size": setting.block_size, "least_headroom": setting.headroom}
+    setting = examine(open_tiers(open_model(model, provider)), duration_s).setting
+    return {"block_size": setting.block_size, "least_headroom": setting.headroom, "tier": setting.tier}
 
 
 def examine(models: Mapping[str, Model], duration_s: float) -> Trial:
@@ -47,6 +47,7 @@ def examine(models: Mapping[str, Model], duration_s: float) -> Trial:
     Returns:
         How the setting that is best did in the end.
     """
+    logging.getLogger("apollo_rt").addHandler(logging.NullHandler())  # what the trials miss is in the table
     for line in (*machine_lines(), *scheduling_lines(), *device_lines()):
         click.echo(line)
     music = _music(next(iter(models.values())).framing.sample_rate)
@@ -123,13 +124,13 @@ def trial_lines(trials: list[Trial]) -> Iterator[str]:
 def advice_lines(proof: Trial) -> Iterator[str]:
     """What to start with."""
     setting = proof.setting
-    options = f"--block-size {setting.block_size} --headroom {setting.headroom}"
+    options = f"--block-size {setting.block_size} --headroom {setting.headroom} --tier {setting.tier}"
     yield ""
     if proof.holds:
-        yield f"run_live.py {options}   tier {setting.tier}, {proof.latency_ms:.1f} ms beside the devices: holds"
+        yield f"run_live.py {options}   holds, at {proof.latency_ms:.1f} ms beside the devices"
         yield "Devices behind ALSA, PulseAudio too, call back unevenly: leave --headroom away there, and it is chosen."
     else:
-        yield f"Nothing tried holds on this machine now. Nearest: {options}, tier {setting.tier}: {proof.trouble}."
+        yield f"Nothing tried holds on this machine now. Nearest: {options}: {proof.trouble}."
         yield "Close other programs, or restore files instead: `apollo-rt restore` takes the time it needs."
 
 

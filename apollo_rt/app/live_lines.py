@@ -23,6 +23,7 @@ def run_lines(session: LiveSession, period_s: float = _PERIOD_S) -> None:
         period_s: seconds between two lines.
     """
     click.echo(start_line(session))
+    click.echo(session.update().scheduling)
     next_s = time.monotonic() + period_s
     while True:
         snapshot = session.update()
@@ -49,8 +50,15 @@ def status_line(snapshot: Snapshot) -> str:
     return (
         f"{snapshot.elapsed_s:.0f} s: in {level_text(snapshot.input.peak)}, out {level_text(snapshot.output.peak)}, "
         f"{how}, load {snapshot.load_percent:.0f} %, step p50 {step.p50:.2f} p99 {step.p99:.2f} max {step.max:.2f} ms, "
-        f"{snapshot.deadline_misses} deadline misses, {snapshot.xruns} xruns"
+        f"{snapshot.deadline_misses} deadline misses, {snapshot.xruns} xruns{_clocks_text(snapshot)}"
     )
+
+
+def _clocks_text(snapshot: Snapshot) -> str:
+    clocks = snapshot.clocks
+    if clocks is None:
+        return ""
+    return f", clocks {clocks.correction_ppm:+.1f} ppm apart, ring {clocks.fill:.0f} of {clocks.target:.0f}"
 
 
 def end_line(snapshot: Snapshot) -> str:

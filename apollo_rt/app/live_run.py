@@ -14,13 +14,16 @@ import click
 from apollo_rt.app.live_ends import Ends, open_ends
 from apollo_rt.app.live_lines import end_line, run_lines
 from apollo_rt.app.live_session import LiveSession, SessionInfo, SessionLog
+from apollo_rt.app.measure_latency import measure_latency
+from apollo_rt.app.own_stderr import stderr_to_ourselves
 from apollo_rt.app.progress import progress_bar
 from apollo_rt.app.signals import ending_calls, interrupt
 from apollo_rt.errors import ApolloError
 from apollo_rt.inference.model import Model
-from apollo_rt.inference.model_choice import open_model
+from apollo_rt.inference.model_choice import open_model, open_tier, open_tiers
 from apollo_rt.latency import FADE_LENGTH
 from apollo_rt.live.connection import Reopening
+from apollo_rt.live.driver import calls_unevenly
 from apollo_rt.live.engine import Engine, EngineSettings
 from apollo_rt.live.snapshot import Snapshot
 
@@ -35,8 +38,12 @@ class LiveOptions:
         headroom: see `EngineSettings`; None: as much as the ends need.
         model: name or file of a model; None: the built-in one.
         provider: what runs it, see `model_choice.open_model`.
+        tier: the best of its tiers that is wanted; None: its best.
         stats_json: where to write figures at the end.
         plain: lines, even where a screen could be shown.
+        incidents: where to write what was missed, see `EngineSettings`.
+        measure_latency: only measure the latency, see `measure_latency`.
+        least_headroom: what the machine was found to need.
         reconnect: come back to a device that is lost; else that ends the run with an error.
         give_up_s: for how long to try that.
         follow_default: go where `default`, `speakers` and `Loopback` lead when the system changes that.
@@ -50,11 +57,15 @@ class LiveOptions:
     headroom: int | None = None
     model: str | None = None
     provider: str = "auto"
+    tier: str | None = None
     duration_s: float | None = None
     stats_json: Path | None = None
     pace: bool = True
     allow_feedback: bool = False
     plain: bool = False
+    incidents: Path | None = None
+    measure_latency: bool = False
+    least_headroom: int = 0
     reconnect: bool = True
     give_up_s: float = 300.0
     follow_default: bool = False
@@ -69,16 +80,19 @@ def run_live(options: LiveOptions) -> None:
     if options.stats_json:
         _refuse_unwritable(options.stats_json)
     with ending_calls(interrupt):
-        loaded = open_model(options.model, options.provider)
+        loaded = open_tier(open_model(options.model, options.provider), options.tier)
         ends = open_ends(
             options.source,
             options.target,
             loaded.framing.sample_rate,
             options.block_size,
             options.pace,
-            options.allow_feedback,
+            options.allow_feedback or options.measure_latency,
             options.duration_s,
         )
+        if options.measure_latency:
+            measure_latency(loaded, ends, _settings(options, ends))
+            return
         try:
             engine = _prepared_engine(options, loaded, ends)
         except BaseException:
@@ -92,8 +106,9 @@ def run_live(options: LiveOptions) -> None:
 
 
 def _prepared_engine(options: LiveOptions, loaded: Model, ends: Ends) -> Engine:
-    settings = EngineSettings(_headroom(options, ends), options.mix, options.bypass)
-    engine = Engine(loaded, ends.driver, settings, ends.source, ends.writer, _reopening(options, ends))
+    lighter = {name: model for name, model in open_tiers(loaded).items() if name != loaded.tier}
+    files = ends.source, ends.writer
+    engine = Engine(loaded, ends.driver, _settings(options, ends), *files, _reopening(options, ends), lighter)
     with progress_bar() as report:
         engine.prepare(lambda stage, done, total: report(f"getting ready, compiling what is new: {stage}", done, total))
     return engine
@@ -105,8 +120,12 @@ def _reopening(options: LiveOptions, ends: Ends) -> Reopening | None:
         return None
     wanted = ends.wanted
     if options.follow_default:
-        return Reopening(wanted.reopen, wanted.has_moved, options.give_up_s)
-    return Reopening(wanted.reopen, give_up_s=options.give_up_s)
+        return Reopening(wanted.reopen, wanted.has_moved, wanted.trouble, options.give_up_s)
+    return Reopening(wanted.reopen, trouble=wanted.trouble, give_up_s=options.give_up_s)
+
+
+def _settings(options: LiveOptions, ends: Ends) -> EngineSettings:
+    return EngineSettings(_headroom(options, ends), options.mix, options.bypass, options.incidents)
 
 
 def _headroom(options: LiveOptions, ends: Ends) -> int:
@@ -118,15 +137,16 @@ def _headroom(options: LiveOptions, ends: Ends) -> int:
     if options.headroom is not None:
         return options.headroom
     default, driver = EngineSettings().headroom, ends.driver
-    n_blocks = (3 if driver.varying_block else 1) if ends.has_device else 0
-    return max(default, n_blocks * driver.block_size + FADE_LENGTH)
+    n_blocks = (3 if calls_unevenly(driver) else 1) if ends.has_device else 0
+    return max(default, options.least_headroom, n_blocks * driver.block_size + FADE_LENGTH)
 
 
 def _show(session: LiveSession, plain: bool) -> None:
     """Show the session on a screen where there is one, until it is over."""
     is_terminal = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
     if plain or not is_terminal or os.environ.get("TERM") == "dumb":
-        run_lines(session)
+        with stderr_to_ourselves():
+            run_lines(session)
         return
     # Late: it costs a second, in which the music already plays.
     from apollo_rt.app.monitor import run_monitor

@@ -22,7 +22,7 @@ _STYLE = """
 Screen { padding: 1 2; }
 .title { text-style: bold; height: auto; }
 .panels { height: auto; margin: 1 0; }
-.panel { border: round $primary; padding: 0 1; height: 10; width: 1fr; }
+.panel { border: round $primary; padding: 0 1; height: 13; width: 1fr; }
 .levels { width: 44; }
 .meter { height: 1; }
 .meter Label { width: 8; }
@@ -73,7 +73,8 @@ class Monitor(App[None]):
         levels = Vertical(*meters, texts["mix"], classes="panel levels")
         for panel, title in ((levels, "level"), (texts["work"], "work"), (texts["latency"], "latency")):
             panel.border_title = title
-        yield Static(f"{info.input_name} -> {info.output_name}, model {info.model_name}", classes="title", markup=False)
+        title = f"{info.input_name} -> {info.output_name}, model {info.model_name}\n{self._session.update().scheduling}"
+        yield Static(title, classes="title", markup=False)
         yield Horizontal(levels, texts["work"], texts["latency"], classes="panels")
         yield texts["messages"]
         yield Footer()
@@ -127,14 +128,18 @@ def _mix_text(snapshot: Snapshot) -> str:
 
 
 def _work_text(snapshot: Snapshot) -> str:
-    step = snapshot.step_ms
+    step, recent = snapshot.step_ms, snapshot.recent
     rows = {
+        "tier": snapshot.tier,
         "load": f"{snapshot.load_percent:.0f} %",
         "step p50": f"{step.p50:.2f} ms",
         "step p99": f"{step.p99:.2f} ms",
         "step max": f"{step.max:.2f} ms",
         "deadline misses": str(snapshot.deadline_misses),
         "xruns": str(snapshot.xruns),
+        "in the last 10 s:": "",
+        "- step p99": f"{recent.step_ms.p99:.2f} ms",
+        "- misses, xruns": f"{recent.counts['deadline_misses']}, {recent.xruns}",
         "running": f"{snapshot.elapsed_s:.0f} s",
     }
     return _table(rows)
@@ -142,7 +147,11 @@ def _work_text(snapshot: Snapshot) -> str:
 
 def _latency_text(snapshot: Snapshot) -> str:
     rows = {term.name: f"{term.ms:.1f} ms" for term in snapshot.latency.terms()}
-    return _table({**rows, "sum": f"{snapshot.latency.total_ms:.1f} ms"})
+    rows["sum"] = f"{snapshot.latency.total_ms:.1f} ms"
+    if snapshot.clocks:
+        rows["clocks apart"] = f"{snapshot.clocks.correction_ppm:+.1f} ppm"
+        rows["ring"] = f"{snapshot.clocks.fill:.0f} of {snapshot.clocks.target:.0f}"
+    return _table(rows)
 
 
 def _table(rows: dict[str, str]) -> str:

@@ -12,8 +12,10 @@ from apollo_rt.errors import ProviderError
 from apollo_rt.inference.accelerator import NoGpuError, find_gpu
 from apollo_rt.inference.execution_provider import engine_cache
 from apollo_rt.inference.model import Backend, Model, load
+from apollo_rt.inference.model_file import bundled_model_paths, read_card
 from apollo_rt.inference.model_library import find_model
 from apollo_rt.inference.onnx_c_api import runtime
+from apollo_rt.inference.probe import probe_model
 from apollo_rt.inference.provider import Provider, is_prepared, parse_provider
 
 _N_STEPS = 64
@@ -39,6 +41,8 @@ def open_model(
         ValueError: there is no such provider or back end.
     """
     path = find_model(model)
+    if path not in bundled_model_paths():
+        probe_model(read_card(path))
     wanted = parse_provider(provider) if isinstance(provider, str) else provider
     if wanted is None:
         return _fastest(path, backend)
@@ -50,6 +54,21 @@ def open_model(
             stacklevel=2,
         )
     return load(path, backend, wanted)
+
+
+def open_tier(model: Model, tier: str | None) -> Model:
+    """The tier of that name of a loaded model's file; None for the one that is loaded.
+
+    Raises:
+        ValueError: there is none.
+    """
+    return model if tier in (None, model.tier) else load(model.card.path, model.backend, model.provider, tier)
+
+
+def open_tiers(model: Model) -> dict[str, Model]:
+    """A loaded model and the lighter tiers of its file, by name, better ones first."""
+    names = model.card.tiers[model.card.tiers.index(model.tier) + 1 :]
+    return {model.tier: model, **{name: load(model.card.path, model.backend, model.provider, name) for name in names}}
 
 
 def step_time_s(model: Model, n_steps: int = _N_STEPS) -> float:

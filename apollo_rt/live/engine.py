@@ -1,23 +1,28 @@
 """The live engine: source or device -> callback -> worker -> callback -> device or sink, wired and supervised."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Self
+from pathlib import Path
+from typing import Any, Self
 
 from apollo_rt.control.parameters import Parameters, parameter, wet_gain
-from apollo_rt.errors import DeviceError
-from apollo_rt.guarded_thread import GuardedThread
 from apollo_rt.inference.model import Model
-from apollo_rt.latency import FADE_LENGTH, LatencyReport, rebuffering_latency
+from apollo_rt.latency import FADE_LENGTH, LatencyReport, rebuffering_latency, step_budget
 from apollo_rt.live.callback import callback_address
-from apollo_rt.live.driver import Driver
+from apollo_rt.live.connection import Connection, Reopening
+from apollo_rt.live.driver import Driver, clocks_of, conversion_latency_s
 from apollo_rt.live.file_feed import Nowhere, Silence, Sink, SinkFeed, Source, SourceFeed
-from apollo_rt.live.line import FINISHED, STOP, Line, address_table, make_line
-from apollo_rt.live.snapshot import Snapshot, read_stats
+from apollo_rt.live.incident import IncidentWriter, file_digest
+from apollo_rt.live.line import STOP, Line, make_line
+from apollo_rt.live.load_shedding import LoadShedding
+from apollo_rt.live.recent import StatsReader
+from apollo_rt.live.scheduling import AudioScheduling
+from apollo_rt.live.snapshot import Snapshot
 from apollo_rt.live.supervisor import Supervisor
+from apollo_rt.live.trace import WorkerTrace, make_worker_trace
 from apollo_rt.live.virtual_device import VirtualDevice
-from apollo_rt.live.worker import run_worker
+from apollo_rt.live.workers import Workers
 from apollo_rt.stream.processor import Processor
 
 Progress = Callable[[str, int, int], None]
@@ -30,9 +35,6 @@ _QUEUE_S = 3.0
 _PREFILL_S = 0.25
 _POLL_S = 0.02
 
-_HELD: list["Engine"] = []
-"""Engines whose device did not let go: its thread may still call back, so their memory must never be freed."""
-
 
 @dataclass(frozen=True)
 class EngineSettings:
@@ -42,6 +44,8 @@ class EngineSettings:
         headroom: samples of pre-fill that cover compute time and jitter, from `FADE_LENGTH` to 44100.
         mix: see `parameters`.
         bypass: see `parameters`.
+        incidents: folder for what is written when something is missed, see `incident`; takes 70 MB of memory.
+        realtime: ask for real-time priority and locked memory, where the driver runs in real time.
 
     Raises:
         ValueError: a value is outside its bounds.
@@ -50,6 +54,8 @@ class EngineSettings:
     headroom: int = 256 + FADE_LENGTH
     mix: float = 1.0
     bypass: bool = False
+    incidents: Path | None = None
+    realtime: bool = True
 
     def __post_init__(self) -> None:
         """Check the bounds."""
@@ -70,6 +76,8 @@ class Engine:
         settings: frozen.
         source: where samples come from if the driver has no input; the caller closes it.
         sink: where samples go if the driver has no output; committed by `stop`, or aborted after an error.
+        reopening: how to come back to a device that is lost; None: losing it is an error.
+        lighter: further tiers of the model by name, better ones first, to go down to when the worker can't keep up.
 
     Attributes:
         parameters: what may be changed while it runs.
@@ -85,34 +93,42 @@ class Engine:
         settings: EngineSettings,
         source: Source | None = None,
         sink: Sink | None = None,
+        reopening: Reopening | None = None,
+        lighter: Mapping[str, Model] | None = None,
     ) -> None:
         """Check that all fits and wire it; nothing runs or compiles yet."""
         _check(model, driver, source, sink)
         self.parameters = Parameters(mix=settings.mix, bypass=settings.bypass)
         self._model = model
-        self._driver = driver
+        self._models = {model.tier: model, **(lighter or {})}
         self._settings = settings
-        self._line = self._make_line()
-        self._userdata = address_table(self._line)
+        self._rebuffering = rebuffering_latency(driver.block_size, model.framing.hop_length, driver.varying_block)
+        self._block_size = driver.block_size
+        self._line = self._make_line(driver)
+        self._scheduling = AudioScheduling(settings.realtime and getattr(driver, "pace", True))
+        self._connection = Connection(driver, self._line, reopening, self._scheduling.device)
+        self._stats_reader = StatsReader(self._line.stats)
         self._source_feed = SourceFeed(source, self._line.source) if source else None
         self._sink = sink
         self._sink_feed = SinkFeed(sink, self._line.sink, self.latency.stream, self._line.source) if sink else None
-        self._worker: GuardedThread | None = None
-        self._supervisor = Supervisor(self.snapshot)
+        self._workers: Workers | None = None
+        self._load_shedding: LoadShedding | None = None
+        self._incidents: IncidentWriter | None = None
+        self._supervisor = Supervisor(self.snapshot, self._look)
         self._is_prepared = self._is_stopped = False
         self._start_s = self._stop_s = 0.0
 
     @property
     def latency(self) -> LatencyReport:
         """The latency in named terms; the device's are known after `start`."""
-        framing, driver = self._model.framing, self._driver
-        rebuffering = rebuffering_latency(driver.block_size, framing.hop_length, driver.varying_block)
+        framing, driver = self._model.framing, self._connection.driver
         return LatencyReport(
             framing.sample_rate,
             framing.algorithmic_latency,
-            rebuffering,
+            self._rebuffering,
             self._settings.headroom,
             *driver.device_latency_s,
+            *conversion_latency_s(driver),
         )
 
     def prepare(self, progress: Progress | None = None) -> None:
@@ -144,12 +160,13 @@ class Engine:
             if not self._is_prepared:
                 self.prepare()
             self._start_s = time.monotonic()
+            self._stats_reader = StatsReader(self._line.stats)
             if self._source_feed:
-                self._source_feed.start(int(_PREFILL_S * self._model.framing.sample_rate) + self._driver.block_size)
+                self._source_feed.start(int(_PREFILL_S * self._model.framing.sample_rate) + self._block_size)
             if self._sink_feed:
                 self._sink_feed.start()
-            self._worker = self._start_worker(self._line)
-            self._driver.start(callback_address(), self._userdata.ctypes.data)
+            self._start_workers()
+            self._connection.start()
         except BaseException:
             self._halt(complete=False)
             raise
@@ -165,15 +182,34 @@ class Engine:
             ApolloError: a file broke off, or the device stopped by itself.
         """
         give_up_s = None if timeout_s is None else time.monotonic() + timeout_s
-        while not self._driver.finished:
+        while not self._connection.is_over:
             self._raise_error()
             if give_up_s is not None and time.monotonic() >= give_up_s:
                 return False
             time.sleep(_POLL_S)
         self._raise_error()
-        if not self._line.control[FINISHED]:
-            raise DeviceError(f"{self._driver.name}: stopped by itself; was it unplugged?")
         return True
+
+    def swap_model(self, model: Model, lighter: Mapping[str, Model] | None = None) -> None:
+        """Go on with another model, faded over from what is heard; it is made ready before anything changes.
+
+        Args:
+            model: of the framing of the present one, so that the latency stays.
+            lighter: see above.
+
+        Raises:
+            ValueError: the framing is another, or nothing runs.
+        """
+        if model.framing != self._model.framing:
+            raise ValueError(
+                f"model must have the framing {self._model.framing}, got {model.framing}; start anew with it"
+            )
+        if self._workers is None or self._load_shedding is None:
+            raise ValueError("engine must be running to swap its model, got one that isn't")
+        models = {model.tier: model, **(lighter or {})}
+        self._workers.swap(models)
+        self._model, self._models = model, models
+        self._load_shedding.start_afresh()
 
     def stop(self) -> None:
         """Stop all and complete the written file; it is thrown away after an error. May be called twice.
@@ -187,12 +223,16 @@ class Engine:
         """Counters, meters, times and latency at this moment; cheap enough for 30 times a second."""
         return Snapshot(
             elapsed_s=(self._stop_s or time.monotonic()) - self._start_s if self._start_s else 0.0,
-            running=self._driver.active,
-            finished=bool(self._line.control[FINISHED]) and self._driver.finished,
+            running=self._connection.driver.active,
+            finished=self._connection.is_over,
+            device_state=self._connection.state.value,
+            tier=self._workers.tier if self._workers else "",
             mix=self.parameters.mix,
             bypass=self.parameters.bypass,
             latency=self.latency,
-            **read_stats(self._line.stats),
+            clocks=clocks_of(self._connection.driver),
+            scheduling=str(self._scheduling.report),
+            **self._stats_reader.read(),
         )
 
     def __enter__(self) -> Self:
@@ -208,16 +248,13 @@ class Engine:
         if self._is_stopped:
             return
         self._is_stopped = True
-        try:
-            self._driver.stop()
-        except DeviceError:
-            # A device that died is why the engine stops, and is reported as that. Its thread may still wake up.
-            _HELD.append(self)
+        self._connection.stop()
         self._stop_s = time.monotonic()
-        self._line.control[STOP] = 1
-        if self._worker:
-            self._worker.join()
+        if self._workers:
+            self._workers.stop()
         self._supervisor.stop()
+        if self._incidents:
+            self._supervisor.say(self._incidents.finish())
         if self._source_feed:
             self._source_feed.stop()
         if self._sink_feed and self._sink:
@@ -229,35 +266,62 @@ class Engine:
 
     def _error(self) -> Exception | None:
         threads = [feed.thread for feed in (self._source_feed, self._sink_feed) if feed]
-        if self._worker:
-            threads.append(self._worker)
-        return next((thread.error for thread in threads if thread.error), None)
+        return next((thread.error for thread in threads if thread.error), self._connection.error)
 
     def _raise_error(self) -> None:
         error = self._error()
         if error:
             raise error
 
-    def _make_line(self) -> Line:
-        framing, driver = self._model.framing, self._driver
+    def _look(self) -> list[str]:
+        """What the supervisor does ten times a second."""
+        lines = self._connection.look()
+        if self._workers and self._load_shedding:
+            lines += self._workers.look() + self._load_shedding.look()
+        return lines + (self._incidents.look() if self._incidents else [])
+
+    def _make_line(self, driver: Driver) -> Line:
+        framing, settings = self._model.framing, self._settings
+        delay = framing.algorithmic_latency + self._rebuffering + settings.headroom
         queue_length = max(int(_QUEUE_S * framing.sample_rate), 4 * driver.block_size)
         channels = driver.input_channels, driver.output_channels
-        line = make_line(framing, self.latency.stream, *channels, queue_length, self.parameters.values)
+        line = make_line(
+            framing, delay, *channels, queue_length, self.parameters.values, settings.incidents is not None
+        )
         line.gain[0] = wet_gain(self.parameters.values)
         return line
 
-    def _start_worker(self, line: Line) -> GuardedThread:
-        worker = GuardedThread("worker", run_worker, line, Processor(self._model), _WORKER_WAIT_NS)
-        worker.start()
-        return worker
+    def _start_workers(self) -> None:
+        framing, settings, driver = self._model.framing, self._settings, self._connection.driver
+        workers = Workers(self._line, self._models, self._make_trace, _WORKER_WAIT_NS, self._scheduling.run_worker)
+        self._workers = workers
+        if settings.incidents:
+            self._incidents = IncidentWriter(settings.incidents, self._line, lambda: workers.trace, self._about)
+        self._scheduling.lock(self._line, workers.memory)
+        budget = step_budget(driver.block_size, framing.hop_length, settings.headroom, driver.varying_block)
+        self._load_shedding = LoadShedding(self._workers, self._line.stats, 1e9 * budget / framing.sample_rate)
+        self._workers.start()
+
+    def _about(self) -> dict[str, Any]:
+        """What an incident is told with."""
+        card = self._model.card
+        return {"model": str(card.path), "model_name": card.name, "model_sha256": file_digest(card.path),
+                "provider": str(self._model.provider), "tiers": list(self._models),
+                "snapshot": self.snapshot().to_dict()}  # fmt: skip
+
+    def _make_trace(self, processor: Processor) -> WorkerTrace:
+        return make_worker_trace(
+            processor.compiled, processor.framing.sample_rate, self._settings.incidents is not None
+        )
 
     def _compile_worker(self) -> None:
-        line = self._make_line()
+        line = self._make_line(self._connection.driver)
         line.control[STOP] = 1
-        worker = self._start_worker(line)
-        worker.join()
-        if worker.error:
-            raise worker.error
+        workers = Workers(line, self._models, self._make_trace, _WORKER_WAIT_NS)
+        workers.start()
+        workers.stop()
+        if workers.error:
+            raise workers.error
 
     def _rehearse(self) -> None:
         """Restore a moment of silence with an engine of its own: all is compiled then, and the model is warm."""
