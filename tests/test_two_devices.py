@@ -1,10 +1,13 @@
 """Devices whose rates or clocks are not the engine's: what passes between them, when, and what happens to it."""
 
 import ctypes
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from apollo_rt.devices.clocks import open_driver
+from apollo_rt.devices.device import Device as DeviceRecord
 from apollo_rt.errors import DeviceError
 from apollo_rt.latency import FADE_LENGTH, LatencyReport
 from apollo_rt.live.callback import COMPLETE, CONTINUE
@@ -291,3 +294,51 @@ def test_two_clocks_lock_within_15_s_and_then_hold_the_latency_to_a_sample(captu
     assert outcome.least_left > 0
     # Second difference of the output beside that of the pure sine at the device's nominal rate.
     assert outcome.roughness < 1.001
+
+
+# --- the choice ------------------------------------------------------------------------------------------------------
+
+CARD = DeviceRecord(0, "Card", "Core Audio", 2, 2, portaudio_number=0)
+SPEAKERS = DeviceRecord(1, "Speakers", "Core Audio", 0, 2, portaudio_number=1)
+SERVER = DeviceRecord(2, "pulse", "ALSA", 2, 2, portaudio_number=2)
+
+
+def at(device: DeviceRecord, rate: float, **changes: object) -> DeviceRecord:
+    return replace(device, default_sample_rate=rate, **changes)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "conversions", "n_clocks"),
+    [
+        pytest.param(CARD, CARD, "", 1, id="one device at the engine's rate"),
+        pytest.param(at(CARD, 48e3), at(CARD, 48e3), "in out", 1, id="one device at another rate"),
+        pytest.param(CARD, SPEAKERS, "ring in out", 2, id="two devices at the engine's rate"),
+        pytest.param(at(CARD, 96e3), SPEAKERS, "ring in out", 2, id="two devices, one at another rate"),
+        pytest.param(CARD, at(SPEAKERS, 44.1e3, host_api="ASIO"), "ring in out", 2, id="two host APIs"),
+        pytest.param(SERVER, SERVER, "ring in out", 2, id="both ends of a sound server"),
+        pytest.param(None, at(SPEAKERS, 48e3), "out", 1, id="a file to a device at another rate"),
+        pytest.param(at(CARD, 192e3), None, "in", 1, id="a device at another rate to a file"),
+        pytest.param(None, SPEAKERS, "", 1, id="a file to a device at the engine's rate"),
+        pytest.param(
+            at(CARD, 48e3, host_api="JACK Audio Connection Kit"),
+            at(SPEAKERS, 48e3, host_api="JACK Audio Connection Kit"),
+            "in out",
+            1,
+            id="all of JACK",
+        ),
+    ],
+)
+def test_what_the_devices_are_decides_what_is_converted(
+    source: DeviceRecord | None, target: DeviceRecord | None, conversions: str, n_clocks: int
+) -> None:
+    driver = open_driver(source, target, ENGINE_RATE, 256)
+    latencies = dict(zip(("ring", "in", "out"), conversion_latency_s(driver), strict=True))
+    assert " ".join(name for name, seconds in latencies.items() if seconds) == conversions
+    assert (clocks_of(driver) is not None) == (n_clocks == 2)
+    assert driver.sample_rate == ENGINE_RATE
+    assert driver.name == " -> ".join(str(device) for device in (source, target) if device)
+
+
+def test_at_a_multiple_of_the_rate_a_block_has_as_many_more_samples() -> None:
+    for rate, most in ((48_000, 236), (88_200, 256), (96_000, 236), (192_000, 236), (32_000, 353)):
+        assert open_driver(None, at(SPEAKERS, rate), ENGINE_RATE, 256).block_size == most
