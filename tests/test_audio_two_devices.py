@@ -42,5 +42,5 @@ def test_music_from_one_device_reaches_another_of_another_rate_at_the_reported_l
     print(clocks)
     assert clocks["sample_rate"] == 44_100
     assert abs(clocks["correction_ppm"]) < 5000
-    assert clocks["fill"] == pytest.approx(clocks["target"], abs=2048)
+    assert clocks["ring_fill"] == pytest.approx(clocks["ring_target"], abs=2048)
     check(heard, stats, clip, wanted)

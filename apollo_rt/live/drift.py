@@ -62,15 +62,15 @@ class Clocks:
 
     Attributes:
         correction_ppm: by how much faster than its nominal rate the ring between them is read.
-        fill: samples held back in the ring between them, smoothed over a second.
-        target: how many shall be.
+        ring_fill: samples held back in the ring between them, smoothed over a second.
+        ring_target: how many shall be.
         sample_rate: Hz of these samples, which are as captured.
         resyncs: how often the reader jumped, because the ring had run dry, or was too far from its target.
     """
 
     correction_ppm: float
-    fill: float
-    target: float
+    ring_fill: float
+    ring_target: float
     sample_rate: int
     resyncs: int
 
