@@ -58,7 +58,7 @@ def _clocks_text(snapshot: Snapshot) -> str:
     clocks = snapshot.clocks
     if clocks is None:
         return ""
-    return f", clocks {clocks.correction_ppm:+.1f} ppm apart, ring {clocks.fill:.0f} of {clocks.target:.0f}"
+    return f", clocks {clocks.correction_ppm:+.1f} ppm apart, ring {clocks.ring_fill:.0f} of {clocks.ring_target:.0f}"
 
 
 def end_line(snapshot: Snapshot) -> str:

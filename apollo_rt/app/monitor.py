@@ -150,7 +150,7 @@ def _latency_text(snapshot: Snapshot) -> str:
     rows["sum"] = f"{snapshot.latency.total_ms:.1f} ms"
     if snapshot.clocks:
         rows["clocks apart"] = f"{snapshot.clocks.correction_ppm:+.1f} ppm"
-        rows["ring"] = f"{snapshot.clocks.fill:.0f} of {snapshot.clocks.target:.0f}"
+        rows["ring"] = f"{snapshot.clocks.ring_fill:.0f} of {snapshot.clocks.ring_target:.0f}"
     return _table(rows)
 
 
