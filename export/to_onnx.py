@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import onnx
 import torch
+from torch import nn
 
 from export.operators import check_operators
 from export.shared_weights import share_weights, with_weights_of
@@ -83,16 +84,27 @@ def to_onnx(step: StepModule) -> onnx.ModelProto:
         onnx.checker.ValidationError: the exporter made an invalid graph.
     """
     n_states = len(step.initial_state())
+    return trace(step, step.example_inputs(), input_names(n_states), output_names(n_states))
+
+
+def trace(
+    module: nn.Module, example_inputs: tuple[torch.Tensor, ...], inputs: list[str], outputs: list[str]
+) -> onnx.ModelProto:
+    """Any module as a graph without traces of where it came from, checked.
+
+    Raises:
+        onnx.checker.ValidationError: the exporter made an invalid graph.
+    """
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations inside the exporter itself
         program = torch.onnx.export(
-            step.eval(),
-            step.example_inputs(),
+            module.eval(),
+            example_inputs,
             dynamo=True,
             opset_version=OPSET,
-            input_names=input_names(n_states),
-            output_names=output_names(n_states),
+            input_names=inputs,
+            output_names=outputs,
             optimize=True,
             verbose=False,
         )

@@ -3,6 +3,8 @@
 Each function writes one ONNX file into a directory (a test's `tmp_path`) and returns its path.
 """
 
+import dataclasses
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from apollo_rt.config import Framing
-from apollo_rt.inference.model_file import Golden, ModelCard, State, card_metadata, graph_sha256
+from apollo_rt.inference.model_file import Golden, Graph, ModelCard, State, card_metadata, graph_sha256, read_card
 from apollo_rt.stream.stft import asymmetric_windows
 
 SMALL = Framing(hop_length=64, analysis_length=256)
@@ -138,6 +140,66 @@ def write(
     helper.set_model_props(model, card_metadata(card, graph_sha256(model.SerializeToString())))
     onnx.save(model, path)
     return path
+
+
+def in_blocks(path: Path, n_frames: int = 4, spoilt: bool = False) -> Path:
+    """The same model in a file that has a block graph too: the step, unrolled.
+
+    Args:
+        path: a file from a function above.
+        n_frames: of a block.
+        spoilt: let the block graph put out twice of everything, to see which graph served.
+    """
+    model, card = onnx.load(path), read_card(path)
+    nodes = [
+        helper.make_node("Split", [name], [f"{name}.{i}.whole" for i in range(n_frames)], axis=0, num_outputs=n_frames)
+        for name in card.inputs
+        if name in ("spectrum", "carrier")
+    ]
+    nexts = {state.input: state.output for state in card.states}
+    own = [numpy_helper.from_array(np.zeros(1, np.int64), "block.axis")]
+    for i in range(n_frames):
+        at = {tensor.name: tensor.name for tensor in model.graph.initializer}
+        at |= {state: state if i == 0 else f"{following}.{i - 1}" for state, following in nexts.items()}
+        nodes += [
+            helper.make_node("Squeeze", [f"{name}.{i}.whole", "block.axis"], [f"{name}.{i}"])
+            for name in card.inputs
+            if name in ("spectrum", "carrier")
+        ]
+        for original in model.graph.node:
+            unrolled = onnx.NodeProto()
+            unrolled.CopyFrom(original)
+            unrolled.input[:] = [at.get(name, f"{name}.{i}") for name in original.input]
+            unrolled.output[:] = [f"{name}.{i}" for name in original.output]
+            nodes.append(unrolled)
+        nodes.append(helper.make_node("Unsqueeze", [f"restored.{i}", "block.axis"], [f"restored.{i}.whole"]))
+    nodes.append(helper.make_node("Concat", [f"restored.{i}.whole" for i in range(n_frames)], ["together"], axis=0))
+    nodes.append(node("Add", "together together", "restored") if spoilt else node("Identity", "together", "restored"))
+    nodes += [node("Identity", f"{following}.{n_frames - 1}", following) for following in nexts.values()]
+    entry = Graph("full.block", "full", n_frames, len(card.states), "")
+    inputs, outputs = _values(card.inputs_of(entry)), _values(card.outputs_of(entry))
+    block = helper.make_graph(nodes, "block", inputs, outputs, own).SerializeToString()
+    entry = entry._replace(sha256=hashlib.sha256(block).hexdigest())
+    target = path.with_stem(f"{path.stem}_blocks")
+    card = dataclasses.replace(card, path=target, graphs=(entry,))
+    del model.metadata_props[:]
+    model.opset_import[0].version = 18  # where Split learnt to count
+    metadata = card_metadata(card, graph_sha256(model.SerializeToString()), {entry.name: block})
+    helper.set_model_props(model, metadata)
+    onnx.save(model, target)
+    return target
+
+
+def as_format_1(path: Path) -> Path:
+    """The file as a program of version 0.1 wrote it."""
+    model = onnx.load(path)
+    metadata = {entry.key: entry.value for entry in model.metadata_props if not entry.key.startswith("apollo_rt.graph")}
+    metadata |= {entry.key: entry.value for entry in model.metadata_props if entry.key == "apollo_rt.graph_sha256"}
+    del model.metadata_props[:]
+    helper.set_model_props(model, metadata | {"apollo_rt.format_version": "1"})
+    target = path.with_stem(f"{path.stem}_format_1")
+    onnx.save(model, target)
+    return target
 
 
 def node(operator: str, inputs: str, output: str) -> onnx.NodeProto:

@@ -1,6 +1,6 @@
 """Restoring files: the live processor over a whole file, aligned with its input to the sample.
 
-Where the model has a graph for blocks of frames, it serves: the same to -80 dB, and faster (`docs/speed.md`).
+Where the model has a graph for blocks of frames, it serves: the same to -80 dB, and faster (`docs/graph.md`).
 """
 
 import os
