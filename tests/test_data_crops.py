@@ -70,7 +70,7 @@ def test_both_sides_are_changed_alike(folder: Path) -> None:
         ("mono_share", lambda damaged, clean: torch.allclose(clean[0], clean[1], atol=1e-6)),
         ("mute_share", lambda damaged, clean: not damaged.any() and not clean.any()),
         ("clipped_share", lambda damaged, clean: clean.abs().max() == 1.0),
-        ("silent_share", lambda damaged, clean: bool((clean[:, :9] == 0).all() or (clean[:, -1:].abs() < 0.01).all())),
+        ("silent_share", lambda damaged, clean: min(clean[:, 0].abs().max(), clean[:, -1].abs().max()) < 1e-6),
         ("rescaled", lambda damaged, clean: max(damaged.abs().max(), clean.abs().max()) == pytest.approx(1.0)),
     ],
 )

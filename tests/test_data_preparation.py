@@ -127,7 +127,7 @@ def test_a_copy_of_a_test_song_is_refused_whatever_its_name(musdb: Path, tmp_pat
     album = tmp_path / "music" / "innocent"
     album.mkdir(parents=True)
     soundfile.write(album / "new.ogg", 0.3 * copy, SAMPLE_RATE)
-    soundfile.write(album / "other.wav", song(9), SAMPLE_RATE)
+    soundfile.write(album / "other.wav", song(99), SAMPLE_RATE)
     both = [*layouts.find(musdb), *layouts.find(tmp_path / "music")]
     loose = PreparationSettings(workers=1, min_cut_hz=0.0)
     report = preparation.prepare(both, tmp_path / "out", loose)
@@ -155,20 +155,17 @@ def test_the_command_says_what_it_did_and_what_it_left_out(musdb: Path, tmp_path
     assert len(list((tmp_path / "pairs" / "train").glob("*.npy"))) >= 1
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["nowhere"], "a source must be a folder of music or `open`, got nowhere"),
-        (["."], "holds no music in the layout moisesdb"),
-    ],
-)
-def test_a_wrong_source_is_one_clear_line(tmp_path: Path, arguments: list[str], message: str) -> None:
-    runner = CliRunner()
-    with runner.isolated_filesystem(tmp_path):
-        result = runner.invoke(command, [*arguments, "--out", "out", "--layout", "moisesdb"])
-    assert result.exit_code == 1
-    assert message in result.output if arguments == ["."] else "nowhere" in result.output
-    assert not (tmp_path / "out").exists()
+def test_a_wrong_source_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for source, message in (
+        ("nowhere", "must be a folder of music or `open`"),
+        ("empty", "holds no music in the layout"),
+    ):
+        result = CliRunner().invoke(command, [str(tmp_path / source), "--out", str(tmp_path / "out")])
+        assert result.exit_code == 1
+        assert message in result.output
+        assert "Traceback" not in result.output
+        assert not (tmp_path / "out").exists()
 
 
 def test_settings_out_of_range_are_refused() -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import soundfile
 
-from training.data import drums, lmms, packages, synthetic
+from training.data import drums, lmms, packages, soundfont, synthetic
 from training.data.preparation import run_all
 from training.data.recordings import MIXTURE, Recording, plain
 from training.data.scores import Accompanist
@@ -41,6 +41,8 @@ def build(work: Path, songs: int, seed: int, workers: int) -> tuple[list[Recordi
     Raises:
         RuntimeError: Something that all needs isn't there: Debian, a package, LMMS.
     """
+    if songs:
+        soundfont.check()
     rendered, failed = _rendered(work, workers)
     made, not_made = _synthetic(work, songs, seed, workers) if songs else ([], {})
     return [*_recorded(work), *rendered, *made], failed | not_made

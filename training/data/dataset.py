@@ -7,7 +7,6 @@ and a run that is taken up again need no other state than the number of the next
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sized
-from itertools import count as count_up
 from pathlib import Path
 from typing import NamedTuple
 
@@ -168,46 +167,6 @@ class ValidationCrops(Dataset[ValidationCrop]):
         clean, damaged = _read(pair, max(0, (pair.shape[1] - self._samples) // 2), self._samples)
         codec, bitrate_bps = read_label(_label(file))
         return ValidationCrop(file.stem, codec, bitrate_bps, torch.from_numpy(damaged), torch.from_numpy(clean))
-
-
-class CropStream:
-    """Endless batches of `Crops`; the folder is listed again now and then, for pairs that are still being made.
-
-    Args:
-        folder: where the `.npy` files are.
-        settings: how to draw.
-        seed: of the random numbers; the same seed and folder give the same crops.
-    """
-
-    _RELISTED_EVERY = 500
-
-    def __init__(self, folder: Path, settings: CropSettings, seed: int) -> None:
-        """List the folder."""
-        self._folder, self._settings, self._seed = folder, settings, seed
-        self._crops = Crops(folder, settings, seed)
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield (damaged, clean), each (batch, 2, samples) float32."""
-        batch = self._settings.batch
-        for step in count_up():
-            if step % self._RELISTED_EVERY == 0:
-                self._crops = Crops(self._folder, self._settings, self._seed)
-            items = [self._crops[step * batch + item] for item in range(batch)]
-            damaged, clean = (torch.stack(side) for side in zip(*items, strict=True))
-            yield damaged, clean
-
-
-def fixed_crops(folder: Path, samples: int, count: int) -> Iterator[tuple[str, Tensor, Tensor]]:
-    """The validation set: one crop from the middle of each of `count` files spread over the folder.
-
-    Returns:
-        An iterator of (file name, damaged, clean), each (1, 2, samples).
-    """
-    files = sorted(folder.glob("*.npy"))
-    for file in files[:: max(1, len(files) // count)][:count]:
-        pair = np.load(file, mmap_mode="r")
-        clean, damaged = _read(pair, max(0, (pair.shape[1] - samples) // 2), samples)
-        yield file.stem, torch.from_numpy(damaged)[None], torch.from_numpy(clean)[None]
 
 
 def _label(file: Path) -> str:

@@ -178,14 +178,17 @@ class Accompanist:
         chart = folder / f"{style.parent.name}-{style.stem}.mma"
         chart.write_text("\n".join(self._chart(style, random, seconds)) + "\n")
         midi = chart.with_suffix(".mid")
-        finished = subprocess.run(  # noqa: S603 (a program of our own corpus, and paths of our own)
-            [sys.executable, str(self._program), "-f", str(midi), str(chart)],
-            env={**os.environ, "MMA_HOME": str(self._home), "HOME": str(folder)},
-            capture_output=True,
-            text=True,
-            timeout=_MMA_TIMEOUT_S,
-            check=False,
-        )
+        try:
+            finished = subprocess.run(  # noqa: S603 (a program of our own corpus, and paths of our own)
+                [sys.executable, str(self._program), "-f", str(midi), str(chart)],
+                env={**os.environ, "MMA_HOME": str(self._home), "HOME": str(folder)},
+                capture_output=True,
+                text=True,
+                timeout=_MMA_TIMEOUT_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise OSError(f"mma took longer than {_MMA_TIMEOUT_S} s for {style}") from error
         if finished.returncode or not midi.exists():
             raise OSError(f"mma refused {style}: {finished.stdout.strip()[-200:]}")
         return midi

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 from pathlib import Path
 
 import numpy as np
-import tinysoundfont
 
 from training.data.audio import SAMPLE_RATE, Audio
 from training.data.scores import DRUM_CHANNEL, Part
@@ -32,6 +32,8 @@ class Soundfont:
     """
 
     def __init__(self, file: Path) -> None:
+        import tinysoundfont
+
         self._synth = tinysoundfont.Synth(gain=_GAIN_DB, samplerate=SAMPLE_RATE)
         self._id = self._synth.sfload(str(file), max_voices=_VOICES)
 
@@ -69,6 +71,20 @@ class Soundfont:
     def _generate(self, block: Audio) -> None:
         if len(block):
             block[:] = np.frombuffer(self._synth.generate(len(block)), np.float32).reshape(-1, 2)
+
+
+def check() -> None:
+    """Find out whether soundfonts can be played, before much else is done.
+
+    No extra has the package: it demands pyaudio, which isn't needed here and has to be compiled.
+
+    Raises:
+        RuntimeError: They can't.
+    """
+    if importlib.util.find_spec("tinysoundfont") is None:
+        raise RuntimeError(
+            "synthetic songs need `pip install --no-deps tinysoundfont==0.3.7`; --songs 0 leaves them out"
+        )
 
 
 @functools.cache
