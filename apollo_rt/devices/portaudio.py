@@ -5,14 +5,14 @@ The only module that imports sounddevice, and only when a device is really wante
 
 import atexit
 import os
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from apollo_rt.devices import loopback, pulse
 from apollo_rt.devices.device import Device, Direction
 from apollo_rt.devices.library_copy import renew
+from apollo_rt.devices.opening import environment_of, library_messages_hidden
 from apollo_rt.errors import DeviceError
 from apollo_rt.guarded_thread import GuardedThread
 
@@ -60,7 +60,7 @@ def offered_rates(device: Device, direction: Direction) -> list[int]:
     check = sounddevice.check_input_settings if direction == "input" else sounddevice.check_output_settings
     channels = min(device.channels(direction), 2)
     for rate in _USUAL_RATES:
-        with _library_messages_hidden(), _environment([device]), suppress(sounddevice.PortAudioError):
+        with library_messages_hidden(), environment_of([device]), suppress(sounddevice.PortAudioError):
             check(device=device.portaudio_number, channels=channels, dtype="float32", samplerate=rate)
             offered.append(rate)
     return offered
@@ -150,7 +150,7 @@ class PortAudioDriver:
         """
         sounddevice = _load()
         try:
-            with _library_messages_hidden(), _environment(self._devices):
+            with library_messages_hidden(), environment_of(self._devices):
                 self._stream = self._open(sounddevice, callback_address, userdata_address)
                 self._stream.start()
         except sounddevice.PortAudioError as error:
@@ -170,7 +170,7 @@ class PortAudioDriver:
         if stream is None:
             return
         closing = GuardedThread("closing", stream.close)
-        with _library_messages_hidden():
+        with library_messages_hidden():
             closing.start()
             closing.join(_CLOSING_S)
         if closing.is_alive:
@@ -267,7 +267,7 @@ def unwrapped_latency_s(reported_s: Sequence[float], sample_rate: int) -> list[f
 def _load() -> Any:
     """The library, loaded at its first use; it opens every device once then, which is when system libraries chatter."""
     try:
-        with _library_messages_hidden():
+        with library_messages_hidden():
             import sounddevice
     except OSError:
         raise DeviceError(_MISSING) from None
@@ -297,33 +297,3 @@ def _device(record: dict[str, Any], host_api: dict[str, Any]) -> Device:
 def _settings(sounddevice: Any, device: Device) -> Any:
     """WASAPI runs a shared device at its mixer's rate, mostly 48 kHz, unless it is told to convert."""
     return sounddevice.WasapiSettings(auto_convert=True) if device.host_api == "Windows WASAPI" else None
-
-
-@contextmanager
-def _environment(devices: list[Device]) -> Iterator[None]:
-    """Set the variables that the devices are opened with, and nothing beyond that."""
-    wanted = dict(pair for device in devices for pair in device.environment)
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-@contextmanager
-def _library_messages_hidden() -> Iterator[None]:
-    """Keep what C libraries print (ALSA pages for missing plug-ins) from the terminal: errors come as exceptions."""
-    sys.stderr.flush()
-    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    os.close(nowhere)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
