@@ -94,7 +94,7 @@ def test_every_clip_meets_every_damage_and_system_in_order(judged: list[Audio], 
 
 
 def test_a_model_file_is_measured_through_the_streaming_engine_and_aligned(music: Path, tmp_path: Path) -> None:
-    restore = systems.load(systems.of_file(tiny_models.delay_one_frame(tmp_path)))
+    restore = systems.load(*systems.of_file(tiny_models.delay_one_frame(tmp_path)))
     clip = measure.load(music / "drums.wav")
     hop = tiny_models.SMALL.hop_length
     np.testing.assert_allclose(restore(clip, None)[hop:], clip[:-hop], rtol=0, atol=1e-5)
@@ -106,9 +106,19 @@ def test_a_checkpoint_is_measured_too(music: Path, tmp_path: Path) -> None:
     path = tmp_path / "net.pt"
     checkpoint.save(path, config=checkpoint.config_to_dict(net.config), averaged=net.state_dict())
     clip = measure.load(music / "drums.wav")
-    restored = systems.load(systems.of_file(path))(clip, None)
+    restored = systems.load(*systems.of_file(path))(clip, None)
     assert restored.shape == clip.shape
     np.testing.assert_allclose(restored, clip, rtol=0, atol=1e-3)
+
+
+def test_a_twin_is_named_so_and_each_tier_is_a_system_of_its_own(tmp_path: Path) -> None:
+    model, twin = tiny_models.identity(tmp_path), tmp_path / "twin.pt"
+    twin.touch()
+    chosen = evaluate._systems([model], ["full", "light"], twin)
+    assert [(system.name, system.tier) for system in chosen[2:]] == [
+        ("identity full", "full"), ("identity light", "light"), ("non-causal twin", None),
+    ]  # fmt: skip
+    assert len({system.identity for system in chosen}) == 5
 
 
 def test_a_second_run_measures_nothing_again_and_says_the_same(
@@ -164,6 +174,7 @@ def test_the_limit_spreads_over_the_folder(judged: list[Audio], tmp_path: Path) 
         (["--kbps", "48,loud"], "--kbps must be whole numbers"),
         (["--damages", "wma-64"], "'wma-64' is no damage"),
         (["--kbps", ""], "name no damage"),
+        (["--tier", "huge"], "tier must be one of"),
         (["--model", "music/vocals.wav"], "is no checkpoint"),
         (["--model", "a/same.onnx", "--model", "b/same.onnx"], "two systems would be named 'same'"),
         (["--data", "empty"], "must hold music"),

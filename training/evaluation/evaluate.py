@@ -7,6 +7,7 @@ engine, hop by hop: what ships is what is measured.
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -25,6 +26,7 @@ _NEW_FILE = click.Path(path_type=Path, dir_okay=False)
 
 @click.command("evaluate")
 @click.option("--model", "models", type=_FILE, multiple=True, help="ONNX file or checkpoint; the bundled one if none.")
+@click.option("--tier", "tiers", multiple=True, help="Of a model file, such as full or light; the best one if none.")
 @click.option(
     "--twin", type=_FILE, help="Checkpoint of the same net with a view of the future: how much that is worth."
 )
@@ -44,8 +46,9 @@ _NEW_FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--workers", type=click.IntRange(1), help="Processes; as many as there are cores if left out.")
 @click.option("--kept", type=click.Path(path_type=Path, file_okay=False), help="Folder of results kept between runs.")
 def command(
-    models: tuple[Path, ...], twin: Path | None, data: Path, kbps: str, labels: str, limit: int | None,
-    out: Path | None, n_examples: int, json_file: Path | None, workers: int | None, kept: Path | None,
+    models: tuple[Path, ...], tiers: tuple[str, ...], twin: Path | None, data: Path, kbps: str, labels: str,
+    limit: int | None, out: Path | None, n_examples: int, json_file: Path | None, workers: int | None,
+    kept: Path | None,
 ) -> None:  # fmt: skip
     """Measure models on clean music that they never saw, beside the untouched input and a plain exciter.
 
@@ -53,7 +56,7 @@ def command(
     broken off goes on where it stopped.
     """
     try:
-        chosen = _systems(models, twin)
+        chosen = _systems(models, tiers, twin)
         tasks = _plan(data, _labels(kbps, labels), limit, chosen, kept or _kept_by_default())
         for system in chosen:
             systems.load(system)  # a file that can't be used is told before hours of work
@@ -68,9 +71,10 @@ def command(
         raise click.ClickException(" ".join(str(error).split())) from None
 
 
-def _systems(models: Sequence[Path], twin: Path | None) -> list[System]:
-    files = [systems.of_file(path) for path in models or [default_model_path()]]
-    chosen = [*systems.BASELINES, *files, *([systems.of_file(twin, "non-causal twin")] if twin else [])]
+def _systems(models: Sequence[Path], tiers: Sequence[str], twin: Path | None) -> list[System]:
+    files = [system for path in models or [default_model_path()] for system in systems.of_file(path, tiers)]
+    twins = [replace(system, name="non-causal twin") for system in systems.of_file(twin)] if twin else []
+    chosen = [*systems.BASELINES, *files, *twins]
     names = [system.name for system in chosen]
     for name in names:
         if names.count(name) > 1:

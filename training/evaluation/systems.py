@@ -1,8 +1,8 @@
 """What is measured side by side: each system makes a clip of a damaged one, aligned with it and as long."""
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -12,6 +12,7 @@ import numpy as np
 from apollo_rt.compiled.code_cache import sources_digest
 from apollo_rt.effects import pedalboard_effect
 from apollo_rt.effects.pedalboard_effect import ApolloEffect
+from apollo_rt.inference import model
 from training import inference
 from training.data.audio import SAMPLE_RATE, Audio
 from training.evaluation import exciter
@@ -30,17 +31,19 @@ class System:
         name: in tables.
         kind: how it is run.
         path: of the file that it is in, if it is.
+        tier: of a model file; None for its best.
     """
 
     name: str
     kind: Kind
     path: Path | None = None
+    tier: str | None = None
 
     @property
     def identity(self) -> str:
         """Changes with everything that its output depends on: its file and the code that runs it."""
         digest = hashlib.sha256(self.path.read_bytes() if self.path else b"")
-        digest.update(_code_of(self.kind).encode())
+        digest.update(f"{self.tier} {_code_of(self.kind)}".encode())
         return f"{self.kind}-{digest.hexdigest()[:20]}"
 
 
@@ -48,9 +51,17 @@ BASELINES = (System("untouched", "untouched"), System("exciter", "exciter"))
 """Always measured beside a model."""
 
 
-def of_file(path: Path, name: str | None = None) -> System:
-    """The system that a file holds: .onnx goes through the streaming engine, anything else is a checkpoint."""
-    return System(name or path.stem, "onnx" if path.suffix.lower() == ".onnx" else "checkpoint", path.resolve())
+def of_file(path: Path, tiers: Sequence[str] = ()) -> list[System]:
+    """The systems that a file holds: .onnx goes through the streaming engine, anything else is a checkpoint.
+
+    Args:
+        path: the file.
+        tiers: of a model file, each one a system; none given: its best.
+    """
+    if path.suffix.lower() != ".onnx":
+        return [System(path.stem, "checkpoint", path.resolve())]
+    best = System(path.stem, "onnx", path.resolve())
+    return [replace(best, name=f"{path.stem} {tier}", tier=tier) for tier in tiers] or [best]
 
 
 def load(system: System) -> Restore:
@@ -65,7 +76,7 @@ def load(system: System) -> Restore:
 @cache
 def _loaded(system: System, _identity: str) -> Restore:
     if system.kind == "onnx":
-        effect = ApolloEffect(model=system.path)
+        effect = ApolloEffect(model=model.load(system.path, tier=system.tier))
         return lambda damaged, _: np.ascontiguousarray(effect(np.ascontiguousarray(damaged.T), SAMPLE_RATE).T)
     if system.kind == "checkpoint":
         assert system.path
