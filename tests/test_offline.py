@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +125,7 @@ def test_a_file_without_sound_gives_one_without_sound_and_says_so(tmp_path, mode
 
 MEMORY_SCRIPT = """
 import sys
+import threading
 from pathlib import Path
 from apollo_rt.inference import model
 from apollo_rt.files import offline
@@ -241,3 +243,43 @@ class TestRun:
         monkeypatch.setattr(jobs, "restore_file", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             list(run_jobs([Job(tmp_path / "in.wav", tmp_path / "out.wav")], models["identity"]))
+
+    @pytest.mark.parametrize("threads", [1, 3])
+    def test_several_threads_restore_the_same(self, tmp_path, models, threads):
+        (tmp_path / "in").mkdir()
+        for number in range(5):
+            write(tmp_path / "in" / f"{number}.wav", tone(3000 + 1000 * number), subtype="FLOAT")
+        seen = []
+        plan = plan_jobs([tmp_path / "in"], tmp_path / "out", suffix=".wav")
+        outcomes = list(
+            run_jobs(plan, models["half"], progress=lambda *now: seen.append(now), float_wav=True, threads=threads)
+        )
+        assert {outcome.job for outcome in outcomes} == set(plan)
+        assert {(job, done) for job, done, total in seen if done == total} == {
+            (job, 3000 + 1000 * number) for number, job in enumerate(plan)
+        }
+        for number, job in enumerate(plan):
+            np.testing.assert_allclose(stored(job.target), tone(3000 + 1000 * number) / 2, atol=1e-6)
+
+    def test_who_leaves_early_leaves_no_thread_and_no_half_file(self, tmp_path, models):
+        for number in range(4):
+            write(tmp_path / f"{number}.wav", tone(44_100 * 60 if number else 1000))
+        plan = plan_jobs([tmp_path / f"{number}.wav" for number in range(4)], tmp_path / "out")
+        outcomes = run_jobs(plan, models["identity"], threads=2)
+        assert next(outcomes).job == plan[0]
+        outcomes.close()
+        assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("restore")]
+        assert all(not path.name.startswith(("2", "3")) for path in (tmp_path / "out").iterdir())
+
+    def test_no_threads_are_refused(self, tmp_path, models):
+        with pytest.raises(ValueError, match="threads must be at least 1, got 0"):
+            list(run_jobs([Job(tmp_path / "in.wav", tmp_path / "out.wav")], models["identity"], threads=0))
+
+
+def test_a_file_goes_through_the_block_graph_unless_asked_hop_by_hop(tmp_path):
+    model = load(tiny_models.in_blocks(tiny_models.identity(tmp_path), spoilt=True))
+    source = write(tmp_path / "in.wav", tone(70_001) / 4, subtype="FLOAT")
+    restore_file(source, tmp_path / "blocks.wav", model, float_wav=True, threads=2)
+    restore_file(source, tmp_path / "hops.wav", model, float_wav=True, hop_by_hop=True)
+    np.testing.assert_allclose(stored(tmp_path / "blocks.wav"), tone(70_001) / 2, atol=1e-6)
+    np.testing.assert_allclose(stored(tmp_path / "hops.wav"), tone(70_001) / 4, atol=1e-6)
