@@ -140,6 +140,7 @@ def _ask_rtkit(thread_id: int, priority: int) -> Priority:
     try:
         from jeepney import DBusAddress, DBusErrorResponse, new_method_call
         from jeepney.io.blocking import open_dbus_connection
+        from jeepney.wrappers import unwrap_msg
     except ImportError:
         return Priority("normal", is_realtime=False, reason=refused)
     address = DBusAddress(f"/{_RTKIT.replace('.', '/')}", _RTKIT, _RTKIT)
@@ -147,7 +148,7 @@ def _ask_rtkit(thread_id: int, priority: int) -> Priority:
     try:
         _limit_realtime_work()
         with open_dbus_connection("SYSTEM") as connection:
-            connection.send_and_get_reply(message, timeout=_RTKIT_TIMEOUT_S, unwrap=True)
+            unwrap_msg(connection.send_and_get_reply(message, timeout=_RTKIT_TIMEOUT_S))
     except (OSError, KeyError, ValueError, TimeoutError, DBusErrorResponse) as error:
         said = type(error).__name__ if isinstance(error, DBusErrorResponse) else str(error) or type(error).__name__
         return Priority("normal", is_realtime=False, reason=f"{refused}; no rtkit: {said}")
