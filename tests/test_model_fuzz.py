@@ -43,7 +43,7 @@ def test_every_broken_file_is_loaded_or_refused_as_a_model_file(tmp_path: Path, 
         ("an operator of another domain", "of the domain 'com.microsoft'"),
         ("Expand", "operator Expand is not allowed"),
         ("outer product of 2 GiB", "smaller than requested bytes|ailed to allocate|bad_alloc|vailable memory"),
-        ("30000 nodes", "30003 nodes, at most 20000"),
+        ("30000 nodes", r"3000\d nodes, at most 20000"),
     ],
 )
 def test_a_hostile_graph_under_a_right_hash_is_refused_with_the_reason(tmp_path: Path, change: str, said: str) -> None:
