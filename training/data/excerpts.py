@@ -39,7 +39,7 @@ def write(recordings: Sequence[Recording], out: Path, min_cut_hz: float) -> list
     recorded = [recording for recording in tests if recording not in rendered]
     out.mkdir(parents=True, exist_ok=True)
     written = [path for one in rendered for path in _cut(one, out, PER_SONG, min_cut_hz)]
-    if any(out.glob(f"{one.name}__*.flac") for one in recorded):
+    if any(_excerpts_of(one, out) for one in recorded):
         return written
     bright = [one for one in recorded if measure_cut_hz(load_sum(one.mixture)) >= min_cut_hz]
     spread = np.linspace(0, len(bright) - 1, min(RECORDED, len(bright))).round().astype(int)
@@ -69,9 +69,13 @@ def find_lively(audio: Audio, count: int) -> Iterator[int]:
         yield (first + int(np.argmax(starts))) * SAMPLE_RATE
 
 
+def _excerpts_of(recording: Recording, out: Path) -> list[Path]:
+    return sorted(out.glob(f"{recording.name}__*.flac"))
+
+
 def _cut(recording: Recording, out: Path, count: int, min_cut_hz: float) -> list[Path]:
     """Write the excerpts of one recording, unless it has any."""
-    if any(out.glob(f"{recording.name}__*.flac")):
+    if _excerpts_of(recording, out):
         return []
     audio = load_sum(recording.mixture)
     if len(audio) < count * LENGTH or measure_cut_hz(audio) < min_cut_hz:
