@@ -1,23 +1,23 @@
 """Incidents: what was missed is written down whole, and run again it gives the same output, bit for bit."""
 
 import json
-import os
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from apollo_rt.app.cli import main
 from apollo_rt.config import Framing
 from apollo_rt.errors import ApolloError
 from apollo_rt.inference.model import load
 from apollo_rt.live import incident
-from apollo_rt.live.incident import IncidentWriter, write_recording
+from apollo_rt.live.engine import Engine, EngineSettings
+from apollo_rt.live.incident import IncidentWriter, file_digest, write_recording
 from apollo_rt.live.replay import read_incident, run_again
 from apollo_rt.live.stats import DEADLINE_MISSES
 from tests import tiny_models
 from tests.stepped import Stepped
+from tests.test_engine import HandDriver
 
 FRAMING = Framing(hop_length=256, analysis_length=1024)
 HOP = 256
@@ -204,3 +204,60 @@ def test_a_full_disk_is_said_and_leaves_nothing_half_written(model, tmp_path, mo
 def test_a_folder_that_is_no_incident_is_refused(tmp_path):
     with pytest.raises(ApolloError, match="is no whole incident"):
         read_incident(tmp_path)
+
+
+class HurriedDriver(HandDriver):
+    """Calls back faster than any worker works."""
+
+    def play(self, samples):
+        out = np.empty_like(samples)
+        for source, target in zip(np.split(samples, len(samples) // 256), np.split(out, len(out) // 256), strict=True):
+            self.callback(source.ctypes.data, target.ctypes.data, 256, None, 0, self.userdata)
+        return out
+
+
+def test_from_a_running_engine_to_the_replay_command(model, tmp_path, capsys):
+    driver = HurriedDriver()
+    with Engine(model, driver, EngineSettings(incidents=tmp_path / "incidents")) as engine:
+        out = [driver.play(noise(40 * HOP)), HandDriver.play(driver, noise(100 * HOP, 1))]
+        assert engine.snapshot().deadline_misses > 0
+    out = np.concatenate(out)
+    (folder,) = (tmp_path / "incidents").iterdir()
+    facts = json.loads((folder / "incident.json").read_text())
+    assert facts["missed"]["deadline_misses"] > 0
+    assert facts["tiers"] == ["full"]
+    with pytest.raises(SystemExit) as ended:
+        main(["replay", str(tmp_path / "incidents"), "--output", str(tmp_path / "again.wav")])
+    said = capsys.readouterr().out
+    assert (ended.value.code or 0) == 0, said
+    assert "output: the same, bit for bit" in said
+    assert "the input was heard for" in said
+    again = soundfile.read(tmp_path / "again.wav", dtype="float32", always_2d=True)[0]
+    np.testing.assert_array_equal(again, out[facts["output_begin"] : facts["end"]])
+
+
+def test_the_replay_command_refuses_another_model_and_tells_a_difference(model, tmp_path, capsys):
+    stream = Stepped(model, 256, keeps_trace=True)
+    stream.play(noise(100 * HOP))
+    folder = tmp_path / "incident"
+    about = {"model": str(model.card.path), "provider": "cpu", "tiers": ["full"],
+             "model_sha256": file_digest(model.card.path)}  # fmt: skip
+    folder.mkdir()
+    write_recording(folder, stream.line, stream.trace, about)
+    other = tiny_models.gain(tmp_path, 0.5, FRAMING)
+    for arguments, code, said in (
+        ([], 0, "the same, bit for bit"),
+        (["--model", str(other)], 1, "is not the model of"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            main(["replay", str(folder), *arguments])
+        assert (ended.value.code or 0) == code
+        captured = capsys.readouterr()
+        assert said in captured.out + captured.err
+    output = soundfile.read(folder / "output.wav", dtype="float32", always_2d=True)[0]
+    output[1000] += 0.25
+    soundfile.write(folder / "output.wav", output, 44_100, "FLOAT")
+    with pytest.raises(SystemExit) as ended:
+        main(["replay", str(folder)])
+    assert ended.value.code == 1
+    assert "1 of " in capsys.readouterr().out
