@@ -57,12 +57,13 @@ def draw(path: Path) -> None:
     figure, (passed, added) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
     for rates in RATES:
         frequencies = np.append(np.geomspace(20, 15_000, 30), np.arange(16_000, rates[0] / 2, 250))
-        tones = [(f, convert(tone(f, rates[0], _LENGTH), rates)[_SETTLED]) for f in frequencies]
+        ppm = 100.0 if rates[0] == rates[1] else 0.0
+        tones = [(f, convert(tone(f, rates[0], _LENGTH), rates, ppm=ppm)[_SETTLED]) for f in frequencies]
         kept = frequencies < min(rates) / 2
-        fits = [fit(out, f, rates[1]) if is_kept else (0.0, level_db(out[:, 0]))
+        fits = [fit(out, f * (1 + ppm * 1e-6), rates[1]) if is_kept else (0.0, level_db(out[:, 0]))
                 for (f, out), is_kept in zip(tones, kept, strict=True)]  # fmt: skip
         levels, rest = np.array(fits).T
-        name = f"{rates[0] / 1e3:g} to {rates[1] / 1e3:g} kHz"
+        name = f"{rates[0] / 1e3:g} to {rates[1] / 1e3:g} kHz" + (f", {ppm:+g} ppm" if ppm else "")
         passed.plot(frequencies[kept] / 1e3, levels[kept], label=name)
         added.plot(frequencies / 1e3, rest, label=name)
         low = frequencies <= 18_000

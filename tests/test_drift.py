@@ -6,7 +6,7 @@ import pytest
 from apollo_rt.live.drift import CORRECTION, MAX_CORRECTION, Loop, make_loop, relock, steer
 
 RATE, PERIOD_S = 44_100.0, 256 / 44_100
-FAR = 2048.0
+FAR = 441.0
 
 
 def follow(loop: Loop, seconds: float, ppm: float = 0.0, error: float = 0.0, noise: float = 0.0) -> np.ndarray:
@@ -59,16 +59,20 @@ def test_the_correction_never_passes_half_a_percent_and_does_not_wind_up() -> No
     assert abs(loop[CORRECTION]) < 1e-4
 
 
-def test_a_large_error_does_not_steer_and_only_one_that_stays_asks_for_a_jump() -> None:
+def test_a_callback_that_comes_late_does_not_steer() -> None:
     loop = make_loop(FAR)
-    follow(loop, 20.0, ppm=100.0)
+    follow(loop, 20.2, ppm=100.0)
     before = loop[CORRECTION]
-    assert steer(loop, 3000.0, PERIOD_S, RATE)
-    assert steer(loop, 3000.0, PERIOD_S, RATE)
+    assert steer(loop, 5 * FAR, PERIOD_S, RATE)
     assert loop[CORRECTION] == before
-    assert steer(loop, 0.0, PERIOD_S, RATE)
-    looks = [steer(loop, -3000.0, PERIOD_S, RATE) for _ in range(100)]
-    assert looks.index(False) == pytest.approx(0.25 / PERIOD_S, abs=2)
+
+
+@pytest.mark.parametrize("error", [1.1 * FAR, -1.1 * FAR, 20 * FAR])
+def test_an_error_that_stays_far_for_a_second_asks_for_a_jump(error: float) -> None:
+    loop = make_loop(FAR)
+    looks = [steer(loop, error, PERIOD_S, RATE) for _ in range(400)]
+    assert looks.index(False) == pytest.approx(1.0 / PERIOD_S, abs=2)
+    assert all(steer(make_loop(FAR), 0.9 * FAR, PERIOD_S, RATE) for _ in range(400))
 
 
 def test_after_a_jump_it_still_knows_how_far_the_clocks_are_apart() -> None:

@@ -104,7 +104,7 @@ class Outcome:
 def joint_between(capture: Clock, playback: Clock, target: float) -> tuple[Joint, np.ndarray]:
     """A joint with an echo for an engine, and the echo's counts."""
     counts = np.zeros(3, np.int64)
-    joint = make_joint(capture.rate, playback.rate, ENGINE_RATE, (2, 2), target, far=2048)
+    joint = make_joint(capture.rate, playback.rate, ENGINE_RATE, (2, 2), target, far=441)
     joint.control[ENGINE_CALLBACK], joint.control[ENGINE_USERDATA] = echo().address, counts.ctypes.data
     return joint, counts
 

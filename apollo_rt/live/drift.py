@@ -27,13 +27,12 @@ Loop = NDArray[np.float64]
     _Z2,
     _Z3,
     _BANDWIDTH_HZ,
-    _FAR_ERROR,  # samples; beyond it an error is no matter of clocks
-    _FAR_S,  # how long the error has been that large
+    _FAR_ERROR,  # samples; a mean error beyond it is no matter of clocks
     _WINDOW_S,  # of the present window: duration, updates, sum and sum of squares of the error
     _WINDOW_COUNT,
     _WINDOW_SUM,
     _WINDOW_SQUARES,
-) = range(11)
+) = range(10)
 
 MAX_CORRECTION = 0.005
 """0.5 %: fifty times what quartz clocks are apart, and a ninth of a semitone."""
@@ -45,8 +44,8 @@ _CUT_RATIO = 20.0
 _DAMPING = 1.5
 """Twice the damping of the second-order loop."""
 
-_PATIENCE_S = 0.25
-"""A callback that came late is no large error; one that stays is."""
+_OUTLIER = 4.0
+"""An error so many times larger than a far one is a callback that came late, and does not steer."""
 
 _WINDOW_LENGTH_S = 1.0
 _NARROWING = 0.85
@@ -79,7 +78,7 @@ def make_loop(far_error: float) -> Loop:
     """A loop that has learnt nothing yet.
 
     Args:
-        far_error: samples; what is farther from the target is mended by a jump, not by a correction.
+        far_error: samples; what is farther from the target for a second is mended by a jump, not by a correction.
     """
     loop = np.zeros(_WINDOW_SQUARES + 1)
     loop[_FAR_ERROR] = far_error
@@ -90,7 +89,7 @@ def make_loop(far_error: float) -> Loop:
 @realtime
 def relock(loop: Loop) -> None:
     """Begin again after a jump; how far the clocks are apart is still known."""
-    loop[_Z1] = loop[_Z2] = loop[_FAR_S] = 0.0
+    loop[_Z1] = loop[_Z2] = 0.0
     loop[CORRECTION] = loop[_Z3]
     loop[_BANDWIDTH_HZ] = _WIDEST_HZ
     _open_window(loop)
@@ -107,37 +106,36 @@ def steer(loop: Loop, error: float, period_s: float, sample_rate: float) -> bool
         sample_rate: Hz, of the samples in the ring.
 
     Returns:
-        False where the error has been too large for too long: the reader should jump, and the loop `relock`.
+        False where the mean error of a second is far: the reader should jump, and the loop `relock`.
     """
-    if abs(error) > loop[_FAR_ERROR]:
-        loop[_FAR_S] += period_s
-        return bool(loop[_FAR_S] < _PATIENCE_S)
-    loop[_FAR_S] = 0.0
+    is_near = _observe(loop, error, period_s)
+    if abs(error) > _OUTLIER * loop[_FAR_ERROR]:
+        return is_near
     angular = 2.0 * math.pi * loop[_BANDWIDTH_HZ]
     cut = 1.0 - math.exp(-_CUT_RATIO * angular * period_s)
     loop[_Z1] += cut * (_DAMPING * angular / sample_rate * error - loop[_Z1])
     loop[_Z2] += cut * (loop[_Z1] - loop[_Z2])
     loop[_Z3] = _clamped(loop[_Z3] + angular * period_s / _DAMPING * loop[_Z2])
     loop[CORRECTION] = _clamped(loop[_Z2] + loop[_Z3])
-    _adapt(loop, error, period_s)
-    return True
+    return is_near
 
 
 @realtime
-def _adapt(loop: Loop, error: float, period_s: float) -> None:
-    """Choose the bandwidth by what is left of the error when noise is taken away."""
+def _observe(loop: Loop, error: float, period_s: float) -> bool:
+    """Choose the bandwidth by what is left of a second's mean error without noise; False where that mean is far."""
     loop[_WINDOW_S] += period_s
     loop[_WINDOW_COUNT] += 1.0
     loop[_WINDOW_SUM] += error
     loop[_WINDOW_SQUARES] += error * error
     if loop[_WINDOW_S] < _WINDOW_LENGTH_S:
-        return
+        return True
     mean = loop[_WINDOW_SUM] / loop[_WINDOW_COUNT]
     variance = max(loop[_WINDOW_SQUARES] / loop[_WINDOW_COUNT] - mean * mean, 0.0)
     real = max(abs(mean) - _NOISE_SHARE * math.sqrt(variance / loop[_WINDOW_COUNT]), 0.0)
     wanted = max(real * _HZ_PER_SAMPLE, _NARROWING * loop[_BANDWIDTH_HZ])
     loop[_BANDWIDTH_HZ] = min(max(wanted, _NARROWEST_HZ), _WIDEST_HZ)
     _open_window(loop)
+    return bool(abs(mean) <= loop[_FAR_ERROR])
 
 
 @realtime

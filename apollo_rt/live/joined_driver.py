@@ -24,8 +24,9 @@ _UNEVEN_BLOCKS, _EVEN_BLOCKS = 3, 1
 """Blocks that the ring holds back beside the one being captured: as many as devices hand over at once (measured, see
 `live_run`); for a sound server more than for a sound card."""
 
-_FAR_S, _FAR_BLOCKS = 0.02, 4
-"""What is farther from the target, in seconds and in blocks, is mended by a jump."""
+_FAR_S, _FAR_BLOCKS = 0.01, 0.5
+"""What is farther from the target, in seconds and in blocks, is mended by a jump: a correction of 0.5 % needs 2 s for
+10 ms. A sound server may be so far off after its start, because it asks for a whole buffer at once then."""
 
 _LEFT_BEHIND: list["JoinedDriver"] = []
 """Those whose device did not let go: its thread may still call back, so their memory must never be freed."""
