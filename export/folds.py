@@ -10,7 +10,7 @@ _ROWS = {
     "+ time: states in rows, one product sums the taps": ("attention", "time"),
     "+ bins: planes, constants folded, one product there and one back": ("attention", "time", "bins"),
 }
-_BLOCKS = (4, 8, 16, 32, 64)
+_BLOCKS = (8, 16, 32)
 
 
 @click.command()

@@ -52,15 +52,15 @@ def variants(model: onnx.ModelProto, frames: Frames, folder: Path) -> dict[str, 
         frames: to calibrate with.
         folder: for files in between.
     """
-    products, path = weighted_products(model), folder / "model.onnx"
+    products, path, serialised = weighted_products(model), folder / "model.onnx", model.SerializeToString()
     others = [node.name for node in model.graph.node if node.name not in products]
 
-    def written(write: Callable[[], None]) -> onnx.ModelProto:
-        write()
+    def written(write: Callable[[onnx.ModelProto], None]) -> onnx.ModelProto:
+        write(onnx.load_from_string(serialised))  # the tools move its weights into a file
         return onnx.load(path)
 
     def dynamic(nodes: list[str]) -> onnx.ModelProto:
-        return written(lambda: quantization.quantize_dynamic(model, path, nodes_to_quantize=nodes, per_channel=True))
+        return written(lambda own: quantization.quantize_dynamic(own, path, nodes_to_quantize=nodes, per_channel=True))
 
     layers = [name for name in products if _rank_of_weight(model, name) == 2]
     return {
@@ -68,11 +68,11 @@ def variants(model: onnx.ModelProto, frames: Frames, folder: Path) -> dict[str, 
         "int8 dynamic": dynamic(products),
         "int8 dynamic, layers only": dynamic(layers),
         "int8 static QDQ": written(
-            lambda: quantization.quantize_static(
-                model, path, _Calibration(model, frames), nodes_to_quantize=products, per_channel=True
+            lambda own: quantization.quantize_static(
+                own, path, _Calibration(model, frames), nodes_to_quantize=products, per_channel=True
             )
         ),
-        "fp16": convert_float_to_float16(model, keep_io_types=True, node_block_list=others),
+        "fp16": convert_float_to_float16(onnx.load_from_string(serialised), keep_io_types=True, node_block_list=others),
     }
 
 

@@ -1,6 +1,7 @@
 """Model files that are right, and all the ways in which they can be wrong."""
 
 import dataclasses
+import hashlib
 import io
 import json
 import os
@@ -13,7 +14,7 @@ from onnx import helper
 
 from apollo_rt.config import Framing
 from apollo_rt.errors import ModelFileError
-from apollo_rt.inference import model_file
+from apollo_rt.inference import model_fields, model_file
 from apollo_rt.inference.model_file import card_metadata, graph_sha256, read_card
 from tests import tiny_models
 
@@ -59,14 +60,27 @@ def test_a_card_survives_writing_and_reading(path):
     assert card.framing == tiny_models.SMALL
     assert card.states == (model_file.State("state_0", "state_0_next", (2, 129, 2)),)
     golden = model_file.Golden(*(np.full((3, 64, 2), value, np.float32) for value in (0.25, -0.5)))
-    changed = dataclasses.replace(card, name="other", quality={"visqol": 4.5}, tiers=("full", "half"), golden=golden)
+    half = model_file.Golden(golden.input, golden.output / 2)
+    step = model_file.Graph("half.step", "half", 1, 0, hashlib.sha256(b"nodes").hexdigest())
+    changed = dataclasses.replace(
+        card,
+        name="other",
+        quality={"visqol": 4.5},
+        tiers=("full", "half"),
+        golden=golden,
+        graphs=(step,),
+        further_goldens={"half": half},
+    )
     model = onnx.load(path)
-    helper.set_model_props(model, card_metadata(changed, graph_sha256(path.read_bytes())))
+    del model.metadata_props[:]
+    metadata = card_metadata(changed, graph_sha256(path.read_bytes()), {"half.step": b"nodes"})
+    helper.set_model_props(model, metadata)
     onnx.save(model, path)
     again = read_card(str(path))
     assert again == changed
     np.testing.assert_array_equal(again.golden.input, golden.input)
     np.testing.assert_array_equal(again.golden.output, golden.output)
+    np.testing.assert_array_equal(again.golden_of("half").output, half.output)
 
 
 def test_a_card_can_not_be_changed(path):
@@ -124,8 +138,8 @@ def test_a_field_that_does_not_parse_is_refused_by_its_name(path, key, value):
 
 
 def test_a_file_of_a_newer_format_is_refused_with_what_to_do(path):
-    change(path, "format_version", "2")
-    assert "format 2" in refusal(path)
+    change(path, "format_version", "3")
+    assert "format 3" in refusal(path)
     assert "update apollo-rt" in refusal(path)
 
 
@@ -168,7 +182,7 @@ def test_a_golden_pair_of_other_values_is_refused(path, array):
 
 
 def test_a_golden_pair_that_unpacks_to_gigabytes_is_refused_before_unpacking(path, monkeypatch):
-    monkeypatch.setattr(model_file, "_MAX_GOLDEN_BYTES", 1000)
+    monkeypatch.setattr(model_fields, "_MAX_GOLDEN_BYTES", 1000)
     assert "holds more than 1000 bytes" in refusal(path)
 
 
