@@ -539,7 +539,7 @@ def rivals(monkeypatch, tmp_path):
             if isinstance(times[provider.name], str):
                 raise ProviderError(f"{provider}: {times[provider.name]}")
             loaded = real(path, backend)
-            loaded._session.provider = provider
+            loaded.provider = provider
             return loaded
 
         monkeypatch.setattr(model_choice, "find_gpu", lambda: GPU)
@@ -614,3 +614,22 @@ def test_a_processor_warms_up_before_its_first_hop_only(monkeypatch, tmp_path):
     processor.process(np.zeros((64, 2), np.float32))
     processor.warm_up()
     assert n_runs == [0, 1, 0, 1]
+
+
+def test_steps_go_on_in_bypass_and_in_silence_on_an_accelerator(monkeypatch, tmp_path):
+    from apollo_rt.live.engine import Engine, EngineSettings
+    from apollo_rt.live.file_feed import Nowhere, Silence
+    from apollo_rt.live.virtual_device import VirtualDevice
+
+    n_hops = 300
+    for loaded, rests in (
+        (graphs_on_the_cpu(monkeypatch, tmp_path), False),
+        (model.load(tmp_path / "delay.onnx"), True),
+    ):
+        device = VirtualDevice(loaded.framing.sample_rate, pace=False)
+        with Engine(loaded, device, EngineSettings(bypass=True), Silence(n_hops * 64), Nowhere()) as engine:
+            assert engine.wait(120)
+        snapshot = engine.snapshot()
+        assert snapshot.hops >= n_hops
+        assert (snapshot.silent_hops > 0) is rests
+        assert snapshot.model_errors == 0
