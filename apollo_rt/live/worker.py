@@ -69,6 +69,8 @@ def run_worker(
         wait_ns: how long to sleep when there is nothing to do.
         generation: its own number; it begins when the one before it has left.
     """
+    for processor in processors:
+        processor.warm_up()
     if processors[0].model.backend == "c_api":
         run(line, processor_table(processors), tiers, trace, wait_ns, generation)
     else:
