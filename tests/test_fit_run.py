@@ -96,7 +96,8 @@ def test_a_run_stops_early_where_nothing_gets_better(tmp_path: Path) -> None:
 
 def test_a_run_by_time_ends_in_order(tmp_path: Path) -> None:
     write_pairs(tmp_path / "pairs")
-    fit(["--config", str(write_config(tmp_path, -1)), "--trainer.max_time=00:00:00:01"])
+    by_time = ["--trainer.max_time=00:00:00:01", "--trainer.val_check_interval=00:00:00:01"]
+    fit(["--config", str(write_config(tmp_path, -1)), *by_time])
     rates = logged(tmp_path / "run", "learning_rate")
     assert len(rates) == checkpoint.load(tmp_path / "run" / "last.pt")["step"]
     assert (tmp_path / "run" / "best.pt").exists()
@@ -143,6 +144,10 @@ def test_flush_to_zero_is_set_before_anything_is_built(tmp_path: Path) -> None:
         (["--model.generator.start=none.pt"], "none.pt: can't be read: No such file"),
         (["--model.teacher.checkpoint=config.yaml"], "config.yaml: is no checkpoint"),
         (["--trainer.max_epochs=3"], "crops have no end"),
+        (
+            ["--trainer.devices=2", "--trainer.val_check_interval=00:01:00:00"],
+            "give trainer.val_check_interval in steps",
+        ),
         (["--trainer.precision=16-mixed"], "trainer.precision must be 32-true or bf16-mixed, got 16-mixed"),
         (["--trainer.gradient_clip_val=1"], "use model.gradient_clip"),
     ],

@@ -9,6 +9,7 @@ RUN/logs, RUN/clips         what was measured, what it sounds and looks like
 
 import logging
 import warnings
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -83,7 +84,7 @@ class FitCli(LightningCLI):
         own: dict[str, dict[str, Any]] = {
             "best": {"monitor": _MONITOR, "filename": "best", **shared},
             "last": {"filename": "last", **shared},
-            "early_stop": {"monitor": _MONITOR, "patience": 1000},
+            "early_stop": {"monitor": _MONITOR, "patience": 1000, "check_on_train_epoch_end": False},
         }
         parser.set_defaults({f"{group}.{name}": value for group, pairs in own.items() for name, value in pairs.items()})
         for group in ("best", "last"):
@@ -127,8 +128,10 @@ class FitCli(LightningCLI):
         """Train until the end that the configuration gives.
 
         Raises:
-            ValueError: what the run's folder holds doesn't fit the configuration.
+            ValueError: what the run's folder holds doesn't fit the configuration, or processes would part.
         """
+        if self.trainer.world_size > 1 and isinstance(self.config.trainer.val_check_interval, str | timedelta | dict):
+            raise ValueError("give trainer.val_check_interval in steps: the clocks of several processes differ")
         last = Path(self.config.run) / "last.ckpt"
         if last.exists():
             self.model.refuse_other(last)
