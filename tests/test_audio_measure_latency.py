@@ -1,9 +1,10 @@
 """`--measure-latency` on real sound servers: what a probe needs from output to input is what the report says."""
 
+import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def measured(model: Path, environment: dict[str, str], source: str, target: str) -> subprocess.CompletedProcess[str]:
-    import os
-
     command = [sys.executable, "run_live.py", "-i", source, "-o", target, "--measure-latency", "--model", str(model)]
     return subprocess.run(
         command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=300,
@@ -35,9 +34,11 @@ def check(done: subprocess.CompletedProcess[str]) -> None:
     """Eight bursts came back, after the reported latency, to a block."""
     print(done.stdout, done.stderr)
     assert done.returncode == 0, done.stderr
-    figures = dict(re.findall(r"^([a-z ]+?) +([+-]?[\d.]+) ms", done.stdout, re.MULTILINE))
-    terms = ("device input", "algorithmic", "rebuffering", "headroom", "device output")
-    assert sum(float(figures[name]) for name in terms) == pytest.approx(float(figures["reported"]), abs=0.03)
+    rows = re.findall(r"^([a-z ]+?) +([+-]?[\d.]+) ms", done.stdout, re.MULTILINE)
+    names = [name for name, _ in rows]
+    assert {"device input", "algorithmic", "rebuffering", "headroom", "device output"} < set(names)
+    n_terms = names.index("reported")
+    assert sum(float(value) for _, value in rows[:n_terms]) == pytest.approx(float(rows[n_terms][1]), abs=0.04)
     assert "within one block" in done.stdout
     assert "NOT within" not in done.stdout
 
@@ -59,14 +60,12 @@ def test_where_the_output_cannot_be_heard_it_is_said(model: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_through_jack_the_measured_latency_is_the_reported_one_to_a_block(
-    model: Path, looped_jack: Callable[[], JackServer]
-) -> None:
+def test_through_jack_the_measured_latency_is_the_reported_one_to_a_block(model: Path, looped_jack: JackServer) -> None:
     check(measured(model, looped_jack.environment, "cable", "cable"))
 
 
 @pytest.fixture
-def looped_jack():
+def looped_jack() -> Iterator[JackServer]:
     """A JACK server with a client that gives out what comes in."""
     jack = pytest.importorskip("jack")
     server = JackServer()
