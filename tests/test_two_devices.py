@@ -250,7 +250,7 @@ def test_a_capture_that_stalls_is_silence_without_a_step_and_comes_back_at_the_s
 @pytest.mark.parametrize("seconds", [0.3, 5.0])
 def test_a_playback_that_stalls_skips_what_it_missed_and_comes_back_at_the_same_latency(seconds: float) -> None:
     pair = settled(Pair(Clock(), Clock(), TARGET))
-    out = np.concatenate([pair.go_on(0.1), pair.go_on(seconds, playback=False), pair.go_on(1.0)])
+    out = np.concatenate([pair.go_on(0.1), pair.go_on(seconds, playback=False), pair.go_on(1.5)])
     assert steps(out) < SINE_STEP + 1.5 / FADE_LENGTH
     assert pair.resyncs == 1
     assert pair.error() == pytest.approx(0.0, abs=3.0)
