@@ -129,7 +129,7 @@ def test_a_second_run_measures_nothing_again_and_says_the_same(
     assert len(judged) == 6
     second = run(music, *arguments)
     assert len(judged) == 6
-    assert second.output == first.output
+    assert second.stdout == first.stdout
 
 
 def test_a_run_that_was_broken_off_goes_on_where_it_stopped(judged: list[Audio], music: Path, tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_a_run_that_was_broken_off_goes_on_where_it_stopped(judged: list[Audio],
     kept = sorted((tmp_path / "kept").rglob("*.json"))
     kept[0].unlink()
     kept[1].write_text(kept[1].read_text()[:20])
-    assert run(music, *arguments).output == first.output
+    assert run(music, *arguments).stdout == first.stdout
     assert len(judged) == 8
 
 

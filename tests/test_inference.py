@@ -252,7 +252,8 @@ def test_a_target_that_cannot_be_written_is_one_clear_line(tmp_path: Path, targe
     source = write(tmp_path / "in.wav", tone(RATE // 4))
     before = source.read_bytes()
     done = run(save_causal(tmp_path / "net.pt", passing()), source, tmp_path / target)
-    assert (done.exit_code, done.output.count("\n")) == (1, 1)
+    assert (done.exit_code, done.output.count("Error: ")) == (1, 1)
+    assert isinstance(done.exception, SystemExit)
     assert source.read_bytes() == before
 
 
