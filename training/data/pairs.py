@@ -60,6 +60,11 @@ def items(music: Path, split: str, settings: ItemSettings, seed: int) -> Items:
     return Items(load_manifest(music, split), settings, seed)
 
 
+def hours_of_one_pass(music: Path, settings: ItemSettings, seed: int) -> float:
+    """Hours of pairs after which every mixture to train on has been taken once."""
+    return items(music, "train", settings, seed).one_pass * settings.seconds / 3600
+
+
 def quantise(clean: Audio, damaged: Audio) -> NDArray[np.int16]:
     """Both halves as 16 bit; where one passes full scale, both are turned down together.
 

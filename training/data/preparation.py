@@ -87,9 +87,9 @@ def prepare(recordings: Sequence[Recording], folder: Path, settings: Preparation
     """
     jobs = {_name(one): partial(_scan, one, folder / "scans") for one in recordings}
     scans, left_out = run_all(jobs, settings.workers, "Listening to recordings")
-    left_out |= {_name(one): "belongs to a test split" for one in recordings if one.split == "test"}
     dull = {name: scan.cut_hz for name, scan in scans.items() if scan.cut_hz < settings.min_cut_hz}
     left_out |= {name: f"its spectrum ends at {cut_hz:.0f} Hz" for name, cut_hz in dull.items()}
+    left_out |= {_name(one): "belongs to a test split" for one in recordings if one.split == "test"}
     left_out |= _refuse_duplicates(folder)
     left_out |= _namesakes([one for one in recordings if _name(one) not in left_out])
     kept = [one for one in recordings if _name(one) not in left_out]

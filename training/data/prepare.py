@@ -22,6 +22,9 @@ OPEN = "open"
 _STRIDES_S = {False: 3.0, True: 6.0}
 """Published, and for the open corpus, which takes half the room so; pairs are the same with both."""
 
+_MOST_HOURS = 8.0
+"""Of pairs, unless more are asked for: 10 GB."""
+
 
 @click.command()
 @click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
@@ -37,7 +40,7 @@ _STRIDES_S = {False: 3.0, True: 6.0}
 @click.option(
     "--min-cut", "min_cut_hz", default=19_500.0, show_default=True, help="Leave out what ends below, in hertz."
 )
-@click.option("--pairs", "hours", type=click.FloatRange(0.0), help="Hours of pairs to render [0; open: 8].")
+@click.option("--pairs", "hours", type=click.FloatRange(0.0), help="Hours of pairs [all music once, 8 at most].")
 @click.option(
     "--songs", default=200, show_default=True, type=click.IntRange(0), help="Synthetic songs of the open corpus."
 )
@@ -58,9 +61,9 @@ def prepare(
 ) -> None:
     """Prepare music to train on: MUSDB18-HQ, MoisesDB, plain folders, or `open`.
 
-    Writes the active parts of every mixture and stem to OUT/music, and with --pairs damaged and clean pairs
-    to OUT/pairs. `open` fetches and prepares the open corpus: it downloads 3.1 GB of Debian packages and
-    needs the packages lmms and lmms-common. All can be interrupted and started again.
+    Writes the active parts of every mixture and stem to OUT/music, and pairs of damaged and clean music to
+    OUT/pairs, which is what `fit` reads. `open` fetches and prepares the open corpus: it downloads 3.1 GB of
+    Debian packages and needs the packages lmms and lmms-common. All can be interrupted and started again.
     """
     is_open = OPEN in sources
     stride = round((stride_s or _STRIDES_S[is_open]) * 100) * SAMPLE_RATE // 100
@@ -71,8 +74,8 @@ def prepare(
         if is_open:
             excerpts.write([one for one in found if one.layout == OPEN], out / "eval", min_cut_hz)
         _say(report, not_made)
-        hours = (8.0 if is_open else 0.0) if hours is None else hours
-        if hours and report.written:
+        if report.written and hours != 0:
+            hours = hours or min(_MOST_HOURS, pairs.hours_of_one_pass(out / "music", ItemSettings(), seed))
             _say_pairs(*pairs.render(out / "music", out / "pairs", hours, ItemSettings(), seed, workers))
     except (ValueError, RuntimeError, OSError, soundfile.SoundFileError) as error:
         raise click.ClickException(str(error)) from error
