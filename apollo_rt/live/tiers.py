@@ -34,6 +34,8 @@ N_SLOTS = 4
 """Processors that a worker holds: the tiers of a model, and in the last slot what was heard before a swap."""
 DRY = N_SLOTS
 NONE = -1
+NEVER = 2**62
+"""Generation that no worker is of: one that hung finds it when it comes back, and leaves what it made."""
 
 WARM_HOPS = 16
 """Hops that a fresh processor runs unheard before it is faded in, 93 ms: its spectrum is then that of the music."""

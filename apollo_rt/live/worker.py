@@ -30,6 +30,7 @@ from apollo_rt.live.tiers import (
     GENERATION,
     HEARD,
     N_SLOTS,
+    NEVER,
     RELIEVED,
     STANDING_BY,
     Tiers,
@@ -121,7 +122,7 @@ def work(line: Line, table: ProcessorTable, tiers: Tiers, trace: WorkerTrace, ge
         slot, n_silent = tiers.control[HEARD], line.stats.counters[SILENT_HOPS]
         note_begin(trace, processor_at(table, min(slot, N_SLOTS - 1)), line.control[CONSUMED])
         code = process_heard(line, table, tiers)
-        if atomic_load(tiers.control, GENERATION) > generation:
+        if atomic_load(tiers.control, GENERATION) == NEVER:
             return READY  # it hung, and another has been working meanwhile
         step_ns, is_fit = now_ns(line.calls) - begin_ns, line.control[UNFIT_HOPS] == 0
         kind = RESTED if line.stats.counters[SILENT_HOPS] > n_silent else code

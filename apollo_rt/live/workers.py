@@ -25,6 +25,7 @@ from apollo_rt.live.tiers import (
     GENERATION,
     HEARD,
     N_SLOTS,
+    NEVER,
     NONE,
     PROBED,
     RELIEVED,
@@ -44,7 +45,6 @@ _LONGEST_PAUSE_LOOKS, _HEALTHY_LOOKS = 50, 100
 _HELD = N_SLOTS - 1
 _PATIENCE_S = 10.0
 _POLL_S = 0.002
-_NEVER = 2**62
 
 
 class Workers:
@@ -116,13 +116,14 @@ class Workers:
     def want(self, slot: int) -> None:
         """Fade to a tier by its number, or to `DRY`, as soon as it is warm."""
         with self._lock:
-            self._set(WANTED, slot)
+            if slot == DRY or slot < len(self._models):
+                self._set(WANTED, slot)
 
     def probe(self, slot: int) -> None:
         """Run a tier unheard, to be timed in `tiers.shadow_ns`; `NONE` ends it."""
         with self._lock:
             self.tiers.shadow_ns[:] = 0
-            self._set(PROBED, slot)
+            self._set(PROBED, slot if slot < len(self._models) else NONE)
 
     def look(self) -> list[str]:
         """Replace a worker that died or hangs; returns what a user should know, one line each."""
@@ -197,7 +198,7 @@ class Workers:
         self._idle_looks = self._healthy_looks = 0
         self._pause_looks = min(2 * self._pause_looks, _LONGEST_PAUSE_LOOKS)
         wanted = self._get(WANTED)
-        self._set(GENERATION, _NEVER)  # should one that hangs come back, it leaves without a trace
+        self._set(GENERATION, NEVER)  # should one that hangs come back, it leaves without a trace
         try:
             self._take(self._models)
         except ApolloError as error:
