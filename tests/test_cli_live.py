@@ -111,6 +111,9 @@ def test_the_figures_are_written_as_json(live, song, tmp_path) -> None:
     assert figures["samples"] >= LENGTH + figures["latency"]["stream_samples"]
     assert figures["deadline_misses"] == figures["xruns"] == 0
     assert figures["step_ms"]["p50"] <= figures["step_ms"]["p99"] <= figures["step_ms"]["max"]
+    assert sum(count for _, count in figures["step_ms"]["histogram"]) == figures["hops"]
+    assert figures["recent"]["hops"] == figures["hops"]
+    assert figures["scheduling"] == "worker normal, memory not locked"  # nothing is asked for where nothing is paced
 
 
 def test_every_option_can_come_from_the_environment(live, song, tmp_path, monkeypatch) -> None:
@@ -148,7 +151,7 @@ def test_a_signal_ends_a_run_cleanly_with_what_was_restored_so_far(model, tmp_pa
         process.send_signal(number)
         rest, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
-    assert rest.startswith("done: ")
+    assert rest.splitlines()[-1].startswith("done: ")
     restored = samples_of(tmp_path / "out.wav")
     assert 1000 < len(restored) < 20 * 44_100
     np.testing.assert_allclose(restored, 0.5 * samples_of(song)[: len(restored)], atol=2e-6)
