@@ -210,14 +210,3 @@ def test_a_loop_through_the_server_is_refused(
         assert run.wait() == 1, run.text
     assert run.lines[-1].startswith("error: feedback: ")
     assert reason in run.lines[-1]
-
-
-def test_a_server_that_dies_ends_the_run_with_an_error(model: Path) -> None:
-    with short_folder() as folder:
-        server = PulseServer(folder)
-        with server.started() as daemon, LiveRun(COMMAND, server.environment, model) as run:
-            run.wait_until_it_plays()
-            daemon.kill()
-            assert run.wait() == 1, run.text
-    assert run.lines[-1].startswith("error: Loopback (ALSA) -> speakers (ALSA): ")
-    assert "Traceback" not in run.text

@@ -4,6 +4,7 @@ A worker that got them as values would hand hundreds of numbers from function to
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,8 @@ def processor_table(processors: Sequence[Processor]) -> ProcessorTable:
 
 
 def _row(state: ProcessorState) -> list[int]:
-    arrays = (*state.analysis, *state.synthesis, *state.buffers, *state[3:])
+    own = (state.frames, state.quiet_energy, state.counters, state.addresses)
+    arrays: tuple[NDArray[Any], ...] = (*state.analysis, *state.synthesis, *state.buffers, *own)
     assert len(arrays) == _N_ARRAYS
     assert all(array.flags.c_contiguous for array in arrays)
     # Of the dry frames the first axis is what varies, beside the bins, which the spectrum tells.
