@@ -15,6 +15,7 @@ from apollo_rt.live.engine import Engine, EngineSettings
 from apollo_rt.live.incident import IncidentWriter, file_digest, write_recording
 from apollo_rt.live.replay import read_incident, run_again
 from apollo_rt.live.stats import DEADLINE_MISSES
+from apollo_rt.live.tiers import WANTED
 from tests import tiny_models
 from tests.stepped import Stepped
 from tests.test_engine import HandDriver
@@ -261,3 +262,17 @@ def test_the_replay_command_refuses_another_model_and_tells_a_difference(model, 
         main(["replay", str(folder)])
     assert ended.value.code == 1
     assert "1 of " in capsys.readouterr().out
+
+
+def test_a_change_of_tier_comes_again_too(model, tmp_path):
+    light = load(tiny_models.gain(tmp_path, 0.5, FRAMING))
+    stream = Stepped(model, 256, keeps_trace=True, lighter=[light])
+    samples = noise(700 * HOP)
+    stream.play(samples[: 100 * HOP])
+    stream.tiers.control[WANTED] = 1
+    stream.play(samples[100 * HOP :])
+    assert stream.stats["tier_changes"] == 1
+    replay = run_again(recorded(stream, tmp_path / "incident"), {0: model, 1: light})
+    assert replay.is_equal
+    assert replay.n_other_hops == 0
+    assert 0 < replay.n_recorded < 180, "from the fade to the next checkpoint, a second later"
