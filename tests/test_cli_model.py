@@ -107,7 +107,7 @@ def test_a_card_can_not_steer_the_terminal(folder):
 
 
 def test_verify_says_how_near_the_golden_pair_is():
-    assert "returns the golden pair (24 hops) to -" in output_of("verify")
+    assert "the golden pair (24 hops) comes out, relative to its peak: full to -" in output_of("verify")
 
 
 def test_verify_finds_a_model_that_does_not_do_what_its_file_says(folder):
@@ -139,3 +139,9 @@ def test_every_command_takes_a_name(folder, tmp_path):
     )
     assert result.exit_code == 0
     assert target.exists()
+
+
+def test_prepare_says_how_fast_and_how_near_each_tier_is(folder):
+    result = CliRunner().invoke(apollo_rt, ["prepare", "--model", "delay", "--provider", "cpu"], catch_exceptions=False)
+    assert "tiny delay, tier full, is ready: " in result.output
+    assert "its output differs by -200 dB" in result.output

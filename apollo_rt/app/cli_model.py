@@ -52,15 +52,16 @@ def info(name: str | None, measure: bool, provider: str) -> None:
 @provider_option("cpu")
 def verify(name: str | None, provider: str) -> None:
     """Check a model: its fields, its hashes, and that it returns on this machine what its file says it must."""
-    from apollo_rt.inference.model_choice import open_model
+    from apollo_rt.inference.model_choice import open_model, open_tiers
     from apollo_rt.stream.golden import golden_error_db
 
-    loaded = open_model(name, provider)
-    error_db = golden_error_db(loaded)
-    n_hops = len(loaded.card.golden.input)
+    tiers = open_tiers(open_model(name, provider))
+    errors = {tier: golden_error_db(loaded) for tier, loaded in tiers.items()}
+    loaded = next(iter(tiers.values()))
+    returned = ", ".join(f"{tier} to {error_db:.0f} dB" for tier, error_db in errors.items())
     click.echo(
-        f"{loaded.card.path}: all right; fields and hashes hold, and on {loaded.provider} it returns the golden pair "
-        f"({n_hops} hops) to {error_db:.0f} dB of its peak"
+        f"{loaded.card.path}: all right; fields and hashes hold, and on {loaded.provider} the golden pair "
+        f"({len(loaded.card.golden.input)} hops) comes out, relative to its peak: {returned}"
     )
 
 

@@ -16,11 +16,12 @@ def prepare(model: str | None, provider: str) -> None:
     model change. The output is compared with the golden pair in the model's file, which shows what +fp16 costs.
     """
     # Late, because numba and onnxruntime would make --help wait.
-    from apollo_rt.inference.model_choice import open_model
+    from apollo_rt.inference.model_choice import open_model, open_tiers
     from apollo_rt.stream.golden import golden_error_db
 
     click.echo(f"getting {provider} ready; an engine takes minutes", err=True)
-    loaded = open_model(model, provider)
-    error_db = golden_error_db(loaded)
-    click.echo(f"{loaded.card.name} is ready on {loaded.provider}: {speed_text(loaded)}")
-    click.echo(f"its output differs by {error_db:.0f} dB from that of PyTorch in float32 (of the peak, golden pair)")
+    for tier, loaded in open_tiers(open_model(model, provider)).items():
+        error_db = golden_error_db(loaded)
+        loaded.new_block()  # what files are restored with has an engine of its own
+        click.echo(f"{loaded.card.name}, tier {tier}, is ready: {speed_text(loaded)}")
+        click.echo(f"its output differs by {error_db:.0f} dB from PyTorch's in float32 (of its peak, golden pair)")

@@ -22,7 +22,7 @@ def tolerance_db(provider: Provider) -> float:
 
 
 def golden_error_db(model: Model) -> float:
-    """Run the golden input through a fresh processor.
+    """Run the golden input through a fresh processor; for the tier that is loaded.
 
     Returns:
         The greatest difference from the golden output, in dB of its peak; -200 where there is none.
@@ -30,7 +30,7 @@ def golden_error_db(model: Model) -> float:
     Raises:
         ParityError: it is above the tolerance, or the output is not finite.
     """
-    golden, processor = model.card.golden, Processor(model)
+    golden, processor = model.card.golden_of(model.tier), Processor(model)
     processor.warm_up()
     output = np.array([processor.process(hop) for hop in golden.input])
     error, peak = float(np.abs(output - golden.output).max()), float(np.abs(golden.output).max())
@@ -39,7 +39,7 @@ def golden_error_db(model: Model) -> float:
     limit_db = tolerance_db(model.provider)
     if not error_db <= limit_db or faults:
         raise ParityError(
-            f"{model.card.path}: on {model.provider} the output differs by {error_db:.1f} dB from the golden pair in "
-            f"the file, at most {limit_db:.0f} dB are allowed{faults}"
+            f"{model.card.path}: on {model.provider} the tier {model.tier} differs by {error_db:.1f} dB from the "
+            f"golden pair in the file, at most {limit_db:.0f} dB are allowed{faults}"
         )
     return max(error_db, _FLOOR_DB)
