@@ -29,19 +29,20 @@ from apollo_rt.stream.resample import Resampler, half_length, make_resampler, re
     ENDED_AT,  # of the stream to the playback device: where the engine's last sample stands; -1 before its end
     RESYNCS,  # how often the ring's reader jumped
     DRY_AT,  # sample of the ring at which it ran dry last: what comes from there on may not follow what was before
-) = range(14)
+    N_LOOKS,  # how often the ring has been looked at since it flows
+) = range(15)
 """Places in `Joint.control`."""
 
-IN_RATE, OUT_RATE, ENGINE_RATE, TARGET, CORRECTION_PPM, FILL = range(6)
+IN_RATE, OUT_RATE, ENGINE_RATE, TARGET, CORRECTION_PPM, FILL, FILLS = range(7)
 """Places in `Joint.figures`: Hz of the devices and the engine; samples to hold back in the ring, as captured; the
-present correction; how many samples are held back, smoothed."""
+present correction; how many samples are held back, smoothed; and from there on, as the last `LOOKS` looks found it."""
 
 GAIN, TAIL_GAIN, LAST_LEFT, LAST_RIGHT, TAIL_LEFT, TAIL_RIGHT = range(6)
 """Places in `Joint.bridge`: gain of what is captured, gain of the tail, the last sample, the tail's value."""
 
 NOTED_WRITTEN, NOTED_NS = range(2)
-NOTES = 8
-"""How many captures are remembered."""
+NOTES, LOOKS = 16, 8
+"""How many captures are remembered, and how many of them, and of looks at the ring, are compared."""
 
 LONGEST_PIECE = 4096
 """The most samples of the playback device for which the engine is called at once."""
@@ -96,7 +97,7 @@ def make_joint(
         far: how many samples from the target are mended by a jump.
     """
     longest_block = math.ceil(LONGEST_PIECE * engine_rate / out_rate) + 2
-    control, figures = np.zeros(DRY_AT + 1, np.int64), np.zeros(FILL + 1)
+    control, figures = np.zeros(N_LOOKS + 1, np.int64), np.zeros(FILLS + LOOKS)
     control[INPUT_CHANNELS], control[OUTPUT_CHANNELS] = channels
     control[HAS_TWO_CLOCKS], control[ENDED_AT] = target > 0.0, -1
     control[IS_FLOWING] = target == 0.0

@@ -14,11 +14,14 @@ from apollo_rt.live.joint import (
     DRY_AT,
     ENGINE_RATE,
     FILL,
+    FILLS,
     GAIN,
     HAS_FLOWED,
     IN_RATE,
     IS_FLOWING,
     LAST_LEFT,
+    LOOKS,
+    N_LOOKS,
     N_NOTES,
     NOTED_NS,
     NOTED_WRITTEN,
@@ -45,10 +48,16 @@ def read_step(joint: Joint) -> float:
 
 @realtime
 def captured_until(joint: Joint, time_ns: int) -> float:
-    """How many samples the capture device has taken until a moment, those included that it hasn't handed over yet."""
-    newest = atomic_load(joint.control, N_NOTES) - 1
-    note = joint.notes[newest % NOTES]
-    return float(note[NOTED_WRITTEN] + (time_ns - note[NOTED_NS]) * 1e-9 * joint.figures[IN_RATE])
+    """How many samples the capture device has taken until a moment, those included that it hasn't handed over yet.
+
+    A device may call late but never early: of what the last calls tell, the most is true.
+    """
+    n_notes = atomic_load(joint.control, N_NOTES)
+    most = -1e18
+    for number in range(max(n_notes - LOOKS, 0), n_notes):
+        note = joint.notes[number % NOTES]
+        most = max(most, note[NOTED_WRITTEN] + (time_ns - note[NOTED_NS]) * 1e-9 * joint.figures[IN_RATE])
+    return float(most)
 
 
 @realtime
@@ -81,6 +90,7 @@ def begin_to_flow(joint: Joint, n_samples: int, time_ns: int) -> None:
     joint.control[RESYNCS] += joint.control[HAS_FLOWED]
     joint.control[IS_FLOWING] = joint.control[HAS_FLOWED] = 1
     figures[FILL] = figures[TARGET]
+    joint.control[N_LOOKS] = 0
     relock(joint.loop)
 
 
@@ -96,8 +106,13 @@ def stop_flowing(joint: Joint) -> None:
 @realtime
 def look(joint: Joint, n_samples: int, time_ns: int, is_clean: bool) -> None:
     """See how much is held back and steer, but not by an xrun; jump where steering would take too long."""
-    figures = joint.figures
-    fill, period_s = held_back(joint, time_ns), n_samples / figures[OUT_RATE]
+    figures, control, period_s = joint.figures, joint.control, n_samples / joint.figures[OUT_RATE]
+    figures[FILLS + control[N_LOOKS] % LOOKS] = held_back(joint, time_ns)
+    control[N_LOOKS] += 1
+    # Late calls find more in the ring than there would be in time.
+    fill = figures[FILLS]
+    for number in range(1, min(control[N_LOOKS], LOOKS)):
+        fill = min(fill, figures[FILLS + number])
     atomic_store(figures, FILL, figures[FILL] + min(period_s / _FILL_SMOOTHING_S, 1.0) * (fill - figures[FILL]))
     if is_clean and not steer(joint.loop, fill - figures[TARGET], period_s, figures[IN_RATE]):
         stop_flowing(joint)
