@@ -54,8 +54,8 @@ class ServerSoak:
         return {
             "sink unloaded, back at another rate": self._replug,
             "server killed and restarted": self._restart_server,
-            "playback stalls": lambda: self._suspend("sink", "speakers"),
-            "capture stalls": lambda: self._suspend("source", "Loopback.monitor"),
+            "playback stalls": lambda: self._suspend("speakers"),
+            "capture stalls": lambda: self._suspend("Loopback"),
             "program suspended": self._freeze,
             "all cores busy": self._be_busy,
         }
@@ -81,10 +81,10 @@ class ServerSoak:
         self.daemon = self._server.started()
         self.process = self.daemon.__enter__()
 
-    def _suspend(self, kind: str, name: str) -> None:
-        pactl(self._server, f"suspend-{kind}", name, "1")
+    def _suspend(self, name: str) -> None:
+        pactl(self._server, "suspend-sink", name, "1")
         time.sleep(self._random.uniform(0.2, 5.0))
-        pactl(self._server, f"suspend-{kind}", name, "0")
+        pactl(self._server, "suspend-sink", name, "0")
 
     def _freeze(self) -> None:
         self._run.process.send_signal(signal.SIGSTOP)
