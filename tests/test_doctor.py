@@ -66,7 +66,7 @@ def test_the_table_and_the_advice_say_what_holds_and_why_the_rest_does_not():
     assert lines[-2].endswith("does not hold: 9 of 1000 hops missed: the longest step took 2.5 ms, 5.8 ms are safe")
     assert lines[-1].endswith("holds")
     assert "--block-size 256 --headroom 320 --tier full" in "\n".join(advice_lines(good))
-    assert "Nothing tried holds" in "\n".join(advice_lines(bad))
+    assert "No setting held to the end" in "\n".join(advice_lines(bad))
 
 
 @pytest.fixture(scope="module")

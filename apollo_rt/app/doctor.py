@@ -130,7 +130,7 @@ def advice_lines(proof: Trial) -> Iterator[str]:
         yield f"run_live.py {options}   holds, at {proof.latency_ms:.1f} ms beside the devices"
         yield "Devices behind ALSA, PulseAudio too, call back unevenly: leave --headroom away there, and it is chosen."
     else:
-        yield f"Nothing tried holds on this machine now. Nearest: {options}: {proof.trouble}."
+        yield f"No setting held to the end on this machine now. Nearest: {options}: {proof.trouble}."
         yield "Close other programs, or restore files instead: `apollo-rt restore` takes the time it needs."
 
 
