@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
+from apollo_rt.errors import AudioFileError
+from apollo_rt.files.audio_file import AudioWriter
 from apollo_rt.live.line import DELAY, HOP_DELAY, SAMPLE_RATE, Line
 from apollo_rt.live.ring import CHUNK, WRITTEN
 from apollo_rt.live.stats import COUNTERS, XRUNS
@@ -99,8 +100,9 @@ class IncidentWriter:
             return [f"{self._folder}: holds {_MOST_INCIDENTS} incidents; no more are kept until you take some away"]
         try:
             self.written.append(self._write_folder({"missed": missed, **self._about()}))
-        except OSError as error:
-            return [f"{self._folder}: the incident can't be written: {error.strerror or error}"]
+        except (OSError, AudioFileError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            return [f"{self._folder}: the incident can't be written: {reason}"]
         return [f"{', '.join(f'{n} {name}' for name, n in missed.items())}: written to {self.written[-1]}"]
 
     def _write_folder(self, about: dict[str, Any]) -> Path:
@@ -125,7 +127,7 @@ def write_recording(folder: Path, line: Line, trace: WorkerTrace, about: dict[st
         about: goes into `incident.json`.
 
     Raises:
-        OSError: the disk is full, or the like.
+        OSError, AudioFileError: the disk is full, or the like.
     """
     delay, rate = int(line.control[DELAY]), int(line.control[SAMPLE_RATE])
     looks, output_begin, end = _looks(line, delay, round(KEPT_S * rate))
@@ -148,10 +150,8 @@ def write_recording(folder: Path, line: Line, trace: WorkerTrace, about: dict[st
         ("input", line.history.samples, input_begin),
         ("output", line.trace.output, output_begin),
     ):
-        try:
-            soundfile.write(folder / f"{name}.wav", _part(ring, begin, end), rate, "FLOAT")
-        except soundfile.SoundFileError as error:
-            raise OSError(str(error)) from None
+        with AudioWriter(folder / f"{name}.wav", rate, float_wav=True) as writer:
+            writer.write(_part(ring, begin, end))
     facts = {
         "format": FORMAT,
         "input_begin": input_begin,

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
-from apollo_rt.errors import ApolloError
+from apollo_rt.errors import ApolloError, AudioFileError
+from apollo_rt.files.audio_file import AudioReader
 from apollo_rt.inference.model import Model
 from apollo_rt.live.holes import add_hole, fade_around_holes, make_holes
 from apollo_rt.live.incident import FORMAT
@@ -26,6 +26,7 @@ from apollo_rt.live.trace import (
     HOLE_BEGIN,
     HOLE_END,
     HOLE_OUTPUT,
+    KEPT_SAMPLES,
     LOOK_END,
     LOOK_GAIN,
     LOOK_POSITION,
@@ -103,12 +104,15 @@ def read_incident(folder: Path) -> Incident:
             raise ApolloError(f"{folder}: is of format {facts['format']}, this program reads {FORMAT}")
         with np.load(folder / "trace.npz") as arrays:
             trace = dict(arrays)
-        sounds = [
-            soundfile.read(folder / f"{name}.wav", dtype="float32", always_2d=True)[0] for name in ("input", "output")
-        ]
-    except (OSError, KeyError, ValueError, soundfile.SoundFileError) as error:
+        sounds = [_read_sound(folder / f"{name}.wav", facts["sample_rate"]) for name in ("input", "output")]
+    except (OSError, KeyError, ValueError, AudioFileError) as error:
         raise ApolloError(f"{folder}: is no whole incident: {error}") from None
     return Incident(facts, sounds[0], sounds[1], trace)
+
+
+def _read_sound(path: Path, sample_rate: int) -> Samples:
+    with AudioReader(path, sample_rate) as reader:
+        return reader.read(KEPT_SAMPLES)
 
 
 def run_again(incident: Incident, models: Mapping[int, Model]) -> Replay:
