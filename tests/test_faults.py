@@ -518,3 +518,21 @@ def test_a_program_that_was_suspended_goes_on_where_it_was(folder, tmp_path):
     is_loud = np.abs(expected) > 0.05
     ratio = restored[is_loud] / expected[is_loud]
     assert ((ratio > 0.49) & (ratio < 1.01)).all()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit for files")
+def test_a_full_disk_ends_a_recording_with_one_line_and_leaves_no_half_file(folder, tmp_path):
+    import resource
+
+    song, out = write(tmp_path / "song.wav", tone(5 * RATE), subtype="FLOAT"), tmp_path / "out" / "out.wav"
+    out.parent.mkdir()
+    model = tiny_models.gain(folder, 0.5, FRAMING)
+    command = [sys.executable, "run_live.py", "-i", song, "-o", out, "--model", model, "--no-pace"]
+    done = subprocess.run(
+        [str(part) for part in command], cwd=Path(__file__).parents[1], capture_output=True, text=True, timeout=120,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000)),
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(f"error: {out}: can't be written")
+    assert "Traceback" not in done.stderr
+    assert list(out.parent.iterdir()) == []
