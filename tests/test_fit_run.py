@@ -159,7 +159,7 @@ def test_a_wrong_configuration_is_one_clear_line(
     with pytest.raises(ValueError, match=message) as raised:
         fit(["--config", str(write_config(tmp_path, 1)), *arguments])
     assert "\n" not in str(raised.value)
-    assert not (tmp_path / "run" / "last.ckpt").exists()
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_with_another_net_or_critic_is_refused(tmp_path: Path) -> None:

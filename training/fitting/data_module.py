@@ -34,15 +34,15 @@ class PairsModule(LightningDataModule):
         workers: int = 0,
         seed: int = 1,
     ) -> None:
-        """Keep the settings; the folders are listed when training starts."""
+        """Keep the settings; `list_pairs` lists the folders."""
         super().__init__()
         if crops.batch < 1:
             raise ValueError(f"crops.batch must be at least 1, got {crops.batch}")
         self.pairs, self.crops, self.seed, self.workers = pairs, crops, seed, workers
         self.valid_samples, self.valid_count = valid_samples, valid_count
 
-    def setup(self, stage: str) -> None:
-        """List the folders.
+    def list_pairs(self) -> None:
+        """List the folders, before a run writes anything.
 
         Raises:
             ValueError: there are no pairs.
@@ -71,7 +71,7 @@ class PairsModule(LightningDataModule):
         return {"digest": self._train.digest}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Compare with what `setup` found."""
+        """Compare with what `list_pairs` found."""
         if state_dict["digest"] != self._train.digest:
             rank_zero_warn(f"{self.pairs} holds other pairs than before: the run goes on, but not with the same crops")
 

@@ -128,10 +128,11 @@ class FitCli(LightningCLI):
         """Train until the end that the configuration gives.
 
         Raises:
-            ValueError: what the run's folder holds doesn't fit the configuration, or processes would part.
+            ValueError: there are no pairs, what the run's folder holds doesn't fit, or processes would part.
         """
         if self.trainer.world_size > 1 and isinstance(self.config.trainer.val_check_interval, str | timedelta | dict):
             raise ValueError("give trainer.val_check_interval in steps: the clocks of several processes differ")
+        self.datamodule.list_pairs()
         last = Path(self.config.run) / "last.ckpt"
         if last.exists():
             self.model.refuse_other(last)
