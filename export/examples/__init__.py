@@ -1,0 +1,1 @@
+"""Models of others, made into model files."""
