@@ -3,8 +3,10 @@
 import csv
 import http.server
 import json
+import os
 import queue
 import shutil
+import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -344,12 +346,12 @@ def test_in_a_browser_a_button_changes_the_version_while_the_music_goes_on(tmp_p
         browser = subprocess.Popen(
             [BROWSER, "--headless", "--no-sandbox", "--autoplay-policy=no-user-gesture-required",
              "--remote-debugging-port=0", f"--user-data-dir={tmp_path}", address],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         try:
             said = report(120)
         finally:
-            browser.terminate()
+            os.killpg(browser.pid, signal.SIGTERM)  # the command may be a script that starts the browser
             browser.wait(20)
     assert said == {
         "lengths": [[RATE, 2]] * 2, "gains": [0, 1], "moved": True, "pressed": ["false", "true"], "stopped": True,
