@@ -30,6 +30,9 @@ _CLOSING_S = 3.0
 """How long a device may take to close: closing waits for PortAudio's own thread, and that never comes back where it
 hangs in the plugin of a sound server that has died (seen with PulseAudio 16, one time in four)."""
 
+_STARTING_S = 10.0
+"""How long a device may take to start."""
+
 _ALSA_BLOCKS = 3
 """Blocks of latency to ask ALSA for. PortAudio makes a period one block then, and a buffer four; with more latency a
 period is several blocks, and they all come in one burst (measured with PulseAudio 16: half of the callbacks less than
@@ -152,13 +155,26 @@ class PortAudioDriver:
         try:
             with library_messages_hidden(), environment_of(self._devices):
                 self._stream = self._open(sounddevice, callback_address, userdata_address)
-                self._stream.start()
+                self._start_in_time()
         except sounddevice.PortAudioError as error:
             self.stop()
             raise DeviceError(self._reason(error)) from None
         self._was_started = True
         self.device_latency_s = self._reported_latency()
         self._refuse_feedback()
+
+    def _start_in_time(self) -> None:
+        """Start the stream, unless that hangs, as closing may, where a server dies at the wrong moment."""
+        starting = GuardedThread("starting", self._stream.start)
+        starting.start()
+        starting.join(_STARTING_S)
+        if starting.error:
+            raise starting.error
+        if starting.is_alive:
+            self._stream = None
+            atexit.unregister(_load()._exit_handler)
+            _hung.append(self.name)
+            raise DeviceError(f"{self.name}: does not start; its sound server hangs, or has just died")
 
     def stop(self) -> None:
         """Stop and close; when this returns no callback runs any more. May be called twice.

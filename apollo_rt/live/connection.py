@@ -147,6 +147,7 @@ class Connection:
             with self._scheduling():
                 driver.start(callback_address(), self._table.ctypes.data)
         except BaseException:
+            _LEFT_BEHIND.append((self._line, self._table))  # what hung while it was opened may wake up, too
             self._close()
             raise
         self._looks_left = _MOVED_LOOKS
