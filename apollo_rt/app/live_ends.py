@@ -172,6 +172,6 @@ def _driver(
 ) -> Driver:
     if captured is None and played is None:
         return VirtualDevice(sample_rate, block_size, pace)
-    from apollo_rt.devices.portaudio import PortAudioDriver
+    from apollo_rt.devices.clocks import open_driver
 
-    return PortAudioDriver(captured, played, sample_rate, block_size, allow_feedback)
+    return open_driver(captured, played, sample_rate, block_size, allow_feedback)
