@@ -78,21 +78,29 @@ def export_restorer(
     check_operators("step", model)
     feeds, wanted = _streamed(restorer, n_frames)
     error_db = _compared(model.SerializeToString(), inputs, feeds, wanted)
-    card = ModelCard(
-        path=out,
-        name=name,
-        framing=restorer.framing,
-        states=tuple(State(f"state_{i}", f"state_{i}_next", tuple(s.shape)) for i, s in enumerate(states)),
-        carrier="hash-uniform-1" if restorer.takes_carrier else "none",
-        tiers=("full",),
-        training=training or {},
-        quality=quality or {},
-        licence=licence,
-        golden=_golden(restorer),
-    )
+    card = _card(restorer, out, name, licence, training or {}, quality or {})
     bundle.write([ExportedGraph("step", "full", None, model)], card)  # type: ignore[arg-type]  # has no module of ours
     probe_model(card)
     return error_db
+
+
+def _card(
+    restorer: FrameRestorer, out: Path, name: str, licence: str, training: dict[str, Any], quality: dict[str, Any]
+) -> ModelCard:
+    """What the file says of itself."""
+    shapes = [tuple(state.shape) for state in restorer.initial_state()]
+    return ModelCard(
+        path=out,
+        name=name,
+        framing=restorer.framing,
+        states=tuple(State(f"state_{i}", f"state_{i}_next", shape) for i, shape in enumerate(shapes)),
+        carrier="hash-uniform-1" if restorer.takes_carrier else "none",
+        tiers=("full",),
+        training=training,
+        quality=quality,
+        licence=licence,
+        golden=_golden(restorer),
+    )
 
 
 @torch.no_grad()
