@@ -1,10 +1,13 @@
 """What goes in and what comes out: what the user named becomes devices or files, and with them the engine's driver."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from apollo_rt.devices import pulse
 from apollo_rt.devices.device import DEFAULT, LOOPBACK, SPEAKERS, Device, find_device, refuse_feedback
+from apollo_rt.errors import DeviceError
 from apollo_rt.files.audio_file import AudioReader, AudioWriter, Samples, encoding_of, refuse_same_file
 from apollo_rt.files.jobs import MUSIC_SUFFIXES
 from apollo_rt.live.driver import Driver
@@ -28,6 +31,7 @@ class Ends:
         reader: the input file, where the input is one.
         source: the same as the engine reads it.
         writer: the output file, where the output is one.
+        wanted: the devices that the user named, to be found again.
     """
 
     input_name: str
@@ -36,6 +40,7 @@ class Ends:
     reader: AudioReader | None
     source: Source | None
     writer: AudioWriter | None
+    wanted: "WantedDevices"
 
     @property
     def has_device(self) -> bool:
@@ -65,6 +70,78 @@ class Ends:
     def __exit__(self, *_: object) -> None:
         """Close the input."""
         self.close()
+
+
+class WantedDevices:
+    """Devices by the words that a user named them with, which may lead to others by now.
+
+    Args:
+        source: captures; None where the input is a file.
+        target: plays; None where the output is a file.
+        sample_rate: Hz, the model's.
+        block_size: samples per callback.
+        allow_feedback: accept an input that hears the output.
+    """
+
+    def __init__(
+        self, source: str | None, target: str | None, sample_rate: int, block_size: int, allow_feedback: bool
+    ) -> None:
+        self._words = (source, target)
+        self._settings = (sample_rate, block_size, allow_feedback)
+        self._found: tuple[Device | None, Device | None] = (None, None)
+
+    def find(self) -> tuple[Device | None, Device | None]:
+        """The devices, as far as PortAudio knows of them.
+
+        Raises:
+            DeviceError: one is missing or ambiguous, or they are a loop.
+        """
+        captured, played = self._found = _find_devices(*self._words)
+        if captured and played and not self._settings[2]:
+            refuse_feedback(captured, played)
+        return captured, played
+
+    def reopen(self) -> Driver:
+        """Look for the devices anew, those that came since the last look included.
+
+        Raises:
+            DeviceError: as above.
+        """
+        from apollo_rt.devices.portaudio import rescan
+
+        rescan()
+        return self.driver(*self.find())
+
+    def driver(self, captured: Device | None, played: Device | None) -> Driver:
+        """What drives them; nothing is opened yet."""
+        sample_rate, block_size, allow_feedback = self._settings
+        from apollo_rt.devices.clocks import open_driver
+
+        return open_driver(captured, played, sample_rate, block_size, allow_feedback)
+
+    def trouble(self) -> str:
+        """Why the open devices can't go on: where an output vanishes, a sound server moves its sound to another.
+
+        Asked of a server only; elsewhere an output that vanishes is lost.
+        """
+        captured, played = self._found
+        if self._settings[2] or not (captured and played and captured.host_api in ("ALSA", "PulseAudio")):
+            return ""
+        sink = pulse.feedback_sink(os.getpid())
+        return f"the sound server moved the output to {sink!r}, which is what is captured" if sink else ""
+
+    def has_moved(self) -> bool:
+        """Whether the words lead to other devices than when they were found last."""
+        before = self._found
+        try:
+            return [_place(device) for device in _find_devices(*self._words)] != [_place(device) for device in before]
+        except DeviceError:
+            return False
+
+
+def _place(device: Device | None) -> tuple[object, ...]:
+    """What tells a device from another; a sound server's default is one device that may be in two places."""
+    return (device.name, device.host_api, device.environment, device.captures, device.feeds) if device else ()
 
 
 class FirstPart:
@@ -115,12 +192,13 @@ def open_ends(
         refuse_same_file(source_path, target_path)
     if target_path:
         encoding_of(target_path)
-    captured, played = _find_devices(None if source_path else source, None if target_path else target)
+    words = None if source_path else source, None if target_path else target
+    wanted = WantedDevices(*words, sample_rate, block_size, allow_feedback)
+    captured, played = wanted.find()
     if not pace and (captured or played):
         raise ValueError("--no-pace is for file to file: a device has a pace of its own")
-    if captured and played and not allow_feedback:
-        refuse_feedback(captured, played)
-    driver = _driver(captured, played, sample_rate, block_size, pace, allow_feedback)
+    has_device = captured is not None or played is not None
+    driver = wanted.driver(captured, played) if has_device else VirtualDevice(sample_rate, block_size, pace)
     reader = AudioReader(source_path, sample_rate) if source_path else None
     try:
         writer = AudioWriter(target_path, sample_rate, reader.source_channels if reader else 2) if target_path else None
@@ -129,7 +207,7 @@ def open_ends(
             reader.close()
         raise
     part = FirstPart(reader, round(duration_s * sample_rate)) if reader and duration_s is not None else reader
-    return Ends(str(captured or source), str(played or target), driver, reader, part, writer)
+    return Ends(str(captured or source), str(played or target), driver, reader, part, writer, wanted)
 
 
 def input_file(wanted: str) -> Path | None:
@@ -165,13 +243,3 @@ def _find_devices(source: str | None, target: str | None) -> tuple[Device | None
     if source is not None and played and played.host_api != host_api and source.casefold() in _WORDS:
         captured = find_device(devices, source, "input", played.host_api)
     return captured, played
-
-
-def _driver(
-    captured: Device | None, played: Device | None, sample_rate: int, block_size: int, pace: bool, allow_feedback: bool
-) -> Driver:
-    if captured is None and played is None:
-        return VirtualDevice(sample_rate, block_size, pace)
-    from apollo_rt.devices.clocks import open_driver
-
-    return open_driver(captured, played, sample_rate, block_size, allow_feedback)

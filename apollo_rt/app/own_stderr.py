@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def stderr_to_ourselves() -> Iterator[None]:
-    """Send what is written to file descriptor 2 nowhere, but what Python writes to `sys.stderr` where it went before."""
+    """Send what is written to file descriptor 2 nowhere, but what Python writes to `sys.stderr` where it went."""
     before = sys.stderr
     before.flush()
     saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
