@@ -48,10 +48,10 @@ def test_music_from_one_device_reaches_another_of_another_rate_at_the_reported_l
 
 
 def check(heard: Heard, stats: dict, clip: np.ndarray, restored: np.ndarray) -> None:
-    """Same music, restored, without a gap, at the reported latency.
+    """Same music, restored, nearly at the reported latency, with few covered samples.
 
-    Not sample by sample: where the machine is busy, a server's calls come so unevenly that the steering is audible to
-    a correlation, though to no ear; how exact it is on even calls, `test_two_devices` proves.
+    Not sample by sample: where the machine is busy, a server's calls come so unevenly that the steering swings; how
+    exact it is on even calls, `test_two_devices` proves.
     """
     at_source, at_speakers = lag_of(clip, heard.source), lag_of(restored, heard.restored)
     same = heard.restored[at_speakers : at_speakers + len(restored)]

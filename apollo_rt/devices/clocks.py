@@ -42,15 +42,23 @@ def open_driver(
 
 
 def share_clock(source: Device, target: Device) -> bool:
-    """Whether one clock drives both: they are one device, or all devices of their host API run together.
+    """Whether one stream serves both: they are one device, or all devices of their host API run together.
 
-    What a sound server offers as one device may be any two of its own.
+    Two of one sound server count as that while their rates are equal, though their clocks may differ by some ppm: the
+    server's calls come so unevenly that steering by them does more harm (docs/clocks.md) than a covered block a minute.
     """
     if source.host_api != target.host_api:
         return False
     if source.host_api in _ONE_CLOCK_FOR_ALL:
         return True
-    return source.portaudio_number == target.portaudio_number and not leads_to_server(source)
+    if _is_served(source) and _is_served(target):
+        return device_rate(source) == device_rate(target)
+    return source.portaudio_number == target.portaudio_number
+
+
+def _is_served(device: Device) -> bool:
+    """Whether a sound server stands behind a device; what ALSA names after no hardware is a plugin of one, mostly."""
+    return leads_to_server(device) or (device.host_api == "ALSA" and "(hw:" not in device.name)
 
 
 def device_rate(device: Device) -> int:
