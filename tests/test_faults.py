@@ -155,7 +155,7 @@ def test_sound_after_silence_comes_out_as_if_silence_had_been_computed():
     model = load()
     random = np.random.default_rng(3)
     first, second = (0.3 * random.standard_normal((RATE // 2, 2)).astype(np.float32) for _ in range(2))
-    samples = np.concatenate([first, np.zeros((18 * RATE, 2), np.float32), second])
+    samples = np.concatenate([first, np.zeros((22 * RATE, 2), np.float32), second])
     stream = Stepped(model, 256)
     out = stream.play(samples)
     assert stream.stats["silent_hops"] > 100
