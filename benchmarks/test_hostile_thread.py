@@ -20,7 +20,8 @@ import pytest
 
 from apollo_rt.control.parameters import Parameters
 from apollo_rt.inference.model import load
-from apollo_rt.live.engine import Engine, EngineSettings
+from apollo_rt.live.engine import Engine
+from apollo_rt.live.engine_settings import EngineSettings
 from apollo_rt.live.line import address_table, make_line
 from apollo_rt.live.snapshot import Durations
 from apollo_rt.live.stats import make_stats, record

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -44,18 +45,16 @@ def main(
     torch.set_num_threads(1)  # one frame is too short to share
     net, content = load_restorer(checkpoint)
     net.turn(correction, carrier_db)
-    training = json.loads(training_file.read_text()) if training_file else {}
-    training |= {
+    training = _facts(training_file) | {
         "steps": content["step"],
         "minutes": round(content["trained_s"] / 60, 1),
         "correction": correction,
         "carrier_db": carrier_db,
     }
-    quality = json.loads(quality_file.read_text()) if quality_file else {}
     try:
         graphs = export_graphs(net)
         parity = verify(net, graphs, n_frames)
-        bundle.write(graphs, bundle.make_card(net, graphs, out, name, licence, training, quality))
+        bundle.write(graphs, bundle.make_card(net, graphs, out, name, licence, training, _facts(quality_file)))
     except ApolloError as error:
         raise click.ClickException(str(error)) from error
     click.echo(
@@ -65,6 +64,12 @@ def main(
     for graph in graphs:
         error_db = parity.graph_error_db[graph.name]
         click.echo(f"  {graph.name}: {len(graph.model.graph.node)} nodes, by {error_db:.0f} dB")
+
+
+def _facts(file: Path | None) -> dict[str, Any]:
+    """What a JSON file says, nothing without one."""
+    facts: dict[str, Any] = json.loads(file.read_text()) if file else {}
+    return facts
 
 
 if __name__ == "__main__":

@@ -17,10 +17,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.nets.model import _LOG_GAIN_RANGE, _SILENT_GAIN, BandLinear, Restorer
+from training.nets.layers import BandLinear
+from training.nets.model import (
+    LOG_FLOOR,
+    LOG_GAIN_RANGE,
+    LOG_MAGNITUDE_SCALE,
+    LOUDNESS_SCALE,
+    SILENT_GAIN,
+    Restorer,
+)
 
-_LOG_FLOOR = 1e-5  # as in `Restorer._encode`
-_LOG_MAGNITUDE_SCALE, _LOUDNESS_SCALE = 0.25, 0.2
 _MID_SIDE = torch.tensor([[1.0, 1.0], [1.0, -1.0]]) * 0.5**0.5
 _TURN = torch.tensor([[0.0, -1.0], [1.0, 0.0]])  # times i
 
@@ -56,7 +62,7 @@ class Encoder(nn.Module):
         if net.recent:
             self.register_buffer("recent_kernel", _dense_kernel(net.recent.kernel))
         self.weights = nn.ParameterList(_split_weights(net))
-        self.register_buffer("level_in", net.level_in * _LOUDNESS_SCALE)
+        self.register_buffer("level_in", net.level_in * LOUDNESS_SCALE)
         bias = torch.cat(list(net.split.biases))
         if net.recent:
             bias = bias + torch.cat(list(net.split_recent.biases))
@@ -94,15 +100,15 @@ class Encoder(nn.Module):
         divisor = (total + 1) @ self.to_bins
         if not self.recent:
             normal = bins / torch.sqrt(divisor)
-            log_magnitude = torch.log(power / divisor + _LOG_FLOOR)
+            log_magnitude = torch.log(power / divisor + LOG_FLOOR)
             rows = torch.cat((normal, log_magnitude), dim=-2).transpose(-1, -2)
             return rows, band_power, frame_power, torch.sqrt(frame_power + 1e-12)
         narrow, wide = divisor.split((self.n_bins, self.n_bins // self.stride), dim=-1)
         recent = self._recent(bins)
         loudness = torch.linalg.vector_norm(recent, dim=(-2, -1), keepdim=True)
         recent_power = self.pair_sum @ (recent * recent)
-        normal = torch.cat((bins / torch.sqrt(narrow), torch.log(power / narrow + _LOG_FLOOR)), dim=-2)
-        wide_rows = torch.log(recent_power / wide + _LOG_FLOOR).transpose(-1, -2)
+        normal = torch.cat((bins / torch.sqrt(narrow), torch.log(power / narrow + LOG_FLOOR)), dim=-2)
+        wide_rows = torch.log(recent_power / wide + LOG_FLOOR).transpose(-1, -2)
         rows = normal.transpose(-1, -2).unflatten(-2, (-1, self.stride)).flatten(-2)
         return torch.cat((rows, wide_rows), dim=-1), band_power, frame_power, loudness
 
@@ -158,9 +164,9 @@ class Decoder(nn.Module):
         self.weights = nn.ParameterList(head.weights)
         # `loudness` is the root of a sum where the net has that of a mean.
         shift = -0.5 * math.log(self.n_bins // net.recent.stride) if net.recent else 0.0
-        self.gain_range = tuple(bound + shift for bound in _LOG_GAIN_RANGE)
+        self.gain_range = tuple(bound + shift for bound in LOG_GAIN_RANGE)
         bias = torch.cat([bias.flatten() for bias in head.biases]).view(self.n_bins, 6)
-        offset = torch.tensor([1.0, 1.0, 0.0, 0.0, _SILENT_GAIN + shift, _SILENT_GAIN + shift])
+        offset = torch.tensor([1.0, 1.0, 0.0, 0.0, SILENT_GAIN + shift, SILENT_GAIN + shift])
         self.register_buffer("bias", bias + offset)
         mid_side = torch.kron(_MID_SIDE, torch.eye(2)) / net.spectrum_scale
         self.register_buffer(
@@ -207,10 +213,10 @@ def _split_weights(net: Restorer) -> list[Tensor]:
     for group, weight in enumerate(net.split.weights):
         count, _, width = weight.shape
         rows = weight.detach().view(count, -1, stride, 6, width).clone()
-        rows[..., 4:, :] *= _LOG_MAGNITUDE_SCALE
+        rows[..., 4:, :] *= LOG_MAGNITUDE_SCALE
         rows = rows.flatten(2, 3)
         if net.recent:
-            wide = net.split_recent.weights[group].detach().view(count, -1, 2, width) * _LOG_MAGNITUDE_SCALE
+            wide = net.split_recent.weights[group].detach().view(count, -1, 2, width) * LOG_MAGNITUDE_SCALE
             rows = torch.cat((rows, wide), dim=2)
         folded.append(rows.flatten(1, 2))
     return folded

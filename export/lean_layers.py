@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.nets.model import BandAttention, CausalTimeBlock
+from training.nets.layers import BandAttention, CausalTimeBlock
 
 
 class LeanAttention(nn.Module):

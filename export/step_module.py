@@ -82,8 +82,9 @@ class StepModule(nn.Module):
         net = self.net
         bins = net._to_mid_side(spectrum[None])
         power = bins.square().unflatten(-1, (2, 2)).sum(-1)
-        level, running = net._running_level(power.mean(1).sum(-1).view(1, 1), state[0])
-        tokens, loudness = net._encode(bins, power, level.reshape(-1, 1, 1))
+        frame_power = power.mean(1).sum(-1)
+        level, running = net._running_level(frame_power.view(1, 1), state[0])
+        tokens, loudness = net._encode(bins, power, frame_power, level.reshape(-1, 1, 1))
         tokens, newest = self._layers(tokens[0], state[1:])
         outputs = net.heads[self.tier](net.norms[self.tier](tokens[None]))
         restored = net._render(bins, net._to_mid_side(carrier[None], 1.0), outputs, loudness)

@@ -22,7 +22,7 @@ from apollo_rt.app.cli import main
 from apollo_rt.app.live_ends import FirstPart, input_file, open_ends, output_file
 from apollo_rt.app.live_run import LiveOptions
 from apollo_rt.devices.device import Device
-from apollo_rt.live.engine import EngineSettings
+from apollo_rt.live.engine_settings import EngineSettings
 from tests import tiny_models
 from tests.sound_files import tone, write
 

@@ -14,7 +14,8 @@ from apollo_rt.errors import AudioFileError, DeviceError
 from apollo_rt.inference.model import load
 from apollo_rt.latency import FADE_LENGTH
 from apollo_rt.live.callback import COMPLETE
-from apollo_rt.live.engine import Engine, EngineSettings
+from apollo_rt.live.engine import Engine
+from apollo_rt.live.engine_settings import EngineSettings
 from apollo_rt.live.stats import SAMPLES
 from apollo_rt.live.virtual_device import VirtualDevice
 from apollo_rt.stream.restoration_stream import RestorationStream

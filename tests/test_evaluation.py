@@ -27,7 +27,8 @@ from training.evaluation.judge import NAMES, Audio, Scores, as_tensor
 from training.evaluation.measure import Row
 from training.evaluation.systems import BASELINES, System
 from training.fitting import checkpoint
-from training.nets.model import ModelConfig, Restorer
+from training.nets.config import ModelConfig
+from training.nets.model import Restorer
 
 RATE = 44_100
 BROWSER = next(filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "google-chrome"))), "")

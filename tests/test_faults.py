@@ -21,7 +21,8 @@ from apollo_rt.inference.model import load
 from apollo_rt.latency import FADE_LENGTH
 from apollo_rt.live import workers as workers_module
 from apollo_rt.live.connection import Connection, Reopening, State
-from apollo_rt.live.engine import Engine, EngineSettings
+from apollo_rt.live.engine import Engine
+from apollo_rt.live.engine_settings import EngineSettings
 from apollo_rt.live.file_feed import Nowhere, Silence
 from apollo_rt.live.ladder import Ladder, Window
 from apollo_rt.live.tiers import DRY, GENERATION, HEARD, NONE, PROBED, WANTED

@@ -11,7 +11,8 @@ from apollo_rt.config import Framing
 from apollo_rt.errors import ApolloError
 from apollo_rt.inference.model import load
 from apollo_rt.live import incident
-from apollo_rt.live.engine import Engine, EngineSettings
+from apollo_rt.live.engine import Engine
+from apollo_rt.live.engine_settings import EngineSettings
 from apollo_rt.live.incident import IncidentWriter, file_digest, write_recording
 from apollo_rt.live.replay import read_incident, run_again
 from apollo_rt.live.stats import DEADLINE_MISSES

@@ -26,7 +26,8 @@ from training.inference import (
     restore_file,
 )
 from training.nets.apollo_published import PublishedApollo
-from training.nets.model import ModelConfig, Restorer
+from training.nets.config import ModelConfig
+from training.nets.model import Restorer
 
 RATE = 44_100
 

@@ -12,7 +12,8 @@ import pytest
 
 from apollo_rt.devices import portaudio, pulse
 from apollo_rt.devices.device import Device
-from apollo_rt.devices.portaudio import PortAudioDriver, list_devices, unwrapped_latency_s
+from apollo_rt.devices.opening import unwrapped_latency_s
+from apollo_rt.devices.portaudio import PortAudioDriver, list_devices
 from apollo_rt.errors import DeviceError
 
 MICROPHONE = Device(0, "Microphone", "Core Audio", 1, 0, portaudio_number=0)

@@ -617,7 +617,8 @@ def test_a_processor_warms_up_before_its_first_hop_only(monkeypatch, tmp_path):
 
 
 def test_steps_go_on_in_bypass_and_in_silence_on_an_accelerator(monkeypatch, tmp_path):
-    from apollo_rt.live.engine import Engine, EngineSettings
+    from apollo_rt.live.engine import Engine
+    from apollo_rt.live.engine_settings import EngineSettings
     from apollo_rt.live.file_feed import Nowhere, Silence
     from apollo_rt.live.virtual_device import VirtualDevice
 

@@ -5,7 +5,7 @@ import torch
 
 from export.step_module import FOLDS, StepModule
 from tests.tiny_nets import NARROW_VIEW, SMALL, lively
-from training.nets.model import ModelConfig
+from training.nets.config import ModelConfig
 
 
 @torch.no_grad()

@@ -5,7 +5,8 @@ import dataclasses
 import torch
 
 from apollo_rt.config import Framing
-from training.nets.model import ModelConfig, Restorer
+from training.nets.config import ModelConfig
+from training.nets.model import Restorer
 
 SMALL = ModelConfig(
     framing=Framing(hop_length=64, analysis_length=256),

@@ -24,7 +24,8 @@ from apollo_rt.inference.model_choice import open_model, open_tier, open_tiers
 from apollo_rt.latency import FADE_LENGTH
 from apollo_rt.live.connection import Reopening
 from apollo_rt.live.driver import calls_unevenly
-from apollo_rt.live.engine import Engine, EngineSettings
+from apollo_rt.live.engine import Engine
+from apollo_rt.live.engine_settings import EngineSettings
 from apollo_rt.live.snapshot import Snapshot
 
 

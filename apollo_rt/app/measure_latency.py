@@ -10,7 +10,8 @@ from apollo_rt.app.signals import ending_calls, interrupt
 from apollo_rt.errors import ApolloError
 from apollo_rt.inference.model import Model
 from apollo_rt.latency import LatencyReport
-from apollo_rt.live.engine import Engine, EngineSettings
+from apollo_rt.live.engine import Engine
+from apollo_rt.live.engine_settings import EngineSettings
 from apollo_rt.live.probe import N_BURSTS, ProbeDriver, RoundTrip
 
 _PATIENCE_S = 30.0

@@ -1,8 +1,8 @@
-"""What is around the opening of a device: variables that it is opened with, messages of C libraries kept away."""
+"""What is around the opening of a device: its variables, messages of C libraries kept away, latency as it is."""
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from apollo_rt.devices.device import Device
@@ -36,3 +36,20 @@ def library_messages_hidden() -> Iterator[None]:
     finally:
         os.dup2(saved, 2)
         os.close(saved)
+
+
+def unwrapped_latency_s(reported_s: Sequence[float], sample_rate: int) -> list[float]:
+    """The latency of a stream's ends as it is, where PortAudio's JACK back end says 97391 s.
+
+    It leaves one JACK period out of either ("One buffer is not counted as latency", pa_jack.c), in unsigned arithmetic:
+    where a port has less latency of its own, as other programs' ports do, the difference wraps. By how much it falls
+    below zero is the period, which belongs to each end: `tests/test_audio_servers.py` proves the sum to the sample.
+
+    Args:
+        reported_s: of each end, in seconds.
+        sample_rate: Hz.
+    """
+    wrap_s = 2**32 / sample_rate
+    unwrapped_s = [value - wrap_s if value > wrap_s / 2 else value for value in reported_s]
+    left_out_s = max(0.0, *(-value for value in unwrapped_s))
+    return [value + left_out_s for value in unwrapped_s]

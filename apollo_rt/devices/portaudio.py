@@ -5,14 +5,13 @@ The only module that imports sounddevice, and only when a device is really wante
 
 import atexit
 import os
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 from apollo_rt.devices import loopback, pulse
 from apollo_rt.devices.device import Device, Direction
 from apollo_rt.devices.library_copy import renew
-from apollo_rt.devices.opening import environment_of, library_messages_hidden
+from apollo_rt.devices.opening import environment_of, library_messages_hidden, unwrapped_latency_s
 from apollo_rt.errors import DeviceError
 from apollo_rt.guarded_thread import GuardedThread
 
@@ -172,8 +171,7 @@ class PortAudioDriver:
             raise starting.error
         if starting.is_alive:
             self._stream = None
-            atexit.unregister(_load()._exit_handler)
-            _hung.append(self.name)
+            self._leave_behind()
             raise DeviceError(f"{self.name}: does not start; its sound server hangs, or has just died")
 
     def stop(self) -> None:
@@ -190,10 +188,13 @@ class PortAudioDriver:
             closing.start()
             closing.join(_CLOSING_S)
         if closing.is_alive:
-            # At the end of the program sounddevice would close it once more, and wait for ever.
-            atexit.unregister(_load()._exit_handler)
-            _hung.append(self.name)
+            self._leave_behind()
             raise DeviceError(f"{self.name}: does not let go of its stream; restart the sound server and this program")
+
+    def _leave_behind(self) -> None:
+        """Give up a stream that hangs; at the program's end sounddevice would close it again, and wait for ever."""
+        atexit.unregister(_load()._exit_handler)
+        _hung.append(self.name)
 
     @property
     def _is_alsa(self) -> bool:
@@ -261,23 +262,6 @@ class PortAudioDriver:
         if code == _UNAVAILABLE:
             return f"{self.name}: is in use by another program, or gone"
         return f"{self.name}: {' '.join(str(error.args[0]).split())}"
-
-
-def unwrapped_latency_s(reported_s: Sequence[float], sample_rate: int) -> list[float]:
-    """The latency of a stream's ends as it is, where PortAudio's JACK back end says 97391 s.
-
-    It leaves one JACK period out of either ("One buffer is not counted as latency", pa_jack.c), in unsigned arithmetic:
-    where a port has less latency of its own, as other programs' ports do, the difference wraps. By how much it falls
-    below zero is the period, which belongs to each end: `tests/test_audio_servers.py` proves the sum to the sample.
-
-    Args:
-        reported_s: of each end, in seconds.
-        sample_rate: Hz.
-    """
-    wrap_s = 2**32 / sample_rate
-    unwrapped_s = [value - wrap_s if value > wrap_s / 2 else value for value in reported_s]
-    left_out_s = max(0.0, *(-value for value in unwrapped_s))
-    return [value + left_out_s for value in unwrapped_s]
 
 
 def _load() -> Any:

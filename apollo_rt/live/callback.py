@@ -19,9 +19,10 @@ from numba import cfunc, types
 from numpy.typing import NDArray
 
 from apollo_rt.compiled.code_cache import kept_by_sources
-from apollo_rt.compiled.native import array_from_address, atomic_load, atomic_store, now_ns, realtime
+from apollo_rt.compiled.native import atomic_load, atomic_store, now_ns, realtime
 from apollo_rt.control.parameters import wet_gain
 from apollo_rt.latency import FADE_LENGTH
+from apollo_rt.live.device_block import read_block, write_block
 from apollo_rt.live.gate import enter, leave, play_silence
 from apollo_rt.live.holes import FOR_EVER, add_hole, fade_around_holes, hole, n_holes
 from apollo_rt.live.line import (
@@ -165,10 +166,7 @@ def _receive(line: Line, address: int, done: int, n_samples: int, block: NDArray
     if channels == 0:
         _receive_from_source(line, block)
     else:
-        device = array_from_address(address, (n_samples, channels), np.float32)
-        for index in range(block.shape[0]):
-            block[index, 0] = device[done + index, 0]
-            block[index, 1] = device[done + index, channels - 1]
+        read_block(address, n_samples, channels, done, block)
     _replace_faults(line, block)
     meter(line.stats.gauges, INPUT_METER, block, line.control[SAMPLE_RATE])
 
@@ -258,13 +256,7 @@ def _deliver(line: Line, address: int, done: int, n_samples: int, output: NDArra
         if put(line.sink, output) < output.shape[0]:
             count(line.stats.counters, SINK_OVERRUNS, 1)
         return
-    device = array_from_address(address, (n_samples, channels), np.float32)
-    for index in range(output.shape[0]):
-        if channels == 1:
-            device[done + index, 0] = np.float32(0.5) * (output[index, 0] + output[index, 1])
-        else:
-            device[done + index, 0] = output[index, 0]
-            device[done + index, 1] = output[index, 1]
+    write_block(address, n_samples, channels, done, output)
 
 
 @realtime

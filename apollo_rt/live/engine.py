@@ -2,16 +2,15 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self
 
-from apollo_rt.control.parameters import Parameters, parameter, wet_gain
+from apollo_rt.control.parameters import Parameters, wet_gain
 from apollo_rt.inference.model import Model
-from apollo_rt.latency import FADE_LENGTH, LatencyReport, rebuffering_latency, step_budget
+from apollo_rt.latency import LatencyReport, rebuffering_latency, step_budget
 from apollo_rt.live.callback import callback_address
 from apollo_rt.live.connection import Connection, Reopening
 from apollo_rt.live.driver import Driver, clocks_of, conversion_latency_s
+from apollo_rt.live.engine_settings import EngineSettings, check_fit
 from apollo_rt.live.file_feed import Nowhere, Silence, Sink, SinkFeed, Source, SourceFeed
 from apollo_rt.live.incident import IncidentWriter, file_digest
 from apollo_rt.live.line import STOP, Line, make_line
@@ -28,40 +27,11 @@ from apollo_rt.stream.processor import Processor
 Progress = Callable[[str, int, int], None]
 """Called with (stage, done, total) while something long goes on."""
 
-_LONGEST_BLOCK = 16_384
 _WORKER_WAIT_NS = 500_000
 """How long the worker sleeps between two looks, a twelfth of a hop; half of that costs 3 % of a core (measured)."""
 _QUEUE_S = 3.0
 _PREFILL_S = 0.25
 _POLL_S = 0.02
-
-
-@dataclass(frozen=True)
-class EngineSettings:
-    """What the engine needs to know beside model and driver.
-
-    Attributes:
-        headroom: samples of pre-fill that cover compute time and jitter, from `FADE_LENGTH` to 44100.
-        mix: see `parameters`.
-        bypass: see `parameters`.
-        incidents: folder for what is written when something is missed, see `incident`; takes 70 MB of memory.
-        realtime: ask for real-time priority and locked memory, where the driver runs in real time.
-
-    Raises:
-        ValueError: a value is outside its bounds.
-    """
-
-    headroom: int = 256 + FADE_LENGTH
-    mix: float = 1.0
-    bypass: bool = False
-    incidents: Path | None = None
-    realtime: bool = True
-
-    def __post_init__(self) -> None:
-        """Check the bounds."""
-        if not FADE_LENGTH <= self.headroom <= 44_100:
-            raise ValueError(f"headroom must be from {FADE_LENGTH} to 44100 samples, got {self.headroom}")
-        parameter("mix").check(self.mix)
 
 
 class Engine:
@@ -97,7 +67,7 @@ class Engine:
         lighter: Mapping[str, Model] | None = None,
     ) -> None:
         """Check that all fits and wire it; nothing runs or compiles yet."""
-        _check(model, driver, source, sink)
+        check_fit(model, driver, source, sink)
         self.parameters = Parameters(mix=settings.mix, bypass=settings.bypass)
         self._model = model
         self._models = {model.tier: model, **(lighter or {})}
@@ -331,19 +301,3 @@ class Engine:
         engine._is_prepared = True
         with engine:
             engine.wait()
-
-
-def _check(model: Model, driver: Driver, source: Source | None, sink: Sink | None) -> None:
-    if driver.sample_rate != model.framing.sample_rate:
-        raise ValueError(
-            f"driver must run at {model.framing.sample_rate} Hz, the model's rate, got {driver.sample_rate}"
-        )
-    if not 1 <= driver.block_size <= _LONGEST_BLOCK:
-        raise ValueError(f"block_size must be from 1 to {_LONGEST_BLOCK} samples, got {driver.block_size}")
-    for name, channels, file in (("source", driver.input_channels, source), ("sink", driver.output_channels, sink)):
-        if not 0 <= channels <= 2:
-            raise ValueError(f"driver must have 0 to 2 channels, got {channels} at the side of the {name}")
-        if (channels == 0) != (file is not None):
-            raise ValueError(
-                f"{name} must be given exactly when the driver has no channels there, got {channels} channels"
-            )

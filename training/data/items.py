@@ -16,14 +16,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from training.data import damages, mixing
 from training.data.alignment import MAX_MISALIGNMENT, AlignmentError, alignment_samples
 from training.data.audio import SAMPLE_RATE, Audio
 from training.data.degrade import Damage, degrade_in_turn, label
 from training.data.recordings import MIXTURE
-from training.data.stores import Run, Store
+from training.data.stores import Store
 
 LEAD = SAMPLE_RATE
 """Samples encoded before an item and cut off: 38 MP3 frames, far more than a bit reservoir holds."""
@@ -243,12 +242,6 @@ def damage_inside(music: Audio, chain: Sequence[Damage]) -> tuple[Audio, Audio, 
     if abs(shift) > MAX_MISALIGNMENT * len(chain):
         raise AlignmentError(f"{label(chain)} is misaligned by {shift:.2f} samples, allowed is {MAX_MISALIGNMENT}")
     return clean, damaged, shift
-
-
-def _lengths(runs: Sequence[Run]) -> NDArray[np.float64]:
-    """Length of each run as its share of all."""
-    lengths = np.array([run.end - run.begin for run in runs], np.float64)
-    return lengths / lengths.sum()
 
 
 def _stretch_name(stretch: Stretch) -> str:

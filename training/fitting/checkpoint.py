@@ -14,7 +14,8 @@ from torch.torch_version import TorchVersion
 from apollo_rt.config import Framing
 from training.nets import apollo_published
 from training.nets.apollo_published import PublishedApollo
-from training.nets.model import ModelConfig, Restorer
+from training.nets.config import ModelConfig
+from training.nets.model import Restorer
 
 RUN = "apollo_rt_run"
 """Where a run's own checkpoint holds what Lightning doesn't know: what the net is, steps, seconds trained."""

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from training.fitting import checkpoint
 from training.nets.apollo_published import SAMPLE_RATE, PublishedApollo
+from training.nets.config import ModelConfig
 from training.nets.framing import TorchFraming
-from training.nets.model import ModelConfig, Restorer
+from training.nets.model import Restorer
 
 
 class Generator(nn.Module, ABC):

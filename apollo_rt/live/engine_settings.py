@@ -1,0 +1,61 @@
+"""What the engine is told, and whether what it is given fits together."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from apollo_rt.control.parameters import parameter
+from apollo_rt.inference.model import Model
+from apollo_rt.latency import FADE_LENGTH
+from apollo_rt.live.driver import Driver
+from apollo_rt.live.file_feed import Sink, Source
+
+_LONGEST_BLOCK = 16_384
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """What the engine needs to know beside model and driver.
+
+    Attributes:
+        headroom: samples of pre-fill that cover compute time and jitter, from `FADE_LENGTH` to 44100.
+        mix: see `parameters`.
+        bypass: see `parameters`.
+        incidents: folder for what is written when something is missed, see `incident`; takes 70 MB of memory.
+        realtime: ask for real-time priority and locked memory, where the driver runs in real time.
+
+    Raises:
+        ValueError: a value is outside its bounds.
+    """
+
+    headroom: int = 256 + FADE_LENGTH
+    mix: float = 1.0
+    bypass: bool = False
+    incidents: Path | None = None
+    realtime: bool = True
+
+    def __post_init__(self) -> None:
+        """Check the bounds."""
+        if not FADE_LENGTH <= self.headroom <= 44_100:
+            raise ValueError(f"headroom must be from {FADE_LENGTH} to 44100 samples, got {self.headroom}")
+        parameter("mix").check(self.mix)
+
+
+def check_fit(model: Model, driver: Driver, source: Source | None, sink: Sink | None) -> None:
+    """Check that a model, a driver and the files beside it go together.
+
+    Raises:
+        ValueError: they don't.
+    """
+    if driver.sample_rate != model.framing.sample_rate:
+        raise ValueError(
+            f"driver must run at {model.framing.sample_rate} Hz, the model's rate, got {driver.sample_rate}"
+        )
+    if not 1 <= driver.block_size <= _LONGEST_BLOCK:
+        raise ValueError(f"block_size must be from 1 to {_LONGEST_BLOCK} samples, got {driver.block_size}")
+    for name, channels, file in (("source", driver.input_channels, source), ("sink", driver.output_channels, sink)):
+        if not 0 <= channels <= 2:
+            raise ValueError(f"driver must have 0 to 2 channels, got {channels} at the side of the {name}")
+        if (channels == 0) != (file is not None):
+            raise ValueError(
+                f"{name} must be given exactly when the driver has no channels there, got {channels} channels"
+            )

@@ -1,0 +1,173 @@
+"""Layers of the causal restorer: norm, maps between bins and bands, attention over bands, causal time, newest hops."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from apollo_rt.config import Framing
+from apollo_rt.stream.stft import asymmetric_windows
+from training.nets.config import Groups, ModelConfig
+
+
+class RMSNorm(nn.Module):
+    """Divide by the root mean square over the last axis, then scale (Zhang & Sennrich, arXiv 1910.07467)."""
+
+    def __init__(self, width: int) -> None:
+        """Start with a scale of one."""
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise.
+
+        Shape:
+            (..., width) -> (..., width)
+        """
+        # Written as a division, which ONNX Runtime knows how to fuse.
+        return x / torch.sqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6) * self.scale
+
+
+class BandLinear(nn.Module):
+    """A linear layer of its own for every band; bands of equal size share one batched product.
+
+    Args:
+        width: channels of a band's token.
+        band_groups: (number of bands, bins of each), from low to high.
+        per_bin: features or outputs of a bin.
+        to_bins: from tokens to bins if true, from bins to tokens if not.
+    """
+
+    def __init__(self, width: int, band_groups: Groups, per_bin: int, to_bins: bool) -> None:
+        """Draw weights with the variance of `nn.Linear`; a layer towards the bins starts at zero."""
+        super().__init__()
+        self.band_groups = band_groups
+        self.to_bins = to_bins
+        self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
+        for count, bins in band_groups:
+            n_in, n_out = (width, bins * per_bin) if to_bins else (bins * per_bin, width)
+            scale = 0.0 if to_bins else n_in**-0.5
+            self.weights.append(nn.Parameter(torch.randn(count, n_in, n_out) * scale))
+            self.biases.append(nn.Parameter(torch.zeros(count, 1, n_out)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply each band's own layer.
+
+        Shape:
+            (frames, bins, features) -> (frames, bands, width), or with `to_bins`
+            (frames, bands, width) -> (frames, bins, outputs)
+        """
+        sizes = [count * (1 if self.to_bins else bins) for count, bins in self.band_groups]
+        parts = []
+        for (count, bins), part, weight, bias in zip(
+            self.band_groups, x.split(sizes, dim=1), self.weights, self.biases, strict=True
+        ):
+            banded = part.reshape(part.shape[0], count, -1).transpose(0, 1)
+            mapped = (banded @ weight + bias).transpose(0, 1)
+            parts.append(mapped.reshape(part.shape[0], count * bins, -1) if self.to_bins else mapped)
+        return torch.cat(parts, dim=1)
+
+
+class BandAttention(nn.Module):
+    """Multi-head attention among the bands of one frame; the position of a band is in its own input layer's bias."""
+
+    def __init__(self, width: int, n_heads: int) -> None:
+        """Set up the projections."""
+        super().__init__()
+        self.n_heads = n_heads
+        self.norm = RMSNorm(width)
+        self.query_key_value = nn.Linear(width, 3 * width, bias=False)
+        self.output = nn.Linear(width, width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add what each band gathers from the others.
+
+        Shape:
+            (frames, bands, width) -> (frames, bands, width)
+        """
+        heads = self.query_key_value(self.norm(x)).unflatten(-1, (3, self.n_heads, -1)).permute(2, 0, 3, 1, 4)
+        query, key, value = heads.unbind(0)
+        gathered = functional.scaled_dot_product_attention(query, key, value)
+        return x + self.output(gathered.transpose(1, 2).flatten(2))
+
+
+class CausalTimeBlock(nn.Module):
+    """A depthwise dilated convolution over past frames, with taps of its own for every band, then a small MLP.
+
+    The convolution is written as shifted products: its backward pass is several times faster on a CPU than that of a
+    depthwise `Conv1d`.
+    """
+
+    def __init__(self, config: ModelConfig, dilation: int) -> None:
+        """Start as a pass-through of the newest frame."""
+        super().__init__()
+        self.dilation = dilation
+        taps = torch.randn(config.kernel_size, config.n_bands, config.width) * 0.1
+        taps[-1] += 1.0
+        self.taps = nn.Parameter(taps)
+        self.norm = RMSNorm(config.width)
+        self.widen = nn.Linear(config.width, config.mlp_ratio * config.width)
+        self.narrow = nn.Linear(config.mlp_ratio * config.width, config.width)
+
+    @property
+    def n_past_frames(self) -> int:
+        """Frames of the past that the block keeps."""
+        return (len(self.taps) - 1) * self.dilation
+
+    def forward(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
+        """Look back and transform.
+
+        Args:
+            x: new frames.
+            past: the `n_past_frames` frames before them.
+
+        Returns:
+            The frames transformed, and the newest `n_past_frames` frames for the next call.
+
+        Shape:
+            (batch, frames, bands, width), (batch, n_past_frames, bands, width) -> the same two
+        """
+        n_frames = x.shape[1]
+        known = torch.cat((past, x), dim=1)
+        mixed = sum(known[:, i * self.dilation : i * self.dilation + n_frames] * tap for i, tap in enumerate(self.taps))
+        return x + self.narrow(functional.silu(self.widen(self.norm(mixed)))), known[:, n_frames:]
+
+
+class RecentSpectrum(nn.Module):
+    """The spectrum of the newest two hops alone, from that of the long window.
+
+    A product with a window in time is a convolution over frequency: the window is the synthesis window, whose product
+    with the analysis window is what overlap-add sees, so a frame's features last as long as what is made of them. The
+    kernel is cut to a few bins: nothing leaks from the bass to the highs, 60 dB below.
+
+    Args:
+        framing: the windows.
+        n_taps: bins of the kernel.
+    """
+
+    kernel: Tensor
+
+    def __init__(self, framing: Framing, n_taps: int) -> None:
+        """Make the kernel; bins of two hops are as many times wider as the long window is longer."""
+        super().__init__()
+        length, recent = framing.analysis_length, framing.synthesis_length
+        self.stride = length // recent
+        window = torch.zeros(length)
+        window[-recent:] = torch.from_numpy(asymmetric_windows(framing)[1])
+        reach = n_taps // 2
+        taper = torch.hann_window(n_taps + 2, periodic=False)[1:-1]
+        # Flipped, for the framework's convolution is a correlation; scaled so that a steady sound keeps its power.
+        taps = torch.fft.fft(window)[torch.arange(reach, -reach - 1, -1)] / length * taper
+        taps = taps * (length / 2 / (3 / 8 * recent)) ** 0.5
+        real, imaginary = taps.real, taps.imag
+        one_side = torch.stack((torch.stack((real, -imaginary)), torch.stack((imaginary, real))))
+        self.register_buffer("kernel", one_side.repeat(2, 1, 1), persistent=False)
+
+    def forward(self, bins: Tensor) -> Tensor:
+        """Power of each of the wider bins, mid and side.
+
+        Shape:
+            (frames, bins, 4) -> (frames, bins / stride, 2)
+        """
+        reach = self.kernel.shape[-1] // 2
+        recent = functional.conv1d(bins.transpose(1, 2), self.kernel, stride=self.stride, padding=reach, groups=2)
+        return recent.square().unflatten(1, (2, 2)).sum(2).transpose(1, 2)
