@@ -18,6 +18,7 @@ from apollo_rt.live.load_shedding import LoadShedding
 from apollo_rt.live.recent import StatsReader
 from apollo_rt.live.scheduling import AudioScheduling
 from apollo_rt.live.snapshot import Snapshot
+from apollo_rt.live.spectra import Spectra, SpectrumAnalyser
 from apollo_rt.live.supervisor import Supervisor
 from apollo_rt.live.trace import WorkerTrace, make_worker_trace
 from apollo_rt.live.virtual_device import VirtualDevice
@@ -75,6 +76,7 @@ class Engine:
         self._rebuffering = rebuffering_latency(driver.block_size, model.framing.hop_length, driver.varying_block)
         self._block_size = driver.block_size
         self._line = self._make_line(driver)
+        self._analyser = SpectrumAnalyser(self._line)
         self._scheduling = AudioScheduling(settings.realtime and getattr(driver, "pace", True))
         self._connection = Connection(driver, self._line, reopening, self._scheduling.device)
         self._stats_reader = StatsReader(self._line.stats)
@@ -111,6 +113,7 @@ class Engine:
             ("audio callback", callback_address),
             ("worker", self._compile_worker),
             ("rehearsal", self._rehearse),
+            ("spectra", self.spectra),
         )
         for number, (name, stage) in enumerate(stages):
             if progress:
@@ -204,6 +207,10 @@ class Engine:
             scheduling=str(self._scheduling.report),
             **self._stats_reader.read(),
         )
+
+    def spectra(self) -> Spectra:
+        """What came in and what is heard, as two spectra of the same moment; 0.3 ms. Any thread may ask."""
+        return self._analyser.look()
 
     def __enter__(self) -> Self:
         """Start."""

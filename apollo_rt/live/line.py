@@ -36,7 +36,7 @@ from apollo_rt.live.trace import HOLE_END, KEPT_SAMPLES, LOOK_END, Trace, make_t
 """Places in `Line.control`. Each is written by one side only."""
 
 HISTORY_LENGTH = 65_536
-"""Samples of input that are kept at least, 1.5 s: far more than the worker is allowed to be late."""
+"""Samples of input and output that are kept at least, 1.5 s: far more than the worker is allowed to be late."""
 
 
 class Line(NamedTuple):
@@ -113,7 +113,7 @@ def make_line(
         control=control,
         calls=system_calls(),
         scratch=np.zeros((3, CHUNK, 2), np.float32),
-        trace=make_trace(keeps_trace),
+        trace=make_trace(keeps_trace, HISTORY_LENGTH),
         holes=make_holes(),
     )
 

@@ -2,7 +2,8 @@
 
 Rings that keep the last 20 seconds: the output, the finished hops, each look of the callback for them, the holes it
 faded around, each step of the worker, and now and then the processor's state.
-Noting is a few stores; rings of no length note nothing.
+Noting is a few stores; rings of no length note nothing. The output is always kept, a short piece of it at least: see
+`heard`.
 """
 
 from typing import NamedTuple
@@ -70,11 +71,16 @@ class WorkerTrace(NamedTuple):
     spacing: NDArray[np.int64]
 
 
-def make_trace(is_kept: bool) -> Trace:
-    """Empty rings; touched, so that the audio path meets no page for the first time."""
+def make_trace(is_kept: bool, output_length: int) -> Trace:
+    """Empty rings; touched, so that the audio path meets no page for the first time.
+
+    Args:
+        is_kept: for an incident.
+        output_length: samples of output that are kept in any case, a power of two.
+    """
     n_samples, n_looks, n_holes = (KEPT_SAMPLES, _N_LOOKS, _N_HOLES) if is_kept else (0, 0, 0)
     return Trace(
-        np.full((n_samples, 2), 0, np.float32),
+        np.full((max(n_samples, output_length), 2), 0, np.float32),
         np.full((n_samples, 2), 0, np.float32),
         np.full((n_looks, LOOK_END + 1), 0, np.float64),
         np.full((n_holes, HOLE_END + 1), 0, np.int64),
