@@ -27,3 +27,7 @@ class AudioFileError(ApolloError):
 
 class ParityError(ApolloError):
     """An exported graph disagrees with PyTorch; the message names graph, frame and tensor."""
+
+
+class ControlError(ApolloError):
+    """A preset, a mapping file, a MIDI port or a control socket is not usable; the message names it."""

@@ -2,11 +2,14 @@
 
 from dataclasses import replace
 
+import numpy as np
+
 from apollo_rt.app.live_session import LiveSession, SessionInfo
 from apollo_rt.control.parameters import Parameters
 from apollo_rt.errors import ApolloError
 from apollo_rt.latency import LatencyReport
 from apollo_rt.live.snapshot import Snapshot, read_stats
+from apollo_rt.live.spectra import Spectra
 from apollo_rt.live.stats import make_stats
 
 LATENCY = LatencyReport(44_100, 512, 128, 320, 0.0112, 0.0167)
@@ -46,6 +49,10 @@ class StillEngine:
         if self.calls_back:
             self.move_on(callbacks=self.state.callbacks + 1)
         return replace(self.state, mix=self.parameters.mix, bypass=self.parameters.bypass)
+
+    def spectra(self) -> Spectra:
+        bands = np.arange(3.0)
+        return Spectra(bands, np.arange(4.0), bands - 100, bands - 50)
 
     def wait(self, timeout_s: float | None = None) -> bool:
         assert timeout_s is not None, "a face that waits for the end can't show anything"

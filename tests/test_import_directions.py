@@ -13,7 +13,18 @@ PACKAGES = ("apollo_rt", "training", "export", "tests", "benchmarks")
 """Bottom first: each may import those before it. `run_live.py` is a door to `apollo_rt` and imports nothing else."""
 
 NEVER_IN_THE_PRODUCT = {"torch", "torchmetrics", "onnx", "onnxscript", "scipy", "matplotlib", "visqol", "pytest"}
-ONE_MODULE_EACH = {"av", "soundfile", "soxr", "onnxruntime", "sounddevice", "rtmidi", "pedalboard", "rich", "textual"}
+ONE_MODULE_EACH = {
+    "av",
+    "soundfile",
+    "soxr",
+    "onnxruntime",
+    "sounddevice",
+    "rtmidi",
+    "pedalboard",
+    "rich",
+    "textual",
+    "yaml",
+}
 LATE_ONLY = {"sounddevice", "rtmidi", "pedalboard", "rich", "textual"}
 """Optional, or missing on some machines: imported inside a function, when it is really wanted."""
 

@@ -9,7 +9,7 @@ from textual.pilot import Pilot
 from textual.widgets import ProgressBar
 
 from apollo_rt.app.live_lines import end_line, level_text, run_lines, start_line, status_line
-from apollo_rt.app.live_session import MIX_STEP, LiveSession
+from apollo_rt.app.live_session import LiveSession
 from apollo_rt.app.monitor import Monitor
 from apollo_rt.errors import AudioFileError
 from apollo_rt.live.drift import Clocks
@@ -113,17 +113,6 @@ def test_b_toggles_bypass_and_brackets_move_the_mix_within_its_bounds() -> None:
 
     on_screen(session, press)
     assert not session.is_over
-
-
-def test_the_mix_stops_at_nothing_and_at_all() -> None:
-    engine = StillEngine()
-    session = session_of(engine)
-    for _ in range(50):
-        session.change_mix(-MIX_STEP)
-    assert engine.parameters.mix == 0.0
-    for _ in range(50):
-        session.change_mix(MIX_STEP)
-    assert engine.parameters.mix == 1.0
 
 
 def test_bypass_is_said_on_the_screen() -> None:

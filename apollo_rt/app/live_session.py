@@ -2,32 +2,12 @@
 
 import logging
 from dataclasses import dataclass
-from typing import Protocol
 
-from apollo_rt.control.parameters import Parameters
+from apollo_rt.app.live_controls import LiveControls, RunningEngine
+from apollo_rt.control.commands import Commander
 from apollo_rt.errors import ApolloError
 from apollo_rt.latency import LatencyReport
 from apollo_rt.live.snapshot import Snapshot
-
-MIX_STEP = 0.05
-
-
-class RunningEngine(Protocol):
-    """What a session needs of `engine.Engine`."""
-
-    @property
-    def parameters(self) -> Parameters:
-        """What may be changed while it runs."""
-
-    @property
-    def latency(self) -> LatencyReport:
-        """In named terms."""
-
-    def snapshot(self) -> Snapshot:
-        """The state at this moment."""
-
-    def wait(self, timeout_s: float | None = None) -> bool:
-        """Whether all has been played; raises an `ApolloError` if that will never be."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +40,8 @@ class LiveSession:
         is_over: nothing more to wait for: the end is played, the time is up, the user wants it, or it failed.
         error: why it failed, if it did.
         messages: what the engine logged and no face has taken away yet.
+        controls: what the commands act upon.
+        commands: runs what a user wants done, whichever face it comes from.
     """
 
     def __init__(self, engine: RunningEngine, info: SessionInfo) -> None:
@@ -68,6 +50,8 @@ class LiveSession:
         self.error: ApolloError | None = None
         self.messages: list[str] = []
         self._engine = engine
+        self.controls = LiveControls(engine, self.stop)
+        self.commands = Commander(self.controls)
 
     @property
     def latency(self) -> LatencyReport:
@@ -93,15 +77,6 @@ class LiveSession:
     def stop(self) -> None:
         """The user wants to end it."""
         self.is_over = True
-
-    def toggle_bypass(self) -> None:
-        """Hear the input instead of the restoration, or the other way round."""
-        self._engine.parameters.bypass = not self._engine.parameters.bypass
-
-    def change_mix(self, step: float) -> None:
-        """Move the mix, as far as it goes."""
-        mix = round(self._engine.parameters.mix + step, 6)
-        self._engine.parameters.mix = min(max(mix, 0.0), 1.0)
 
     def take_messages(self) -> list[str]:
         """What was logged since the last call."""

@@ -12,7 +12,7 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Footer, Label, ProgressBar, Static
 
 from apollo_rt.app.live_lines import SILENCE_DB, level_db
-from apollo_rt.app.live_session import MIX_STEP, LiveSession
+from apollo_rt.app.live_session import LiveSession
 from apollo_rt.live.snapshot import Snapshot
 
 _METERS_S, _TEXTS_S = 0.1, 0.4
@@ -48,8 +48,8 @@ class Monitor(App[None]):
         Binding("q", "leave", "quit"),
         Binding("ctrl+c", "leave", "quit", show=False, priority=True),
         Binding("b", "bypass", "bypass"),
-        Binding("left_square_bracket", f"mix({-MIX_STEP})", "less restoration", key_display="["),
-        Binding("right_square_bracket", f"mix({MIX_STEP})", "more", key_display="]"),
+        Binding("left_square_bracket", "mix(-1)", "less restoration", key_display="["),
+        Binding("right_square_bracket", "mix(1)", "more", key_display="]"),
     ]
 
     def __init__(self, session: LiveSession) -> None:
@@ -92,12 +92,12 @@ class Monitor(App[None]):
 
     def action_bypass(self) -> None:
         """Toggle bypass."""
-        self._session.toggle_bypass()
+        self._session.commands.run("toggle", {"name": "bypass"})
         self._draw_texts()
 
-    def action_mix(self, step: float) -> None:
+    def action_mix(self, steps: int) -> None:
         """Move the mix."""
-        self._session.change_mix(step)
+        self._session.commands.run("change", {"name": "mix", "steps": steps})
         self._draw_texts()
 
     def _draw_meters(self) -> None:

@@ -1,0 +1,158 @@
+"""What the commands act upon in a live run: parameters, presets, devices, MIDI and figures, behind one interface."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Protocol
+
+from apollo_rt.control.comparison import Comparison
+from apollo_rt.control.controllable import Reply
+from apollo_rt.control.parameter_row import Parameter
+from apollo_rt.control.parameters import PARAMETERS, Parameters
+from apollo_rt.control.presets import Presets
+from apollo_rt.errors import ControlError
+from apollo_rt.latency import LatencyReport
+from apollo_rt.live.snapshot import Snapshot
+from apollo_rt.live.spectra import Spectra
+
+
+class RunningEngine(Protocol):
+    """What a session and its controls need of `engine.Engine`."""
+
+    @property
+    def parameters(self) -> Parameters:
+        """What may be changed while it runs."""
+
+    @property
+    def latency(self) -> LatencyReport:
+        """In named terms."""
+
+    def snapshot(self) -> Snapshot:
+        """The state at this moment."""
+
+    def spectra(self) -> Spectra:
+        """Of what came in and what is heard."""
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Whether all has been played; raises an `ApolloError` if that will never be."""
+
+
+class Devices(Protocol):
+    """Which devices there are, and a way to others."""
+
+    def describe(self) -> Reply:
+        """See `controllable.Controllable.devices`."""
+
+    def choose(self, source: str | None, target: str | None) -> None:
+        """See `controllable.Controllable.choose_devices`."""
+
+
+class Midi(Protocol):
+    """What MIDI controllers are bound to."""
+
+    def describe(self) -> Reply:
+        """See `controllable.Controllable.midi`."""
+
+    def learn(self, parameter: str | None) -> None:
+        """See `controllable.Controllable.learn`."""
+
+
+class LiveControls:
+    """A `controllable.Controllable`.
+
+    Args:
+        engine: started and stopped by somebody else.
+        stop: ends the run.
+
+    Attributes:
+        presets: the user's.
+        devices_face: None: this run has none to choose.
+        midi_face: None: this run has none.
+    """
+
+    def __init__(self, engine: RunningEngine, stop: Callable[[], None]) -> None:
+        self.presets = Presets(self.rows, self.get, self.set)
+        self.devices_face: Devices | None = None
+        self.midi_face: Midi | None = None
+        self._engine, self._stop = engine, stop
+        self._comparison = Comparison(self.rows, self.get, self.set)
+
+    def rows(self) -> Sequence[Parameter]:
+        """The parameters there are."""
+        return PARAMETERS
+
+    def get(self, name: str) -> float:
+        """A parameter's value."""
+        return self._engine.parameters.get(name)
+
+    def set(self, name: str, value: float) -> None:
+        """Change a parameter."""
+        self._engine.parameters.set(name, value)
+
+    def swap_settings(self, slot: str | None) -> str:
+        """Hear the settings A or B, or those that aren't heard; says which are heard now."""
+        return self._comparison.go_to(slot)
+
+    def preset_names(self) -> Sequence[str]:
+        """The presets there are."""
+        return self.presets.names()
+
+    def load_preset(self, name: str) -> None:
+        """Take the values of a preset."""
+        self.presets.load(name)
+
+    def save_preset(self, name: str) -> None:
+        """Keep the present values under a name."""
+        self.presets.save(name)
+
+    def delete_preset(self, name: str) -> None:
+        """Remove a preset."""
+        self.presets.delete(name)
+
+    def current_preset(self) -> str | None:
+        """The preset that was loaded or saved last, if any."""
+        return self.presets.current
+
+    def stats(self) -> Reply:
+        """Counters, times and latency."""
+        return self._engine.snapshot().to_dict()
+
+    def levels(self) -> Reply:
+        """Meters of input and output."""
+        snapshot = self._engine.snapshot()
+        return {"input": asdict(snapshot.input), "output": asdict(snapshot.output)}
+
+    def spectra(self) -> Reply:
+        """The spectra of input and output."""
+        return self._engine.spectra().to_dict()
+
+    def devices(self) -> Reply:
+        """The devices there are, and which are used."""
+        return self._devices.describe()
+
+    def choose_devices(self, source: str | None, target: str | None) -> None:
+        """Go to other devices."""
+        self._devices.choose(source, target)
+
+    def learn(self, parameter: str | None) -> None:
+        """Bind the next MIDI controller that moves to a parameter."""
+        self._midi.learn(parameter)
+
+    def midi(self) -> Reply:
+        """MIDI ports and what is bound to what."""
+        return self._midi.describe()
+
+    def stop(self) -> None:
+        """End the run."""
+        self._stop()
+
+    @property
+    def _devices(self) -> Devices:
+        if self.devices_face is None:
+            raise ControlError("devices: this run goes from file to file; start with a device as --input or --output")
+        return self.devices_face
+
+    @property
+    def _midi(self) -> Midi:
+        if self.midi_face is None:
+            raise ControlError("midi: this run has no MIDI port; start with --midi NAME or --midi virtual")
+        return self.midi_face

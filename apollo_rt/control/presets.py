@@ -1,0 +1,202 @@
+"""Presets: named sets of parameter values, one YAML file each, in the user's folder or wherever a file lies.
+
+    # 24 kbps radio
+    mix: 0.8
+
+A parameter that a file doesn't name takes its default, so a preset sounds the same whatever came before it. Switches
+(bypass, delta) tell how one listens: they stay as they are unless a file names them, and are not saved.
+"""
+
+import re
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from platformdirs import user_config_path
+
+from apollo_rt.control.arguments import shown
+from apollo_rt.control.parameter_row import Parameter
+from apollo_rt.control.yaml_file import read_mapping, write_mapping
+from apollo_rt.errors import ControlError
+
+_SUFFIXES = (".yaml", ".yml")
+_NAME = re.compile(r"\w(?:[\w .()+&'-]{0,62}[\w)+])?")
+"""Names that are a file's name on every system, and nothing but one."""
+
+
+def preset_folder() -> Path:
+    """Where the user's presets lie."""
+    return user_config_path("apollo-rt", appauthor=False) / "presets"
+
+
+def read_preset(path: Path, rows: Sequence[Parameter]) -> dict[str, float]:
+    """Read a preset's values.
+
+    Args:
+        path: of the file.
+        rows: the parameters there are.
+
+    Returns:
+        A value for each parameter that is to be set.
+
+    Raises:
+        ControlError: it can't be read, or names what there isn't, or a value is out of bounds.
+    """
+    known = {row.name: row for row in rows}
+    values = {row.name: row.default for row in rows if not row.is_switch}
+    for name, value in read_mapping(path).items():
+        if name not in known:
+            raise ControlError(f"{path}: parameter must be one of {', '.join(known)}, got {shown(name)}")
+        if not isinstance(value, int | float):
+            raise ControlError(f"{path}: {name} must be a number, got {shown(value)}")
+        try:
+            values[name] = known[name].check(value)
+        except (ValueError, OverflowError) as error:
+            raise ControlError(f"{path}: {error}") from None
+    return values
+
+
+class Presets:
+    """The presets of a folder, and the one that is heard.
+
+    Args:
+        rows: the parameters there are.
+        get: tells a parameter's value.
+        set_value: changes a parameter.
+        folder: where the files lie; it needs not exist. None: `preset_folder`.
+
+    Attributes:
+        current: name, or file, of the preset that was loaded or saved last.
+    """
+
+    def __init__(
+        self,
+        rows: Callable[[], Sequence[Parameter]],
+        get: Callable[[str], float],
+        set_value: Callable[[str, float], None],
+        folder: Path | None = None,
+    ) -> None:
+        self.current: str | None = None
+        self._rows, self._get, self._set = rows, get, set_value
+        self._folder = folder or preset_folder()
+        self._watched: tuple[Path, tuple[int, int, int] | None] | None = None
+        self._lock = threading.RLock()  # between who looks for changes and who loads and saves
+
+    def names(self) -> list[str]:
+        """The presets there are, in alphabetical order."""
+        try:
+            found = [path for path in self._folder.iterdir() if path.suffix in _SUFFIXES]
+        except OSError:  # no preset was ever saved
+            return []
+        return sorted({path.stem for path in found if _NAME.fullmatch(path.stem)}, key=str.casefold)
+
+    def load(self, name: str) -> None:
+        """Take a preset's values; each parameter glides to its new value in the audio path.
+
+        Args:
+            name: of a preset.
+
+        Raises:
+            ControlError: it is missing or bad; nothing changes then.
+        """
+        self.load_file(self._path(name), name)
+
+    def load_file(self, path: Path, name: str | None = None) -> None:
+        """As `load`, from a file wherever it lies."""
+        with self._lock:
+            version = _version(path)
+            values = read_preset(path, self._rows())
+            for parameter, value in values.items():
+                self._set(parameter, value)
+            self.current, self._watched = name or str(path), (path, version)
+
+    def save(self, name: str) -> None:
+        """Keep the present values; a preset of that name is replaced.
+
+        Raises:
+            ControlError: it can't be written.
+        """
+        path = self._path(name)
+        values = {row.name: self._get(row.name) for row in self._rows() if not row.is_switch}
+        with self._lock:
+            write_mapping(path, values, f"Apollo RT preset: {name}")
+            self.current, self._watched = name, (path, _version(path))
+
+    def delete(self, name: str) -> None:
+        """Remove a preset; what is heard stays.
+
+        Raises:
+            ControlError: there is none, or it can't be removed.
+        """
+        path = self._path(name)
+        if name not in self.names():
+            raise ControlError(f"{path}: no such preset; there are {_listed(self.names())}")
+        with self._lock:
+            try:
+                path.unlink()
+            except OSError as error:
+                raise ControlError(f"{path}: can't be removed: {error.strerror}") from None
+            if self.current == name:
+                self.current = self._watched = None
+
+    def look(self) -> list[str]:
+        """Load the current preset again where its file has changed; returns what a user should know."""
+        with self._lock:
+            if self._watched is None:
+                return []
+            path, before = self._watched
+            now = _version(path)
+            if now in (before, None):  # editors take a file away for a moment; who removes it keeps what is heard
+                return []
+            self._watched = (path, now)
+            try:
+                self.load_file(path, self.current)
+            except ControlError as error:
+                return [f"{error}; the values from before are kept"]
+            return []
+
+    def _path(self, name: str) -> Path:
+        """Where a preset of that name lies, or would.
+
+        Raises:
+            ControlError: the name is no name for a file.
+        """
+        if not _NAME.fullmatch(name):
+            raise ControlError(
+                "a preset's name must be 1 to 64 letters, digits, spaces and _.()+&'-, beginning and ending with "
+                f"a letter or digit, got {shown(name)}"
+            )
+        paths = [self._folder / f"{name}{suffix}" for suffix in _SUFFIXES]
+        return next((path for path in paths if path.exists()), paths[0])
+
+
+def open_preset(presets: Presets, wanted: str) -> None:
+    """Load a preset by its name, or a file by its path.
+
+    Args:
+        presets: where names are looked up.
+        wanted: a path if it ends as a YAML file does or has a folder in it.
+
+    Raises:
+        ControlError: it is missing or bad; nothing changes then.
+    """
+    path = Path(wanted)
+    if path.suffix in _SUFFIXES or len(path.parts) > 1:
+        presets.load_file(path)
+    elif wanted in presets.names():
+        presets.load(wanted)
+    else:
+        raise ControlError(f"preset must be a file or one of {_listed(presets.names())}, got {shown(wanted)}")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) or "none yet: save one"
+
+
+def _version(path: Path) -> tuple[int, int, int] | None:
+    """What changes with the file's content; None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino

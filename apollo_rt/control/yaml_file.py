@@ -1,0 +1,77 @@
+"""Small YAML files that people write, too: read with errors that say where, written whole or not at all."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from apollo_rt.errors import ControlError
+
+_LONGEST_BYTES = 65_536
+"""Far more than any of our files needs; a file that was named by mistake isn't read to its end."""
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """As YAML's safe loader, but what is said twice is an error: PyYAML would take the later one without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """A mapping whose keys are different."""
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, str | int | float) and key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key!r} is said twice", key_node.start_mark)
+            seen.add(key if isinstance(key, str | int | float) else id(key_node))
+        return super().construct_mapping(node, deep)
+
+
+def read_mapping(path: Path) -> dict[Any, Any]:
+    """Read a file that holds one mapping; an empty file holds an empty one.
+
+    Raises:
+        ControlError: it can't be read, or holds something else; the message names file and line.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(_LONGEST_BYTES + 1)
+    except OSError as error:
+        raise ControlError(f"{path}: can't be read: {error.strerror}") from None
+    if len(data) > _LONGEST_BYTES:
+        raise ControlError(f"{path}: is longer than {_LONGEST_BYTES} bytes; not a file of ours")
+    try:
+        content = yaml.load(data, _StrictLoader)  # noqa: S506  # a safe loader, see above
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f" line {mark.line + 1}:" if mark else ""
+        raise ControlError(f"{path}:{where} no YAML: {error.problem or error.context}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ControlError(f"{path}: no YAML: {str(error).splitlines()[0]}") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ControlError(f"{path}: must be lines of `name: value`, got {type(content).__name__}")
+    return content
+
+
+def write_mapping(path: Path, content: dict[str, Any], comment: str) -> None:
+    """Write a file beside its place and give it its name when it is complete; its folder is made where it is missing.
+
+    Args:
+        path: an existing file is replaced.
+        content: what it shall hold.
+        comment: its first line.
+
+    Raises:
+        ControlError: it can't be written.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(f"# {comment}\n{yaml.safe_dump(content, sort_keys=False, allow_unicode=True)}", "utf-8")
+        part.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise ControlError(f"{path}: can't be written: {error.strerror}") from None
