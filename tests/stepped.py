@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from apollo_rt.control.parameters import Parameters, wet_gain
+from apollo_rt.control.parameters import Parameters
 from apollo_rt.inference.model import Model
 from apollo_rt.latency import FADE_LENGTH, rebuffering_latency
 from apollo_rt.live.callback import callback_address
@@ -52,7 +52,6 @@ class Stepped:
         self.parameters = Parameters(**parameters)
         self.processor = Processor(model)
         self.line = make_line(framing, self.delay, *channels, 2**16, self.parameters.values, keeps_trace)
-        self.line.gain[0] = wet_gain(self.parameters.values)
         self.callback = PA_CALLBACK(callback_address())
         self._userdata = address_table(self.line)
         self.trace = make_worker_trace(self.processor.compiled, framing.sample_rate, keeps_trace)

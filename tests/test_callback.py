@@ -281,7 +281,8 @@ library.count_in.restype = ctypes.c_long
 def count(address, block_size):
     stream = Stepped(load(sys.argv[2]), block_size)
     block, out = np.full((2, block_size, 2), 0.5, np.float32)
-    stream.parameters.mix = 0.5
+    for name, value in dict(mix=0.5, delta=1, low_cut_hz=90, output_gain_db=3).items():
+        stream.parameters.set(name, value)
     address = address or ctypes.cast(stream.callback, ctypes.c_void_p).value
     return library.count_in(ctypes.c_void_p(address), block.ctypes.data_as(ctypes.c_void_p),
         out.ctypes.data_as(ctypes.c_void_p), ctypes.c_ulong(block_size),

@@ -8,6 +8,7 @@ import soundfile
 
 from apollo_rt.app.cli import main
 from apollo_rt.config import Framing
+from apollo_rt.control.parameters import PARAMETERS
 from apollo_rt.errors import ApolloError
 from apollo_rt.inference.model import load
 from apollo_rt.live import incident
@@ -132,6 +133,33 @@ def test_without_a_model_everything_is_taken_as_recorded(model, tmp_path):
     replay = run_again(recorded(stream, tmp_path / "incident"), {})
     assert replay.is_equal
     assert replay.n_computed == 0
+
+
+def test_with_all_parameters_moving_the_same_output_comes_again(model, tmp_path):
+    """They jump at random, some between two callbacks and some while a tier changes and the worker is late."""
+    light, random = load(tiny_models.gain(tmp_path, 0.5, FRAMING)), np.random.default_rng(3)
+    stream = Stepped(model, 256, keeps_trace=True, lighter=[light], strength=0.4, low_cut_hz=200)
+    samples, out = noise(900 * HOP), []
+    for begin in range(0, len(samples), 30 * HOP):
+        for row in PARAMETERS:
+            if random.random() < 0.4:
+                stream.parameters.set(row.name, row.value_at(random.random()))
+        stream.parameters.bypass = begin % (240 * HOP) == 0
+        stream.tiers.control[WANTED] = int(begin > 300 * HOP)
+        if begin == 600 * HOP:
+            out.append(stand_still(stream, samples[begin:], 30))
+        else:
+            out.append(stream.play(samples[begin : begin + 30 * HOP]))
+    out = np.concatenate(out)
+    assert stream.stats["deadline_misses"] > 0
+    assert stream.stats["tier_changes"] == 1
+    found = recorded(stream, tmp_path / "incident")
+    assert len(np.unique(found.trace["targets"], axis=0)) > 15
+    replay = run_again(found, {0: model, 1: light})
+    assert replay.is_equal
+    assert replay.n_other_hops == 0
+    assert replay.n_computed > 650, "all but a second behind the change of tier"
+    np.testing.assert_array_equal(replay.output, out[found.facts["output_begin"] : found.facts["end"]])
 
 
 class Watched:

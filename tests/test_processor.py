@@ -11,6 +11,7 @@ from numba.core.runtime import _nrt_python, rtsys
 
 from apollo_rt.compiled import native
 from apollo_rt.config import Framing
+from apollo_rt.control.parameters import Parameters
 from apollo_rt.inference import model
 from apollo_rt.stream.processor import (
     Processor,
@@ -18,6 +19,7 @@ from apollo_rt.stream.processor import (
     process_hop,
     reset_processor,
 )
+from apollo_rt.stream.shaping import read_targets
 from tests import tiny_models
 from tests.tiny_models import SMALL
 
@@ -195,8 +197,10 @@ def allocations(function, processor: Processor, count: int) -> int:
             _nrt_python.memsys_disable_stats()
 
 
-def test_a_hop_allocates_nothing_and_the_detector_sees_code_that_does(tmp_path):
+@pytest.mark.parametrize("values", [{}, {"strength": 0.5, "air_db": 3, "crossover_hz": 900}])
+def test_a_hop_allocates_nothing_and_the_detector_sees_code_that_does(tmp_path, values):
     processor = Processor(model.load(tiny_models.busy(tmp_path)))
+    read_targets(processor.compiled.shaping, Parameters(**values).values)
     assert allocations(process_many, processor, 1000) == allocations(process_many, processor, 1)
     assert allocations(allocate_many, processor, 1000) >= allocations(allocate_many, processor, 1) + 999
     assert processor.error == ""

@@ -67,7 +67,7 @@ def _restore_all(
             report(places[job], n_done, n_all)
 
         loaded = open_model(model, provider)
-        outcomes = [_said(outcome) for outcome in run_jobs(jobs, loaded, mix, show, float_wav, threads)]
+        outcomes = [_said(outcome) for outcome in run_jobs(jobs, loaded, {"mix": mix}, show, float_wav, threads)]
     return all(outcome.report for outcome in outcomes)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from apollo_rt.control.parameters import Parameters
 from apollo_rt.effects.resampled_stream import ResampledStream
 from apollo_rt.files.audio_file import Samples
 from apollo_rt.inference.model import Model
@@ -46,19 +47,20 @@ class ApolloEffect:
     ) -> None:
         """Load the model and make a stream at its sample rate."""
         self._model = model if isinstance(model, Model) else open_model(model, provider)
-        self._restoration = RestorationStream(self._model)
+        self._parameters = Parameters(mix=mix)
+        self._restoration = RestorationStream(self._model, self._parameters)
         self._stream = ResampledStream(self._restoration, self._model.framing.sample_rate)
-        self._line = DryLine(self._stream.latency_samples, mix)
+        self._line = self._new_line()
         self._channels: int | None = None
 
     @property
     def mix(self) -> float:
         """How much of the restored signal, 0 to 1. A change fades in over 64 samples."""
-        return self._line.mix
+        return self._parameters.get("mix")
 
     @mix.setter
     def mix(self, value: float) -> None:
-        self._line.mix = value
+        self._parameters.mix = value
 
     @property
     def latency_samples(self) -> int:
@@ -107,12 +109,15 @@ class ApolloEffect:
     def reset(self) -> None:
         """Forget everything: equals a new effect of the same mix."""
         self._stream.reset()
-        self._line = DryLine(self._stream.latency_samples, self.mix)
+        self._line = self._new_line()
         self._channels = None
 
     def __repr__(self) -> str:
         """What it is and how it is set."""
         return f"<apollo_rt.ApolloEffect mix={self.mix:g} model={self._model.card.name!r}>"
+
+    def _new_line(self) -> DryLine:
+        return DryLine(self._stream.latency_samples, self._parameters, self._stream.sample_rate)
 
     def _prepare(self, sample_rate: int, channels: int) -> None:
         """Fit the stream to what comes; within a stream nothing may change."""
@@ -123,7 +128,7 @@ class ApolloEffect:
             )
         if sample_rate != self._stream.sample_rate:
             self._stream = ResampledStream(self._restoration, sample_rate)
-            self._line = DryLine(self._stream.latency_samples, self.mix)
+            self._line = self._new_line()
         self._channels = channels
 
     def _pushed(self, samples: Samples, buffer_size: int) -> Samples:

@@ -8,12 +8,13 @@
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Lock
 
+from apollo_rt.control.parameters import Parameters
 from apollo_rt.errors import ApolloError, AudioFileError
 from apollo_rt.files.audio_file import WRITABLE_SUFFIXES, encoding_of, refuse_same_file
 from apollo_rt.files.offline import Progress, RestoreReport, restore_file
@@ -87,7 +88,7 @@ def plan_jobs(
 def run_jobs(
     jobs: Sequence[Job],
     model: Model | None = None,
-    mix: float = 1.0,
+    parameters: Mapping[str, float] | None = None,
     progress: JobProgress | None = None,
     float_wav: bool = False,
     threads: int = 1,
@@ -99,7 +100,7 @@ def run_jobs(
     Args:
         jobs: from `plan_jobs`.
         model: None for the model that ships with the package.
-        mix: how much of the restored signal, 0 to 1.
+        parameters: as in `restore_file`, by name.
         progress: called after every block, by one thread at a time.
         float_wav: as in `restore_file`.
         threads: cores to use.
@@ -109,10 +110,11 @@ def run_jobs(
 
     Raises:
         ModelFileError: the model that ships with the package is damaged.
-        ValueError: `mix` or `threads` is out of bounds.
+        ValueError: a parameter or `threads` is out of bounds.
     """
     if threads < 1:
         raise ValueError(f"threads must be at least 1, got {threads}")
+    Parameters(**(parameters or {}))  # says what is wrong before the first file is read
     model, lock, is_left = model or load(), Lock(), Event()
     n_at_once = max(1, min(threads, len(jobs)))
     threads_each = threads // n_at_once
@@ -125,7 +127,7 @@ def run_jobs(
                 if progress:
                     progress(job, done, total)
 
-        return _outcome(job, model, mix, report_progress, float_wav, threads_each)
+        return _outcome(job, model, parameters or {}, report_progress, float_wav, threads_each)
 
     if n_at_once == 1:
         yield from map(restore, jobs)
@@ -142,7 +144,7 @@ def run_jobs(
 def _outcome(
     job: Job,
     model: Model,
-    mix: float,
+    parameters: Mapping[str, float],
     progress: Progress,
     float_wav: bool,
     threads: int,
@@ -150,7 +152,7 @@ def _outcome(
     try:
         if job.makes_folders:
             job.target.parent.mkdir(parents=True, exist_ok=True)
-        report = restore_file(job.source, job.target, model, mix, progress, float_wav, threads)
+        report = restore_file(job.source, job.target, model, progress, float_wav, threads, False, **parameters)
     except (ApolloError, OSError) as error:
         return Outcome(job, None, str(error))
     return Outcome(job, report, None)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from apollo_rt.control.parameters import Parameters
 from apollo_rt.files.audio_file import AudioReader, AudioWriter, Samples, refuse_same_file
 from apollo_rt.inference.model import Model, load
 from apollo_rt.stream.block_stream import BlockStream, open_block_stream
@@ -57,11 +58,11 @@ def restore_file(
     source: str | os.PathLike[str],
     target: str | os.PathLike[str],
     model: Model | None = None,
-    mix: float = 1.0,
     progress: Progress | None = None,
     float_wav: bool = False,
     threads: int = 1,
     hop_by_hop: bool = False,
+    **parameters: float,
 ) -> RestoreReport:
     """Restore one file; the result has the source's length, sample rate and channels, and is aligned with it.
 
@@ -69,21 +70,22 @@ def restore_file(
         source: what FFmpeg decodes, mono or stereo.
         target: .wav, .flac, .ogg or .mp3. It appears when it is complete, in place of a file that had its name before.
         model: None for the model that ships with the package.
-        mix: how much of the restored signal, 0 to 1.
         progress: called after every block.
         float_wav: write a wav file of 32-bit floats instead of 24-bit integers.
         threads: that share the work on one block of frames.
         hop_by_hop: as the live engine does it, bit for bit, and slower.
+        parameters: by the names of the table of parameters: `mix`, `strength`, `air_db` ...
 
     Raises:
         AudioFileError: the source can't be read, or the target can't be written; nothing is left of it then.
         ModelFileError: the model that ships with the package is damaged.
-        ValueError: `mix` is out of bounds.
+        ValueError: there is no such parameter, or it is out of bounds.
     """
     started_s = time.perf_counter()
     refuse_same_file(source, target)
-    stream = _open_stream(model or load(), threads, hop_by_hop)
-    line = DryLine(stream.latency_samples, mix)
+    live = Parameters(**parameters)
+    stream = _open_stream(model or load(), live, threads, hop_by_hop)
+    line = DryLine(stream.latency_samples, live, stream.framing.sample_rate)
     with (
         AudioReader(source, stream.framing.sample_rate) as reader,
         AudioWriter(target, reader.source_rate, reader.source_channels, float_wav) as writer,
@@ -104,10 +106,12 @@ def restore_file(
     return RestoreReport(reader.path, writer.path, n_samples, rate, channels, elapsed_s, tuple(warnings))
 
 
-def _open_stream(model: Model, threads: int, hop_by_hop: bool) -> RestorationStream | BlockStream:
+def _open_stream(
+    model: Model, parameters: Parameters, threads: int, hop_by_hop: bool
+) -> RestorationStream | BlockStream:
     """In blocks where the model can, unless it shall be hop by hop."""
-    in_blocks = None if hop_by_hop else open_block_stream(model, threads)
-    return in_blocks or RestorationStream(model)
+    in_blocks = None if hop_by_hop else open_block_stream(model, threads, parameters)
+    return in_blocks or RestorationStream(model, parameters)
 
 
 def _restored(reader: AudioReader, stream: RestorationStream | BlockStream, line: DryLine) -> Iterator[Samples]:

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from apollo_rt.compiled.code_cache import kept_by_sources
 from apollo_rt.compiled.native import atomic_load, atomic_store, now_ns, realtime
-from apollo_rt.control.parameters import wet_gain
 from apollo_rt.latency import FADE_LENGTH
 from apollo_rt.live.device_block import read_block, write_block
 from apollo_rt.live.gate import enter, leave, play_silence
@@ -76,7 +75,7 @@ from apollo_rt.live.stats import (
     record,
 )
 from apollo_rt.live.trace import note_hole, note_look, note_output
-from apollo_rt.stream.mixer import clip, crossfade, replace_faults
+from apollo_rt.stream.mixer import clip, crossfade, finish, read_mixer_targets, replace_faults
 
 CONTINUE, COMPLETE, ABORT = 0, 1, 2
 """What a `PaStreamCallback` returns."""
@@ -203,20 +202,19 @@ def _mix(line: Line, dry: NDArray[np.float32], output: NDArray[np.float32]) -> N
     copy_out(line.history, begin, dry)
     _judge_hops(line, end + FADE_LENGTH)
     hop_length = line.wet.samples.shape[1]
-    target = wet_gain(line.parameters)
-    gain, position, wet_end, n_covered = line.gain[0], begin, begin, 0
+    read_mixer_targets(line.mixer, line.parameters)
+    position, wet_end, n_covered = begin, begin, 0
     while position < end:
         if position >= wet_end:
             wet_end = run_end(line.wet, position, end + FADE_LENGTH)
-            note_look(line.trace, position, wet_end, target, gain, line.control[LAST_CALL_NS], end)
+            note_look(line.trace, position, wet_end, line.mixer, line.control[LAST_CALL_NS], end)
         hop = position // hop_length
         stop = min(end, (hop + 1) * hop_length)
         wet = line.wet.samples[hop % line.wet.tags.shape[0], position - hop * hop_length : stop - hop * hop_length]
         part = slice(position - begin, stop - begin)
-        gain, n = crossfade(dry[part], wet, wet_end - position, target, gain, output[part])
-        n_covered += n
+        n_covered += crossfade(dry[part], wet, wet_end - position, line.mixer, output[part])
         position = stop
-    line.gain[0] = gain
+    finish(line.mixer, output, line.control[SAMPLE_RATE])
     count(line.stats.counters, COVERED_SAMPLES, n_covered)
     if atomic_load(line.control, MUTE) == 1:
         line.control[MUTE] = 2

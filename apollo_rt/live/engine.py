@@ -4,13 +4,13 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
-from apollo_rt.control.parameters import Parameters, wet_gain
+from apollo_rt.control.parameters import Parameters
 from apollo_rt.inference.model import Model
 from apollo_rt.latency import LatencyReport, rebuffering_latency, step_budget
 from apollo_rt.live.callback import callback_address
 from apollo_rt.live.connection import Connection, Reopening
 from apollo_rt.live.driver import Driver, clocks_of, conversion_latency_s
-from apollo_rt.live.engine_settings import EngineSettings, check_blocks, check_fit
+from apollo_rt.live.engine_settings import EngineSettings, check_fit
 from apollo_rt.live.file_feed import Nowhere, Silence, Sink, SinkFeed, Source, SourceFeed
 from apollo_rt.live.incident import IncidentWriter, file_digest
 from apollo_rt.live.line import STOP, Line, make_line
@@ -184,24 +184,6 @@ class Engine:
         self._model, self._models = model, models
         self._load_shedding.start_afresh()
 
-    def choose_devices(self, wanted: Reopening, back: Reopening) -> None:
-        """Go to other devices within moments, faded out and in; the stream and its latency stay as they are.
-
-        What came of it is logged: where they can't be opened, or have longer blocks than this latency covers, it goes
-        back to those that play now.
-
-        Args:
-            wanted: leads to them; also when they are lost later, if the engine comes back to lost devices at all.
-            back: leads to the present ones.
-        """
-        hop_length, rebuffering = self._model.framing.hop_length, self._rebuffering
-        self._connection.go_to(wanted, back, lambda driver: check_blocks(driver, hop_length, rebuffering))
-
-    @property
-    def chosen(self) -> Reopening | None:
-        """What the present devices were chosen by while it ran; None for those of the start."""
-        return self._connection.chosen
-
     def stop(self) -> None:
         """Stop all and complete the written file; it is thrown away after an error. May be called twice.
 
@@ -280,11 +262,8 @@ class Engine:
         delay = framing.algorithmic_latency + self._rebuffering + settings.headroom
         queue_length = max(int(_QUEUE_S * framing.sample_rate), 4 * driver.block_size)
         channels = driver.input_channels, driver.output_channels
-        line = make_line(
-            framing, delay, *channels, queue_length, self.parameters.values, settings.incidents is not None
-        )
-        line.gain[0] = wet_gain(self.parameters.values)
-        return line
+        keeps_trace = settings.incidents is not None
+        return make_line(framing, delay, *channels, queue_length, self.parameters.values, keeps_trace)
 
     def _start_workers(self) -> None:
         framing, settings, driver = self._model.framing, self._settings, self._connection.driver

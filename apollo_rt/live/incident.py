@@ -39,9 +39,9 @@ from apollo_rt.live.trace import (
     STEP_POSITION,
     WorkerTrace,
 )
-from apollo_rt.stream.checkpoint import NOWHERE
+from apollo_rt.stream.checkpoint import KEPT, NOWHERE
 
-FORMAT = 1
+FORMAT = 2
 KEPT_S = 10.0
 _SETTLE_S = 1.0
 _MOST_INCIDENTS = 10
@@ -131,16 +131,19 @@ def write_recording(folder: Path, line: Line, trace: WorkerTrace, about: dict[st
     """
     delay, rate = int(line.control[DELAY]), int(line.control[SAMPLE_RATE])
     looks, output_begin, end = _looks(line, delay, round(KEPT_S * rate))
-    steps = _entries(trace.steps, int(trace.n_steps[0]))
+    n_steps = int(trace.n_steps[0])
+    steps, targets = _entries(trace.steps, n_steps), _entries(trace.targets, n_steps)
     input_begin = min(output_begin - delay, end)
     slot, taken = _checkpoint_before(trace, input_begin - int(line.control[HOP_DELAY]))
     if slot >= 0:
         input_begin = min(input_begin, taken)
     input_begin = max(input_begin, 0, end + _SPARE - KEPT_SAMPLES)
     holes = _entries(line.trace.holes, int(line.trace.counts[N_HOLES]))
+    late = steps[:, STEP_POSITION] >= input_begin
     arrays = {
         "looks": looks,
-        "steps": steps[steps[:, STEP_POSITION] >= input_begin] if len(steps) else steps,
+        "steps": steps[late],
+        "targets": targets[late],
         "holes": holes[holes[:, HOLE_OUTPUT] >= output_begin - delay] if len(holes) else holes,
         "wet": _part(line.trace.wet, input_begin, end),
         **_checkpoints(trace, input_begin, end),
@@ -221,6 +224,6 @@ def _checkpoints(trace: WorkerTrace, begin: int, end: int) -> dict[str, NDArray[
     checkpoints = trace.checkpoints
     before = checkpoints.positions.copy()
     slots = np.flatnonzero((before >= begin) & (before < end))
-    arrays = {name: getattr(checkpoints, name)[slots] for name in ("past", "tail", "states", "frames", "counters")}
+    arrays = {name: getattr(checkpoints, name)[slots] for name in KEPT}
     kept = checkpoints.positions[slots] == before[slots]
     return {"positions": before[slots][kept], **{name: array[kept] for name, array in arrays.items()}}

@@ -15,7 +15,8 @@ from apollo_rt.latency import FADE_LENGTH
 from apollo_rt.live.holes import make_holes
 from apollo_rt.live.ring import CHUNK, Ring, WetRing, make_ring, make_wet_ring
 from apollo_rt.live.stats import Stats, make_stats
-from apollo_rt.live.trace import HOLE_END, KEPT_SAMPLES, LOOK_END, Trace, make_trace
+from apollo_rt.live.trace import HOLE_END, KEPT_SAMPLES, LOOK_MIXER, Trace, make_trace
+from apollo_rt.stream.mixer import N_MIXER, new_mixer
 
 (
     DELAY,  # D: output sample t is input sample t - D
@@ -49,7 +50,7 @@ class Line(NamedTuple):
         sink: queue of samples to a file, where the device has no output.
         stats: counters, histograms and meters.
         parameters: float64, see `parameters`.
-        gain: float64 (1,): gain of the wet signal that the last block ended with; the callback's own.
+        mixer: see `mixer`; the callback's own.
         control: int64, see above.
         calls: addresses of clock and sleep.
         scratch: (3, CHUNK, 2) float32, the callback's own: input, dry, output.
@@ -63,7 +64,7 @@ class Line(NamedTuple):
     sink: Ring
     stats: Stats
     parameters: NDArray[np.float64]
-    gain: NDArray[np.float64]
+    mixer: NDArray[np.float64]
     control: NDArray[np.int64]
     calls: NDArray[np.int64]
     scratch: NDArray[np.float32]
@@ -109,7 +110,7 @@ def make_line(
         sink=make_ring(queue_length),
         stats=make_stats(),
         parameters=parameters,
-        gain=np.zeros(1),
+        mixer=new_mixer(parameters),
         control=control,
         calls=system_calls(),
         scratch=np.zeros((3, CHUNK, 2), np.float32),
@@ -129,7 +130,7 @@ def _arrays(line: Line) -> tuple[NDArray[np.generic], ...]:
     """The line's arrays in the order of the address table."""
     return (
         *line.history, *line.wet, *line.source, *line.sink, *line.stats,
-        line.parameters, line.gain, line.control, line.calls, line.scratch, *line.trace, line.holes,
+        line.parameters, line.mixer, line.control, line.calls, line.scratch, *line.trace, line.holes,
     )  # fmt: skip
 
 
@@ -170,7 +171,7 @@ def line_at(address: int) -> Line:
         Trace(
             array_from_address(table[17, 0], (table[17, 1], 2), np.float32),
             array_from_address(table[18, 0], (table[18, 1], 2), np.float32),
-            array_from_address(table[19, 0], (table[19, 1], LOOK_END + 1), np.float64),
+            array_from_address(table[19, 0], (table[19, 1], LOOK_MIXER + N_MIXER), np.float64),
             array_from_address(table[20, 0], (table[20, 1], HOLE_END + 1), np.int64),
             array_from_address(table[21, 0], table[21, 1], np.int64),
         ),

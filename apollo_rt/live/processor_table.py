@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from apollo_rt.compiled.native import array_from_address, realtime
 from apollo_rt.inference.model import Buffers
 from apollo_rt.stream.processor import Processor, ProcessorState
+from apollo_rt.stream.shaping import Shaping
 from apollo_rt.stream.stft import Analysis, Synthesis
 
-_N_ARRAYS = 16
+_N_ARRAYS = 18
 ProcessorTable = NDArray[np.int64]
 """(slots, 2 * arrays): of each array its address and the length of its last axis."""
 
@@ -26,7 +27,7 @@ def processor_table(processors: Sequence[Processor]) -> ProcessorTable:
 
 def _row(state: ProcessorState) -> list[int]:
     own = (state.frames, state.quiet_energy, state.counters, state.addresses)
-    arrays: tuple[NDArray[Any], ...] = (*state.analysis, *state.synthesis, *state.buffers, *own)
+    arrays: tuple[NDArray[Any], ...] = (*state.analysis, *state.synthesis, *state.buffers, *state.shaping, *own)
     assert len(arrays) == _N_ARRAYS
     assert all(array.flags.c_contiguous for array in arrays)
     # Of the dry frames the first axis is what varies, beside the bins, which the spectrum tells.
@@ -58,8 +59,12 @@ def processor_at(table: ProcessorTable, slot: int) -> ProcessorState:
             array_from_address(row[20], (2, n_bins), np.complex64),
             array_from_address(row[22], (2, n_states), np.float32),
         ),
-        array_from_address(row[24], (row[25], 2, n_bins), np.complex64),
-        array_from_address(row[26], row[27], np.float32),
-        array_from_address(row[28], row[29], np.int64),
-        array_from_address(row[30], row[31], np.int64),
+        Shaping(
+            array_from_address(row[24], row[25], np.float64),
+            array_from_address(row[26], (2, n_bins), np.float32),
+        ),
+        array_from_address(row[28], (row[29], 2, n_bins), np.complex64),
+        array_from_address(row[30], row[31], np.float32),
+        array_from_address(row[32], row[33], np.int64),
+        array_from_address(row[34], row[35], np.int64),
     )

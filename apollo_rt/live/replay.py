@@ -28,9 +28,8 @@ from apollo_rt.live.trace import (
     HOLE_OUTPUT,
     KEPT_SAMPLES,
     LOOK_END,
-    LOOK_GAIN,
+    LOOK_MIXER,
     LOOK_POSITION,
-    LOOK_TARGET,
     LOOK_WET_END,
     RESET,
     RESTED,
@@ -40,9 +39,10 @@ from apollo_rt.live.trace import (
     STEP_PUBLISHED,
     STEP_SLOT,
 )
-from apollo_rt.stream.checkpoint import Checkpoints, restore_checkpoint
-from apollo_rt.stream.mixer import clip, crossfade, replace_faults
+from apollo_rt.stream.checkpoint import KEPT, Checkpoints, restore_checkpoint
+from apollo_rt.stream.mixer import N_MIXER, WET, clip, crossfade, finish, replace_faults
 from apollo_rt.stream.processor import Processor, rest_processor
+from apollo_rt.stream.shaping import N_TARGETS
 
 Samples = NDArray[np.float32]
 
@@ -123,10 +123,10 @@ def run_again(incident: Incident, models: Mapping[int, Model]) -> Replay:
         models: the tiers by slot, 0 for the best; what lacks here is taken as recorded.
     """
     hops = _Hops(incident, models)
-    steps = incident.trace["steps"]
+    steps, targets = incident.trace["steps"], incident.trace["targets"]
     whole = steps[:, STEP_POSITION] + incident.facts["hop_length"] <= incident.facts["end"]
-    for step in steps[whole]:
-        hops.take(step)
+    for step, wanted in zip(steps[whole], targets[whole], strict=True):
+        hops.take(step, wanted)
     output, covered = _mixed(incident, hops.wet)
     difference = np.abs(output - incident.output)
     n_other = int(np.count_nonzero((output.view(np.int32) != incident.output.view(np.int32)).any(axis=1)))
@@ -146,21 +146,22 @@ class _Hops:
         self._begin, self._hop_length, self._hop_delay = (
             facts[name] for name in ("input_begin", "hop_length", "hop_delay")
         )
-        names = ("past", "tail", "states", "frames", "counters")
         self._positions = incident.trace["positions"]
-        self._checkpoints = Checkpoints(self._positions, np.zeros(1, np.int64), *(incident.trace[n] for n in names))
+        self._checkpoints = Checkpoints(self._positions, np.zeros(1, np.int64), *(incident.trace[n] for n in KEPT))
         self._processors = {slot: Processor(model) for slot, model in models.items()}
         self._known: int | None = None
         """Slot whose processor is in the state that it had."""
 
-    def take(self, step: NDArray[np.int64]) -> None:
-        """Do what the worker did."""
+    def take(self, step: NDArray[np.int64], targets: NDArray[np.float64]) -> None:
+        """Do what the worker did, with the shaping that was wanted then."""
         slot, code, position = int(step[STEP_SLOT]), int(step[STEP_CODE]), int(step[STEP_POSITION])
         if code == RESET:
             self._reset(slot)
             return
         if self._known != slot:
             self._find_state(slot, position)
+        if slot in self._processors:
+            self._processors[slot].compiled.shaping.values[:N_TARGETS] = targets
         hop = self._computed(slot, code, position) if self._known == slot else None
         if step[STEP_NEXT_SLOT] != slot:
             hop, self._known = None, None  # a fade from one to the other
@@ -213,32 +214,33 @@ class _Hops:
 def _mixed(incident: Incident, wet: Samples) -> tuple[Samples, tuple[tuple[int, int], ...]]:
     """The callback's part: the output, and where dry stood in for what was missing."""
     facts, looks = incident.facts, incident.trace["looks"]
-    delay, begin, origin = facts["delay"], facts["input_begin"], facts["output_begin"] - facts["delay"]
+    begin, origin = facts["input_begin"], facts["output_begin"] - facts["delay"]
     output = np.zeros_like(incident.output)
     dry = _from(incident.input, begin, origin, len(output))
     wet = _from(wet, begin, origin, len(output))
-    gain = float(looks[0, LOOK_GAIN]) if len(looks) else 0.0
+    mixer = looks[0, LOOK_MIXER:].copy() if len(looks) else np.zeros(N_MIXER)
     covered: list[tuple[int, int]] = []
     ends = np.append(looks[1:, LOOK_POSITION], np.inf)
     for look, next_position in zip(looks, ends, strict=True):
         position, stretch_end = int(look[LOOK_POSITION]), int(look[LOOK_END])
         end = int(min(next_position, stretch_end))
         part = slice(position - origin, end - origin)
-        n_wet, target = int(look[LOOK_WET_END]) - position, float(look[LOOK_TARGET])
-        gain, n_covered = crossfade(dry[part], wet[part], n_wet, target, gain, output[part])
+        mixer[:WET] = look[LOOK_MIXER : LOOK_MIXER + WET]
+        n_covered = crossfade(dry[part], wet[part], int(look[LOOK_WET_END]) - position, mixer, output[part])
         if n_covered:
             covered.append((position, end))
         if end == stretch_end:
-            _finish(incident, output, origin, delay, stretch_end)
+            _finish(incident, mixer, output, origin, stretch_end)
     return output, _joined(covered)
 
 
-def _finish(incident: Incident, output: Samples, origin: int, delay: int, stretch_end: int) -> None:
+def _finish(incident: Incident, mixer: NDArray[np.float64], output: Samples, origin: int, stretch_end: int) -> None:
     """What a stretch of the output goes through behind the mixer."""
     looks, holes = incident.trace["looks"], incident.trace["holes"]
     first = int(np.searchsorted(looks[:, LOOK_END], stretch_end))
     begin = int(looks[first, LOOK_POSITION])
     stretch = output[begin - origin : stretch_end - origin]
+    finish(mixer, stretch, incident.facts["sample_rate"])
     here = make_holes()
     for entry in holes[holes[:, HOLE_OUTPUT] == begin] if len(holes) else holes:
         add_hole(here, int(entry[HOLE_BEGIN]), int(entry[HOLE_END]))

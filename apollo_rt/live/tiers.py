@@ -29,6 +29,7 @@ from apollo_rt.stream.processor import (
     reset_processor,
     rest_processor,
 )
+from apollo_rt.stream.shaping import read_targets
 
 N_SLOTS = 4
 """Processors that a worker holds: the tiers of a model, and in the last slot what was heard before a swap."""
@@ -136,6 +137,7 @@ def _process(line: Line, table: ProcessorTable, tiers: Tiers, slot: int, target:
         copy_out(line.history, line.control[CONSUMED] - line.control[HOP_DELAY], buffers[target])
         return FRAME_OK
     state = processor_at(table, slot)
+    read_targets(state.shaping, line.parameters)
     is_alone = target == 1 and control[SHADOW] == NONE
     if not (is_alone and _peak(buffers[0]) == 0.0):
         control[N_SETTLED] = 0

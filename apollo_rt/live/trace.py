@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from apollo_rt.compiled.native import atomic_store, compiled, realtime
 from apollo_rt.stream.checkpoint import Checkpoints, make_checkpoints, take_checkpoint
+from apollo_rt.stream.mixer import N_MIXER
 from apollo_rt.stream.processor import ProcessorState
+from apollo_rt.stream.shaping import N_TARGETS, Shaping
 
 KEPT_SAMPLES = 1 << 20
 """Of input and output: 23.8 s at 44.1 kHz."""
@@ -22,9 +24,9 @@ _N_STEPS = 1 << 15
 _N_HOLES = 1 << 13
 _N_CHECKPOINTS = 24
 
-LOOK_POSITION, LOOK_WET_END, LOOK_TARGET, LOOK_GAIN, LOOK_CALL_NS, LOOK_END = range(6)
-"""Columns of a look: first sample asked for and where the finished ones from there end, both counted in the input; the
-gain asked for and the one there was; when the callback began; where the callback's stretch ends."""
+LOOK_POSITION, LOOK_WET_END, LOOK_CALL_NS, LOOK_END, LOOK_MIXER = range(5)
+"""Columns of a look: first sample asked for and where the finished ones from there end, both counted in the input; when
+the callback began; where the callback's stretch ends; from there on the mixer, what it was told and where it stood."""
 STEP_POSITION, STEP_CODE, STEP_BEGIN_NS, STEP_NS, STEP_PUBLISHED, STEP_SLOT, STEP_NEXT_SLOT = range(7)
 """Columns of a step: first sample of its hop; what `process_hop` returned, or `RESET`; when it began and how long it
 took; whether the hop was published; which tier it was made with, and which is heard from its end on."""
@@ -43,7 +45,7 @@ class Trace(NamedTuple):
     Attributes:
         output: (samples, 2) float32: what was handed out, by the same absolute index as the history.
         wet: (samples, 2) float32: hops that were published, by the index of the input that they are made of.
-        looks: float64 (entries, 6); whole numbers below 2^53 are exact.
+        looks: float64 (entries, LOOK_MIXER + N_MIXER); whole numbers below 2^53 are exact.
         holes: int64 (entries, 3).
         counts: int64 (2,).
     """
@@ -60,12 +62,14 @@ class WorkerTrace(NamedTuple):
 
     Attributes:
         steps: int64 (entries, 7).
+        targets: float64 (entries, 3): of the shaping that each was made with.
         n_steps: int64 (1,): how many there have ever been.
         checkpoints: of the processor that is heard.
         spacing: int64 (1,): samples between two checkpoints.
     """
 
     steps: NDArray[np.int64]
+    targets: NDArray[np.float64]
     n_steps: NDArray[np.int64]
     checkpoints: Checkpoints
     spacing: NDArray[np.int64]
@@ -82,7 +86,7 @@ def make_trace(is_kept: bool, output_length: int) -> Trace:
     return Trace(
         np.full((max(n_samples, output_length), 2), 0, np.float32),
         np.full((n_samples, 2), 0, np.float32),
-        np.full((n_looks, LOOK_END + 1), 0, np.float64),
+        np.full((n_looks, LOOK_MIXER + N_MIXER), 0, np.float64),
         np.full((n_holes, HOLE_END + 1), 0, np.int64),
         np.zeros(N_HOLES + 1, np.int64),
     )
@@ -92,6 +96,7 @@ def make_worker_trace(state: ProcessorState, sample_rate: int, is_kept: bool) ->
     """Empty rings for a worker with that processor."""
     return WorkerTrace(
         np.full((_N_STEPS if is_kept else 0, STEP_NEXT_SLOT + 1), 0, np.int64),
+        np.full((_N_STEPS if is_kept else 0, N_TARGETS), 0, np.float64),
         np.zeros(1, np.int64),
         make_checkpoints(state, _N_CHECKPOINTS if is_kept else 0),
         np.array([sample_rate], np.int64),
@@ -120,15 +125,16 @@ def _keep(samples: NDArray[np.float32], position: int, block: NDArray[np.float32
 
 @realtime
 def note_look(
-    trace: Trace, position: int, wet_end: int, target: float, gain: float, call_ns: int, stretch_end: int
+    trace: Trace, position: int, wet_end: int, mixer: NDArray[np.float64], call_ns: int, stretch_end: int
 ) -> None:
-    """Keep what the callback saw of the finished hops."""
+    """Keep what the callback saw of the finished hops, and its mixer as it was then."""
     if trace.looks.shape[0] == 0:
         return
     entry = trace.looks[trace.counts[N_LOOKS] & (trace.looks.shape[0] - 1)]
     entry[LOOK_POSITION], entry[LOOK_WET_END] = position, wet_end
-    entry[LOOK_TARGET], entry[LOOK_GAIN] = target, gain
     entry[LOOK_CALL_NS], entry[LOOK_END] = call_ns, stretch_end
+    for index in range(N_MIXER):
+        entry[LOOK_MIXER + index] = mixer[index]
     atomic_store(trace.counts, N_LOOKS, trace.counts[N_LOOKS] + 1)
 
 
@@ -163,12 +169,15 @@ def note_step(
     is_published: bool,
     slot: int,
     next_slot: int,
+    shaping: Shaping,
 ) -> None:
-    """Keep what became of a hop."""
+    """Keep what became of a hop, and what its processor's shaping was told."""
     if trace.steps.shape[0] == 0:
         return
     entry = trace.steps[trace.n_steps[0] & (trace.steps.shape[0] - 1)]
     entry[STEP_POSITION], entry[STEP_CODE] = position, code
     entry[STEP_BEGIN_NS], entry[STEP_NS] = begin_ns, step_ns
     entry[STEP_PUBLISHED], entry[STEP_SLOT], entry[STEP_NEXT_SLOT] = is_published, slot, next_slot
+    for index in range(N_TARGETS):
+        trace.targets[trace.n_steps[0] & (trace.steps.shape[0] - 1), index] = shaping.values[index]
     atomic_store(trace.n_steps, 0, trace.n_steps[0] + 1)

@@ -46,6 +46,7 @@ from apollo_rt.stream.processor import (
     STEP_FAILED,
     Processor,
 )
+from apollo_rt.stream.shaping import read_targets
 
 MAX_HOPS_BEHIND = 8
 """Late hops worth working off: at a load of 50 % it takes as long again, 46 ms at 256 samples and 44.1 kHz."""
@@ -116,17 +117,20 @@ def work(line: Line, table: ProcessorTable, tiers: Tiers, trace: WorkerTrace, ge
     if task == RESTART:
         forget(table, tiers)
         slot = tiers.control[HEARD]
-        note_step(trace, line.control[CONSUMED], RESET, now_ns(line.calls), 0, False, slot, slot)
+        shaping = processor_at(table, min(slot, N_SLOTS - 1)).shaping
+        note_step(trace, line.control[CONSUMED], RESET, now_ns(line.calls), 0, False, slot, slot, shaping)
     elif task == READY:
         begin_ns = now_ns(line.calls)
         slot, n_silent = tiers.control[HEARD], line.stats.counters[SILENT_HOPS]
-        note_begin(trace, processor_at(table, min(slot, N_SLOTS - 1)), line.control[CONSUMED])
+        state = processor_at(table, min(slot, N_SLOTS - 1))
+        note_begin(trace, state, line.control[CONSUMED])
         code = process_heard(line, table, tiers)
         if atomic_load(tiers.control, GENERATION) == NEVER:
             return READY  # it hung, and another has been working meanwhile
         step_ns, is_fit = now_ns(line.calls) - begin_ns, line.control[UNFIT_HOPS] == 0
         kind = RESTED if line.stats.counters[SILENT_HOPS] > n_silent else code
-        note_step(trace, line.control[CONSUMED], kind, begin_ns, step_ns, is_fit, slot, tiers.control[HEARD])
+        next_slot = tiers.control[HEARD]
+        note_step(trace, line.control[CONSUMED], kind, begin_ns, step_ns, is_fit, slot, next_slot, state.shaping)
         finish_hop(line, tiers.buffers[1], code, step_ns)
         process_shadow(line, table, tiers)
     return task
@@ -137,6 +141,7 @@ def run_in_python(
 ) -> None:
     """The loop of `run_worker` without the C library: the first tier alone, and the interpreter may make it late."""
     processor, hop, out = processors[0], tiers.buffers[0], tiers.buffers[1]
+    shaping = processor.compiled.shaping
     if not stand_by(line, tiers, trace, generation):
         return
     while is_on_duty(line, tiers, generation):
@@ -145,15 +150,16 @@ def run_in_python(
             time.sleep(wait_ns / 1e9)
         elif task == RESTART:
             processor.reset()
-            note_step(trace, line.control[CONSUMED], RESET, now_ns(line.calls), 0, False, 0, 0)
+            note_step(trace, line.control[CONSUMED], RESET, now_ns(line.calls), 0, False, 0, 0, shaping)
         else:
             n_faults, begin_ns = processor.frame_faults, now_ns(line.calls)
             note_begin(trace, processor.compiled, line.control[CONSUMED])
+            read_targets(shaping, line.parameters)
             processor.process(hop, out)
             fault = STEP_FAILED if processor.error else FRAME_REPLACED
             code = fault if processor.frame_faults > n_faults else FRAME_OK
             step_ns, is_fit = now_ns(line.calls) - begin_ns, line.control[UNFIT_HOPS] == 0
-            note_step(trace, line.control[CONSUMED], code, begin_ns, step_ns, is_fit, 0, 0)
+            note_step(trace, line.control[CONSUMED], code, begin_ns, step_ns, is_fit, 0, 0, shaping)
             finish_hop(line, out, code, step_ns)
     tiers.control[RELIEVED] = generation
 

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from apollo_rt.compiled.native import flush_to_zero, realtime
 from apollo_rt.config import Framing
+from apollo_rt.control.parameters import Parameters
 from apollo_rt.inference.model import Block, Buffers, Model
 from apollo_rt.stream.processor import FRAME, SAMPLE_FAULTS, Processor, ProcessorState, is_plausible
 from apollo_rt.stream.restoration_stream import exchange
+from apollo_rt.stream.shaping import read_targets, shape
 from apollo_rt.stream.stft import CARRIER_SEED, Frame, Samples, analyse, fill_carrier, synthesise
 
 
@@ -25,11 +27,13 @@ class BlockStream:
     Args:
         model: its tier must have a block graph, and look no frame ahead.
         block: from `model.new_block`; this stream alone uses it.
+        parameters: see `RestorationStream`; read once per block.
     """
 
-    def __init__(self, model: Model, block: Block) -> None:
+    def __init__(self, model: Model, block: Block, parameters: Parameters | None = None) -> None:
         """Make a fresh stream; compiles and runs the model once."""
         self.processor = Processor(model)
+        self._parameters = parameters or Parameters()
         self._block = block
         shape = (block.n_frames * model.framing.hop_length, 2)
         self._waiting, self._ready = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
@@ -72,12 +76,13 @@ class BlockStream:
         """`waiting` to `ready`."""
         state, buffers = self.processor.compiled, self._block.buffers
         past = state.analysis.past.copy()
+        read_targets(state.shaping, self._parameters.values)
         was_flushing = flush_to_zero(True)
         try:
             n_faults = _analyse_block(state, buffers.spectrum, buffers.carrier, self._waiting)
             status = self._block.bound.run(self._parity)
             if status == 0 and _is_block_plausible(state, buffers):
-                _synthesise_block(state, buffers.restored, self._ready)
+                _synthesise_block(state, buffers, self._ready)
                 state.counters[SAMPLE_FAULTS] += n_faults
                 self._parity = 1 - self._parity
                 return
@@ -96,10 +101,10 @@ class BlockStream:
         buffers.states[self._parity] = state.buffers.states[state.counters[FRAME] & 1]
 
 
-def open_block_stream(model: Model, threads: int = 1) -> BlockStream | None:
+def open_block_stream(model: Model, threads: int = 1, parameters: Parameters | None = None) -> BlockStream | None:
     """The fast stream where the model has what it needs, else None."""
     block = model.new_block(threads) if BlockStream.fits(model) else None
-    return None if block is None else BlockStream(model, block)
+    return None if block is None else BlockStream(model, block, parameters)
 
 
 @realtime
@@ -121,8 +126,10 @@ def _is_block_plausible(state: ProcessorState, buffers: Buffers) -> bool:
 
 
 @realtime
-def _synthesise_block(state: ProcessorState, restored: Frame, samples: NDArray[np.float32]) -> None:
-    hop_length = samples.shape[0] // restored.shape[0]
-    for frame in range(restored.shape[0]):
-        synthesise(state.synthesis, restored[frame], samples[frame * hop_length : (frame + 1) * hop_length])
-    state.counters[FRAME] += restored.shape[0]
+def _synthesise_block(state: ProcessorState, buffers: Buffers, samples: NDArray[np.float32]) -> None:
+    hop_length = samples.shape[0] // buffers.restored.shape[0]
+    for frame in range(buffers.restored.shape[0]):
+        restored = buffers.restored[frame]
+        shape(state.shaping, buffers.spectrum[frame], restored, state.counters[FRAME] == 0)
+        synthesise(state.synthesis, restored, samples[frame * hop_length : (frame + 1) * hop_length])
+        state.counters[FRAME] += 1

@@ -23,6 +23,8 @@ class Checkpoints(NamedTuple):
         states: the model's, of the parity that the next step reads; room for those of the tier that has most.
         frames: the dry frames.
         counters: frame number and faults.
+        values: of the shaping.
+        powers: of the shaping.
     """
 
     positions: NDArray[np.int64]
@@ -32,6 +34,12 @@ class Checkpoints(NamedTuple):
     states: NDArray[np.float32]
     frames: NDArray[np.complex64]
     counters: NDArray[np.int64]
+    values: NDArray[np.float64]
+    powers: NDArray[np.float32]
+
+
+KEPT = Checkpoints._fields[2:]
+"""What a checkpoint holds, by name."""
 
 
 def make_checkpoints(state: ProcessorState, n_slots: int) -> Checkpoints:
@@ -48,6 +56,8 @@ def make_checkpoints(state: ProcessorState, n_slots: int) -> Checkpoints:
         room(state.buffers.states[0]),  # type: ignore[arg-type]
         room(state.frames),  # type: ignore[arg-type]
         room(state.counters),  # type: ignore[arg-type]
+        room(state.shaping.values),  # type: ignore[arg-type]
+        room(state.shaping.powers),  # type: ignore[arg-type]
     )
 
 
@@ -70,6 +80,8 @@ def take_checkpoint(checkpoints: Checkpoints, state: ProcessorState, position: i
     checkpoints.states[slot, :n_values] = state.buffers.states[state.counters[0] & 1]
     checkpoints.frames[slot] = state.frames
     checkpoints.counters[slot] = state.counters
+    checkpoints.values[slot] = state.shaping.values
+    checkpoints.powers[slot] = state.shaping.powers
     atomic_store(checkpoints.positions, slot, position)
     atomic_store(checkpoints.n_taken, 0, checkpoints.n_taken[0] + 1)
 
@@ -80,5 +92,7 @@ def restore_checkpoint(checkpoints: Checkpoints, slot: int, state: ProcessorStat
     state.synthesis.tail[:] = checkpoints.tail[slot]
     state.frames[:] = checkpoints.frames[slot]
     state.counters[:] = checkpoints.counters[slot]
+    state.shaping.values[:] = checkpoints.values[slot]
+    state.shaping.powers[:] = checkpoints.powers[slot]
     n_values = state.buffers.states.shape[1]
     state.buffers.states[state.counters[0] & 1] = checkpoints.states[slot, :n_values]

@@ -1,11 +1,11 @@
-"""The dry signal, delayed by exactly the latency of the wet one and mixed with it."""
+"""The dry signal, delayed by exactly the latency of the wet one, mixed with it, and what the mixture goes through."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from apollo_rt.control.parameters import parameter
+from apollo_rt.control.parameters import Parameters
 from apollo_rt.latency import FADE_LENGTH
-from apollo_rt.stream.mixer import crossfade
+from apollo_rt.stream.mixer import crossfade, finish, new_mixer, read_mixer_targets
 
 Samples = NDArray[np.float32]
 
@@ -15,26 +15,16 @@ class DryLine:
 
     Args:
         latency: samples by which the wet signal lags behind the dry one.
-        mix: gain of the wet signal, 0 to 1. When it is changed later, it moves by at most `1 / FADE_LENGTH` per sample.
-
-    Raises:
-        ValueError: the mix is out of bounds.
+        parameters: live values; all that act on samples (mix, bypass, delta, low cut, gain) are obeyed here, and moved
+            to by small steps when they change.
+        sample_rate: Hz.
     """
 
-    def __init__(self, latency: int, mix: float) -> None:
-        """Fill the line with silence."""
-        self.mix = mix
-        self._gain = self._mix
+    def __init__(self, latency: int, parameters: Parameters, sample_rate: float) -> None:
+        """Fill the line with silence; the parameters hold from the first sample on."""
+        self._parameters, self._sample_rate = parameters, sample_rate
+        self._mixer = new_mixer(parameters.values)
         self._held: Samples = np.zeros((latency, 2), np.float32)
-
-    @property
-    def mix(self) -> float:
-        """Gain of the wet signal."""
-        return self._mix
-
-    @mix.setter
-    def mix(self, value: float) -> None:
-        self._mix = parameter("mix").check(value)
 
     def mixed(self, dry: Samples, wet: Samples) -> Samples:
         """Mix the next samples of the stream; mix 0 gives the delayed input bit for bit.
@@ -50,5 +40,7 @@ class DryLine:
         self._held = line[len(dry) :].copy()
         out = np.empty_like(wet)
         n_wet = len(wet) + FADE_LENGTH  # never runs out: nothing is late here
-        self._gain, _ = crossfade(line[: len(dry)], wet, n_wet, self._mix, self._gain, out)
+        read_mixer_targets(self._mixer, self._parameters.values)
+        crossfade(line[: len(dry)], wet, n_wet, self._mixer, out)
+        finish(self._mixer, out, self._sample_rate)
         return out

@@ -2,7 +2,7 @@
 
 ```
  hop -> analyse -> spectrum -> model step -> restored -> guard -> synthesise -> hop
-                      '-> frames (dry, as old as restored) --^
+                      '-> frames (dry, as old as restored) --^ shape
 ```
 
 `process_hop` is the whole chain as compiled code, for a thread that never needs the interpreter. Where the model's
@@ -22,6 +22,7 @@ from apollo_rt.config import Framing
 from apollo_rt.errors import ModelFileError
 from apollo_rt.inference.model import Buffers, Model
 from apollo_rt.inference.onnx_session import KEEPS_CADENCE, run_step
+from apollo_rt.stream.shaping import Shaping, new_shaping, reset_shaping, shape
 from apollo_rt.stream.stft import (
     CARRIER_SEED,
     Analysis,
@@ -48,12 +49,14 @@ _SETTLED, _SETTLED_TO_NOTHING = np.float32(1e-6), np.float32(1e-9)
 class ProcessorState(NamedTuple):
     """Everything a processor carries from hop to hop, as compiled code takes it.
 
-    `frames` is a ring of the newest lookahead + 1 spectra: the dry frames, as old as the model's output.
+    `frames` is a ring of the newest lookahead + 1 spectra: the dry frames, as old as the model's output. What `shaping`
+    aims at is its user's to set, by `shaping.read_targets` before a hop.
     """
 
     analysis: Analysis
     synthesis: Synthesis
     buffers: Buffers
+    shaping: Shaping
     frames: NDArray[np.complex64]
     quiet_energy: NDArray[np.float32]
     counters: NDArray[np.int64]
@@ -92,6 +95,7 @@ def reset_processor(state: ProcessorState) -> None:
     state.buffers.states[:] = 0
     state.frames[:] = 0
     state.counters[:] = 0
+    reset_shaping(state.shaping)
 
 
 @realtime
@@ -130,7 +134,7 @@ def _begin(state: ProcessorState, hop_in: Samples) -> None:
 
 @realtime
 def _end(state: ProcessorState, status: int, hop_out: Samples) -> int:
-    """All that comes after the step: guard, synthesis, the next frame's number."""
+    """All that comes after the step: guard, shaping, synthesis, the next frame's number."""
     counters, restored, frames = state.counters, state.buffers.restored, state.frames
     code = FRAME_OK
     dry = (counters[FRAME] + 1) % frames.shape[0]
@@ -144,6 +148,8 @@ def _end(state: ProcessorState, status: int, hop_out: Samples) -> int:
         for channel in range(restored.shape[0]):
             for k in range(restored.shape[1]):
                 restored[channel, k] = frames[dry, channel, k]
+    else:
+        shape(state.shaping, frames[dry], restored, counters[FRAME] == 0)
     synthesise(state.synthesis, restored, hop_out)
     counters[FRAME] += 1
     return code
@@ -263,6 +269,7 @@ def _new_state(framing: Framing, buffers: Buffers, addresses: NDArray[np.int64])
         analysis=analysis,
         synthesis=new_synthesis(framing),
         buffers=buffers,
+        shaping=new_shaping(framing),
         frames=np.zeros((framing.lookahead_frames + 1, 2, framing.n_bins), np.complex64),
         quiet_energy=np.array([quiet], np.float32),
         counters=np.zeros(4, np.int64),

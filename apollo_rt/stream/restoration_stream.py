@@ -5,8 +5,10 @@ from numpy.typing import NDArray
 
 from apollo_rt.compiled.native import realtime
 from apollo_rt.config import Framing
+from apollo_rt.control.parameters import Parameters
 from apollo_rt.inference.model import Model
 from apollo_rt.stream.processor import Processor, ProcessorState, process_hop
+from apollo_rt.stream.shaping import read_targets
 from apollo_rt.stream.stft import Samples
 
 
@@ -15,11 +17,17 @@ class RestorationStream:
 
     Waiting for a whole hop costs one hop, which with the processor's own delay makes `latency_samples`; it depends
     neither on the sizes of the blocks nor on their history.
+
+    Args:
+        model: from `load_model`.
+        parameters: live values, of which those count here that act on the spectrum: strength, air and crossover. What
+            acts on samples (mix, gain ...) is `DryLine`'s.
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, parameters: Parameters | None = None) -> None:
         """Make a fresh stream; compiles and runs the model once."""
         self.processor = Processor(model)
+        self._parameters = parameters or Parameters()
         shape = (model.framing.hop_length, 2)
         self._waiting, self._ready = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         self._position = np.zeros(1, np.int64)
@@ -52,12 +60,14 @@ class RestorationStream:
         block = np.require(samples, np.float32, ["C", "W"])
         out = np.empty_like(block)
         if self.processor.model.backend == "c_api":
-            _push(self.processor.compiled, self._waiting, self._ready, self._position, block, out)
+            values = self._parameters.values
+            _push(self.processor.compiled, values, self._waiting, self._ready, self._position, block, out)
             return out
         done = 0
         while done < len(block):
             done = exchange(self._waiting, self._ready, self._position, block, out, done)
             if self._position[0] == 0:
+                read_targets(self.processor.compiled.shaping, self._parameters.values)
                 self.processor.process(self._waiting, self._ready)
         return out
 
@@ -71,6 +81,7 @@ class RestorationStream:
 @realtime
 def _push(
     state: ProcessorState,
+    parameters: NDArray[np.float64],
     waiting: Samples,
     ready: Samples,
     position: NDArray[np.int64],
@@ -81,6 +92,7 @@ def _push(
     while done < block.shape[0]:
         done = exchange(waiting, ready, position, block, out, done)
         if position[0] == 0:
+            read_targets(state.shaping, parameters)
             process_hop(state, waiting, ready)
 
 
