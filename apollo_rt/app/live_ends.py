@@ -81,14 +81,31 @@ class WantedDevices:
         sample_rate: Hz, the model's.
         block_size: samples per callback.
         allow_feedback: accept an input that hears the output.
+
+    Attributes:
+        words: of source and target.
+        found: the devices that these led to last.
     """
 
     def __init__(
         self, source: str | None, target: str | None, sample_rate: int, block_size: int, allow_feedback: bool
     ) -> None:
-        self._words = (source, target)
+        self.words = (source, target)
         self._settings = (sample_rate, block_size, allow_feedback)
-        self._found: tuple[Device | None, Device | None] = (None, None)
+        self.found: tuple[Device | None, Device | None] = (None, None)
+
+    def others(self, source: str | None, target: str | None) -> "WantedDevices":
+        """The same with another word for one end or both, where that is given.
+
+        Raises:
+            DeviceError: that end is a file.
+        """
+        for word, before, end in ((source, self.words[0], "input"), (target, self.words[1], "output")):
+            if word is not None and before is None:
+                raise DeviceError(
+                    f"{end} {word!r}: the {end} of this run is a file and stays one; start anew to change that"
+                )
+        return WantedDevices(source or self.words[0], target or self.words[1], *self._settings)
 
     def find(self) -> tuple[Device | None, Device | None]:
         """The devices, as far as PortAudio knows of them.
@@ -96,7 +113,7 @@ class WantedDevices:
         Raises:
             DeviceError: one is missing or ambiguous, or they are a loop.
         """
-        captured, played = self._found = _find_devices(*self._words)
+        captured, played = self.found = _find_devices(*self.words)
         if captured and played and not self._settings[2]:
             refuse_feedback(captured, played)
         return captured, played
@@ -124,7 +141,7 @@ class WantedDevices:
 
         Asked of a server only; elsewhere an output that vanishes is lost.
         """
-        captured, played = self._found
+        captured, played = self.found
         if self._settings[2] or not (captured and played and captured.host_api in ("ALSA", "PulseAudio")):
             return ""
         sink = pulse.feedback_sink(os.getpid())
@@ -132,9 +149,9 @@ class WantedDevices:
 
     def has_moved(self) -> bool:
         """Whether the words lead to other devices than when they were found last."""
-        before = self._found
+        before = self.found
         try:
-            return [_place(device) for device in _find_devices(*self._words)] != [_place(device) for device in before]
+            return [_place(device) for device in _find_devices(*self.words)] != [_place(device) for device in before]
         except DeviceError:
             return False
 

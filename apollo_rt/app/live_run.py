@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from apollo_rt.app.device_picker import DevicePicker, reopening
 from apollo_rt.app.live_ends import Ends, open_ends
 from apollo_rt.app.live_lines import end_line, run_lines
 from apollo_rt.app.live_session import LiveSession, SessionInfo, SessionLog
@@ -22,7 +23,6 @@ from apollo_rt.errors import ApolloError
 from apollo_rt.inference.model import Model
 from apollo_rt.inference.model_choice import open_model, open_tier, open_tiers
 from apollo_rt.latency import FADE_LENGTH
-from apollo_rt.live.connection import Reopening
 from apollo_rt.live.driver import calls_unevenly
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
@@ -100,7 +100,8 @@ def run_live(options: LiveOptions) -> None:
             ends.discard()
             raise
     info = SessionInfo(ends.input_name, ends.output_name, loaded.card.name, ends.has_device, options.duration_s)
-    session = LiveSession(engine, info)
+    picker = DevicePicker(engine, ends, lambda wanted: reopening(wanted, options.give_up_s, options.follow_default))
+    session = LiveSession(engine, info, picker if ends.has_device else None)
     with ends, _log_handled_by(SessionLog(session)), ending_calls(session.stop), engine:
         _show(session, options.plain)
     _conclude(options, session, ends, engine.snapshot())
@@ -109,20 +110,12 @@ def run_live(options: LiveOptions) -> None:
 def _prepared_engine(options: LiveOptions, loaded: Model, ends: Ends) -> Engine:
     lighter = {name: model for name, model in open_tiers(loaded).items() if name != loaded.tier}
     files = ends.source, ends.writer
-    engine = Engine(loaded, ends.driver, _settings(options, ends), *files, _reopening(options, ends), lighter)
+    way = reopening(ends.wanted, options.give_up_s, options.follow_default)
+    comes_back = ends.has_device and options.reconnect
+    engine = Engine(loaded, ends.driver, _settings(options, ends), *files, way if comes_back else None, lighter)
     with progress_bar() as report:
         engine.prepare(lambda stage, done, total: report(f"getting ready, compiling what is new: {stage}", done, total))
     return engine
-
-
-def _reopening(options: LiveOptions, ends: Ends) -> Reopening | None:
-    """How to come back to a device that is lost."""
-    if not ends.has_device or not options.reconnect:
-        return None
-    wanted = ends.wanted
-    if options.follow_default:
-        return Reopening(wanted.reopen, wanted.has_moved, wanted.trouble, options.give_up_s)
-    return Reopening(wanted.reopen, trouble=wanted.trouble, give_up_s=options.give_up_s)
 
 
 def _settings(options: LiveOptions, ends: Ends) -> EngineSettings:

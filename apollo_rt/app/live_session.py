@@ -3,6 +3,7 @@
 import logging
 from dataclasses import dataclass
 
+from apollo_rt.app.device_picker import DevicePicker
 from apollo_rt.app.live_controls import LiveControls, RunningEngine
 from apollo_rt.control.commands import Commander
 from apollo_rt.errors import ApolloError
@@ -35,8 +36,10 @@ class LiveSession:
     Args:
         engine: started, and stopped, by the caller.
         info: what is shown beside it.
+        devices: lets a user choose others; None where there are none to choose.
 
     Attributes:
+        devices: see above.
         is_over: nothing more to wait for: the end is played, the time is up, the user wants it, or it failed.
         error: why it failed, if it did.
         messages: what the engine logged and no face has taken away yet.
@@ -44,19 +47,26 @@ class LiveSession:
         commands: runs what a user wants done, whichever face it comes from.
     """
 
-    def __init__(self, engine: RunningEngine, info: SessionInfo) -> None:
+    def __init__(self, engine: RunningEngine, info: SessionInfo, devices: DevicePicker | None = None) -> None:
         self.info = info
+        self.devices = devices
         self.is_over = False
         self.error: ApolloError | None = None
         self.messages: list[str] = []
         self._engine = engine
         self.controls = LiveControls(engine, self.stop)
+        self.controls.devices_face = devices
         self.commands = Commander(self.controls)
 
     @property
     def latency(self) -> LatencyReport:
         """In named terms."""
         return self._engine.latency
+
+    @property
+    def end_names(self) -> tuple[str, str]:
+        """Input and output for people, as they are now."""
+        return self.devices.names if self.devices else (self.info.input_name, self.info.output_name)
 
     def update(self) -> Snapshot:
         """Look at the engine; sets `is_over` and `error`.

@@ -5,6 +5,7 @@ The only module that imports sounddevice, and only when a device is really wante
 
 import atexit
 import os
+import threading
 from contextlib import suppress
 from typing import Any
 
@@ -38,6 +39,9 @@ period is several blocks, and they all come in one burst (measured with PulseAud
 0.1 ms after the one before), and with a shorter one a busy machine runs dry."""
 
 
+_LOCK = threading.Lock()
+"""Nobody may ask for devices while they are looked for anew: PortAudio frees what it told before."""
+
 _hung: list[str] = []
 """Streams that did not let go since the last `rescan`."""
 
@@ -49,8 +53,9 @@ def list_devices() -> list[Device]:
         DeviceError: PortAudio is missing, or can't start.
     """
     sounddevice = _load()
-    host_apis = sounddevice.query_hostapis()
-    devices = [_device(record, host_apis[record["hostapi"]]) for record in sounddevice.query_devices()]
+    with _LOCK:
+        host_apis = sounddevice.query_hostapis()
+        devices = [_device(record, host_apis[record["hostapi"]]) for record in sounddevice.query_devices()]
     has_gate = any(device.host_api == "ALSA" for device in devices)
     server = pulse.read_server() if has_gate else None
     return loopback.mark_loops(loopback.with_server(devices, server), server)
@@ -78,7 +83,8 @@ def rescan() -> None:
     is_stuck = bool(_hung)
     _hung.clear()
     try:
-        renew(sounddevice, is_stuck)
+        with _LOCK:
+            renew(sounddevice, is_stuck)
     except sounddevice.PortAudioError as error:
         raise DeviceError(f"PortAudio can't start: {error.args[0]}") from None
 

@@ -68,6 +68,15 @@ class Reopening:
     give_up_s: float = 300.0
 
 
+@dataclass(frozen=True)
+class _Choice:
+    """What `go_to` was asked for."""
+
+    wanted: Reopening
+    back: Reopening
+    check: Callable[[Driver], None]
+
+
 class Connection:
     """A driver, and the next one when it is lost.
 
@@ -80,6 +89,7 @@ class Connection:
     Attributes:
         state: see above.
         error: why it failed.
+        chosen: what the devices were last chosen by while it ran; None: they are those of the start.
     """
 
     def __init__(
@@ -92,6 +102,8 @@ class Connection:
         self.driver = driver
         self.state = State.CLOSED
         self.error: ApolloError | None = None
+        self.chosen: Reopening | None = None
+        self._choice: _Choice | None = None
         self._lock = threading.Lock()  # between the supervisor, who looks, and who stops
         self._line = line
         self._reopening = reopening
@@ -116,11 +128,24 @@ class Connection:
         """
         self._open(self.driver)
 
+    def go_to(self, wanted: Reopening, back: Reopening, check: Callable[[Driver], None]) -> None:
+        """Go to other devices at the next look, between two fades; lines of that look tell what came of it.
+
+        Args:
+            wanted: where to go.
+            back: leads to the present devices, in case those can't be opened.
+            check: raises an `ApolloError` for a driver that does not fit.
+        """
+        with self._lock:
+            self._choice = _Choice(wanted, back, check)
+
     def look(self) -> list[str]:
         """See how things are and do what is to be done; returns what a user should know, one line each."""
         with self._lock:
             if self.is_over:
                 self.state = State.OVER
+            elif self._choice and self.state in (State.PLAYING, State.WAITING):
+                return self._go()
             elif self.state is State.PLAYING:
                 return self._watch()
             elif self.state is State.WAITING:
@@ -224,6 +249,32 @@ class Connection:
         self._lost_s, self._wait_s = time.monotonic(), _FIRST_WAIT_S
         lines = self._try_again()
         return [f"{before}: is no longer the default; following to {self.driver.name}", *lines[:-1]]
+
+    def _go(self) -> list[str]:
+        """Go where the user wants to, and back if that can't be; he hears nothing for as long as opening takes."""
+        assert self._choice is not None
+        choice, self._choice = self._choice, None
+        before = self.driver.name
+        if self.state is State.PLAYING:
+            self._fade_out()
+            self._close()
+        try:
+            driver = choice.wanted.open()
+            choice.check(driver)
+            self._open(driver)
+        except ApolloError as error:
+            return [f"{str(error).splitlines()[0]}; going back to {before}", *self._go_back(choice.back)]
+        self.chosen = choice.wanted
+        self._reopening = self._reopening and choice.wanted
+        count(self._line.stats.counters, RECONNECTIONS, 1)
+        return [f"{before}: left for {self.driver.name}"]
+
+    def _go_back(self, back: Reopening) -> list[str]:
+        try:
+            self._open(back.open())
+        except ApolloError as error:
+            return self._lose(str(error).splitlines()[0])
+        return []
 
     def _fail(self, reason: str) -> list[str]:
         self.state, self.error = State.FAILED, DeviceError(reason)

@@ -10,7 +10,7 @@ from apollo_rt.latency import LatencyReport, rebuffering_latency, step_budget
 from apollo_rt.live.callback import callback_address
 from apollo_rt.live.connection import Connection, Reopening
 from apollo_rt.live.driver import Driver, clocks_of, conversion_latency_s
-from apollo_rt.live.engine_settings import EngineSettings, check_fit
+from apollo_rt.live.engine_settings import EngineSettings, check_blocks, check_fit
 from apollo_rt.live.file_feed import Nowhere, Silence, Sink, SinkFeed, Source, SourceFeed
 from apollo_rt.live.incident import IncidentWriter, file_digest
 from apollo_rt.live.line import STOP, Line, make_line
@@ -183,6 +183,24 @@ class Engine:
         self._workers.swap(models)
         self._model, self._models = model, models
         self._load_shedding.start_afresh()
+
+    def choose_devices(self, wanted: Reopening, back: Reopening) -> None:
+        """Go to other devices within moments, faded out and in; the stream and its latency stay as they are.
+
+        What came of it is logged: where they can't be opened, or have longer blocks than this latency covers, it goes
+        back to those that play now.
+
+        Args:
+            wanted: leads to them; also when they are lost later, if the engine comes back to lost devices at all.
+            back: leads to the present ones.
+        """
+        hop_length, rebuffering = self._model.framing.hop_length, self._rebuffering
+        self._connection.go_to(wanted, back, lambda driver: check_blocks(driver, hop_length, rebuffering))
+
+    @property
+    def chosen(self) -> Reopening | None:
+        """What the present devices were chosen by while it ran; None for those of the start."""
+        return self._connection.chosen
 
     def stop(self) -> None:
         """Stop all and complete the written file; it is thrown away after an error. May be called twice.

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from apollo_rt.control.parameters import parameter
+from apollo_rt.errors import DeviceError
 from apollo_rt.inference.model import Model
-from apollo_rt.latency import FADE_LENGTH
+from apollo_rt.latency import FADE_LENGTH, rebuffering_latency
 from apollo_rt.live.driver import Driver
 from apollo_rt.live.file_feed import Sink, Source
 
@@ -59,3 +60,22 @@ def check_fit(model: Model, driver: Driver, source: Source | None, sink: Sink | 
             raise ValueError(
                 f"{name} must be given exactly when the driver has no channels there, got {channels} channels"
             )
+
+
+def check_blocks(driver: Driver, hop_length: int, rebuffering: int) -> None:
+    """Check that a device that comes while the engine runs has no longer blocks than its latency covers.
+
+    Args:
+        driver: of the device.
+        hop_length: samples, the model's.
+        rebuffering: samples, the engine's.
+
+    Raises:
+        DeviceError: every hop would be late.
+    """
+    needed = rebuffering_latency(driver.block_size, hop_length, driver.varying_block)
+    if needed > rebuffering:
+        raise DeviceError(
+            f"{driver.name}: needs {needed} samples of latency for its blocks, and this run has {rebuffering} for that "
+            "and can't change it; start anew with that device"
+        )

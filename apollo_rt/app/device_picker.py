@@ -1,0 +1,156 @@
+"""Choosing other devices while the engine runs, for whichever face the wish comes from."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from apollo_rt.app.live_ends import Ends, WantedDevices
+from apollo_rt.devices.device import Device, Direction, find_device
+from apollo_rt.errors import DeviceError
+from apollo_rt.live.connection import Reopening
+
+
+class MovableEngine(Protocol):
+    """What a picker needs of `engine.Engine`."""
+
+    @property
+    def chosen(self) -> Reopening | None:
+        """What the present devices were chosen by; None for those of the start."""
+
+    def choose_devices(self, wanted: Reopening, back: Reopening) -> None:
+        """Go to other devices."""
+
+
+@dataclass(frozen=True)
+class DeviceChoice:
+    """What there is to choose from.
+
+    Attributes:
+        inputs: devices that capture; empty where the input is a file.
+        outputs: devices that play; empty where the output is a file.
+        source: the one that is captured from.
+        target: the one that is played to.
+    """
+
+    inputs: tuple[Device, ...]
+    outputs: tuple[Device, ...]
+    source: Device | None
+    target: Device | None
+
+
+def reopening(wanted: WantedDevices, give_up_s: float, follow_default: bool) -> Reopening:
+    """How to come to devices, and back to them when they are lost.
+
+    Args:
+        wanted: by the user's words.
+        give_up_s: for how long to try.
+        follow_default: go where a word leads when the system changes that.
+    """
+    if follow_default:
+        return Reopening(wanted.reopen, wanted.has_moved, wanted.trouble, give_up_s)
+    return Reopening(wanted.reopen, trouble=wanted.trouble, give_up_s=give_up_s)
+
+
+class DevicePicker:
+    """Tells which devices there are and goes to others; any thread may ask.
+
+    Args:
+        engine: running.
+        ends: of its start.
+        reopening: how to come to devices.
+        list_devices: None: those of this machine, as PortAudio and the sound server tell them.
+    """
+
+    def __init__(
+        self,
+        engine: MovableEngine,
+        ends: Ends,
+        reopening: Callable[[WantedDevices], Reopening],
+        list_devices: Callable[[], Sequence[Device]] | None = None,
+    ) -> None:
+        self._engine, self._ends, self._reopening = engine, ends, reopening
+        self._list_devices = list_devices
+        self._ways: list[tuple[Reopening | None, WantedDevices]] = [(None, ends.wanted)]
+
+    @property
+    def wanted(self) -> WantedDevices:
+        """The devices that play now, by the words that they were chosen with."""
+        chosen = self._engine.chosen
+        return next(wanted for way, wanted in self._ways if way is chosen)
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Input and output for people."""
+        source, target = self.wanted.found
+        return str(source or self._ends.input_name), str(target or self._ends.output_name)
+
+    def choice(self) -> DeviceChoice:
+        """The devices there are, and those that play now.
+
+        Raises:
+            DeviceError: there can't be any.
+        """
+        source, target = self.wanted.found
+        devices = self._devices() if source or target else ()
+        return DeviceChoice(
+            tuple(device for device in devices if source and device.input_channels),
+            tuple(device for device in devices if target and device.output_channels),
+            source,
+            target,
+        )
+
+    def choose(self, source: str | None = None, target: str | None = None) -> None:
+        """Go to other devices within moments; what came of it is logged, and where it fails the present ones stay.
+
+        The present ones named again are looked for anew, as after a change of cables.
+
+        Args:
+            source: as `--input`; None: the present one.
+            target: as `--output`; None: the present one.
+
+        Raises:
+            DeviceError: there is no such device, it is a loop with the other, or that end is a file; nothing changes.
+        """
+        before = self.wanted
+        if before.words == (None, None):
+            raise DeviceError("input and output of this run are files; there is no device to change")
+        wanted = before.others(self._lasting(source, "input"), self._lasting(target, "output"))
+        wanted.find()
+        way = self._reopening(wanted)
+        self._ways = [*(pair for pair in self._ways if pair[1] is before), (way, wanted)]
+        self._engine.choose_devices(way, self._reopening(before))
+
+    def describe(self) -> dict[str, Any]:
+        """As plain values: what can be chosen by its number, for each end, and the names of what plays now.
+
+        Raises:
+            DeviceError: see `choice`.
+        """
+        choice, (source, target) = self.choice(), self.names
+        lists = {"inputs": (choice.inputs, choice.source), "outputs": (choice.outputs, choice.target)}
+        described = {
+            name: [
+                {"number": device.number, "name": str(device), "is_used": device.number == (used and used.number)}
+                for device in devices
+            ]
+            for name, (devices, used) in lists.items()
+        }
+        return {"input": source, "output": target, **described}
+
+    def _lasting(self, word: str | None, direction: Direction) -> str | None:
+        """A word that leads to the same device when devices are looked for anew: a number may not."""
+        if word is None or not word.isdecimal():
+            return word
+        devices = self._devices()
+        meant = find_device(devices, word, direction)
+        try:
+            return meant.name if find_device(devices, meant.name, direction) == meant else word
+        except DeviceError:  # several have that name
+            return word
+
+    def _devices(self) -> Sequence[Device]:
+        if self._list_devices:
+            return self._list_devices()
+        from apollo_rt.devices.portaudio import list_devices
+
+        return list_devices()
