@@ -25,7 +25,7 @@ ONE_MODULE_EACH = {
     "textual",
     "yaml",
 }
-LATE_ONLY = {"sounddevice", "rtmidi", "pedalboard", "rich", "textual"}
+LATE_ONLY = {"sounddevice", "rtmidi", "mido", "pedalboard", "rich", "textual"}
 """Optional, or missing on some machines: imported inside a function, when it is really wanted."""
 
 PRODUCT = sorted((ROOT / "apollo_rt").glob("**/*.py"))

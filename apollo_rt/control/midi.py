@@ -1,0 +1,289 @@
+"""MIDI control: what is moved on a desk becomes commands, and what changes elsewhere is shown on the desk.
+
+    port -> inbox (the system's thread) -> take, 200 times a second -> binding -> soft take-over -> Commander.run
+                                                        desk <- feedback <- parameters, looked at 20 times a second
+
+The audio path takes no part in it. `look` finds a device again that went away; the thread that mends things calls it.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from apollo_rt.control import midi_port
+from apollo_rt.control.commands import Commander, row_of
+from apollo_rt.control.controllable import Controllable, Reply
+from apollo_rt.control.midi_inbox import Inbox
+from apollo_rt.control.midi_knobs import Feedback, Pairs, Takeover
+from apollo_rt.control.midi_map import (
+    CC,
+    CC14,
+    FINE,
+    HOLD,
+    LOAD_PRESET,
+    NOTE,
+    PITCH,
+    PROGRAM,
+    TOGGLE,
+    TURN,
+    Action,
+    MidiMap,
+    Origin,
+    write_map,
+)  # fmt: skip
+from apollo_rt.control.midi_message import COARSE_MAX, FINE_MAX, Event, encode
+from apollo_rt.errors import ApolloError, ControlError
+from apollo_rt.guarded_thread import GuardedThread
+
+Opener = Callable[[str, midi_port.Receive], midi_port.Port]
+
+_LOOK_S, _COALESCE_S = 0.05, 0.005
+_PORT_LOOKS = 8
+"""Looks between two questions whether the port is there, 2 s: a question makes a client at the sound server."""
+_UPGRADE_S = 0.2
+"""How soon after a coarse half its fine one has to come for what is learnt to have 14 bits."""
+_PRESSED = 64
+
+
+class MidiControl:
+    """A MIDI port, and what moves there.
+
+    Args:
+        wanted: see `midi_port.open_port`.
+        commander: runs what is bound.
+        target: what it acts upon; its values are shown.
+        midi_map: what is bound to what.
+        map_path: where learnt bindings are written.
+        say: tells a user something.
+        opener: opens ports.
+        clock_s: monotonic seconds.
+
+    Raises:
+        ControlError: the port can't be opened.
+    """
+
+    def __init__(
+        self,
+        wanted: str,
+        commander: Commander,
+        target: Controllable,
+        midi_map: MidiMap,
+        map_path: Path,
+        say: Callable[[str], None],
+        opener: Opener = midi_port.open_port,
+        clock_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Open the port; nothing is done with what arrives before `start`."""
+        self._wanted, self._commander, self._target = wanted, commander, target
+        self._map_path, self._say, self._opener, self._clock_s = map_path, say, opener, clock_s
+        self._lock = threading.RLock()  # between the thread that handles, who looks, and who asks and learns
+        self._inbox, self._pairs = Inbox(), Pairs(clock_s)
+        self._feedback = Feedback(self._send, clock_s)
+        self._learning: str | None = None
+        self._learnt: tuple[Origin, float] | None = None
+        self._n_looks = 0
+        self._use_map(midi_map)
+        self._stopping = threading.Event()
+        self._thread = GuardedThread("midi", self._run)
+        self._port: midi_port.Port | None = opener(wanted, self._inbox.receive)
+        self._name = self._port.name
+
+    def start(self) -> None:
+        """Begin to listen."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Let go of the port."""
+        self._stopping.set()
+        self._inbox.arrived.set()
+        self._thread.join()
+        with self._lock:
+            port, self._port = self._port, None
+        if port:
+            port.close()
+
+    def learn(self, parameter: str | None) -> None:
+        """Bind the next controller that moves to a parameter; None: don't wait for one any more."""
+        with self._lock:
+            self._learning, self._learnt = parameter, None
+
+    def describe(self) -> Reply:
+        """Ports, state and bindings."""
+        try:
+            ports = midi_port.list_ports() if self._opener is midi_port.open_port else []
+        except ControlError:
+            ports = []
+        with self._lock:
+            return {
+                "ports": ports,
+                "port": self._name,
+                "is_connected": self._port is not None,
+                "learning": self._learning,
+                "n_received": self._inbox.n_received,
+                **self._map.to_dict(),
+            }
+
+    def look(self) -> list[str]:
+        """Find the device again where it went away; returns what a user should know."""
+        self._n_looks += 1
+        if self._thread.error:
+            error, self._thread.error = self._thread.error, None
+            return [f"midi: has stopped by an error of ours: {type(error).__name__}: {error}"]
+        if self._n_looks % _PORT_LOOKS:
+            return []
+        if self._port is None:
+            return self._reopen()
+        if self._port.is_there():
+            return []
+        with self._lock:
+            port, self._port = self._port, None
+        port.close()
+        return [f"midi: {self._name} is gone; it is waited for"]
+
+    def handle(self, events: list[Event]) -> None:
+        """Do what some events are bound to."""
+        with self._lock:
+            for event in events:
+                whole = self._joined(event)
+                if whole and not self._learn_from(event):
+                    self._act(whole)
+            for event in self._pairs.due():
+                self._act(event)
+
+    def show(self) -> None:
+        """Let the desk show what has changed."""
+        with self._lock:
+            if self._port is None:
+                return
+            preset = self._target.current_preset()
+            for origin, action in self._map.bindings.items():
+                if action.kind in (TURN, TOGGLE, HOLD):
+                    row = row_of(self._target, action.name)
+                    self._feedback.show(origin, row.position_of(self._target.get(row.name)))
+                elif action.kind == LOAD_PRESET and action.name:
+                    self._feedback.show(origin, float(action.name == preset))
+
+    def _run(self) -> None:
+        shown_s = self._clock_s()
+        while not self._stopping.is_set():
+            if self._inbox.arrived.wait(_LOOK_S):
+                self._stopping.wait(_COALESCE_S)  # more of the same movement is on its way
+            self.handle(self._inbox.take())
+            if self._clock_s() - shown_s >= _LOOK_S:
+                shown_s = self._clock_s()
+                self.show()
+
+    def _reopen(self) -> list[str]:
+        try:
+            port = self._opener(self._wanted, self._inbox.receive)
+        except ControlError:  # still gone
+            return []
+        with self._lock:
+            self._port, self._name = port, port.name
+            self._feedback.forget()
+        return [f"midi: {port.name} is back"]
+
+    def _send(self, event: Event) -> None:
+        if self._port:
+            self._port.send(encode(event))
+
+    def _use_map(self, midi_map: MidiMap) -> None:
+        self._map, self._takeover = midi_map, Takeover(midi_map.takeover)
+        channels = range(16)
+        self._inbox.pairs = frozenset(
+            (0xB0 | (channel if origin.channel is None else origin.channel - 1), origin.number)
+            for origin in midi_map.bindings
+            if origin.kind == CC14 and origin.number is not None
+            for channel in channels
+        )
+
+    def _joined(self, event: Event) -> Event | None:
+        """The event itself, or the whole of which it is a half; None while the other half is missing."""
+        if event.kind != CC or event.number is None:
+            return event
+        if self._map.find(CC14, event.number, event.channel):
+            self._pairs.put_coarse(event.channel, event.number, event.value)
+            return None
+        if event.number >= FINE and self._map.find(CC14, event.number - FINE, event.channel):
+            return self._pairs.put_fine(event.channel, event.number - FINE, event.value)
+        return event
+
+    def _act(self, event: Event) -> None:
+        found = self._map.find(event.kind, event.number, event.channel)
+        if found is None:
+            return
+        origin, action = found
+        is_new = self._feedback.hear(origin, event.channel, event.value) or event.kind in (NOTE, PROGRAM)
+        if not is_new:
+            return
+        try:
+            self._do(origin, action, event)
+        except (ApolloError, ValueError) as error:
+            self._say(f"midi: {origin}: {error}")
+
+    def _do(self, origin: Origin, action: Action, event: Event) -> None:
+        is_pressed = event.value >= _PRESSED or (event.kind == NOTE and event.value > 0)
+        if action.kind == TURN:
+            self._turn(origin, action.name, event)
+        elif action.kind == HOLD:
+            self._commander.run("set", {"name": action.name, "value": float(is_pressed)})
+        elif not is_pressed:
+            return
+        elif action.kind == TOGGLE:
+            self._commander.run("toggle", {"name": action.name})
+        elif action.kind == LOAD_PRESET:
+            self._commander.run("load_preset", {"name": action.name or self._numbered_preset(event)})
+        else:
+            self._commander.run(action.kind)
+
+    def _turn(self, origin: Origin, name: str, event: Event) -> None:
+        position = event.value / (FINE_MAX if event.kind in (CC14, PITCH) else COARSE_MAX)
+        row = row_of(self._target, name)
+        current = row.position_of(self._target.get(name))
+        if row.is_switch or self._takeover.allows(origin, event.channel, position, current):
+            self._commander.run("turn", {"name": name, "position": position})
+
+    def _numbered_preset(self, event: Event) -> str:
+        names = self._target.preset_names()
+        number = event.number or 0
+        if number >= len(names):
+            raise ControlError(f"program {number} has no preset; there are {len(names)}")
+        return names[number]
+
+    def _learn_from(self, event: Event) -> bool:
+        """Bind an event where one is waited for; says whether it was taken for that."""
+        if self._becomes_fine(event):
+            return True
+        if self._learning is None or event.kind == PROGRAM:
+            return False
+        row = row_of(self._target, self._learning)
+        if event.kind == NOTE and (event.value == 0 or not row.is_switch):
+            return False
+        action = Action(TOGGLE if event.kind == NOTE else TURN, row.name)
+        origin = Origin(event.kind, event.number, event.channel)
+        self._learning, self._learnt = None, (origin, self._clock_s())
+        self._bind(origin, action)
+        return True
+
+    def _becomes_fine(self, event: Event) -> bool:
+        """Whether it is the fine half of what was learnt just now, which then has 14 bits."""
+        if self._learnt is None or event.kind != CC:
+            return False
+        (kind, number, channel), since_s = self._learnt
+        is_soon = self._clock_s() - since_s < _UPGRADE_S
+        is_fine = kind == CC and number is not None and (event.number, event.channel) == (number + FINE, channel)
+        if not (is_soon and is_fine):
+            return False
+        action = self._map.bindings[Origin(CC, number, channel)]
+        self._learnt = None
+        self._bind(Origin(CC14, number, channel), action)
+        return True
+
+    def _bind(self, origin: Origin, action: Action) -> None:
+        self._use_map(self._map.with_binding(origin, action))
+        self._say(f"midi: {origin} is bound to {action}")
+        try:
+            write_map(self._map_path, self._map)
+        except ControlError as error:
+            self._say(f"midi: {error}")

@@ -1,0 +1,78 @@
+"""MIDI without a machine's MIDI: a port that a test plays on, and a clock that it moves."""
+
+from pathlib import Path
+
+from apollo_rt.control.midi import MidiControl
+from apollo_rt.control.midi_map import MidiMap
+from apollo_rt.errors import ControlError
+
+
+class FakePort:
+    """A desk: what it is sent is kept; unplugged it can't be opened."""
+
+    name = "Desk 1"
+
+    def __init__(self):
+        self.is_plugged, self.sent, self.n_opened, self.is_open = True, [], 0, False
+
+    def open(self, wanted, receive):
+        if not self.is_plugged:
+            raise ControlError(f"midi: no {wanted}")
+        self.receive, self.is_open, self.n_opened = receive, True, self.n_opened + 1
+        return self
+
+    def send(self, message):
+        assert self.is_open
+        self.sent.append(message)
+
+    def is_there(self):
+        return self.is_plugged
+
+    def close(self):
+        self.is_open = False
+
+    def take_sent(self):
+        taken, self.sent = self.sent, []
+        return taken
+
+
+class Clock:
+    """Stands still until it is moved."""
+
+    def __init__(self):
+        self.now_s = 100.0
+
+    def __call__(self):
+        return self.now_s
+
+
+class Desk:
+    """A desk at a session's side: what it does is handled at once, in the test's own thread."""
+
+    def __init__(self, session, midi_map: MidiMap, map_path: Path):
+        self.port, self.clock, self.said = FakePort(), Clock(), []
+        self.control = MidiControl(
+            "desk", session.commands, session.controls, midi_map, map_path, self.said.append, self.port.open, self.clock
+        )
+        session.controls.midi_face = self.control
+        self.get = session.controls.get
+
+    def play(self, *messages):
+        """Messages that arrive together."""
+        for message in messages:
+            self.port.receive(list(message))
+        self.control.handle(self.control._inbox.take())
+
+    def wait(self, seconds=1.0):
+        self.clock.now_s += seconds
+        self.control.handle([])
+
+    def shown(self, seconds=1.0):
+        """What the desk is sent when it has been left alone for a while."""
+        self.wait(seconds)
+        self.control.show()
+        return self.port.take_sent()
+
+    def look(self):
+        """One question whether the port is there."""
+        return [line for _ in range(8) for line in self.control.look()]

@@ -1,0 +1,190 @@
+"""MIDI through real ports of the system: ALSA's sequencer where the kernel has one, else JACK; it says which it was."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from apollo_rt.control import midi_port
+from apollo_rt.control.midi import MidiControl
+from apollo_rt.control.midi_map import default_map
+from apollo_rt.control.parameters import PARAMETERS
+from apollo_rt.errors import ControlError
+from tests.audio_servers import need, running, unavailable, wait_for
+from tests.live_doubles import StillEngine, session_of
+
+ROOT = Path(__file__).parents[1]
+CC_1 = 0xB0
+
+
+@pytest.fixture(scope="module")
+def back_end():
+    """Which way there is on this machine; with JACK, a server of our own."""
+    if Path("/dev/snd/seq").exists():
+        print("\nMIDI ports: ALSA's sequencer", file=sys.__stderr__)
+        yield "ALSA"
+        return
+    print("\nMIDI ports: JACK, for the kernel has no ALSA sequencer (/dev/snd/seq)", file=sys.__stderr__)
+    need("jackd")
+    name = f"apollo-midi-{os.getpid()}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JACK_DEFAULT_SERVER", name)
+        patch.setenv("JACK_NO_START_SERVER", "1")
+        env = {**os.environ, "JACK_NO_AUDIO_RESERVATION": "1"}
+        command = ["jackd", "-r", "-n", name, "-t", "10000", "-d", "dummy", "-r", "44100", "-p", "256"]
+        with running(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
+            if not wait_for(can_list):
+                unavailable("jackd did not start")
+            yield "Jack"
+
+
+def can_list():
+    try:
+        midi_port.list_ports()
+    except ControlError:
+        return False
+    return True
+
+
+class Desk:
+    """A program with a MIDI port each way, as a desk's driver has."""
+
+    def __init__(self, name="Desk"):
+        rtmidi = pytest.importorskip("rtmidi")
+        api = midi_port._api(rtmidi)
+        self._output, self._input = rtmidi.MidiOut(api, name), rtmidi.MidiIn(api, name)
+        self._output.open_virtual_port("knobs")
+        self._input.open_virtual_port("motors")
+        self.got = []
+        self._input.set_callback(lambda event, _: self.got.append(event[0]))
+
+    def send(self, *messages):
+        for message in messages:
+            self._output.send_message(message)
+
+    def close(self):
+        self._input.cancel_callback()
+        for side in (self._output, self._input):
+            side.close_port()
+            side.delete()
+
+
+@pytest.fixture
+def session(tmp_path, monkeypatch):
+    monkeypatch.setattr("apollo_rt.control.presets.preset_folder", lambda: tmp_path / "presets")
+    return session_of(StillEngine())
+
+
+@pytest.fixture
+def control_of(session, tmp_path):
+    opened, said = [], []
+
+    def make(wanted):
+        control = MidiControl(
+            wanted, session.commands, session.controls, default_map(PARAMETERS), tmp_path / "m.yaml", said.append
+        )
+        opened.append(control)
+        control.start()
+        return control
+
+    yield make
+    for control in opened:
+        control.close()
+
+
+def test_what_goes_through_the_system_is_what_was_asked_for(back_end):
+    assert midi_port.back_end() == back_end
+
+
+def test_a_desk_is_heard_and_shown_through_real_ports(back_end, session, control_of):
+    desk = Desk()
+    try:
+        control_of("desk")
+        assert wait_for(lambda: [CC_1, 20, 127] in desk.got), "the fader goes to where the parameter is"
+        desk.send([CC_1, 20, 126])
+        assert wait_for(lambda: session.controls.get("mix") == 126 / 127), "near enough to take the value over"
+        desk.send([CC_1, 20, 30], [CC_1, 80, 127])
+        assert wait_for(lambda: session.controls.get("mix") == 30 / 127)
+        assert wait_for(lambda: session.controls.get("bypass") == 1)
+        session.commands.run("set", {"name": "mix", "value": 1.0})
+        assert wait_for(lambda: desk.got[-1] == [CC_1, 20, 127] or desk.got.count([CC_1, 20, 127]) > 1)
+    finally:
+        desk.close()
+
+
+def test_a_desk_that_is_gone_and_back_is_found_again(back_end, session, control_of):
+    desk = Desk("Desk")
+    control = control_of("desk")
+    desk.close()
+    lines = [line for _ in range(8) for line in control.look()]
+    assert [line.endswith("is gone; it is waited for") for line in lines] == [True]
+    desk = Desk("Desk")
+    try:
+        lines = [line for _ in range(8) for line in control.look()]
+        assert [line.endswith("is back") for line in lines] == [True]
+        desk.send([CC_1, 20, 126])
+        assert wait_for(lambda: session.controls.get("mix") == 126 / 127)
+    finally:
+        desk.close()
+
+
+def test_another_program_connects_to_a_virtual_port(back_end, session, control_of):
+    rtmidi = pytest.importorskip("rtmidi")
+    control_of("virtual")
+    player = rtmidi.MidiOut(midi_port._api(rtmidi), "player")
+    index = next(index for index, name in enumerate(player.get_ports()) if name.startswith("Apollo RT"))
+    player.open_port(index)
+    try:
+        player.send_message([CC_1, 20, 126])
+        assert wait_for(lambda: session.controls.get("mix") == 126 / 127)
+    finally:
+        player.close_port()
+        player.delete()
+
+
+def test_a_port_that_is_not_there_is_an_error_that_names_those_that_are(back_end):
+    desk = Desk()
+    try:
+        with pytest.raises(ControlError, match=r"'organ' in its name, or be virtual; there are: .*knobs"):
+            midi_port.open_port("organ", print)
+    finally:
+        desk.close()
+
+
+@pytest.mark.skipif(Path("/dev/snd/seq").exists(), reason="ALSA's sequencer is the kernel's: it does not die")
+def test_a_sound_server_that_died_takes_its_ports_and_not_the_program(tmp_path):
+    need("jackd")
+    script = f"""
+import subprocess, sys, time
+from apollo_rt.control import midi_port
+from apollo_rt.errors import ControlError
+from tests.test_midi_ports import can_list
+from tests.audio_servers import wait_for
+command = ["jackd", "-r", "-n", "apollo-midi-{os.getpid()}-2", "-t", "5000", "-d", "dummy", "-r", "44100", "-p", "256"]
+server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+assert wait_for(can_list)
+port = midi_port.open_port("virtual", print)
+assert port.is_there()
+server.kill(); server.wait()
+assert wait_for(lambda: not port.is_there())
+port.close()
+print("lives")
+"""
+    env = {**os.environ, "JACK_DEFAULT_SERVER": f"apollo-midi-{os.getpid()}-2", "JACK_NO_START_SERVER": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env=env,
+        timeout=120,
+        cwd=Path(__file__).parents[1],
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "lives"), done.stderr
+
+
+def test_a_machine_without_midi_is_told_so_in_one_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "rtmidi", None)
+    with pytest.raises(ControlError, match=r"^midi: python-rtmidi is not installed; pip install 'apollo-rt\[midi\]'$"):
+        midi_port.open_port("virtual", print)
