@@ -14,6 +14,7 @@ from apollo_rt.live.callback import COMPLETE, CONTINUE
 from apollo_rt.live.drift import Clocks
 from apollo_rt.live.driver import JoiningDriver, calls_unevenly, clocks_of, conversion_latency_s
 from apollo_rt.live.joined_driver import JoinedDriver
+from tests.recorded_calls import Recording
 from tests.stepped import PA_CALLBACK
 from tests.virtual_clocks import Clock, Pair, run
 
@@ -261,7 +262,7 @@ def test_an_xrun_does_not_steer() -> None:
     before = pair.loop_state()
     pair.play(flags=4)
     assert np.array_equal(pair.loop_state(), before)
-    pair.play()
+    pair.go_on(0.5)  # where the device stands now is found out first
     assert not np.array_equal(pair.loop_state(), before)
 
 
@@ -294,6 +295,50 @@ def test_two_clocks_lock_within_15_s_and_then_hold_the_latency_to_a_sample(captu
     assert outcome.least_left > 0
     # Second difference of the output beside that of the pure sine at the device's nominal rate.
     assert outcome.roughness < 1.001
+
+
+@pytest.mark.parametrize(
+    ("capture", "playback"),
+    [
+        pytest.param(Clock(ppm=80, burst=2, late_s=0.0005), Clock(burst=2, late_s=0.0005), id="in pairs"),
+        pytest.param(Clock(ppm=80, burst=4), Clock(rate=48_000, burst=3), id="in bursts, 44.1 to 48 kHz"),
+        pytest.param(
+            Clock(ppm=80, burst=2, rarely_late_s=0.04), Clock(burst=2, rarely_late_s=0.04), id="tens of ms late"
+        ),
+    ],
+)
+def test_calls_as_a_busy_sound_server_makes_them_hardly_move_the_steering(capture: Clock, playback: Clock) -> None:
+    """Pairs, bursts and, one in twenty, up to 40 ms late with all that wait behind it; 10 virtual minutes each."""
+    outcome = run(capture, playback, 600.0, TARGET + 12 * 256)
+    print(outcome)
+    assert (outcome.flagged, outcome.resyncs) == (0, 0)
+    assert outcome.worst_error < 4.0
+    assert 80 - 60 < outcome.corrections_ppm[0] < outcome.corrections_ppm[1] < 80 + 60
+    assert outcome.roughness < 1.001
+
+
+def test_a_clock_that_jumps_by_minutes_leads_to_one_jump_and_back_to_the_same_latency() -> None:
+    """The machine slept: either device goes on where it was, ten minutes later."""
+    pair = settled(Pair(Clock(ppm=60), Clock(), TARGET))
+    before = pair.go_on(0.2)
+    pair.sleep(600.0)
+    out = np.concatenate([before, pair.go_on(3.0)])
+    assert pair.resyncs <= 1
+    assert steps(out) < SINE_STEP + 1.5 / FADE_LENGTH
+    assert np.abs(out[-4096:]).max() > 0.99
+    assert pair.error() == pytest.approx(0.0, abs=3.0)
+
+
+def test_recorded_calls_of_a_loaded_pulseaudio_are_steered_within_what_its_clocks_really_did() -> None:
+    """Two sinks of PulseAudio 16 beside six processes that never rest, some underruns (`benchmarks.call_times`).
+
+    The playback sink itself ran 320 ppm fast for two seconds of them.
+    """
+    recorded = Recording.load()
+    steering = recorded.replay(target=64 + 256 + 3 * 256)
+    print(steering)
+    assert -500 < steering.least_ppm < steering.largest_ppm < 500
+    assert steering.typical_error < 20.0
 
 
 # --- the choice ------------------------------------------------------------------------------------------------------

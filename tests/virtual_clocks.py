@@ -30,6 +30,7 @@ ENGINE_RATE = 44_100
 SINE_HZ = 997.0
 
 _CALLS, _FLAGGED, _SAMPLES = range(3)
+_RARELY = 0.05
 
 
 def _echo_body(
@@ -63,6 +64,8 @@ class Clock:
         wander_s: in which time.
         block: samples per callback.
         late_s: by how much it calls back late at most; all amounts are equally likely.
+        burst: so many calls come at once, when the last of them is due.
+        rarely_late_s: by how much one burst in twenty comes late at most.
     """
 
     rate: int = 44_100
@@ -71,10 +74,15 @@ class Clock:
     wander_s: float = 600.0
     block: int = 256
     late_s: float = 0.0001
+    burst: int = 1
+    rarely_late_s: float = 0.0
 
     @property
     def figures(self) -> tuple[float, ...]:
-        return (self.rate, self.ppm * 1e-6, self.wander_ppm * 1e-6, self.wander_s, self.block, self.late_s)
+        return (
+            self.rate, self.ppm * 1e-6, self.wander_ppm * 1e-6, self.wander_s, self.block, self.late_s, self.burst,
+            self.rarely_late_s,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -104,7 +112,7 @@ class Outcome:
 def joint_between(capture: Clock, playback: Clock, target: float) -> tuple[Joint, np.ndarray]:
     """A joint with an echo for an engine, and the echo's counts."""
     counts = np.zeros(3, np.int64)
-    joint = make_joint(capture.rate, playback.rate, ENGINE_RATE, (2, 2), target, far=441)
+    joint = make_joint(capture.rate, playback.rate, ENGINE_RATE, (2, 2), target, 441, playback.block)
     joint.control[ENGINE_CALLBACK], joint.control[ENGINE_USERDATA] = echo().address, counts.ctypes.data
     return joint, counts
 
@@ -158,7 +166,7 @@ def _run(joint, counts, clocks, duration_s, settle_s, found, trace, blocks):
     """Call whichever device is due, until the time is over."""
     seed = np.full(1, 88172645463325252, np.uint64)
     due_s = np.zeros(2)
-    called_s = np.zeros(2)
+    called_s, n_calls = np.zeros(2), np.zeros(2, np.int64)
     n_captured, n_flagged_before, n_traced = 0, 0, 0
     capture_s, last, before_last = 0.0, 0.0, 0.0
     for side in range(2):
@@ -199,7 +207,12 @@ def _run(joint, counts, clocks, duration_s, settle_s, found, trace, blocks):
                 trace[n_traced, 0], trace[n_traced, 1], trace[n_traced, 2] = now_s, error, joint.loop[CORRECTION] * 1e6
                 n_traced += 1
         due_s[side] += n / _speed(clock, now_s)
-        called_s[side] = max(due_s[side] + clock[5] * _random(seed), called_s[side])
+        n_calls[side] += 1
+        n_waiting = int(clock[6]) - 1 - n_calls[side] % int(clock[6])
+        late_s = clock[5] * _random(seed)
+        if n_calls[side] % int(clock[6]) == 0 and _random(seed) < _RARELY:
+            late_s += clock[7] * _random(seed)
+        called_s[side] = max(due_s[side] + n_waiting * n / _speed(clock, now_s) + late_s, called_s[side])
     return counts[_FLAGGED] - n_flagged_before
 
 
@@ -256,6 +269,11 @@ class Pair:
         if not is_lost:
             played(self.joint, out.ctypes.data, n, flags, int((now_s + 1) * 1e9))
         return out
+
+    def sleep(self, seconds: float) -> None:
+        """The machine is suspended: time passes, the devices stand still."""
+        self.due_s = [due_s + seconds for due_s in self.due_s]
+        self.captured_s += seconds
 
     def go_on(self, seconds: float, capture: bool = True, playback: bool = True) -> np.ndarray:
         """Let time pass, with one side standing still or none; what is played meanwhile."""

@@ -40,6 +40,10 @@ MAX_CORRECTION = 0.005
 _WIDEST_HZ, _NARROWEST_HZ = 0.128, 0.02
 """Bounds of the bandwidth: as PipeWire's, but for a lower end that still follows a clock that warms up."""
 
+_FASTEST = 0.001
+"""By how much more than what clocks are apart an error is worked off, at the widest bandwidth: 1.7 cents. It never
+takes long, for what is farther off than `time_base.STEP_S` is mended by a jump where it comes at once."""
+
 _CUT_RATIO = 20.0
 _DAMPING = 1.5
 """Twice the damping of the second-order loop."""
@@ -96,7 +100,7 @@ def relock(loop: Loop) -> None:
 
 
 @realtime
-def steer(loop: Loop, error: float, period_s: float, sample_rate: float) -> bool:
+def steer(loop: Loop, error: float, period_s: float, sample_rate: float, doubt: float = 0.0) -> bool:
     """Take one look at the ring, and set `CORRECTION`.
 
     Args:
@@ -104,16 +108,19 @@ def steer(loop: Loop, error: float, period_s: float, sample_rate: float) -> bool
         error: samples in the ring above its target.
         period_s: time since the last look.
         sample_rate: Hz, of the samples in the ring.
+        doubt: samples by which the error itself may be wrong for longer than a second.
 
     Returns:
         False where the mean error of a second is far: the reader should jump, and the loop `relock`.
     """
-    is_near = _observe(loop, error, period_s)
+    is_near = _observe(loop, error, period_s, doubt)
     if abs(error) > _OUTLIER * loop[_FAR_ERROR]:
         return is_near
     angular = 2.0 * math.pi * loop[_BANDWIDTH_HZ]
     cut = 1.0 - math.exp(-_CUT_RATIO * angular * period_s)
+    fastest = _FASTEST * loop[_BANDWIDTH_HZ] / _WIDEST_HZ
     loop[_Z1] += cut * (_DAMPING * angular / sample_rate * error - loop[_Z1])
+    loop[_Z1] = min(max(loop[_Z1], -fastest), fastest)
     loop[_Z2] += cut * (loop[_Z1] - loop[_Z2])
     loop[_Z3] = _clamped(loop[_Z3] + angular * period_s / _DAMPING * loop[_Z2])
     loop[CORRECTION] = _clamped(loop[_Z2] + loop[_Z3])
@@ -121,7 +128,7 @@ def steer(loop: Loop, error: float, period_s: float, sample_rate: float) -> bool
 
 
 @realtime
-def _observe(loop: Loop, error: float, period_s: float) -> bool:
+def _observe(loop: Loop, error: float, period_s: float, doubt: float) -> bool:
     """Choose the bandwidth by what is left of a second's mean error without noise; False where that mean is far."""
     loop[_WINDOW_S] += period_s
     loop[_WINDOW_COUNT] += 1.0
@@ -131,7 +138,7 @@ def _observe(loop: Loop, error: float, period_s: float) -> bool:
         return True
     mean = loop[_WINDOW_SUM] / loop[_WINDOW_COUNT]
     variance = max(loop[_WINDOW_SQUARES] / loop[_WINDOW_COUNT] - mean * mean, 0.0)
-    real = max(abs(mean) - _NOISE_SHARE * math.sqrt(variance / loop[_WINDOW_COUNT]), 0.0)
+    real = max(abs(mean) - _NOISE_SHARE * math.sqrt(variance / loop[_WINDOW_COUNT]) - doubt, 0.0)
     wanted = max(real * _HZ_PER_SAMPLE, _NARROWING * loop[_BANDWIDTH_HZ])
     loop[_BANDWIDTH_HZ] = min(max(wanted, _NARROWEST_HZ), _WIDEST_HZ)
     _open_window(loop)

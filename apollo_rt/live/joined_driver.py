@@ -158,4 +158,4 @@ class JoinedDriver:
         if not self._has_two_clocks:
             return make_joint(in_rate, out_rate, rate, channels)
         far = max(_FAR_S * in_rate, _FAR_BLOCKS * self._longest_block)
-        return make_joint(in_rate, out_rate, rate, channels, self._target, far)
+        return make_joint(in_rate, out_rate, rate, channels, self._target, far, self._playback.block_size)

@@ -19,6 +19,7 @@ from apollo_rt.compiled.native import atomic_load, atomic_store, call_address, n
 from apollo_rt.live.callback import COMPLETE, CONTINUE, stream_callback
 from apollo_rt.live.device_block import read_block, write_block
 from apollo_rt.live.joint import (
+    CAPTURE,
     DRY_AT,
     ENDED_AT,
     ENGINE_CALLBACK,
@@ -33,6 +34,7 @@ from apollo_rt.live.joint import (
     N_NOTES,
     N_OVERFLOWS,
     N_OVERFLOWS_SEEN,
+    N_PLAYED,
     NOTED_NS,
     NOTED_WRITTEN,
     NOTES,
@@ -41,11 +43,12 @@ from apollo_rt.live.joint import (
     Joint,
     joint_at,
 )
-from apollo_rt.live.joint_clocks import begin_to_flow, cross, look, read_step, stop_flowing
+from apollo_rt.live.joint_clocks import begin_to_flow, cross, look, read_step, stop_flowing, take_notice
 from apollo_rt.live.ring import CHUNK, WRITTEN, append, fetch
+from apollo_rt.live.time_base import find_anew
 from apollo_rt.stream.resample import HELD_TO, Resampler, n_needed, n_ready, position_of, pull, push
 
-_INPUT_UNDERFLOW, _INPUT_OVERFLOW, _PRIMING = 1, 2, 16
+_INPUT_UNDERFLOW, _INPUT_OVERFLOW, _OUTPUT_UNDERFLOW, _PRIMING = 1, 2, 4, 16
 _XRUNS = 15
 """Status flags of a `PaStreamCallback`."""
 
@@ -87,8 +90,11 @@ def played(joint: Joint, address: int, n_samples: int, flags: int, time_ns: int)
         if n_overflows != control[N_OVERFLOWS_SEEN]:
             control[N_OVERFLOWS_SEEN] = n_overflows
             control[HELD_FLAGS] |= _INPUT_OVERFLOW
-        if control[IS_FLOWING] == 0 and flags & _PRIMING == 0:
-            begin_to_flow(joint, n_samples, time_ns)
+            find_anew(joint.bases[CAPTURE])
+        if flags & _PRIMING == 0:
+            take_notice(joint, time_ns, flags & _OUTPUT_UNDERFLOW != 0)
+            if control[IS_FLOWING] == 0:
+                begin_to_flow(joint, n_samples)
     is_clean = control[HELD_FLAGS] & _XRUNS == 0
     code, done = CONTINUE, 0
     while done < n_samples:
@@ -96,8 +102,9 @@ def played(joint: Joint, address: int, n_samples: int, flags: int, time_ns: int)
         code |= _play(joint, piece)
         write_block(address, n_samples, control[OUTPUT_CHANNELS], done, piece)
         done += piece.shape[0]
+    control[N_PLAYED] += n_samples
     if control[HAS_TWO_CLOCKS] and control[IS_FLOWING]:
-        look(joint, n_samples, time_ns, is_clean)
+        look(joint, n_samples, is_clean)
     return code
 
 

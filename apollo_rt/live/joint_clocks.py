@@ -10,23 +10,26 @@ from apollo_rt.compiled.native import atomic_load, atomic_store, realtime
 from apollo_rt.latency import FADE_LENGTH
 from apollo_rt.live.drift import CORRECTION, relock, steer
 from apollo_rt.live.joint import (
+    BLOCK,
+    CAPTURE,
     CORRECTION_PPM,
     DRY_AT,
     ENGINE_RATE,
     FILL,
-    FILLS,
     GAIN,
     HAS_FLOWED,
+    HAS_MOVED,
     IN_RATE,
     IS_FLOWING,
     LAST_LEFT,
-    LOOKS,
-    N_LOOKS,
     N_NOTES,
+    N_NOTES_SEEN,
+    N_PLAYED,
     NOTED_NS,
     NOTED_WRITTEN,
     NOTES,
     OUT_RATE,
+    PLAYBACK,
     RESYNCS,
     TAIL_GAIN,
     TAIL_LEFT,
@@ -34,9 +37,12 @@ from apollo_rt.live.joint import (
     Joint,
 )
 from apollo_rt.live.ring import WRITTEN
+from apollo_rt.live.time_base import STEP_S, find_anew, is_found, note_call, sample_at, scatter_s, time_of
 from apollo_rt.stream.resample import HELD_TO, position_of, seek
 
 _FILL_SMOOTHING_S = 1.0
+_DOUBT = 2.0
+"""An error of so many times what the time bases scatter by is not taken for real."""
 _FADE_STEP = 1.0 / FADE_LENGTH
 
 
@@ -47,50 +53,54 @@ def read_step(joint: Joint) -> float:
 
 
 @realtime
-def captured_until(joint: Joint, time_ns: int) -> float:
-    """How many samples the capture device has taken until a moment, those included that it hasn't handed over yet.
+def take_notice(joint: Joint, time_ns: int, has_broken: bool) -> None:
+    """Bring both time bases up to now, when the playback device calls, for the first sample that it has not been given.
 
-    A device may call late but never early: of what the last calls tell, the most is true.
+    Args:
+        joint: its bases move on.
+        time_ns: when it called.
+        has_broken: the playback device had run dry.
     """
-    n_notes = atomic_load(joint.control, N_NOTES)
-    most = -1e18
-    for number in range(max(n_notes - LOOKS, 0), n_notes):
+    control, bases = joint.control, joint.bases
+    n_notes = atomic_load(control, N_NOTES)
+    for number in range(max(control[N_NOTES_SEEN], n_notes - NOTES // 2), n_notes):
         note = joint.notes[number % NOTES]
-        most = max(most, note[NOTED_WRITTEN] + (time_ns - note[NOTED_NS]) * 1e-9 * joint.figures[IN_RATE])
-    return float(most)
+        control[HAS_MOVED] |= note_call(bases[CAPTURE], float(note[NOTED_WRITTEN]), note[NOTED_NS] * 1e-9)
+    control[N_NOTES_SEEN] = n_notes
+    if has_broken:
+        find_anew(bases[PLAYBACK])
+    control[HAS_MOVED] |= note_call(bases[PLAYBACK], float(control[N_PLAYED]), time_ns * 1e-9)
 
 
 @realtime
-def held_back(joint: Joint, time_ns: int) -> float:
-    """Captured samples between what the capture device has taken and what the playback device has been given."""
-    return float(_due(joint, time_ns) - position_of(joint.to_engine))
+def _due(joint: Joint) -> float:
+    """Where the ring would be read if nothing were held back.
 
-
-@realtime
-def _due(joint: Joint, time_ns: int) -> float:
-    """Where the ring would be read if nothing were held back."""
+    What is captured, handed over or not, when the device really wants its next sample: as the time bases tell.
+    """
     to_device = joint.to_device
     # The engine is up to a sample ahead of the device.
     n_ahead = to_device.places[HELD_TO] - to_device.kernel.shape[1] // 2 - position_of(to_device)
-    return float(captured_until(joint, time_ns) + n_ahead * read_step(joint))
+    time_s = time_of(joint.bases[PLAYBACK], float(joint.control[N_PLAYED]))
+    return float(sample_at(joint.bases[CAPTURE], time_s) + n_ahead * read_step(joint))
 
 
 @realtime
-def begin_to_flow(joint: Joint, n_samples: int, time_ns: int) -> None:
+def begin_to_flow(joint: Joint, n_samples: int) -> None:
     """Go to where the block that begins now leaves the ring at its target, if all that it needs is there."""
-    if atomic_load(joint.control, N_NOTES) == 0:
+    if joint.control[N_NOTES_SEEN] == 0:
         return
     to_engine, figures = joint.to_engine, joint.figures
     n_in_block = n_samples * figures[IN_RATE] / figures[OUT_RATE] * (1.0 + joint.loop[CORRECTION])
-    end = _due(joint, time_ns) - figures[TARGET]
+    begin = _due(joint) - figures[TARGET] - figures[BLOCK]
     half = to_engine.kernel.shape[1] // 2
-    if end + half + 2 > atomic_load(joint.ring.marks, WRITTEN) or end - n_in_block - half < joint.control[DRY_AT]:
+    is_there = begin + n_in_block + half + 2 <= atomic_load(joint.ring.marks, WRITTEN)
+    if not is_there or begin - half < joint.control[DRY_AT]:
         return
-    seek(to_engine, end - n_in_block)
+    seek(to_engine, begin)
     joint.control[RESYNCS] += joint.control[HAS_FLOWED]
     joint.control[IS_FLOWING] = joint.control[HAS_FLOWED] = 1
     figures[FILL] = figures[TARGET]
-    joint.control[N_LOOKS] = 0
     relock(joint.loop)
 
 
@@ -104,17 +114,17 @@ def stop_flowing(joint: Joint) -> None:
 
 
 @realtime
-def look(joint: Joint, n_samples: int, time_ns: int, is_clean: bool) -> None:
-    """See how much is held back and steer, but not by an xrun; jump where steering would take too long."""
+def look(joint: Joint, n_samples: int, is_clean: bool) -> None:
+    """See how much is held back once a block is read, and steer, but not by an xrun; jump where that takes too long."""
     figures, control, period_s = joint.figures, joint.control, n_samples / joint.figures[OUT_RATE]
-    figures[FILLS + control[N_LOOKS] % LOOKS] = held_back(joint, time_ns)
-    control[N_LOOKS] += 1
-    # Late calls find more in the ring than there would be in time.
-    fill = figures[FILLS]
-    for number in range(1, min(control[N_LOOKS], LOOKS)):
-        fill = min(fill, figures[FILLS + number])
+    fill = _due(joint) - position_of(joint.to_engine) - figures[BLOCK]
     atomic_store(figures, FILL, figures[FILL] + min(period_s / _FILL_SMOOTHING_S, 1.0) * (fill - figures[FILL]))
-    if is_clean and not steer(joint.loop, fill - figures[TARGET], period_s, figures[IN_RATE]):
+    error = fill - figures[TARGET]
+    is_elsewhere = control[HAS_MOVED] != 0 and abs(error) > STEP_S * figures[IN_RATE]
+    control[HAS_MOVED] = 0
+    can_steer = is_clean and is_found(joint.bases[CAPTURE]) and is_found(joint.bases[PLAYBACK])
+    doubt = _DOUBT * (scatter_s(joint.bases[CAPTURE]) + scatter_s(joint.bases[PLAYBACK])) * figures[IN_RATE]
+    if is_elsewhere or (can_steer and not steer(joint.loop, error, period_s, figures[IN_RATE], doubt)):
         stop_flowing(joint)
     atomic_store(figures, CORRECTION_PPM, 1e6 * joint.loop[CORRECTION])
 
