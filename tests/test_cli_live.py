@@ -310,3 +310,42 @@ def test_what_calls_back_unevenly_gets_more_headroom_unless_the_user_says_how_mu
     with open_ends("demo", str(tmp_path / "out.wav"), 44_100, 512) as ends:
         assert headroom(options, ends) == EngineSettings().headroom
         ends.discard()
+
+
+# --- controlled from beside the screen -------------------------------------------------------------------------------
+
+
+def test_a_preset_is_heard_from_the_start_and_options_win_over_it(live, song, tmp_path) -> None:
+    preset = tmp_path / "mine.yaml"
+    preset.write_text("mix: 0.5\nbypass: off")
+    arguments = ("--input", song, "--output", tmp_path / "out.wav", "--no-pace", "--preset", preset)
+    assert live(*arguments)[0] == 0
+    np.testing.assert_allclose(samples_of(tmp_path / "out.wav")[100:], 0.75 * samples_of(song)[100:], atol=2e-6)
+    assert live(*arguments, "--mix", 0.0)[0] == 0
+    np.testing.assert_allclose(samples_of(tmp_path / "out.wav")[100:], samples_of(song)[100:], atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "message"),
+    [
+        ("--preset", "mix: 7", "mix must be from 0 to 1, got 7"),
+        ("--preset", None, "can't be read: No such file or directory"),
+        ("--midi-map", "cc 1: wetness", "what happens must be a parameter"),
+    ],
+)
+def test_a_bad_file_is_refused_before_anything_is_written(live, song, tmp_path, option, text, message) -> None:
+    file = tmp_path / "bad.yaml"
+    if text is not None:
+        file.write_text(text)
+    code, _, errors = live("--input", song, "--output", tmp_path / "out.wav", option, file)
+    assert code == 1
+    assert len(errors) == 1
+    assert errors[0].startswith(f"error: {file}: {message}")
+    assert not list(tmp_path.glob("*out.wav*"))
+
+
+def test_a_midi_port_that_is_not_there_ends_the_run_and_leaves_nothing(live, song, tmp_path, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "rtmidi", None)
+    code, _, errors = live("--input", song, "--output", tmp_path / "out.wav", "--midi", "virtual")
+    assert (code, errors) == (1, ["error: midi: python-rtmidi is not installed; pip install 'apollo-rt[midi]'"])
+    assert {path.name for path in tmp_path.iterdir()} == {"song.wav"}

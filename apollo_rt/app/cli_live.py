@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from apollo_rt.app.control_options import control_options, take_control_options
 from apollo_rt.app.model_options import model_option, provider_option
 
 
@@ -57,8 +58,10 @@ from apollo_rt.app.model_options import model_option, provider_option
     help="For how long to look for a device that is lost.",
 )  # fmt: skip
 @click.option("--follow-default", is_flag=True, help="Go to the new default device when the system changes it.")
+@control_options
+@click.option("--list-midi", is_flag=True, help="Show the MIDI ports there are, and leave.")
 @click.option("--plain", is_flag=True, help="Plain lines instead of the screen.")
-def live(list_devices: bool, doctor: bool, auto: bool, seconds: float, **options: Any) -> None:
+def live(list_devices: bool, list_midi: bool, doctor: bool, auto: bool, seconds: float, **options: Any) -> None:
     """Restore live: from INPUT to OUTPUT, at a constant latency.
 
     Loopback as input is what captures the machine's own output, unless a device has that name: the monitor of the
@@ -72,6 +75,13 @@ def live(list_devices: bool, doctor: bool, auto: bool, seconds: float, **options
 
         click.echo("\n".join(describe_devices(find_all())))
         return
+    if list_midi:
+        from apollo_rt.control.midi_port import back_end, list_ports
+
+        ports, through = list_ports(), back_end()
+        click.echo("\n".join(ports) if ports else f"no MIDI ports (asked {through})")
+        return
+    control = take_control_options(options, click.get_current_context())
     if doctor or auto:
         from apollo_rt.app.doctor import choose_settings
 
@@ -80,4 +90,4 @@ def live(list_devices: bool, doctor: bool, auto: bool, seconds: float, **options
             return
     from apollo_rt.app.live_run import LiveOptions, run_live
 
-    run_live(LiveOptions(**options))
+    run_live(LiveOptions(**options, control=control))

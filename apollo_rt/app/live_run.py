@@ -5,14 +5,16 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
 
+from apollo_rt.app.control_options import ControlOptions
 from apollo_rt.app.device_picker import DevicePicker, reopening
 from apollo_rt.app.live_ends import Ends, open_ends
+from apollo_rt.app.live_faces import check_files, control_faces
 from apollo_rt.app.live_lines import end_line, run_lines
 from apollo_rt.app.live_session import LiveSession, SessionInfo, SessionLog
 from apollo_rt.app.measure_latency import measure_latency
@@ -48,6 +50,7 @@ class LiveOptions:
         reconnect: come back to a device that is lost; else that ends the run with an error.
         give_up_s: for how long to try that.
         follow_default: go where `default`, `speakers` and `Loopback` lead when the system changes that.
+        control: by what it is controlled beside the screen.
     """
 
     source: str
@@ -70,6 +73,7 @@ class LiveOptions:
     reconnect: bool = True
     give_up_s: float = 300.0
     follow_default: bool = False
+    control: ControlOptions = field(default_factory=ControlOptions)
 
 
 def run_live(options: LiveOptions) -> None:
@@ -80,6 +84,7 @@ def run_live(options: LiveOptions) -> None:
     """
     if options.stats_json:
         _refuse_unwritable(options.stats_json)
+    check_files(options.control)
     with ending_calls(interrupt):
         loaded = open_tier(open_model(options.model, options.provider), options.tier)
         ends = open_ends(
@@ -102,8 +107,14 @@ def run_live(options: LiveOptions) -> None:
     info = SessionInfo(ends.input_name, ends.output_name, loaded.card.name, ends.has_device, options.duration_s)
     picker = DevicePicker(engine, ends, lambda wanted: reopening(wanted, options.give_up_s, options.follow_default))
     session = LiveSession(engine, info, picker if ends.has_device else None)
-    with ends, _log_handled_by(SessionLog(session)), ending_calls(session.stop), engine:
-        _show(session, options.plain)
+    with ends, _log_handled_by(SessionLog(session)), ending_calls(session.stop), ExitStack() as faces:
+        try:
+            faces.enter_context(control_faces(options.control, session))
+        except BaseException:
+            ends.discard()
+            raise
+        with engine:
+            _show(session, options.plain)
     _conclude(options, session, ends, engine.snapshot())
 
 

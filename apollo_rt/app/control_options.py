@@ -1,0 +1,62 @@
+"""The options by which a live run is controlled from beside its screen."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from click.core import ParameterSource
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class ControlOptions:
+    """What the user asked for.
+
+    Attributes:
+        preset: name or file to begin with.
+        overrides: parameters that were given beside it, by name: they win.
+        midi: a port's name or a part of it, or `virtual`.
+        midi_map: file of bindings; None: the user's own.
+    """
+
+    preset: str | None = None
+    overrides: Mapping[str, float] = field(default_factory=dict)
+    midi: str | None = None
+    midi_map: Path | None = None
+
+
+def control_options(command: Decorated) -> Decorated:
+    """Add the options to a command; `take_control_options` takes them out of what it is given."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def take_control_options(options: dict[str, Any], context: click.Context) -> ControlOptions:
+    """Take the options out of a command's arguments.
+
+    Args:
+        options: by name; those of parameters stay in it.
+        context: tells which were given.
+    """
+    from apollo_rt.control.parameters import PARAMETERS
+
+    names = {row.name for row in PARAMETERS} & options.keys()
+    given = {name for name in names if context.get_parameter_source(name) is not ParameterSource.DEFAULT}
+    own = {entry.name for entry in fields(ControlOptions)} & options.keys()
+    return ControlOptions(
+        overrides={name: float(options[name]) for name in given}, **{name: options.pop(name) for name in own}
+    )
+
+
+_OPTIONS = (
+    click.option("--preset", metavar="NAME|FILE", help="Begin with a preset's values; other options win over it."),
+    click.option("--midi", metavar="PORT", help="Be controlled by a MIDI port (its name or part of it), or virtual."),
+    click.option(
+        "--midi-map", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+        help="What is bound to what; learnt bindings are written there.",
+    ),
+)  # fmt: skip
