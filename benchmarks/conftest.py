@@ -1,0 +1,54 @@
+"""Options and fixtures of all benchmarks: `python -m pytest benchmarks --benchmark-only [--quick] [--data FOLDER]`."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from apollo_rt.files.audio_file import AudioReader
+from apollo_rt.inference.model import Model, load
+from apollo_rt.stream.stft import Samples
+from benchmarks import machine
+from benchmarks.plan import FULL, QUICK, Plan
+
+DEMO = machine.ROOT / "tests" / "data" / "demo_clean.flac"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("Apollo RT's benchmarks")
+    group.addoption("--quick", action="store_true", help="See in three minutes that everything works; no figures.")
+    group.addoption(
+        "--data",
+        type=Path,
+        default=DEMO,
+        metavar="FOLDER",
+        help="Clean music to measure quality on (default: %(default)s).",
+    )
+
+
+def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
+    machine_info["apollo_rt"] = machine.facts() | {"versions": machine.versions()}
+
+
+@pytest.fixture(scope="session")
+def plan(request: pytest.FixtureRequest) -> Plan:
+    return QUICK if request.config.getoption("--quick") else FULL
+
+
+@pytest.fixture(scope="session")
+def data(request: pytest.FixtureRequest) -> Path:
+    return request.config.getoption("--data")
+
+
+@pytest.fixture(scope="session")
+def model() -> Model:
+    """The one that ships, its best tier."""
+    return load()
+
+
+@pytest.fixture(scope="session")
+def music() -> Samples:
+    """A few seconds of it, at 44.1 kHz."""
+    with AudioReader(DEMO, 44_100) as reader:
+        return np.ascontiguousarray(reader.read(20 * 44_100))

@@ -1,0 +1,176 @@
+"""Ring, mixer, callback body and resampler: ours, compiled, and what one writes with Python and its libraries."""
+
+import ctypes
+
+import numpy as np
+import pytest
+import soxr
+
+from apollo_rt.config import Framing
+from apollo_rt.inference.model import load
+from apollo_rt.latency import FADE_LENGTH
+from apollo_rt.live.ring import make_ring, put, take
+from apollo_rt.stream.mixer import crossfade
+from apollo_rt.stream.resample import half_length, make_resampler, n_ready, pull, push, rewind
+from benchmarks.note import note
+from benchmarks.plain import DequeRing, PlainCallback, QueueOfBlocks
+from tests import tiny_models
+from tests.stepped import PA_CALLBACK, Stepped
+
+BLOCK = 256
+CAPACITY = 4096
+RATES = (44_100, 48_000)
+TONE_HZ = 997.0
+
+
+class OurRing:
+    """`live.ring` from Python."""
+
+    def __init__(self, capacity: int) -> None:
+        self._ring = make_ring(capacity)
+
+    def put(self, block: np.ndarray) -> None:
+        assert put(self._ring, block) == len(block)
+
+    def take(self, out: np.ndarray) -> None:
+        assert take(self._ring, out) == len(out)
+
+
+@pytest.mark.benchmark(group="ring: a block in, a block out")
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [("ours, compiled", OurRing), ("queue.Queue of blocks", QueueOfBlocks), ("deque of samples", DequeRing)],
+)
+def test_ring(benchmark, plan, music, name, make):
+    ring, out, block = make(CAPACITY), np.zeros((BLOCK, 2), np.float32), music[:BLOCK]
+    for start in (2 * BLOCK, BLOCK, 0):
+        ring.put(music[start : start + BLOCK])
+
+    def through():
+        ring.put(block)
+        ring.take(out)
+
+    benchmark.pedantic(through, rounds=plan.micro_rounds, warmup_rounds=5)
+    np.testing.assert_array_equal(out, block)
+    note(benchmark, "micro", name, deadline_s=BLOCK / RATES[0])
+
+
+def our_mixer(dry, wet, gain, target, out):
+    return crossfade(dry, wet, len(dry) + FADE_LENGTH, target, gain, out)[0]
+
+
+def numpy_mixer(dry, wet, gain, target, out):
+    ramp = gain + np.sign(target - gain) * np.minimum(np.arange(1, len(dry) + 1) / FADE_LENGTH, abs(target - gain))
+    out[:] = ramp[:, None] * wet + (1 - ramp[:, None]) * dry
+    return float(ramp[-1])
+
+
+@pytest.mark.benchmark(group="mixer: a block of a fade")
+@pytest.mark.parametrize(("name", "mix"), [("ours, compiled", our_mixer), ("numpy", numpy_mixer)])
+def test_mixer(benchmark, plan, music, name, mix):
+    dry, wet, out, wanted = music[:BLOCK], music[BLOCK : 2 * BLOCK], *np.zeros((2, BLOCK, 2), np.float32)
+    end = our_mixer(dry, wet, 0.0, 0.8, wanted)
+    assert benchmark.pedantic(
+        mix, (dry, wet, 0.0, 0.8, out), rounds=plan.micro_rounds, warmup_rounds=5
+    ) == pytest.approx(end)
+    np.testing.assert_allclose(out, wanted, atol=1e-6)
+    note(benchmark, "micro", name, deadline_s=BLOCK / RATES[0])
+
+
+@pytest.fixture(scope="module")
+def identity(tmp_path_factory):
+    return load(tiny_models.identity(tmp_path_factory.mktemp("model"), Framing()))
+
+
+def python_callback(delay: int, block_size: int):
+    """As PortAudio's bindings call one: a C function pointer with Python behind it."""
+    work = PlainCallback(delay, block_size)
+
+    @PA_CALLBACK
+    def callback(source, target, n_samples, time_info, flags, userdata):
+        kind = ctypes.c_float * (2 * n_samples)
+        block, out = (np.frombuffer(kind.from_address(place), np.float32).reshape(-1, 2) for place in (source, target))
+        work(block, out)
+        return 0
+
+    return callback
+
+
+@pytest.mark.benchmark(group="callback body")
+@pytest.mark.parametrize("block_size", [64, 256, 1024])
+@pytest.mark.parametrize("name", ["ours, compiled", "Python and numpy"])
+def test_callback_body(benchmark, plan, music, identity, block_size, name):
+    """What is timed is the C call; with an identity for a model both must play what came in, D samples later."""
+    stepped = Stepped(identity, block_size, mix=0.5)
+    delay = -(-stepped.delay // block_size) * block_size
+    ours = name.startswith("ours")
+    callback = stepped.callback if ours else python_callback(delay, block_size)
+    block, out = np.ascontiguousarray(music[:block_size]), np.zeros((block_size, 2), np.float32)
+    arguments = (block.ctypes.data, out.ctypes.data, block_size, None, 0, stepped.userdata)
+    rounds = max(plan.micro_rounds, 2 * delay // block_size)
+    assert benchmark.pedantic(callback, arguments, setup=stepped.work if ours else None, rounds=rounds) == 0
+    played, late = np.tile(block, (3, 1)), 0 if not ours else -stepped.delay % block_size
+    np.testing.assert_allclose(out, played[late : late + block_size], atol=1e-5)
+    note(benchmark, "micro", f"{block_size} samples: {name}", deadline_s=block_size / RATES[0])
+
+
+class OurResampler:
+    """`stream.resample` from Python."""
+
+    def __init__(self) -> None:
+        self._step = RATES[0] / RATES[1]
+        self._resampler = make_resampler(*RATES, BLOCK)
+        self.delay = half_length(*RATES)
+        rewind(self._resampler, self.delay)
+        self._out = np.zeros((2 * BLOCK, 2), np.float32)
+
+    def __call__(self, block: np.ndarray) -> np.ndarray:
+        push(self._resampler, block)
+        out = self._out[: n_ready(self._resampler, self._step)]
+        pull(self._resampler, out, self._step)
+        return out
+
+
+def soxr_resampler():
+    stream = soxr.ResampleStream(*RATES, 2, dtype="float32", quality="HQ")
+    return stream.resample_chunk
+
+
+def numpy_resampler():
+    """Straight lines between samples, at a position that is carried on: any ratio in three lines."""
+    last, position = np.zeros((1, 2), np.float32), 0.0
+
+    def convert(block):
+        nonlocal last, position
+        samples, last = np.concatenate((last, block)), block[-1:]
+        places = np.arange(position, len(block), RATES[0] / RATES[1])
+        position = places[-1] + RATES[0] / RATES[1] - len(block)
+        return np.stack([np.interp(places, np.arange(len(samples)), side) for side in samples.T], axis=1)
+
+    return convert
+
+
+@pytest.mark.benchmark(group="resampler: a block from 44.1 to 48 kHz")
+@pytest.mark.parametrize(
+    ("name", "make", "error_db"),
+    [("ours, ratio may vary", OurResampler, -80.0), ("soxr HQ, fixed ratio", soxr_resampler, -80.0),
+     ("np.interp", numpy_resampler, -40.0)],
+)  # fmt: skip
+def test_resampler(benchmark, plan, name, make, error_db):
+    convert, count = make(), 60
+    time_s = np.arange(count * BLOCK) / RATES[0]
+    tone = np.repeat(0.5 * np.sin(2 * np.pi * TONE_HZ * time_s), 2).reshape(-1, 2).astype(np.float32)
+    out = np.concatenate([convert(block).copy() for block in np.split(tone, count)])[RATES[1] // 10 :]
+    assert residue_db(out[:, 0]) < error_db
+    lengths = []
+    benchmark.pedantic(lambda: lengths.append(len(convert(tone[:BLOCK]))), rounds=plan.micro_rounds)
+    assert sum(lengths) == pytest.approx(plan.micro_rounds * BLOCK * RATES[1] / RATES[0], abs=4 * BLOCK)
+    note(benchmark, "micro", name, deadline_s=BLOCK / RATES[0], residue_db=round(residue_db(out[:, 0])))
+
+
+def residue_db(signal: np.ndarray) -> float:
+    """What is left of a signal without the tone, relative to it."""
+    angle = 2 * np.pi * TONE_HZ * np.arange(len(signal)) / RATES[1]
+    basis = np.stack((np.cos(angle), np.sin(angle)), axis=1)
+    fitted = basis @ np.linalg.lstsq(basis, signal.astype(np.float64), rcond=None)[0]
+    return float(10 * np.log10(np.sum((signal - fitted) ** 2) / np.sum(fitted**2)))

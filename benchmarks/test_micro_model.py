@@ -1,0 +1,161 @@
+"""The model's step and block, and a whole hop, per tier: ours, ONNX Runtime from Python, PyTorch eager and compiled."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from apollo_rt.inference.model import Model, load
+from apollo_rt.inference.model_file import default_model_path, read_card
+from apollo_rt.stream.processor import Processor
+from apollo_rt.stream.stft import analyse, carrier_frames, new_analysis
+from benchmarks.note import note
+from benchmarks.plain import PlainProcessor, PlainStep, TorchStep, shipped_net, step_graph
+
+TIERS = read_card(default_model_path()).tiers
+N_CHECKED = 40
+_TOLERANCE_DB = -80.0
+"""As at export: float32 sums in another order."""
+
+Step = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+class BoundStep:
+    """A back end of ours over its own buffers.
+
+    Args:
+        model: of either back end.
+        is_block: many frames at once.
+    """
+
+    def __init__(self, model: Model, is_block: bool = False) -> None:
+        bound = model.new_block() if is_block else model.new_step()
+        assert bound is not None
+        self._buffers, self._bound, self._parity = bound.buffers, bound.bound, 0
+
+    def __call__(self, spectrum: np.ndarray, carrier: np.ndarray) -> np.ndarray:
+        buffers = self._buffers
+        buffers.spectrum.view(np.float32).reshape(spectrum.shape)[:] = spectrum
+        buffers.carrier.view(np.float32).reshape(-1)[:] = carrier.reshape(-1)[: 2 * buffers.carrier.size]
+        assert self._bound.run(self._parity) == 0
+        self._parity = 1 - self._parity
+        return buffers.restored.view(np.float32).reshape(spectrum.shape)
+
+
+def tier_of(name: str) -> Model:
+    return load(tier=name)
+
+
+STEPS: dict[str, Callable[[Model], Step]] = {
+    "ours, C API": BoundStep,
+    "ONNX Runtime, IOBinding": lambda model: BoundStep(load(tier=model.tier, backend="python")),
+    "InferenceSession.run": lambda model: PlainStep(step_graph(model)),
+    "PyTorch, eager": lambda model: TorchStep(shipped_net(model), exit_of(model)),
+    "PyTorch, torch.compile": lambda model: TorchStep(shipped_net(model), exit_of(model), "inductor"),
+    "PyTorch, traced": lambda model: TorchStep(shipped_net(model), exit_of(model), "eager"),
+}
+BLOCKS: dict[str, Callable[[Model], Step]] = {
+    "ours, block graph": lambda model: BoundStep(model, is_block=True),
+    "ours, step by step": lambda model: step_by_step(BoundStep(model)),
+    "InferenceSession.run": lambda model: PlainStep(step_graph(model, block=True)),
+    "PyTorch, eager": lambda model: TorchBlock(shipped_net(model), exit_of(model)),
+}
+
+
+class TorchBlock:
+    """Many frames in one call of the net."""
+
+    def __init__(self, net: torch.nn.Module, exit_index: int) -> None:
+        self._net, self._exit, self._state = net, exit_index, net.initial_state(1, exit_index)
+
+    def __call__(self, spectrum: np.ndarray, carrier: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            frames = (torch.from_numpy(part)[None] for part in (spectrum, carrier))
+            restored, self._state = self._net(*frames, self._state, self._exit)
+        return restored[0].numpy()
+
+
+def exit_of(model: Model) -> int:
+    """The net's exits have the best last, a file's tiers have it first."""
+    return -1 - model.tiers.index(model.tier)
+
+
+def step_by_step(step: Step) -> Step:
+    return lambda spectra, carriers: np.stack([step(*frame).copy() for frame in zip(spectra, carriers, strict=True)])
+
+
+@pytest.fixture(scope="module")
+def frames(model, music) -> tuple[np.ndarray, np.ndarray]:
+    """Spectra and carriers of music. Shape: (frames, 2, bins, 2) each."""
+    framing, state = model.framing, new_analysis(model.framing)
+    spectra = np.zeros((N_CHECKED, 2, framing.n_bins), np.complex64)
+    for index, spectrum in enumerate(spectra):
+        analyse(state, music[index * framing.hop_length :][: framing.hop_length], spectrum)
+    both = spectra, carrier_frames(0, N_CHECKED, framing.n_bins)
+    return tuple(part.view(np.float32).reshape(N_CHECKED, 2, framing.n_bins, 2) for part in both)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.benchmark(group="model step")
+@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize("name", STEPS)
+def test_model_step(benchmark, plan, frames, tier, name):
+    if "PyTorch, t" in name and (plan.is_quick != ("traced" in name) or (plan.is_quick and tier != TIERS[-1])):
+        pytest.skip("compiling takes a minute; in a quick run one tier is traced, to see that it works")
+    model = tier_of(tier)
+    ours, theirs = BoundStep(model), STEPS[name](model)
+    for frame in zip(*frames, strict=True):
+        wanted = ours(*frame).copy()
+        assert error_db(theirs(*frame), wanted) < _TOLERANCE_DB
+    timed = benchmark.pedantic(theirs, frame, rounds=plan.micro_rounds, warmup_rounds=5)
+    assert error_db(timed, steady(ours, frame, plan.micro_rounds + 5)) < _TOLERANCE_DB
+    note(benchmark, "micro", f"{tier}: {name}", model=model, deadline_s=model.framing.hop_period_s)
+
+
+@pytest.mark.benchmark(group="block of frames")
+@pytest.mark.parametrize("name", BLOCKS)
+def test_block_graph(benchmark, plan, model, frames, name):
+    if (block := model.new_block()) is None:
+        pytest.skip("the model has no block graph")
+    n_frames = block.n_frames
+    part = tuple(np.ascontiguousarray(values[:n_frames]) for values in frames)
+    ours, theirs = step_by_step(BoundStep(model)), BLOCKS[name](model)
+    assert error_db(theirs(*part), ours(*part)) < _TOLERANCE_DB
+    rounds = max(plan.micro_rounds // n_frames, 3)
+    timed = benchmark.pedantic(theirs, part, rounds=rounds)
+    assert error_db(timed, steady(ours, part, rounds)) < _TOLERANCE_DB
+    note(benchmark, "micro", name, model=model, deadline_s=n_frames * model.framing.hop_period_s, frames=n_frames)
+
+
+@pytest.mark.benchmark(group="whole hop: analysis, step, synthesis")
+@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize(("name", "make"), [("ours", Processor), ("numpy and InferenceSession.run", PlainProcessor)])
+def test_processor_hop(benchmark, plan, music, tier, name, make):
+    model = tier_of(tier)
+    ours, theirs, hop_length = Processor(model), make(model), model.framing.hop_length
+    hops = [music[start : start + hop_length] for start in range(0, N_CHECKED * hop_length, hop_length)]
+    for hop in hops:
+        assert error_db(theirs.process(hop), ours.process(hop)) < _TOLERANCE_DB
+    timed = benchmark.pedantic(theirs.process, (hops[-1],), rounds=plan.micro_rounds, warmup_rounds=5)
+    wanted = [ours.process(hops[-1]) for _ in range(plan.micro_rounds + 5)][-1]
+    assert error_db(timed, wanted) < _TOLERANCE_DB
+    note(benchmark, "micro", f"{tier}: {name}", model=model, deadline_s=model.framing.hop_period_s)
+
+
+def steady(step: Step, frame: tuple[np.ndarray, ...], n_calls: int) -> np.ndarray:
+    """What ours gives after as many calls."""
+    return [step(*frame) for _ in range(n_calls)][-1]
+
+
+def error_db(got: np.ndarray, wanted: np.ndarray) -> float:
+    """Energy of the difference, relative to what is wanted; quieter than -120 dBFS is silence."""
+    difference, whole = (float(np.sum(part.astype(np.float64) ** 2)) for part in (got - wanted, wanted))
+    return 10 * np.log10((difference + 1e-30) / max(whole, 1e-12 * wanted.size))
