@@ -27,6 +27,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Lists of the plan that a benchmark takes one by one."""
+    plan = QUICK if metafunc.config.getoption("--quick") else FULL
+    for argument, values in plan.lists.items():
+        if argument in metafunc.fixturenames:
+            metafunc.parametrize(argument, values)
+
+
 def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
     machine_info["apollo_rt"] = machine.facts() | {"versions": machine.versions()}
 

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 
-_HEAP_SIZE = 2_000_000
+_HEAP_SIZE = 1_000_000
 _COLLECT_EVERY_S = 0.25
 
 
@@ -27,7 +27,7 @@ def busy_python_thread() -> Iterator[None]:
 
 @contextlib.contextmanager
 def garbage_collection() -> Iterator[None]:
-    """A heap of two million objects in cycles of two, collected whole four times a second, the interpreter held."""
+    """A heap of a million objects in cycles of two, collected whole four times a second, the interpreter held."""
     heap: list[list[object]] = []
     for _ in range(_HEAP_SIZE // 2):
         one: list[object] = []

@@ -35,9 +35,14 @@ class Plan:
     width_factors: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0, 4.0)
     starts: int = 5
     is_cold: bool = True
-    n_clips: int = 6
+    n_clips: int = 4
     clip_s: float = 10.0
-    kbps: tuple[int, ...] = (24, 48, 64)
+    kbps: tuple[int, ...] = (32, 64)
+
+    @property
+    def lists(self) -> dict[str, tuple[float, ...]]:
+        """What benchmarks take one by one, by the name of their argument."""
+        return {"block_size": self.block_sizes, "n_streams": self.n_streams, "width_factor": self.width_factors}
 
 
 FULL = Plan()

@@ -97,21 +97,21 @@ def python_callback(delay: int, block_size: int):
 
 
 @pytest.mark.benchmark(group="callback body")
-@pytest.mark.parametrize("block_size", [64, 256, 1024])
+@pytest.mark.parametrize("size", [64, 256, 1024])
 @pytest.mark.parametrize("name", ["ours, compiled", "Python and numpy"])
-def test_callback_body(benchmark, plan, music, identity, block_size, name):
+def test_callback_body(benchmark, plan, music, identity, size, name):
     """What is timed is the C call; with an identity for a model both must play what came in, D samples later."""
-    stepped = Stepped(identity, block_size, mix=0.5)
-    delay = -(-stepped.delay // block_size) * block_size
+    stepped = Stepped(identity, size, mix=0.5)
+    delay = -(-stepped.delay // size) * size
     ours = name.startswith("ours")
-    callback = stepped.callback if ours else python_callback(delay, block_size)
-    block, out = np.ascontiguousarray(music[:block_size]), np.zeros((block_size, 2), np.float32)
-    arguments = (block.ctypes.data, out.ctypes.data, block_size, None, 0, stepped.userdata)
-    rounds = max(plan.micro_rounds, 2 * delay // block_size)
+    callback = stepped.callback if ours else python_callback(delay, size)
+    block, out = np.ascontiguousarray(music[:size]), np.zeros((size, 2), np.float32)
+    arguments = (block.ctypes.data, out.ctypes.data, size, None, 0, stepped.userdata)
+    rounds = max(plan.micro_rounds, 2 * delay // size)
     assert benchmark.pedantic(callback, arguments, setup=stepped.work if ours else None, rounds=rounds) == 0
-    played, late = np.tile(block, (3, 1)), 0 if not ours else -stepped.delay % block_size
-    np.testing.assert_allclose(out, played[late : late + block_size], atol=1e-5)
-    note(benchmark, "micro", f"{block_size} samples: {name}", deadline_s=block_size / RATES[0])
+    played, late = np.tile(block, (3, 1)), 0 if not ours else -stepped.delay % size
+    np.testing.assert_allclose(out, played[late : late + size], atol=1e-5)
+    note(benchmark, "micro", f"{size} samples: {name}", deadline_s=size / RATES[0])
 
 
 class OurResampler:

@@ -1,34 +1,62 @@
-"""From the command to the first sound: after an install, when everything is compiled, and ever after.
+"""From the command to the first sound: after an install, when everything is compiled, and ever after; then memory.
 
-    python -m pytest benchmarks/test_start_up.py --benchmark-only -s
-
-The whole command is timed, from the start of Python to its end with a tenth of a second of restored music written: an
-upper bound of the time to the first sound.
+python -m pytest benchmarks/test_start_up.py --benchmark-only
 """
 
+import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
-import soundfile
 
-ROOT = Path(__file__).parents[1]
+from benchmarks.machine import ROOT
+from benchmarks.note import note
+from benchmarks.times import REPLAY, Times
 
-
-def restore_a_moment(cache: Path, out: Path) -> None:
-    """Run the program of the README for 0.1 s of sound, with its compiled code in `cache`, and check what it wrote."""
-    command = ["run_live.py", "--input", "demo", "--output", out, "--duration", "0.1", "--no-pace", "--plain"]
-    environment = os.environ | {"NUMBA_CACHE_DIR": str(cache)}
-    subprocess.run([sys.executable, *command], cwd=ROOT, env=environment, check=True, capture_output=True)
-    assert abs(soundfile.info(out).frames - 4410) <= 4096
+STAGES = ("Python", "import apollo_rt", "model loaded", "ready to play", "first sound")
+_PATIENCE_S = 1800.0
 
 
-@pytest.mark.parametrize("start", ["first", "later"])
-def test_start_up(benchmark, start, tmp_path):
-    cache, out = tmp_path / "cache", tmp_path / "out.wav"
-    if start == "later":
-        restore_a_moment(cache, out)
-    benchmark.pedantic(restore_a_moment, (cache, out), rounds=1 if start == "first" else 5)
-    benchmark.extra_info["start"] = start
+def first_sound(cache: Path | None = None) -> dict[str, float]:
+    """Seconds from the command to each stage, with the compiled code in `cache`, or where it is kept normally."""
+    environment = os.environ | ({"NUMBA_CACHE_DIR": str(cache)} if cache else {})
+    command = [sys.executable, "-m", "benchmarks.first_sound", repr(time.monotonic())]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True, timeout=_PATIENCE_S
+    )
+    stages = json.loads(done.stdout)
+    assert tuple(stages) == STAGES
+    assert list(stages.values()) == sorted(stages.values())
+    return stages
+
+
+@pytest.mark.benchmark(group="start-up, to the first sound", timer=REPLAY)
+@pytest.mark.parametrize("start", ["warm cache", "cold cache"])
+def test_first_sound(benchmark, plan, model, tmp_path, start):
+    is_cold = start == "cold cache"
+    if is_cold and not plan.is_cold:
+        pytest.skip("compiling everything takes a minute")
+    if not is_cold:
+        first_sound()
+    runs = [first_sound(tmp_path if is_cold else None) for _ in range(1 if is_cold else plan.starts)]
+    times = Times(np.array([run["first sound"] for run in runs]))
+    REPLAY.play(benchmark, times)
+    stages = {stage: round(float(np.median([run[stage] for run in runs])), 3) for stage in STAGES}
+    note(benchmark, "start-up", start, times, model, stages_s=stages)
+
+
+@pytest.mark.benchmark(group="memory")
+def test_memory_at_rest_and_after_an_hour(benchmark, plan, model):
+    """Of a process with the engine alone in it. What is timed is the whole run."""
+    command = [sys.executable, "-m", "benchmarks.resident", "--minutes", str(plan.virtual_minutes)]
+    done = benchmark.pedantic(
+        subprocess.run, (command,), {"cwd": ROOT, "check": True, "capture_output": True, "text": True, "timeout": 7200}
+    )
+    found = json.loads(done.stdout)
+    assert found["loaded_mb"] <= found["at_rest_mb"] + 1.0
+    assert found["hops"] >= plan.virtual_minutes * 60 / model.framing.hop_period_s - 1
+    note(benchmark, "memory", "engine", model=model, **found)

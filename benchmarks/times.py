@@ -35,7 +35,7 @@ class Times:
 
     @cached_property
     def percentiles_ms(self) -> dict[str, float | None]:
-        """By name, and the maximum; None where there were too few events for a percentile to be more than the maximum."""
+        """By name, and the maximum; None where there are too few events for it to be less than the maximum."""
         found: dict[str, float | None] = {
             name: _ms(np.quantile(self.seconds, share)) if len(self.seconds) * (1 - share) >= 0.999 else None
             for name, share in SHARES.items()

@@ -197,9 +197,8 @@ class JackServer:
     It is synchronous: every cycle waits for all clients, however late they are, so nothing is ever lost.
     """
 
-    period = 256
-
-    def __init__(self) -> None:
+    def __init__(self, period: int = 256) -> None:
+        self.period = period
         self.name = f"apollo-test-{os.getpid()}"
         self.environment = {
             "JACK_DEFAULT_SERVER": self.name,
@@ -228,6 +227,27 @@ class JackServer:
                 for client in clients:
                     client.deactivate()
                     client.close()
+
+    @contextlib.contextmanager
+    def cable(self) -> Iterator[None]:
+        """A client of that name which gives out what comes in: an output that leads back to the input."""
+        import jack
+
+        client = jack.Client("cable", servername=self.name, no_start_server=True)
+        ins = [client.inports.register(f"in_{channel}") for channel in (1, 2)]
+        outs = [client.outports.register(f"out_{channel}") for channel in (1, 2)]
+
+        @client.set_process_callback
+        def pass_on(_: int) -> None:
+            for source, target in zip(ins, outs, strict=True):
+                target.get_array()[:] = source.get_array()
+
+        client.activate()
+        try:
+            yield
+        finally:
+            client.deactivate()
+            client.close()
 
     def hear(self, clip: np.ndarray) -> Heard:
         """Play a clip from `Loopback`, and listen at `speakers`."""

@@ -1,0 +1,129 @@
+"""At real cadence, one hop each 5.8 ms, not back to back: cold caches, sleepy clocks, late wake-ups are part of it.
+
+Three ways to run the same model, each under every load: the engine as it ships; the same compiled hop called from a
+Python loop; numpy and `InferenceSession.run` in a Python callback, as one writes it first.
+"""
+
+import ctypes
+import time
+
+import numpy as np
+import pytest
+
+from apollo_rt.inference.model import Model, load
+from apollo_rt.live.engine import Engine
+from apollo_rt.live.engine_settings import EngineSettings
+from apollo_rt.stream.processor import Processor
+from benchmarks.load import LOADS
+from benchmarks.note import note
+from benchmarks.plain import PlainProcessor
+from benchmarks.recording_device import RecordingDevice
+from benchmarks.test_micro_model import TIERS
+from benchmarks.times import REPLAY, Times, jitter_facts
+from tests.stepped import PA_CALLBACK
+
+TOLERANCE = 1e-4
+"""-80 dBFS: sums in another order."""
+
+
+def signal(music: np.ndarray, n_hops: int, hop_length: int) -> np.ndarray:
+    """So many hops of music. Shape: (samples, 2)."""
+    n_samples = n_hops * hop_length
+    return np.tile(music, (-(-n_samples // len(music)), 1))[:n_samples]
+
+
+def restored(model: Model, samples: np.ndarray) -> np.ndarray:
+    """What the processor makes of it, hop by hop, clipped as every output is."""
+    processor, hop_length = Processor(model), model.framing.hop_length
+    out = [processor.process(samples[start : start + hop_length]) for start in range(0, len(samples), hop_length)]
+    return np.clip(np.concatenate(out), -1, 1)
+
+
+def facts_of(device: RecordingDevice) -> dict[str, object]:
+    """By how much the callback came late, how long it took, and how often a sound card would have run dry."""
+    body = Times(device.spent_ns / 1e9).percentiles_ms
+    return jitter_facts(device.late_ns / 1e9) | {"callback_ms": body, "ran_dry": device.n_dry}
+
+
+def wait_for(device: RecordingDevice) -> None:
+    while not device.is_done:
+        time.sleep(0.05)
+
+
+@pytest.mark.benchmark(group="real cadence", timer=REPLAY)
+@pytest.mark.parametrize("load_name", LOADS)
+def test_engine(benchmark, plan, model, music, load_name):
+    """What is timed is the worker's hop; a hop is missed where it isn't there when its first sample is needed."""
+    hop_length = model.framing.hop_length
+    samples = signal(music, plan.n_hops, hop_length)
+    device = RecordingDevice(samples, hop_length, model.framing.sample_rate)
+    engine = Engine(model, device, EngineSettings())
+    engine.prepare()
+    with LOADS[load_name](), engine:
+        wait_for(device)
+        snapshot = engine.snapshot()
+    n_late = engine.latency.stream
+    assert snapshot.hops + snapshot.skipped_hops >= plan.n_hops - 8
+    assert snapshot.frame_faults == snapshot.faulty_samples == 0
+    if snapshot.deadline_misses == snapshot.silenced_samples == 0:
+        wanted = restored(model, samples)[model.framing.hop_delay :]
+        n_same = len(samples) - n_late
+        np.testing.assert_allclose(device.played[n_late:], wanted[:n_same], atol=TOLERANCE)
+    times = Times.of_histogram(snapshot.step_ms, model.framing.hop_period_s)
+    REPLAY.play(benchmark, times)
+    note(
+        benchmark, "cadence", "engine", times, model, load_name, missed_hops=snapshot.deadline_misses,
+        scheduling=snapshot.scheduling, tier_at_end=snapshot.tier, **facts_of(device),
+    )  # fmt: skip
+
+
+@pytest.mark.benchmark(group="real cadence", timer=REPLAY)
+@pytest.mark.parametrize("load_name", LOADS)
+def test_python_callback(benchmark, plan, model, music, load_name):
+    """What is timed is the callback; a hop is missed where it is not done when the next block is due."""
+    hop_length, period_s = model.framing.hop_length, model.framing.hop_period_s
+    samples = signal(music, plan.n_hops, hop_length)
+    processor = PlainProcessor(model)
+
+    @PA_CALLBACK
+    def callback(source, target, n_samples, time_info, flags, userdata):
+        kind = ctypes.c_float * (2 * n_samples)
+        block, out = (np.frombuffer(kind.from_address(place), np.float32).reshape(-1, 2) for place in (source, target))
+        np.clip(processor.process(block), -1, 1, out=out)
+        return 0
+
+    device = RecordingDevice(samples, hop_length, model.framing.sample_rate)
+    with LOADS[load_name]():
+        device.start(ctypes.cast(callback, ctypes.c_void_p).value, 0)
+        wait_for(device)
+        device.stop()
+    np.testing.assert_allclose(device.played, restored(model, samples), atol=TOLERANCE)
+    missed = int(np.count_nonzero(device.late_ns + device.spent_ns > period_s * 1e9))
+    times = Times(device.spent_ns / 1e9, period_s)
+    REPLAY.play(benchmark, times)
+    title = "Python callback, numpy and InferenceSession.run"
+    note(benchmark, "cadence", title, times, model, load_name, missed_hops=missed, **facts_of(device))
+
+
+@pytest.mark.benchmark(group="hop from a Python loop, at real cadence")
+@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize("backend", ["c_api", "python"])
+def test_hop_from_python(benchmark, plan, music, tier, backend):
+    """What one hop costs where nothing else goes on: the load of a tier."""
+    model = load(tier=tier, backend=backend)
+    processor, period_s, hop_length = Processor(model), model.framing.hop_period_s, model.framing.hop_length
+    n_hops = max(plan.n_hops // 4, 100)
+    hops = signal(music, n_hops, hop_length).reshape(n_hops, hop_length, 2)
+    out, start_s, number = np.zeros((n_hops, hop_length, 2), np.float32), time.perf_counter(), 0
+
+    def wait():
+        nonlocal number
+        time.sleep(max(0.0, start_s + number * period_s - time.perf_counter()))
+        number += 1
+        return (hops[number - 1], out[number - 1]), {}
+
+    benchmark.pedantic(processor.process, setup=wait, rounds=n_hops)
+    np.testing.assert_allclose(
+        np.clip(np.concatenate(out), -1, 1), restored(model, np.concatenate(hops)), atol=TOLERANCE
+    )
+    note(benchmark, "hop", f"{tier}: {backend}", model=model, load="quiet", deadline_s=period_s)

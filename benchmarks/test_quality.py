@@ -1,0 +1,100 @@
+"""Quality for cost: SI-SDR, LSD and ViSQOL on a fixed open test set, against load and latency, per tier and precision.
+
+`--data FOLDER` takes a test set, such as the project's own (`python -m training prepare open` makes it); without it the
+demo's original in this repository, one clip.
+"""
+
+import time
+
+import numpy as np
+import pytest
+
+from apollo_rt.inference.model import load
+from apollo_rt.latency import FADE_LENGTH, step_budget
+from apollo_rt.stream.stft import carrier_frames
+from benchmarks import quality
+from benchmarks.note import note
+from benchmarks.plain import PlainStep
+from benchmarks.test_micro_model import TIERS
+from training.evaluation.judge import Judge
+
+_BLOCK = 64
+_SHARE = 0.99
+
+
+@pytest.fixture(scope="module")
+def clips(plan, data):
+    return quality.clips(data, plan.n_clips, plan.clip_s, plan.kbps)
+
+
+@pytest.fixture(scope="module")
+def judge():
+    return Judge()
+
+
+@pytest.fixture(scope="module")
+def graphs(plan):
+    """Of the tiers that were asked for so far."""
+    made = {}
+
+    def of(tier):
+        if tier not in made:
+            made[tier] = quality.graphs_of(load(tier=tier), 20 if plan.is_quick else 200)
+        return made[tier]
+
+    return of
+
+
+@pytest.mark.benchmark(group="quality for cost: a step at real cadence")
+@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize("precision", quality.PRECISIONS)
+def test_quality_for_cost(benchmark, plan, data, clips, judge, graphs, tier, precision):
+    if plan.is_quick and (tier != TIERS[-1] or precision not in quality.PRECISIONS[:2]):
+        pytest.skip("a quick run takes one tier in two precisions")
+    model, graph = load(tier=tier), graphs(tier).get(precision)
+    if graph is None:
+        pytest.skip(f"{tier} has no {precision}: none of its products could be told from the rest")
+    time_steps(benchmark, model, graph, max(plan.n_hops // 20, 50))
+    restored = [quality.restore(model, graph, clip.damaged) for clip in clips]
+    latency_ms = shortest_latency_ms(model.framing, benchmark.stats.stats.sorted_data)
+    facts = {"tier": tier, "precision": precision, "test_set": data.name, "clips": len(clips), "latency_ms": latency_ms}
+    if all(np.isfinite(out).all() for out in restored):
+        facts |= quality.mean_scores(judge, restored, clips)
+    else:
+        assert precision != "float32"
+        facts["failed"] = "what comes out is not a number"
+    note(benchmark, "quality", f"{tier}, {precision}", model=model, load="quiet",
+         deadline_s=model.framing.hop_period_s, **facts)  # fmt: skip
+
+
+@pytest.mark.benchmark(group="quality for cost: the codec alone")
+def test_untouched(benchmark, plan, data, clips, judge):
+    """What has to be beaten. What is timed is the codec."""
+    clip = clips[0]
+    benchmark.pedantic(quality.damage, (clip.clean, f"mp3-{plan.kbps[0]}"))
+    scores = quality.mean_scores(judge, [clip.damaged for clip in clips], clips)
+    note(benchmark, "quality", "untouched", test_set=data.name, clips=len(clips), latency_ms=0.0, **scores)
+
+
+def time_steps(benchmark, model, graph, n_steps):
+    """The step once each hop, as in life."""
+    step, period_s, n_bins = PlainStep(graph), model.framing.hop_period_s, model.framing.n_bins
+    carriers = carrier_frames(0, n_steps, n_bins).view(np.float32).reshape(n_steps, 2, n_bins, 2)
+    start_s, number = time.perf_counter(), 0
+
+    def wait():
+        nonlocal number
+        time.sleep(max(0.0, start_s + number * period_s - time.perf_counter()))
+        number += 1
+        return (10 * carriers[-number], carriers[number - 1]), {}
+
+    benchmark.pedantic(step, setup=wait, rounds=n_steps)
+
+
+def shortest_latency_ms(framing, step_s):
+    """Of the engine, at blocks of 64 samples, with headroom for 99 of 100 steps; None where those don't fit a hop."""
+    needed = float(np.quantile(step_s, _SHARE)) * framing.sample_rate
+    for headroom in range(FADE_LENGTH, 8 * framing.hop_length, FADE_LENGTH):
+        if step_budget(_BLOCK, framing.hop_length, headroom) >= needed:
+            return round(1e3 * (framing.algorithmic_latency + headroom) / framing.sample_rate, 1)
+    return None

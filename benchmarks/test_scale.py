@@ -1,0 +1,149 @@
+"""How far it goes: streams on this machine, files over its cores, sizes of the net, how near the core's own peak."""
+
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from apollo_rt import ApolloEffect
+from apollo_rt.files.audio_file import AudioWriter
+from apollo_rt.files.jobs import Job, run_jobs
+from apollo_rt.live.engine import Engine
+from apollo_rt.live.engine_settings import EngineSettings
+from benchmarks import sizes
+from benchmarks.machine import ROOT, resident_mb
+from benchmarks.note import note
+from benchmarks.plain import CHECKPOINT, step_graph
+from benchmarks.recording_device import RecordingDevice
+from benchmarks.times import REPLAY, Times
+from export.timing import product_flops, time_graphs
+
+N_CORES = os.cpu_count() or 1
+THREADS = sorted({1, *(2**power for power in range(1, 8) if 2**power < N_CORES), N_CORES})
+
+
+@pytest.mark.benchmark(group="streams at once: engines in real time", timer=REPLAY)
+def test_engines_at_once(benchmark, plan, model, music, n_streams):
+    """All in one process, on one model, without real-time priority: they would take the machine for themselves."""
+    framing, rate = model.framing, model.framing.sample_rate
+    samples = np.tile(music, (int(plan.stream_s) + 1, 1))[: round(plan.stream_s * rate)]
+    before_mb = resident_mb()
+    devices = [RecordingDevice(samples, framing.hop_length, rate) for _ in range(n_streams)]
+    engines = [Engine(model, device, EngineSettings(realtime=False)) for device in devices]
+    for engine in engines:
+        engine.prepare()
+        engine.start()
+    begin_s, spent_s = time.monotonic(), time.process_time()
+    while not all(device.is_done for device in devices):
+        time.sleep(0.05)
+    share = (time.process_time() - spent_s) / (time.monotonic() - begin_s)
+    grown_mb = resident_mb() - before_mb
+    snapshots = [engine.snapshot() for engine in engines]
+    for engine in engines:
+        engine.stop()
+    assert all(device.played.any() for device in devices)
+    histograms = [Times.of_histogram(snapshot.step_ms).seconds for snapshot in snapshots]
+    times = Times(np.concatenate(histograms), framing.hop_period_s)
+    REPLAY.play(benchmark, times)
+    note(
+        benchmark, "streams", f"engines, {n_streams}", times, model, what="engines, real time", streams=n_streams,
+        missed_hops=sum(snapshot.deadline_misses for snapshot in snapshots),
+        hops=sum(snapshot.hops + snapshot.skipped_hops for snapshot in snapshots),
+        cpu_percent=round(100 * share), mb_per_stream=round(grown_mb / n_streams, 1),
+    )  # fmt: skip
+
+
+@pytest.mark.benchmark(group="streams at once: effects, as fast as they go")
+def test_effects_at_once(benchmark, plan, model, music, n_streams):
+    """A thread and an effect each. What is timed is all of them together."""
+    clip = np.ascontiguousarray(music[: round(min(plan.stream_s, 4.0) * 44_100)].T)
+    wanted = ApolloEffect(model=model)(clip, 44_100)
+    before_mb = resident_mb()
+    effects = [ApolloEffect(model=model) for _ in range(n_streams)]
+    with ThreadPoolExecutor(n_streams) as pool:
+        outs = benchmark.pedantic(lambda: list(pool.map(lambda effect: effect(clip, 44_100), effects)), rounds=3)
+    for out in outs:
+        np.testing.assert_array_equal(out, wanted)
+    seconds = clip.shape[1] / 44_100
+    note(
+        benchmark, "streams", f"effects, {n_streams}", model=model, what="effects, as fast as they go",
+        streams=n_streams,
+        times_real_time=round(n_streams * seconds / benchmark.stats.stats.min, 2),
+        mb_per_stream=round((resident_mb() - before_mb) / n_streams, 1),
+    )  # fmt: skip
+
+
+@pytest.mark.benchmark(group="files over cores")
+@pytest.mark.parametrize("n_files", ["one file", "a file for each thread"])
+@pytest.mark.parametrize("threads", THREADS)
+def test_files_over_cores(benchmark, plan, model, music, tmp_path, threads, n_files):
+    count = 1 if n_files == "one file" else threads
+    clip = np.tile(music, (3, 1))[: round(plan.file_s * 44_100)]
+    jobs = [Job(tmp_path / f"{number}.wav", tmp_path / f"{number}.flac") for number in range(count)]
+    for job in jobs:
+        write(job.source, clip)
+    outcomes = benchmark.pedantic(lambda: list(run_jobs(jobs, model, threads=threads)), rounds=2)
+    assert [outcome.error for outcome in outcomes] == [None] * count
+    assert {outcome.report.n_samples for outcome in outcomes} == {len(clip)}
+    assert len({job.target.read_bytes() for job in jobs}) == 1
+    ratio = count * plan.file_s / benchmark.stats.stats.min
+    note(benchmark, "files", f"{threads} threads, {n_files}", model=model, threads=threads, files=count,
+         times_real_time=round(ratio, 2), per_thread=round(ratio / threads, 2))  # fmt: skip
+
+
+def write(path, clip):
+    writer = AudioWriter(path, 44_100, 2)
+    writer.write(clip)
+    writer.commit()
+
+
+@pytest.mark.benchmark(group="model size")
+def test_model_size(benchmark, width_factor):
+    """The net that ships, narrower and wider. What is timed is its making and export; its own times are facts."""
+    config = shipped_config()
+    size, times = benchmark.pedantic(sizes.measure, (sizes.scaled(config, width_factor),))
+    assert times.fastest_ms > 0
+    width = sizes.scaled(config, width_factor).width
+    note(
+        benchmark, "size", f"width {width}", width=width, parameters=size.parameters,
+        gmac_per_s=round(size.gmac_per_s, 3), load_percent_fastest=round(size.load_percent[0], 1),
+        load_percent_median=round(size.load_percent[1], 1), latency_ms=round(size.latency_ms, 1),
+    )  # fmt: skip
+
+
+def shipped_config():
+    from training.fitting.checkpoint import load_restorer
+
+    return load_restorer(CHECKPOINT)[0].config
+
+
+@pytest.mark.benchmark(group="efficiency")
+def test_efficiency_against_the_peak_of_the_core(benchmark, model):
+    """What share of the speed of numpy's own matrix product the products of the step and of the block reach."""
+    import onnx
+
+    graphs = {"step": onnx.load_from_string(step_graph(model))}
+    if model.card.graph_of(model.tier, block=True):
+        graphs["block"] = onnx.load_from_string(step_graph(model, block=True))
+    times = benchmark.pedantic(time_graphs, (graphs,))
+    peak = sgemm_peak()
+    assert peak > 0
+    reached = {name: product_flops(graph) / times[name].fastest_ms / 1e6 for name, graph in graphs.items()}
+    assert all(0 < gflops < 2 * peak for gflops in reached.values())
+    facts = {f"{name}_gflops": round(gflops, 1) for name, gflops in reached.items()}
+    facts |= {f"{name}_of_peak_percent": round(100 * gflops / peak) for name, gflops in reached.items()}
+    note(benchmark, "efficiency", "products against sgemm", model=model, sgemm_gflops=round(peak, 1), **facts)
+
+
+def sgemm_peak() -> float:
+    """In a process of its own, with one thread: BLAS reads how many it may use when it is loaded."""
+    own = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "VECLIB_MAXIMUM_THREADS": "1"}
+    script = "from export.timing import sgemm_peak_gflops; print(sgemm_peak_gflops())"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=os.environ | own, capture_output=True, text=True, check=True
+    )
+    return float(done.stdout)
