@@ -24,8 +24,9 @@ ONE_MODULE_EACH = {
     "rich",
     "textual",
     "yaml",
+    "websockets",
 }
-LATE_ONLY = {"sounddevice", "rtmidi", "mido", "pedalboard", "rich", "textual"}
+LATE_ONLY = {"sounddevice", "rtmidi", "mido", "pedalboard", "rich", "textual", "websockets"}
 """Optional, or missing on some machines: imported inside a function, when it is really wanted."""
 
 PRODUCT = sorted((ROOT / "apollo_rt").glob("**/*.py"))
