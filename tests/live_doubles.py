@@ -8,7 +8,7 @@ from apollo_rt.app.live_session import LiveSession, SessionInfo
 from apollo_rt.control.parameters import Parameters
 from apollo_rt.errors import ApolloError
 from apollo_rt.latency import LatencyReport
-from apollo_rt.live.snapshot import Snapshot, read_stats
+from apollo_rt.live.snapshot import Durations, Meter, Recent, Snapshot, read_stats
 from apollo_rt.live.spectra import Spectra
 from apollo_rt.live.stats import make_stats
 
@@ -28,6 +28,24 @@ QUIET = Snapshot(
     **read_stats(make_stats()),
 )
 """Nothing has happened yet."""
+
+BUSY = {
+    "elapsed_s": 12.0,
+    "load_percent": 23.4,
+    "step_ms": Durations(900, 1.21, 1.4, 2.34, 3.0, 4.56),
+    "deadline_misses": 7,
+    "output_underflow": 2,
+    "input_overflow": 1,
+    "input": Meter((0.5, 0.25), (0.1, 0.1)),
+    "output": Meter((1.0, 0.0), (0.1, 0.1)),
+    "recent": Recent(
+        10.2,
+        Durations(90, 1.2, 1.4, 3.21, 3.3, 3.4),
+        Durations(90, 5.8, 5.8, 5.9, 6.0, 6.1),
+        {**QUIET.recent.counts, "deadline_misses": 2, "output_underflow": 1},
+    ),
+}
+"""Much has."""
 
 
 class StillEngine:

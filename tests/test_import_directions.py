@@ -21,12 +21,11 @@ ONE_MODULE_EACH = {
     "sounddevice",
     "rtmidi",
     "pedalboard",
-    "rich",
-    "textual",
     "yaml",
-    "websockets",
 }
-LATE_ONLY = {"sounddevice", "rtmidi", "mido", "pedalboard", "rich", "textual", "websockets"}
+ONE_PACKAGE_EACH = {"textual": "screen", "rich": "screen"}
+"""Of `apollo_rt`; Textual draws with Rich's segments. Rich's progress bar stands in a module beside it."""
+LATE_ONLY = {"sounddevice", "rtmidi", "mido", "pedalboard", "rich", "textual"}
 """Optional, or missing on some machines: imported inside a function, when it is really wanted."""
 
 PRODUCT = sorted((ROOT / "apollo_rt").glob("**/*.py"))
@@ -126,6 +125,18 @@ def test_a_library_stands_in_one_module(library):
     assert len(users) <= 1
 
 
+@pytest.mark.parametrize(("library", "package"), ONE_PACKAGE_EACH.items())
+def test_a_toolkit_stands_in_one_package(library, package):
+    users = {
+        name_in_product(path)
+        for path in PRODUCT
+        if library in {name.split(".")[0] for name, _ in imports_of(path.read_text())}
+    }
+    outside = {name for name in users if not name.startswith(f"{package}.")}
+    assert outside <= {"app.progress"}
+    assert users - outside
+
+
 def imports_at_the_top(source: str) -> set[str]:
     """Libraries, and everything of ours by its full name, that a source of the product imports at the top."""
     names = [name for name, at_top in imports_of(source, "apollo_rt") if at_top]
@@ -134,11 +145,14 @@ def imports_at_the_top(source: str) -> set[str]:
 
 @pytest.mark.parametrize("path", PRODUCT, ids=name_in_product)
 def test_optional_libraries_are_imported_late(path):
-    if imports_at_the_top(path.read_text()) & LATE_ONLY:
+    optional = imports_at_the_top(path.read_text()) & LATE_ONLY
+    if optional:
         module = f"apollo_rt.{name_in_product(path)}"
+        own_package = next((f"{ONE_PACKAGE_EACH[name]}." for name in ONE_PACKAGE_EACH if name in optional), "nothing")
         users = [
             name_in_product(other)
             for other in PRODUCT
+            if not name_in_product(other).startswith(own_package)
             if any(f"{name}.".startswith(f"{module}.") for name in imports_at_the_top(other.read_text()))
         ]
         assert users == []
@@ -154,7 +168,9 @@ def modules_after(statement: str) -> set[str]:
 
 
 def test_importing_the_package_loads_nothing_heavy():
-    heavy = {"numpy", "numba", "llvmlite", "onnxruntime"} | NEVER_IN_THE_PRODUCT | ONE_MODULE_EACH
+    heavy = (
+        {"numpy", "numba", "llvmlite", "onnxruntime"} | NEVER_IN_THE_PRODUCT | ONE_MODULE_EACH | set(ONE_PACKAGE_EACH)
+    )
     assert modules_after("import apollo_rt") & heavy == set()
 
 

@@ -1,45 +1,45 @@
-"""The live screen, pressed by Textual's pilot, and the plain lines that stand in for it."""
+"""The live screen, pressed and clicked by Textual's pilot."""
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable
+from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from textual.geometry import Offset
 from textual.pilot import Pilot
-from textual.widgets import ProgressBar
+from textual.widgets import Input, OptionList
 
-from apollo_rt.app.live_lines import end_line, level_text, run_lines, start_line, status_line
 from apollo_rt.app.live_session import LiveSession
-from apollo_rt.app.monitor import Monitor
-from apollo_rt.errors import AudioFileError
-from apollo_rt.live.drift import Clocks
-from apollo_rt.live.snapshot import Durations, Meter, Recent
-from tests.live_doubles import LATENCY, QUIET, StillEngine, session_of
+from apollo_rt.control.parameters import PARAMETERS
+from apollo_rt.errors import DeviceError
+from apollo_rt.live.snapshot import Meter
+from apollo_rt.live.spectra import N_BANDS, Spectra
+from apollo_rt.screen.monitor import Monitor
+from apollo_rt.screen.painted import Painted
+from apollo_rt.screen.parameter_table import ParameterTable
+from tests.live_doubles import BUSY, LATENCY, StillEngine, session_of
 
-BUSY = {
-    "elapsed_s": 12.0,
-    "load_percent": 23.4,
-    "step_ms": Durations(900, 1.21, 1.4, 2.34, 3.0, 4.56),
-    "deadline_misses": 7,
-    "output_underflow": 2,
-    "input_overflow": 1,
-    "input": Meter((0.5, 0.25), (0.1, 0.1)),
-    "output": Meter((1.0, 0.0), (0.1, 0.1)),
-    "recent": Recent(
-        10.2,
-        Durations(90, 1.2, 1.4, 3.21, 3.3, 3.4),
-        Durations(90, 5.8, 5.8, 5.9, 6.0, 6.1),
-        {**QUIET.recent.counts, "deadline_misses": 2, "output_underflow": 1},
-    ),
-}
+SIZES = [(80, 24), (140, 44)]
+DELTA = [row.name for row in PARAMETERS].index("delta")
 
 
-def on_screen(session: LiveSession, steps: Callable[[Monitor, Pilot[None]], Awaitable[None]]) -> Monitor:
+@pytest.fixture(autouse=True)
+def no_presets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("apollo_rt.control.presets.preset_folder", lambda: tmp_path / "presets")
+
+
+def on_screen(
+    session: LiveSession,
+    steps: Callable[[Monitor, Pilot[None]], Awaitable[None]],
+    size: tuple[int, int] = (80, 24),
+) -> Monitor:
     """Run the screen without a terminal, with somebody at the keys."""
     app = Monitor(session)
 
     async def run() -> None:
-        async with app.run_test(size=(110, 30)) as pilot:
+        async with app.run_test(size=size, notifications=True) as pilot:
             await steps(app, pilot)
 
     asyncio.run(run())
@@ -54,39 +54,6 @@ def screen_text(app: Monitor) -> str:
     return "\n".join(strip.text for strip in rows)
 
 
-def test_the_screen_shows_everything_that_a_user_asks_for() -> None:
-    engine = StillEngine()
-    engine.move_on(**BUSY)
-    texts = []
-
-    async def look(app: Monitor, pilot: Pilot[None]) -> None:
-        await pilot.pause()
-        texts.append(screen_text(app))
-
-    on_screen(session_of(engine), look)
-    shown = re.sub(r"[ │╭╮]+", " ", texts[0])
-    for wanted in (
-        "radio [mono] -> speakers (ALSA)", "model small", "load 23 %", "step p50 1.21 ms", "step p99 2.34 ms",
-        "step max 4.56 ms", "deadline misses 7", "xruns 3", "device input 11.2 ms", "algorithmic 11.6 ms",
-        "rebuffering 2.9 ms", "headroom 7.3 ms", "device output 16.7 ms", f"sum {LATENCY.total_ms:.1f} ms", "mix 1.00",
-        "q quit", "b bypass", "worker normal, memory not locked", "step p99 3.21 ms", "misses, xruns 2, 1",
-    ):  # fmt: skip
-        assert wanted in shown, f"{wanted!r} is not on the screen:\n{texts[0]}"
-
-
-def test_the_meters_show_levels_in_decibels() -> None:
-    engine = StillEngine()
-    engine.move_on(**BUSY)
-    shares = []
-
-    async def look(app: Monitor, pilot: Pilot[None]) -> None:
-        await pilot.pause()
-        shares.extend(bar.percentage for bar in app.query(ProgressBar))
-
-    on_screen(session_of(engine), look)
-    assert shares == pytest.approx([(60 - 6.02) / 60, (60 - 12.04) / 60, 1.0, 0.0], abs=0.001)
-
-
 async def until(is_so: Callable[[], bool]) -> None:
     """Wait for what a key or a refresh brings about; how long that takes is the machine's affair."""
     async with asyncio.timeout(30):
@@ -94,31 +61,357 @@ async def until(is_so: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-def test_b_toggles_bypass_and_brackets_move_the_mix_within_its_bounds() -> None:
+async def shows(app: Monitor, text: str) -> None:
+    await until(lambda: text in screen_text(app))
+
+
+def place(app: Monitor, row: int, share: float) -> Offset:
+    """Where a parameter's slider is, so far from its left end, counted in the table."""
+    width = ParameterTable._slider_width(app._table.size.width)
+    return Offset(15 + round(share * (width - 1)), 1 + row)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_screen_shows_everything_that_a_user_asks_for(size: tuple[int, int]) -> None:
     engine = StillEngine()
-    session = session_of(engine)
-    left, right = "left_square_bracket", "right_square_bracket"
+    engine.move_on(**BUSY)
+    texts = []
+
+    async def look(app: Monitor, _: Pilot[None]) -> None:
+        for text in ("worker normal, memory not locked", "xruns 3 (1)", "1k", "b bypass"):
+            await shows(app, text)
+        texts.append(screen_text(app))
+
+    on_screen(session_of(engine), look, size)
+    lines = texts[0].splitlines()
+    assert len(lines) == size[1]
+    for wanted in (
+        "Apollo RT",
+        "radio [mono] → speakers (ALSA)", "small full", "RESTORING", " A ", "spectrum", "before", "restored",
+        "1k", "-30", "in  L", "out R", "-6.0", "-12.0", "load  23 %", "p50    p99  p99.9    max",
+        "1.21   2.34   3.00   4.56", "1.20   3.21   3.30   3.40", "misses 7 (2)", "xruns 3 (1)",
+        f"latency {LATENCY.total_ms:.1f} ms", "device input 11.2", "algorithmic 11.6", "rebuffering 2.9",
+        "headroom 7.3", "device output 16.7", "worker normal, memory not locked",
+        "b bypass", "d delta", "a A/B", "p presets", "o devices", "? help", "q quit",
+    ):  # fmt: skip
+        assert wanted in texts[0], f"{wanted!r} is not on the screen:\n{texts[0]}"
+    for row in PARAMETERS:
+        assert row.text(row.default) in texts[0]
+        assert any(line[2:].startswith(row.name.split("_")[0]) for line in lines), row.name
+
+
+def test_below_24_lines_the_parameters_have_the_room() -> None:
+    texts = []
+
+    async def look(app: Monitor, _: Pilot[None]) -> None:
+        for text in ("latency", "output gain", "quit"):
+            await shows(app, text)
+        texts.append(screen_text(app))
+
+    on_screen(session_of(StillEngine()), look, (60, 16))
+    for wanted in ("RESTORING", "output gain", "load", "latency", "quit"):
+        assert wanted in texts[0], texts[0]
+    assert "spectrum" not in texts[0]
+
+
+def test_keys_choose_a_parameter_and_move_it_by_its_step() -> None:
+    engine = StillEngine()
+
+    async def press(app: Monitor, pilot: Pilot[None]) -> None:
+        values = engine.parameters
+        await pilot.press("left", "left")
+        assert values.mix == pytest.approx(0.9)
+        await pilot.press("shift+left", "right")
+        assert values.mix == pytest.approx(0.7)
+        await pilot.press("home")
+        assert values.mix == 0.0
+        await pilot.press("left")
+        assert values.mix == 0.0, "it stops at its lowest"
+        await pilot.press("end")
+        assert values.mix == 1.0
+        await pilot.press("down", "down", "down", "right")
+        assert values.strength == pytest.approx(1.05)
+        await pilot.press("backspace")
+        assert values.strength == 1.0
+        await pilot.press("j", "minus", "k", "k", "space")
+        assert (values.air_db, values.delta) == (-1.0, True)
+        await pilot.press("R")
+        assert values.as_dict() == {row.name: row.default for row in PARAMETERS}
+
+    on_screen(session_of(engine), press)
+
+
+def test_brackets_move_the_mix_wherever_the_cursor_is() -> None:
+    engine = StillEngine()
 
     async def press(_: Monitor, pilot: Pilot[None]) -> None:
-        for keys, bypass, mix in (
-            (["b"], True, 1.0),
-            (["b"], False, 1.0),
-            ([left, left], False, 0.9),
-            ([right, "b"], True, 0.95),
-        ):
-            await pilot.press(*keys)
-            await until(
-                lambda bypass=bypass, mix=mix: (engine.parameters.bypass, engine.parameters.mix) == (bypass, mix)
-            )
+        await pilot.press("down", "down", *["left_square_bracket"] * 3, "right_square_bracket")
+        assert engine.parameters.mix == pytest.approx(0.9)
+
+    on_screen(session_of(engine), press)
+
+
+def test_a_value_is_typed_and_a_wrong_one_is_refused_with_the_reason() -> None:
+    engine = StillEngine()
+
+    async def press(app: Monitor, pilot: Pilot[None]) -> None:
+        await pilot.press("0")
+        await until(lambda: bool(app.screen.query(Input)))
+        await pilot.press(".", "2", "5", "enter")
+        await until(lambda: engine.parameters.mix == 0.25)
+        await pilot.press("up", "down", "down", "down", "down", "down", "enter")
+        await until(lambda: bool(app.screen.query(Input)))
+        await pilot.press(*"90 Hz", "enter")
+        await until(lambda: engine.parameters.crossover_hz == 90.0)
+        await pilot.press("3")
+        await until(lambda: bool(app.screen.query(Input)))
+        await pilot.press("enter")
+        await shows(app, "crossover_hz must be from 20 to 20000, got 3")
+        await pilot.press("escape")
+        await until(lambda: not app.screen.query(Input))
+        assert engine.parameters.crossover_hz == 90.0
+
+    on_screen(session_of(engine), press)
+
+
+def test_a_slider_is_clicked_dragged_turned_by_the_wheel_and_sent_back_by_a_double_click() -> None:
+    engine = StillEngine()
+
+    async def press(app: Monitor, pilot: Pilot[None]) -> None:
+        values = engine.parameters
+        await pilot.click(ParameterTable, place(app, 0, 0.5))
+        assert values.mix == pytest.approx(0.5, abs=0.05)
+        await pilot.mouse_down(ParameterTable, place(app, 3, 0.0))
+        await pilot.hover(ParameterTable, place(app, 3, 0.5))
+        assert values.strength == pytest.approx(0.75, abs=0.08)
+        await pilot.hover(ParameterTable, Offset(78, 15))
+        assert values.strength == 1.5, "it goes on outside of the table"
+        await pilot.mouse_up(ParameterTable, Offset(78, 15))
+        await pilot.hover(ParameterTable, place(app, 0, 0.0))
+        assert values.strength == 1.5, "it was let go of"
+        await pilot.double_click(ParameterTable, Offset(4, 4))
+        assert values.strength == 1.0
+        from textual.events import MouseScrollDown, MouseScrollUp
+
+        for kind in (MouseScrollUp, MouseScrollDown, MouseScrollDown):
+            await pilot._post_mouse_events([kind], ParameterTable, place(app, 4, 0.5), button=0)
+        await until(lambda: values.air_db == -1.0)
+
+    on_screen(session_of(engine), press)
+
+
+def test_switches_are_clicked_and_values_typed_after_a_click() -> None:
+    engine = StillEngine()
+
+    async def press(app: Monitor, pilot: Pilot[None]) -> None:
+        await pilot.click(ParameterTable, place(app, DELTA, 0.1))
+        await until(lambda: engine.parameters.delta)
+        await pilot.click(ParameterTable, Offset(37, 1))
+        await until(lambda: bool(app.screen.query(Input)))
+        await pilot.press(*"0.4", "enter")
+        await until(lambda: engine.parameters.mix == 0.4)
+        await pilot.click("Footer", Offset(16, 0))
+        await until(lambda: engine.parameters.bypass)
+
+    on_screen(session_of(engine), press)
+
+
+@pytest.mark.parametrize(("key", "text"), [("b", "BYPASS: the input"), ("d", "DELTA: only the changes")])
+def test_what_is_heard_is_said_on_the_screen(key: str, text: str) -> None:
+    async def press(app: Monitor, pilot: Pilot[None]) -> None:
+        await pilot.press(key)
+        await shows(app, text)
+        await pilot.press(key)
+        await shows(app, "RESTORING")
+
+    on_screen(session_of(StillEngine()), press)
+
+
+@pytest.mark.parametrize(
+    ("state", "text"),
+    [({"device_state": "waiting for the device"}, "WAITING FOR THE DEVICE"), ({"tier": "dry"}, "TOO MUCH LOAD")],
+)
+def test_what_hinders_restoring_is_said_on_the_screen(state: dict[str, str], text: str) -> None:
+    engine = StillEngine()
+    engine.move_on(**state)
+
+    async def look(app: Monitor, _: Pilot[None]) -> None:
+        await shows(app, text)
+
+    on_screen(session_of(engine), look)
+
+
+def test_a_compares_two_settings() -> None:
+    engine = StillEngine()
+
+    async def press(app: Monitor, pilot: Pilot[None]) -> None:
+        await pilot.press("a", "home")
+        assert engine.parameters.mix == 0.0
+        await pilot.press("a")
+        assert engine.parameters.mix == 1.0
+        assert app._slot == "A"
+        await pilot.press("a")
+        assert engine.parameters.mix == 0.0
+        assert app._slot == "B"
+
+    on_screen(session_of(engine), press)
+
+
+def test_presets_are_saved_loaded_and_removed(tmp_path: Path) -> None:
+    engine = StillEngine()
+
+    async def press(app: Monitor, pilot: Pilot[None]) -> None:
+        await pilot.press("home", "p")
+        await until(lambda: bool(app.screen.query(Input)))
+        await pilot.press(*"radio", "enter")
+        await shows(app, "preset radio saved")
+        await pilot.press("end")
+        assert engine.parameters.mix == 1.0
+        await pilot.press("p")
+        await until(lambda: bool(app.screen.query(OptionList)))
+        await pilot.press("enter")
+        await until(lambda: engine.parameters.mix == 0.0)
+        await shows(app, "parameters, preset radio")
+        await pilot.press("p")
+        await until(lambda: bool(app.screen.query(OptionList)))
+        await pilot.press("delete")
+        await until(lambda: not list((tmp_path / "presets").glob("*.yaml")))
+
+    on_screen(session_of(engine), press)
+
+
+def test_a_preset_that_is_broken_says_so_and_changes_nothing(tmp_path: Path) -> None:
+    engine = StillEngine()
+    (tmp_path / "presets").mkdir()
+    (tmp_path / "presets" / "bad.yaml").write_text("mix: 7\n")
+
+    async def press(app: Monitor, pilot: Pilot[None]) -> None:
+        await pilot.press("p")
+        await until(lambda: bool(app.screen.query(OptionList)))
+        await pilot.press("enter")
+        await until(lambda: any("mix must be from 0 to 1" in note.message for note in app._notifications))
+        assert engine.parameters.mix == 1.0
+
+    on_screen(session_of(engine), press)
+
+
+class Devices:
+    """Two at each end."""
+
+    names = ("radio (ALSA)", "speakers (ALSA)")
+
+    def __init__(self) -> None:
+        self.chosen: list[tuple[str | None, str | None]] = []
+
+    def describe(self) -> dict:
+        def entry(number: int, name: str, is_used: bool) -> dict:
+            return {"number": number, "name": name, "is_used": is_used}
+
+        return {
+            "input": "radio (ALSA)", "output": "speakers (ALSA)",
+            "inputs": [entry(0, "radio (ALSA)", True), entry(1, "microphone [mono] (ALSA)", False)],
+            "outputs": [entry(2, "speakers (ALSA)", True), entry(3, "headphones (ALSA)", False)],
+        }  # fmt: skip
+
+    def choose(self, source: str | None, target: str | None) -> None:
+        if target == "3" and len(self.chosen) == 2:
+            raise DeviceError("output '3': is gone")
+        self.chosen.append((source, target))
+
+
+def test_devices_are_chosen_while_it_runs() -> None:
+    session = session_of(StillEngine())
+    devices = session.controls.devices_face = Devices()
+
+    async def choose(app: Monitor, pilot: Pilot[None], *keys: str) -> None:
+        await pilot.press("o")
+        await until(lambda: bool(app.screen.query(OptionList)))
+        await pilot.pause()
+        await pilot.press(*keys)
+
+    async def press(app: Monitor, pilot: Pilot[None]) -> None:
+        await choose(app, pilot, "down", "enter")
+        await until(lambda: devices.chosen == [("1", None)])
+        await choose(app, pilot, "r")
+        await until(lambda: devices.chosen[1:] == [("0", "2")])
+        await choose(app, pilot, "tab", "down", "enter")
+        await until(lambda: any("is gone" in note.message for note in app._notifications))
 
     on_screen(session, press)
-    assert not session.is_over
 
 
-def test_bypass_is_said_on_the_screen() -> None:
+def test_from_file_to_file_there_are_no_devices_to_choose_and_that_is_said() -> None:
     async def press(app: Monitor, pilot: Pilot[None]) -> None:
-        await pilot.press("b")
-        await until(lambda: "BYPASS" in screen_text(app))
+        await pilot.press("o")
+        await until(lambda: any("from file to file" in note.message for note in app._notifications))
+
+    on_screen(session_of(StillEngine()), press)
+
+
+def test_a_controller_is_learnt_for_the_chosen_parameter() -> None:
+    session = session_of(StillEngine())
+    midi = SimpleNamespace(learning=None)
+    midi.describe = lambda: {"learning": midi.learning}
+    midi.learn = lambda name: setattr(midi, "learning", name)
+    session.controls.midi_face = midi
+
+    async def press(app: Monitor, pilot: Pilot[None]) -> None:
+        await pilot.press("down", "down", "down", "l")
+        await shows(app, "shall move strength")
+        assert midi.learning == "strength"
+        midi.learning = None
+        await shows(app, "strength is bound now")
+        await pilot.press("l")
+        await shows(app, "shall move strength")
+        await pilot.press("escape")
+        await until(lambda: midi.learning is None)
+
+    on_screen(session, press)
+
+
+def test_help_lists_every_key_and_every_parameter() -> None:
+    async def press(app: Monitor, pilot: Pilot[None]) -> None:
+        await pilot.press("question_mark")
+        await shows(app, "everywhere")
+        text = screen_text(app)
+        for wanted in (
+            "hear only what the model changed",
+            "dark or light",
+            "previous parameter",
+            "double click a name",
+        ):
+            assert wanted in text
+        for row in PARAMETERS:
+            assert row.name in text
+        await pilot.press("escape")
+        await shows(app, "RESTORING")
+
+    on_screen(session_of(StillEngine()), press, (100, 70))
+
+
+def test_what_the_engine_logs_is_on_the_screen_and_all_of_it_in_the_log() -> None:
+    session = session_of(StillEngine())
+
+    async def look(app: Monitor, pilot: Pilot[None]) -> None:
+        session.messages.append("3 hops [late]")
+        await shows(app, "3 hops [late]")
+        session.messages += ["the device is gone", "plays again"]
+        await shows(app, "(m: 2 more)")
+        await pilot.press("m")
+        await shows(app, "the device is gone")
+        assert "3 hops [late]" in screen_text(app)
+
+    on_screen(session, look)
+
+
+def test_t_changes_between_dark_and_light() -> None:
+    async def press(app: Monitor, pilot: Pilot[None]) -> None:
+        dark = app.screen.background_colors[1].brightness
+        await pilot.press("t")
+        await until(lambda: app.screen.background_colors[1].brightness > 0.8)
+        assert dark < 0.2
+        await pilot.press("t")
+        await until(lambda: app.screen.background_colors[1].brightness == dark)
 
     on_screen(session_of(StillEngine()), press)
 
@@ -146,86 +439,37 @@ def test_the_screen_ends_by_itself_when_the_engine_does() -> None:
     on_screen(session_of(engine), end)
 
 
-def test_what_the_engine_logs_is_on_the_screen() -> None:
-    session = session_of(StillEngine())
-
-    async def look(app: Monitor, _: Pilot[None]) -> None:
-        session.messages.append("3 hops [late]")
-        await until(lambda: "3 hops [late]" in screen_text(app))
-
-    on_screen(session, look)
-
-
-def test_plain_lines_are_a_start_a_status_and_nothing_after_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_midi_or_the_socket_moves_is_seen() -> None:
     engine = StillEngine()
-    engine.move_on(**BUSY)
-    session = session_of(engine)
-    session.messages.append("3 hops late")
-    looks = iter(range(100))
-    session.update = lambda: (setattr(session, "is_over", next(looks) == 3), engine.snapshot())[1]
-    run_lines(session, period_s=0.01)
-    out, err = capsys.readouterr()
-    start, scheduling, *status = out.splitlines()
-    assert start == start_line(session)
-    assert scheduling == "worker normal, memory not locked"
-    assert start.startswith(
-        "radio [mono] -> speakers (ALSA), model small, latency device input 11.2 + algorithmic 11.6 + "
-    )
-    assert set(status) == {
-        "12 s: in -6 dB, out 0 dB, mix 1.00, load 23 %, step p50 1.21 p99 2.34 max 4.56 ms, 7 deadline misses, 3 xruns"
-    }
-    assert err == "warning: 3 hops late\n"
+
+    async def move(app: Monitor, _: Pilot[None]) -> None:
+        engine.parameters.air_db = -7.5
+        await shows(app, "-7.5 dB")
+
+    on_screen(session_of(engine), move)
 
 
-def test_the_end_line_sums_up() -> None:
-    engine = StillEngine()
-    engine.move_on(**BUSY, samples=441_000)
-    assert end_line(engine.snapshot()).startswith("done: 10.0 s of sound in 12.0 s, ")
-
-
-@pytest.mark.parametrize(
-    ("peak", "text"), [(0.0, "silent"), (1e-5, "silent"), (0.1, "-20 dB"), (float("nan"), "silent")]
-)
-def test_a_level_is_decibels_or_silence(peak: float, text: str) -> None:
-    assert level_text((peak, 0.0)) == text
-
-
-def test_a_session_is_over_at_the_sources_end_and_after_its_time() -> None:
-    engine = StillEngine()
-    for_ever, for_2_s, file = session_of(engine), session_of(engine, duration_s=2.0), session_of(engine, False, 2.0)
-    for session in (for_ever, for_2_s, file):
-        session.update()
-        assert not session.is_over
-    engine.move_on(samples=88_200)
-    for session in (for_ever, for_2_s, file):
-        session.update()
-    assert [for_ever.is_over, for_2_s.is_over] == [False, True]
-    assert not file.is_over, "a file's part has a tail in the engine, which is played first"
-    engine.ends = True
-    file.update()
-    assert file.is_over
-
-
-def test_a_file_that_breaks_off_ends_the_session_with_its_error() -> None:
-    engine = StillEngine()
-    session = session_of(engine)
-    engine.error = AudioFileError("song.mp3: gone")
-    session.update()
-    assert session.is_over
-    assert session.error is engine.error
-
-
-def test_two_clocks_are_shown_on_the_screen_and_in_the_lines() -> None:
-    engine = StillEngine()
-    engine.move_on(clocks=Clocks(-12.34, 511.6, 512.0, 48_000, 0))
-    texts = []
+def test_only_lines_that_changed_are_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, drawn = StillEngine(), []
+    flat = np.full(N_BANDS, -40.0)
+    edges = np.geomspace(30.0, 20_000.0, N_BANDS + 1)
+    monkeypatch.setattr(engine, "spectra", lambda: Spectra(edges[1:], edges, flat, flat))
 
     async def look(app: Monitor, pilot: Pilot[None]) -> None:
-        await pilot.pause()
-        texts.append(screen_text(app))
+        for _ in range(3):
+            await pilot.pause(0.2)
+        refresh = Painted.refresh
+        monkeypatch.setattr(
+            Painted,
+            "refresh",
+            lambda self, *regions, **words: (drawn.append((self, regions)), refresh(self, *regions))[1],
+        )
+        n_frames = app._n_frames
+        await until(lambda: app._n_frames > n_frames + 6)
+        assert drawn == []
+        engine.move_on(input=Meter((0.5, 0.0), (0.1, 0.0)))
+        await until(lambda: bool(drawn))
+        assert all(widget is app._levels and regions for widget, regions in drawn)
+        assert {region.y for _, regions in drawn for region in regions} == {0}
 
     on_screen(session_of(engine), look)
-    shown = re.sub(r"[ │╭╮]+", " ", texts[0])
-    assert "clocks apart -12.3 ppm" in shown
-    assert "ring 512 of 512" in shown
-    assert status_line(engine.snapshot()).endswith(", clocks -12.3 ppm apart, ring 512 of 512")

@@ -1,18 +1,15 @@
 """A live run as plain lines: one at the start, one every few seconds, one at the end; for pipes, logs and services."""
 
-import math
 import time
 
 import click
 
 from apollo_rt.app.live_session import LiveSession
+from apollo_rt.decibels import SILENCE_DB, level_db
 from apollo_rt.live.snapshot import Snapshot
 
 _PERIOD_S = 5.0
 _POLL_S = 0.05
-
-SILENCE_DB = -60.0
-"""Below this a meter shows silence."""
 
 
 def run_lines(session: LiveSession, period_s: float = _PERIOD_S) -> None:
@@ -24,8 +21,6 @@ def run_lines(session: LiveSession, period_s: float = _PERIOD_S) -> None:
     """
     click.echo(start_line(session))
     click.echo(session.update().scheduling)
-    for note in session.notes:
-        click.echo(note)
     next_s = time.monotonic() + period_s
     while True:
         snapshot = session.update()
@@ -72,11 +67,6 @@ def end_line(snapshot: Snapshot) -> str:
         f"max {step.max:.2f} ms, {snapshot.deadline_misses} deadline misses, {snapshot.xruns} xruns, "
         f"latency {snapshot.latency.total_ms:.1f} ms"
     )
-
-
-def level_db(peak: float) -> float:
-    """A level in dB below full scale, no lower than `SILENCE_DB`; what is no number counts as silence."""
-    return max(20.0 * math.log10(peak), SILENCE_DB) if peak > 0.0 else SILENCE_DB
 
 
 def level_text(peaks: tuple[float, ...]) -> str:

@@ -154,9 +154,8 @@ def _show(session: LiveSession, plain: bool) -> None:
             run_lines(session)
         return
     # Late: it costs a second, in which the music already plays.
-    from apollo_rt.app.monitor import run_monitor
+    from apollo_rt.screen.monitor import run_monitor
 
-    session.messages += session.notes
     run_monitor(session)
 
 

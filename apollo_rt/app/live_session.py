@@ -9,6 +9,7 @@ from apollo_rt.control.commands import Commander
 from apollo_rt.errors import ApolloError
 from apollo_rt.latency import LatencyReport
 from apollo_rt.live.snapshot import Snapshot
+from apollo_rt.live.spectra import Spectra
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,6 @@ class LiveSession:
         devices: see above.
         is_over: nothing more to wait for: the end is played, the time is up, the user wants it, or it failed.
         error: why it failed, if it did.
-        notes: what a user should know from the start.
         messages: what the engine logged and no face has taken away yet.
         controls: what the commands act upon.
         commands: runs what a user wants done, whichever face it comes from.
@@ -53,7 +53,6 @@ class LiveSession:
         self.devices = devices
         self.is_over = False
         self.error: ApolloError | None = None
-        self.notes: list[str] = []
         self.messages: list[str] = []
         self._engine = engine
         self.controls = LiveControls(engine, self.stop)
@@ -69,6 +68,15 @@ class LiveSession:
     def end_names(self) -> tuple[str, str]:
         """Input and output for people, as they are now."""
         return self.devices.names if self.devices else (self.info.input_name, self.info.output_name)
+
+    @property
+    def model_name(self) -> str:
+        """For people."""
+        return self.info.model_name
+
+    def spectra(self) -> Spectra:
+        """Of what came in and what is heard, of the same moment."""
+        return self._engine.spectra()
 
     def update(self) -> Snapshot:
         """Look at the engine; sets `is_over` and `error`.

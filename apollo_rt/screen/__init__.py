@@ -1,0 +1,1 @@
+"""The live screen in the terminal, drawn by Textual; imported late, when a terminal is there."""

@@ -1,0 +1,44 @@
+"""MIDI learn: a knob is moved, and from then on it moves a parameter."""
+
+from collections.abc import Callable
+from typing import Any
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.widgets import Static
+
+from apollo_rt.control.parameter_row import Parameter
+from apollo_rt.screen.dialog import Dialog
+
+_LOOK_S = 0.2
+
+
+class LearnDialog(Dialog[bool]):
+    """Waits until a controller has been bound; answers whether one was.
+
+    Args:
+        row: what it is to move.
+        midi: tells what is bound to what: the reply of the command `midi`.
+    """
+
+    def __init__(self, row: Parameter, midi: Callable[[], dict[str, Any]]) -> None:
+        super().__init__()
+        self._row, self._midi = row, midi
+
+    def compose(self) -> ComposeResult:
+        """What to do."""
+        box = Vertical(
+            Static(f"Move the knob, fader or button that shall move {self._row.name}.", markup=False),
+            Static(f"{self._row.description} {self._row.bounds_text}.", classes="hint", markup=False),
+            classes="box",
+        )
+        box.border_title, box.border_subtitle = "MIDI learn", "Esc gives up"
+        yield box
+
+    def on_mount(self) -> None:
+        """Look whether somebody has moved one."""
+        self.set_interval(_LOOK_S, self._look)
+
+    def _look(self) -> None:
+        if self._midi().get("learning") is None:
+            self.dismiss(True)

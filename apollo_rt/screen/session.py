@@ -1,0 +1,56 @@
+"""What the screen needs of a running session."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from apollo_rt.control.commands import Commander
+from apollo_rt.control.parameter_row import Parameter
+from apollo_rt.live.snapshot import Snapshot
+from apollo_rt.live.spectra import Spectra
+
+
+class Controls(Protocol):
+    """What the screen reads of a session's controls, see `control.controllable`."""
+
+    def rows(self) -> Sequence[Parameter]:
+        """The parameters there are."""
+
+    def get(self, name: str) -> float:
+        """A parameter's value."""
+
+    def current_preset(self) -> str | None:
+        """The preset that was loaded or saved last, if any."""
+
+
+class Session(Protocol):
+    """What the screen needs of `app.live_session.LiveSession`."""
+
+    is_over: bool
+
+    @property
+    def model_name(self) -> str:
+        """For people."""
+
+    @property
+    def commands(self) -> Commander:
+        """Does what the user wants."""
+
+    @property
+    def controls(self) -> Controls:
+        """The parameters."""
+
+    @property
+    def end_names(self) -> tuple[str, str]:
+        """Input and output for people."""
+
+    def update(self) -> Snapshot:
+        """Look at the engine."""
+
+    def spectra(self) -> Spectra:
+        """Before and after."""
+
+    def take_messages(self) -> list[str]:
+        """What was logged since the last call."""
+
+    def stop(self) -> None:
+        """The user wants to end it."""
