@@ -1,10 +1,12 @@
-"""`python -m benchmarks.resident`: memory and processor time of the engine at rest, then memory over virtual time."""
+"""`python -m benchmarks.resident`: memory and processor time of an engine at rest, of more streams, and over hours."""
 
 import json
 import time
 
 import click
+import numpy as np
 
+from apollo_rt import ApolloEffect
 from apollo_rt.app.live_ends import DEMO, FirstPart, input_file
 from apollo_rt.files.audio_file import AudioReader
 from apollo_rt.inference.model import Model, load
@@ -19,6 +21,7 @@ _REST_S = 2.0
 _BLOCK_SIZE = 4096
 """Hops come sixteen at a time, so that the worker, which looks every half millisecond, hardly waits."""
 _N_LOOKS = 60
+_N_STREAMS = 8
 
 
 @click.command()
@@ -27,7 +30,7 @@ def main(minutes: float) -> None:
     """Print what was found as JSON."""
     model = load()
     found: dict[str, object] = {"loaded_mb": resident_mb()}
-    found |= at_rest(model) | after(model, minutes)
+    found |= at_rest(model) | after(model, minutes) | for_each_stream(model)
     print(json.dumps(found))
 
 
@@ -41,6 +44,27 @@ def at_rest(model: Model) -> dict[str, float]:
         time.sleep(_REST_S)
         share = (time.process_time() - spent_s) / (time.monotonic() - begin_s)
         return {"at_rest_mb": resident_mb(), "silence_cpu_percent": round(100 * share, 1)}
+
+
+def for_each_stream(model: Model) -> dict[str, float]:
+    """What one more engine, running, and one more effect take in a process that has some, on one model."""
+    rate, before_mb = model.framing.sample_rate, resident_mb()
+    engines = [
+        Engine(model, VirtualDevice(rate), EngineSettings(realtime=False), Silence(1000 * rate), Nowhere())
+        for _ in range(_N_STREAMS)
+    ]
+    for engine in engines:
+        engine.start()
+    time.sleep(_REST_S / 4)
+    of_engine_mb = (resident_mb() - before_mb) / _N_STREAMS
+    for engine in engines:
+        engine.stop()
+    before_mb, second = resident_mb(), np.zeros((2, rate), np.float32)
+    effects = [ApolloEffect(model=model) for _ in range(_N_STREAMS)]
+    for effect in effects:
+        effect.process(second, rate, reset=False)
+    of_effect_mb = (resident_mb() - before_mb) / _N_STREAMS
+    return {"engine_more_mb": round(of_engine_mb, 2), "effect_more_mb": round(of_effect_mb, 2)}
 
 
 def after(model: Model, minutes: float) -> dict[str, object]:

@@ -15,7 +15,7 @@ from apollo_rt.files.jobs import Job, run_jobs
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
 from benchmarks import sizes
-from benchmarks.machine import ROOT, resident_mb
+from benchmarks.machine import ROOT
 from benchmarks.note import note
 from benchmarks.plain import CHECKPOINT, step_graph
 from benchmarks.recording_device import RecordingDevice
@@ -31,7 +31,6 @@ def test_engines_at_once(benchmark, plan, model, music, n_streams):
     """All in one process, on one model, without real-time priority: they would take the machine for themselves."""
     framing, rate = model.framing, model.framing.sample_rate
     samples = np.tile(music, (int(plan.stream_s) + 1, 1))[: round(plan.stream_s * rate)]
-    before_mb = resident_mb()
     devices = [RecordingDevice(samples, framing.hop_length, rate) for _ in range(n_streams)]
     engines = [Engine(model, device, EngineSettings(realtime=False)) for device in devices]
     for engine in engines:
@@ -41,7 +40,6 @@ def test_engines_at_once(benchmark, plan, model, music, n_streams):
     while not all(device.is_done for device in devices):
         time.sleep(0.05)
     share = (time.process_time() - spent_s) / (time.monotonic() - begin_s)
-    grown_mb = resident_mb() - before_mb
     snapshots = [engine.snapshot() for engine in engines]
     for engine in engines:
         engine.stop()
@@ -53,7 +51,7 @@ def test_engines_at_once(benchmark, plan, model, music, n_streams):
         benchmark, "streams", f"engines, {n_streams}", times, model, what="engines, real time", streams=n_streams,
         missed_hops=sum(snapshot.deadline_misses for snapshot in snapshots),
         hops=sum(snapshot.hops + snapshot.skipped_hops for snapshot in snapshots),
-        cpu_percent=round(100 * share), mb_per_stream=round(grown_mb / n_streams, 1),
+        cpu_percent=round(100 * share),
     )  # fmt: skip
 
 
@@ -62,7 +60,6 @@ def test_effects_at_once(benchmark, plan, model, music, n_streams):
     """A thread and an effect each. What is timed is all of them together."""
     clip = np.ascontiguousarray(music[: round(min(plan.stream_s, 4.0) * 44_100)].T)
     wanted = ApolloEffect(model=model)(clip, 44_100)
-    before_mb = resident_mb()
     effects = [ApolloEffect(model=model) for _ in range(n_streams)]
     with ThreadPoolExecutor(n_streams) as pool:
         outs = benchmark.pedantic(lambda: list(pool.map(lambda effect: effect(clip, 44_100), effects)), rounds=3)
@@ -73,7 +70,6 @@ def test_effects_at_once(benchmark, plan, model, music, n_streams):
         benchmark, "streams", f"effects, {n_streams}", model=model, what="effects, as fast as they go",
         streams=n_streams,
         times_real_time=round(n_streams * seconds / benchmark.stats.stats.min, 2),
-        mb_per_stream=round((resident_mb() - before_mb) / n_streams, 1),
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import websockets.sync.client
 
 from apollo_rt.app import live_run
 from apollo_rt.app.cli import main
@@ -349,3 +351,32 @@ def test_a_midi_port_that_is_not_there_ends_the_run_and_leaves_nothing(live, son
     code, _, errors = live("--input", song, "--output", tmp_path / "out.wav", "--midi", "virtual")
     assert (code, errors) == (1, ["error: midi: python-rtmidi is not installed; pip install 'apollo-rt[midi]'"])
     assert {path.name for path in tmp_path.iterdir()} == {"song.wav"}
+
+
+def test_a_page_and_a_socket_are_served_while_it_plays_where_that_is_wanted(model, tmp_path) -> None:
+    song = write(tmp_path / "song.wav", tone(60 * 44_100))
+    arguments = ("--input", song, "--output", tmp_path / "out.wav", "--plain", "--control", "0")
+    with started(model, *arguments, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            line = next(line for line in process.stdout if line.startswith("control page: "))
+            url, _, token = line.removeprefix("control page: ").strip().partition("/#")
+            with urllib.request.urlopen(url, timeout=30) as page:
+                assert b"Apollo RT" in page.read()
+            socket_url = f"{url.replace('http', 'ws')}/control?token={token}"
+            with websockets.sync.client.connect(socket_url, proxy=None) as client:
+                client.send('{"command": "quit"}')
+                assert json.loads(client.recv(timeout=30))["ok"]
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
+    assert 0 < len(samples_of(tmp_path / "out.wav")) < 60 * 44_100
+
+
+def test_a_token_that_others_may_read_is_refused_before_anything_is_written(live, song, tmp_path) -> None:
+    (tmp_path / "token").write_text("a-token-that-everybody-reads")
+    (tmp_path / "token").chmod(0o644)
+    arguments = ("--control", "--control-token-file", tmp_path / "token")
+    code, _, errors = live("--input", song, "--output", tmp_path / "out.wav", *arguments)
+    assert (code, len(errors)) == (1, 1)
+    assert "others may read this token" in errors[0]
+    assert not (tmp_path / "out.wav").exists()

@@ -22,10 +22,11 @@ ONE_MODULE_EACH = {
     "rtmidi",
     "pedalboard",
     "yaml",
+    "websockets",
 }
 ONE_PACKAGE_EACH = {"textual": "screen", "rich": "screen"}
 """Of `apollo_rt`; Textual draws with Rich's segments. Rich's progress bar stands in a module beside it."""
-LATE_ONLY = {"sounddevice", "rtmidi", "mido", "pedalboard", "rich", "textual"}
+LATE_ONLY = {"sounddevice", "rtmidi", "mido", "pedalboard", "rich", "textual", "websockets"}
 """Optional, or missing on some machines: imported inside a function, when it is really wanted."""
 
 PRODUCT = sorted((ROOT / "apollo_rt").glob("**/*.py"))

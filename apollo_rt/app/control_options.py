@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
+_PORT = 8765
+
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
@@ -20,12 +22,18 @@ class ControlOptions:
         overrides: parameters that were given beside it, by name: they win.
         midi: a port's name or a part of it, or `virtual`.
         midi_map: file of bindings; None: the user's own.
+        control_port: of the control socket, 0: any; None: there is none.
+        control_token: what its clients have to show; None: a new one.
+        control_token_file: holds it, or will.
     """
 
     preset: str | None = None
     overrides: Mapping[str, float] = field(default_factory=dict)
     midi: str | None = None
     midi_map: Path | None = None
+    control_port: int | None = None
+    control_token: str | None = None
+    control_token_file: Path | None = None
 
 
 def control_options(command: Decorated) -> Decorated:
@@ -58,5 +66,16 @@ _OPTIONS = (
     click.option(
         "--midi-map", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
         help="What is bound to what; learnt bindings are written there.",
+    ),
+    click.option(
+        "--control", "control_port", is_flag=False, flag_value=_PORT, type=click.IntRange(0, 65_535), metavar="[PORT]",
+        help=f"Serve a page and a socket for control on this machine, at port {_PORT} if none is given; 0: any.",
+    ),
+    click.option(
+        "--control-token", metavar="TEXT", help="What its clients have to show; a new one is made, if not given."
+    ),
+    click.option(
+        "--control-token-file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+        help="A file that holds the token, readable by you alone; made if it is missing.",
     ),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What controls a live run from beside its screen: presets and MIDI, from start to end."""
+"""What controls a live run from beside its screen: presets, MIDI and the control socket, from start to end."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,6 +13,7 @@ from apollo_rt.control.midi import MidiControl
 from apollo_rt.control.midi_map import default_map, read_map
 from apollo_rt.control.parameters import PARAMETERS, Parameters
 from apollo_rt.control.presets import Presets, open_preset
+from apollo_rt.control.socket_access import check_token, make_token, token_from_file
 
 
 def midi_map_path() -> Path:
@@ -31,6 +32,8 @@ def check_files(options: ControlOptions) -> None:
         open_preset(Presets(lambda: PARAMETERS, live.get, live.set), options.preset)
     if options.midi_map is not None:
         read_map(options.midi_map, PARAMETERS)
+    if options.control_port is not None:
+        control_token(options)
 
 
 @contextmanager
@@ -39,7 +42,7 @@ def control_faces(options: ControlOptions, session: LiveSession) -> Iterator[Non
 
     Args:
         options: what the user asked for.
-        session: of an engine that need not have started.
+        session: of an engine that need not have started; its `notes` tell where things are served.
 
     Raises:
         ApolloError: a file or a port can't be used.
@@ -53,10 +56,33 @@ def control_faces(options: ControlOptions, session: LiveSession) -> Iterator[Non
                 controls.set(name, value)
         if options.midi is not None:
             looks.append(_open_midi(options.midi, options.midi_map, session, stack).look)
+        if options.control_port is not None:
+            _open_control(options, session, stack)
         upkeep = Upkeep(looks, session.messages.append)
         upkeep.start()
         stack.callback(upkeep.stop)
         yield
+
+
+def control_token(options: ControlOptions) -> str:
+    """The token that was asked for, or a new one.
+
+    Raises:
+        ControlError: it is none, or its file can't be used.
+    """
+    if options.control_token is not None:
+        return check_token(options.control_token)
+    return token_from_file(options.control_token_file) if options.control_token_file else make_token()
+
+
+def _open_control(options: ControlOptions, session: LiveSession, stack: ExitStack) -> None:
+    from apollo_rt.control.socket_server import ControlServer
+
+    assert options.control_port is not None
+    server = ControlServer(session.commands, control_token(options), options.control_port, session.messages.append)
+    server.start()
+    stack.callback(server.stop)
+    session.notes.append(f"control page: {server.url}")
 
 
 def _open_midi(wanted: str, map_path: Path | None, session: LiveSession, stack: ExitStack) -> MidiControl:

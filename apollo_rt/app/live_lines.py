@@ -21,6 +21,8 @@ def run_lines(session: LiveSession, period_s: float = _PERIOD_S) -> None:
     """
     click.echo(start_line(session))
     click.echo(session.update().scheduling)
+    for note in session.notes:
+        click.echo(note)
     next_s = time.monotonic() + period_s
     while True:
         snapshot = session.update()

@@ -156,6 +156,7 @@ def _show(session: LiveSession, plain: bool) -> None:
     # Late: it costs a second, in which the music already plays.
     from apollo_rt.screen.monitor import run_monitor
 
+    session.messages += session.notes
     run_monitor(session)
 
 

@@ -43,6 +43,7 @@ class LiveSession:
         devices: see above.
         is_over: nothing more to wait for: the end is played, the time is up, the user wants it, or it failed.
         error: why it failed, if it did.
+        notes: what a user should know from the start.
         messages: what the engine logged and no face has taken away yet.
         controls: what the commands act upon.
         commands: runs what a user wants done, whichever face it comes from.
@@ -53,6 +54,7 @@ class LiveSession:
         self.devices = devices
         self.is_over = False
         self.error: ApolloError | None = None
+        self.notes: list[str] = []
         self.messages: list[str] = []
         self._engine = engine
         self.controls = LiveControls(engine, self.stop)

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from apollo_rt.files.audio_file import Samples
+from apollo_rt.effects.effect import Samples
 from apollo_rt.stream.rate_converter import RateConverter
 from apollo_rt.stream.restoration_stream import RestorationStream
 
@@ -36,7 +36,7 @@ class ResampledStream:
             with a stranger one the restored signal lies up to half a sample beside it.
     """
 
-    def __init__(self, stream: RestorationStream, sample_rate: int) -> None:
+    def __init__(self, stream: RestorationStream, sample_rate: float) -> None:
         """Start a fresh stream."""
         self.sample_rate = sample_rate
         self._stream = stream
@@ -83,7 +83,7 @@ def _padding(latency: int, ratio: float) -> int:
 
 
 @lru_cache(maxsize=16)
-def _held_back(sample_rate: int, model_rate: int) -> int:
+def _held_back(sample_rate: float, model_rate: float) -> int:
     """The most samples by which both converters together ever lag; how they lag depends on nothing but their count."""
     to_model = RateConverter(sample_rate, model_rate, 2, _QUALITY)
     to_caller = RateConverter(model_rate, sample_rate, 2, _QUALITY)

@@ -21,7 +21,7 @@ class RateConverter:
         quality: soxr's recipe: "VHQ" has 28 bits, which is below the noise of a 24-bit file, "HQ" 20 and less delay.
     """
 
-    def __init__(self, in_rate: int, out_rate: int, n_channels: int, quality: str = "VHQ") -> None:
+    def __init__(self, in_rate: float, out_rate: float, n_channels: int, quality: str = "VHQ") -> None:
         """Start a stream."""
         self.in_rate = in_rate
         self.out_rate = out_rate
@@ -56,7 +56,7 @@ class RateConverter:
 
     def converted_length(self, n_samples: int) -> int:
         """Length of a stream of `n_samples` after conversion; never 0 for a stream that holds something."""
-        return -(-n_samples * self.out_rate // self.in_rate)
+        return int(-(-n_samples * self.out_rate // self.in_rate))
 
     def _exactly(self, samples: npt.NDArray[np.float32], length: int) -> npt.NDArray[np.float32]:
         """Cut or pad by the sample or two that rounding inside soxr leaves."""

@@ -1,0 +1,1 @@
+"""From saved runs to pages: read, compared, drawn, written, and the README's figures."""

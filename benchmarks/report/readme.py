@@ -1,0 +1,135 @@
+"""The README's figures: the run that the repository keeps, and the marked places that are filled from it.
+
+A place is `<!-- figures: NAME -->`, what is filled in, `<!-- end of figures -->`, each mark on a line of its own.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.machine import ROOT
+from benchmarks.report.runs import Entry, Run, read_json, read_runs, reduced
+from benchmarks.report.tables import markdown, text
+
+README = ROOT / "README.md"
+KEPT = ROOT / "benchmarks" / "reference_run.json"
+_PLACE = re.compile(r"(<!-- figures: ([a-z ]+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
+
+
+def keep(run: Path, kept: Path = KEPT) -> None:
+    """Make a run the one that the README's figures come from, without what is only drawn.
+
+    Raises:
+        ValueError: it is no run, or lacks what the README says.
+    """
+    small = json.dumps(reduced(read_json(run)), indent=0) + "\n"
+    part = kept.with_suffix(".part")
+    part.write_text(small)
+    try:
+        for write in PLACES.values():
+            write(read_runs([part])[0])
+        part.replace(kept)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def fill(readme: Path = README, kept: Path = KEPT, write: bool = True) -> bool:
+    """Fill the marked places.
+
+    Args:
+        readme: the page.
+        kept: the run.
+        write: or only look.
+
+    Returns:
+        Whether anything differed.
+
+    Raises:
+        ValueError: a place has an unknown name, or there is none.
+    """
+    before, run = readme.read_text(), read_runs([kept])[0]
+    names = [match[2] for match in _PLACE.finditer(before)]
+    if unknown := sorted({*names} ^ {*PLACES}):
+        raise ValueError(f"{readme}: marks and figures must be {', '.join(PLACES)}; too many or missing: {unknown}")
+    after = _PLACE.sub(lambda match: match[1] + PLACES[match[2]](run) + "\n" + match[3], before)
+    if write and after != before:
+        part = readme.with_name(f".{readme.name}.part")
+        part.write_text(after)
+        part.replace(readme)
+    return after != before
+
+
+def headline(run: Run) -> str:
+    """What latency and load are, in a sentence."""
+    latency, hop = _wanted(run, "latency", "virtual, 256"), _wanted(run, "cadence", "engine", "quiet")
+    terms, p = latency.facts["terms_ms"], hop.percentiles_ms
+    return (
+        f"Measured on {_place(run)}:\n**{latency.facts['measured_ms']:.1f} ms** from input to output at the default "
+        f"block of 256 samples, by impulse through the running engine ({terms['algorithmic']:.1f} ms algorithmic, "
+        f"{terms['headroom']:.1f} ms headroom), plus what the devices add; a hop of {hop.deadline_ms:.1f} ms costs "
+        f"{_ms(p['p50'])} ms at real cadence\n(p50; p99 {_ms(p['p99'])} ms, longest of {text(hop.events)} "
+        f"{_ms(p['max'])} ms; **load {hop.load_percent:.0f} %** of a core; `pytest benchmarks --benchmark-only`)."
+    )
+
+
+def cadence(run: Run) -> str:
+    """Engine and plain Python under every load, as a table."""
+    rows = []
+    for entry in run.of("cadence"):
+        own, title = entry.percentiles_ms, entry.title.partition(", numpy")[0]
+        rows.append({
+            "meanwhile": entry.load, "": f"**{title}**" if title == "engine" else title,
+            **{f"{name}, ms": _ms(own.get(name)) for name in ("p50", "p99", "p99.9", "p99.99", "max")},
+            "hops missed": f"{text(entry.facts['missed_hops'])} of {text(entry.events)}",
+            "callback late, p99.9, ms": _ms(entry.facts["jitter_ms"].get("p99.9")),
+        })  # fmt: skip
+    rows.sort(key=lambda row: list(dict.fromkeys(e.load for e in run.of("cadence"))).index(row["meanwhile"]))
+    return markdown(rows)
+
+
+def beside(run: Run) -> str:
+    """Start-up, streams, files, and the peers in their own terms, as a list."""
+    warm, cold = run.one("start-up", "warm cache"), run.one("start-up", "cold cache")
+    memory, published = run.of("memory")[0].facts, _wanted(run, "peer", "Apollo as published")
+    files = max(run.of("files"), key=lambda entry: entry.facts["times_real_time"]).facts
+    peers = [entry for entry in run.of("peer") if entry.facts["what"].startswith("net") and entry is not published]
+    figures = ", ".join(f"{e.title} {e.facts['version']} {_seconds(e)}".replace(" apollo-rt ", " ") for e in peers)
+    rows = [
+        f"first sound {_after(warm)} after the command, once compiled (after an install {_after(cold)})",
+        f"memory {memory['at_rest_mb']:.0f} MB at rest, {memory['after_mb']:.0f} MB after {memory['minutes']:g} "
+        f"virtual minutes of music, {memory['grown_in_second_half_mb']:.1f} MB of them grown in the second half",
+        f"files {files['times_real_time']:.0f} times real time on {files['threads']} cores",
+        f"processor seconds for a second of sound and channel: {figures}, the published Apollo (PyTorch, one thread, "
+        f"random weights) {_seconds(published)}",
+    ]
+    return "\n".join(f"- {row}" for row in rows)
+
+
+PLACES: dict[str, Callable[[Run], str]] = {"headline": headline, "cadence": cadence, "beside": beside}
+
+
+def _wanted(run: Run, kind: str, title: str, load: str | None = None) -> Entry:
+    entry = run.one(kind, title, load)
+    if entry is None:
+        raise ValueError(f"the run has no {kind} benchmark {title!r}, whose figures the README holds; take a full run")
+    return entry
+
+
+def _place(run: Run) -> str:
+    own = run.machine
+    cpu = re.sub(r"\s*(\d+-Core)? Processor$", "", own["cpu"])
+    kind = "a shared virtual machine" if own.get("virtual") else "a machine"
+    return f"{kind} with {own['cores']} cores of an {cpu} (load average {own['load_average']:g} meanwhile)"
+
+
+def _after(entry: Entry | None) -> str:
+    return "-" if entry is None else f"{entry.facts['stages_s']['first sound']:.1f} s"
+
+
+def _seconds(entry: Entry) -> str:
+    return f"{text(float(entry.facts['s_per_s_channel']))} s"
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
