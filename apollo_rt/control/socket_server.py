@@ -15,12 +15,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
+from weakref import WeakSet
 
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
+from websockets.protocol import State
 
 from apollo_rt.control.commands import Commander
 from apollo_rt.control.socket_access import Access
@@ -37,7 +40,7 @@ PAGE = Path(__file__).parents[1] / "data" / "control.html"
 MOST_CLIENTS = 8
 _SLOW_S = 5.0
 """How long a client may leave a message unread before it is dropped."""
-_OPEN_S, _PING_S, _CLOSE_S = 5.0, 10.0, 1.0
+_OPEN_S, _PING_S, _CLOSE_S = 5.0, 10.0, 0.25
 _BUFFER_BYTES = 65_536
 
 _PAGE_HEADERS = {
@@ -73,6 +76,7 @@ class ControlServer:
         self.port = port
         self._commander, self._token, self._say, self._slow_s = commander, token, say, slow_s
         self._page = PAGE.read_bytes()
+        self._connections: WeakSet[ServerConnection] = WeakSet()
         self._ready = threading.Event()
         self._error: Exception | None = None
         self._loop = asyncio.new_event_loop()
@@ -119,11 +123,21 @@ class ControlServer:
             self._handle, HOST, self.port, process_request=self._decide, compression=None, server_header=None,
             max_size=LONGEST_BYTES, max_queue=16, write_limit=_BUFFER_BYTES, open_timeout=_OPEN_S,
             ping_interval=_PING_S, ping_timeout=_PING_S, close_timeout=_CLOSE_S, logger=_LOG,
+            create_connection=self._connection,  # type: ignore[arg-type]  # it is called, and nothing else
         ) as server:  # fmt: skip
             self.port = next(iter(server.sockets)).getsockname()[1]
             self._access = Access(self._token, self.port)
             self._ready.set()
             await self._ending.wait()
+            # Browsers connect in advance and ask for nothing yet; closing would wait for their question.
+            for connection in list(self._connections):
+                if connection.state is State.CONNECTING and hasattr(connection, "transport"):
+                    connection.transport.abort()
+
+    def _connection(self, *arguments: Any, **options: Any) -> ServerConnection:
+        connection = ServerConnection(*arguments, **options)
+        self._connections.add(connection)
+        return connection
 
     def _decide(self, connection: ServerConnection, request: Request) -> Response | None:
         """What is served for a request: the page, a refusal, or, with None, a websocket."""
