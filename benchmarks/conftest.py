@@ -8,6 +8,7 @@ import pytest
 
 from apollo_rt.files.audio_file import AudioReader
 from apollo_rt.inference.model import Model, load
+from apollo_rt.inference.model_file import default_model_path, read_card
 from apollo_rt.stream.stft import Samples
 from benchmarks import machine
 from benchmarks.plan import FULL, QUICK, Plan
@@ -28,9 +29,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Lists of the plan that a benchmark takes one by one."""
+    """Lists of the plan, and the model's tiers, of which a benchmark takes one after the other."""
     plan = QUICK if metafunc.config.getoption("--quick") else FULL
-    for argument, values in plan.lists.items():
+    for argument, values in {**plan.lists, "tier": read_card(default_model_path()).tiers}.items():
         if argument in metafunc.fixturenames:
             metafunc.parametrize(argument, values)
 

@@ -18,7 +18,6 @@ from benchmarks.load import LOADS
 from benchmarks.note import note
 from benchmarks.plain import PlainProcessor
 from benchmarks.recording_device import RecordingDevice
-from benchmarks.test_micro_model import TIERS
 from benchmarks.times import REPLAY, Times, jitter_facts
 from tests.stepped import PA_CALLBACK
 
@@ -113,7 +112,6 @@ def test_python_callback(benchmark, plan, model, music, load_name):
 
 
 @pytest.mark.benchmark(group="hop from a Python loop, at real cadence")
-@pytest.mark.parametrize("tier", TIERS)
 @pytest.mark.parametrize("backend", ["c_api", "python"])
 def test_hop_from_python(benchmark, plan, music, tier, backend):
     """What one hop costs where nothing else goes on: the load of a tier."""

@@ -7,13 +7,11 @@ import pytest
 import torch
 
 from apollo_rt.inference.model import Model, load
-from apollo_rt.inference.model_file import default_model_path, read_card
 from apollo_rt.stream.processor import Processor
 from apollo_rt.stream.stft import analyse, carrier_frames, new_analysis
 from benchmarks.note import note
 from benchmarks.plain import PlainProcessor, PlainStep, TorchStep, shipped_net, step_graph
 
-TIERS = read_card(default_model_path()).tiers
 N_CHECKED = 40
 _TOLERANCE_DB = -80.0
 """As at export: float32 sums in another order."""
@@ -105,10 +103,10 @@ def one_thread():
 
 
 @pytest.mark.benchmark(group="model step")
-@pytest.mark.parametrize("tier", TIERS)
 @pytest.mark.parametrize("name", STEPS)
-def test_model_step(benchmark, plan, frames, tier, name):
-    if "PyTorch, t" in name and (plan.is_quick != ("traced" in name) or (plan.is_quick and tier != TIERS[-1])):
+def test_model_step(benchmark, plan, model, frames, tier, name):
+    is_traced, is_last = "traced" in name, tier == model.tiers[-1]
+    if "PyTorch, t" in name and (plan.is_quick != is_traced or (plan.is_quick and not is_last)):
         pytest.skip("compiling takes a minute; in a quick run one tier is traced, to see that it works")
     model = tier_of(tier)
     ours, theirs = BoundStep(model), STEPS[name](model)
@@ -136,7 +134,6 @@ def test_block_graph(benchmark, plan, model, frames, name):
 
 
 @pytest.mark.benchmark(group="whole hop: analysis, step, synthesis")
-@pytest.mark.parametrize("tier", TIERS)
 @pytest.mark.parametrize(("name", "make"), [("ours", Processor), ("numpy and InferenceSession.run", PlainProcessor)])
 def test_processor_hop(benchmark, plan, music, tier, name, make):
     model = tier_of(tier)

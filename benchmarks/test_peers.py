@@ -9,7 +9,6 @@ from apollo_rt.stream.processor import Processor
 from benchmarks.note import note
 from benchmarks.peers import PEERS
 from benchmarks.sizes import published_cost
-from benchmarks.test_micro_model import TIERS
 from training.nets.apollo_published import PublishedApollo
 
 _NOISE = 0.05
@@ -43,7 +42,6 @@ def with_ends(kept, shape):
 
 
 @pytest.mark.benchmark(group="peers, one frame")
-@pytest.mark.parametrize("tier", TIERS)
 def test_ours(benchmark, plan, music, tier):
     """A hop, stereo, called from Python as the peers are."""
     processor = Processor(load(tier=tier))

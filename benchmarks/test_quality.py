@@ -15,7 +15,6 @@ from apollo_rt.stream.stft import carrier_frames
 from benchmarks import quality
 from benchmarks.note import note
 from benchmarks.plain import PlainStep
-from benchmarks.test_micro_model import TIERS
 from training.evaluation.judge import Judge
 
 _BLOCK = 64
@@ -46,10 +45,9 @@ def graphs(plan):
 
 
 @pytest.mark.benchmark(group="quality for cost: a step at real cadence")
-@pytest.mark.parametrize("tier", TIERS)
 @pytest.mark.parametrize("precision", quality.PRECISIONS)
-def test_quality_for_cost(benchmark, plan, data, clips, judge, graphs, tier, precision):
-    if plan.is_quick and (tier != TIERS[-1] or precision not in quality.PRECISIONS[:2]):
+def test_quality_for_cost(benchmark, plan, model, data, clips, judge, graphs, tier, precision):
+    if plan.is_quick and (tier != model.tiers[-1] or precision not in quality.PRECISIONS[:2]):
         pytest.skip("a quick run takes one tier in two precisions")
     model, graph = load(tier=tier), graphs(tier).get(precision)
     if graph is None:

@@ -99,6 +99,7 @@ def beside(run: Run) -> str:
         f"first sound {_after(warm)} after the command, once compiled (after an install {_after(cold)})",
         f"memory {memory['at_rest_mb']:.0f} MB at rest, {memory['after_mb']:.0f} MB after {memory['minutes']:g} "
         f"virtual minutes of music, {memory['grown_in_second_half_mb']:.1f} MB of them grown in the second half",
+        f"{_held(run)} engines at once without a missed hop on {run.machine['cores']} cores, at normal priority; "
         f"files {files['times_real_time']:.0f} times real time on {files['threads']} cores",
         f"processor seconds for a second of sound and channel: {figures}, the published Apollo (PyTorch, one thread, "
         f"random weights) {_seconds(published)}",
@@ -107,6 +108,12 @@ def beside(run: Run) -> str:
 
 
 PLACES: dict[str, Callable[[Run], str]] = {"headline": headline, "cadence": cadence, "beside": beside}
+
+
+def _held(run: Run) -> int:
+    """The most streams of which none missed a hop."""
+    held = [entry.facts["streams"] for entry in run.of("streams") if entry.facts.get("missed_hops") == 0]
+    return max(held, default=0)
 
 
 def _wanted(run: Run, kind: str, title: str, load: str | None = None) -> Entry:

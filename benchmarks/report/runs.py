@@ -71,7 +71,8 @@ class Run:
     @property
     def versions(self) -> dict[str, str]:
         """Of packages."""
-        return next((entry.versions for entry in self.entries if entry.versions), {})
+        versions: dict[str, str] = self.machine.get("versions", {})
+        return versions
 
 
 def read_runs(paths: list[Path]) -> list[Run]:

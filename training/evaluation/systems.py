@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 
 from apollo_rt.compiled.code_cache import sources_digest
-from apollo_rt.effects import pedalboard_effect
-from apollo_rt.effects.pedalboard_effect import ApolloEffect
+from apollo_rt.effects import apollo_effect
+from apollo_rt.effects.apollo_effect import ApolloEffect
 from apollo_rt.inference import model
 from training import inference
 from training.data.audio import SAMPLE_RATE, Audio
@@ -103,7 +103,7 @@ def _from_checkpoint(restoration: inference.Restoration) -> Restore:
 @cache
 def _code_of(kind: Kind) -> str:
     if kind == "onnx":
-        return sources_digest(Path(pedalboard_effect.__file__))
+        return sources_digest(Path(apollo_effect.__file__))
     sources = {"exciter": [Path(exciter.__file__)], "checkpoint": _net_sources(), "untouched": []}[kind]
     return "".join(hashlib.sha256(path.read_bytes()).hexdigest() for path in sources)
 
