@@ -47,11 +47,12 @@ def test_one_file_becomes_one_file(restore, tmp_path) -> None:
     np.testing.assert_allclose(soundfile.read(tmp_path / "out.flac")[0], 0.5 * soundfile.read(song)[0], atol=2e-5)
 
 
-def test_mix_is_heard_and_float_is_written(restore, tmp_path) -> None:
+@pytest.mark.parametrize("options", [("--mix", 0), ("--strength", 0, "--air-db", "none"), ("--bypass",)])
+def test_parameters_are_heard_and_float_is_written(restore, tmp_path, options) -> None:
     song = write(tmp_path / "song.wav", tone(5000), subtype="FLOAT")
-    assert restore(song, tmp_path / "out.wav", "--mix", 0, "--float")[0] == 0
+    assert restore(song, tmp_path / "out.wav", *options, "--float")[0] == 0
     assert soundfile.info(tmp_path / "out.wav").subtype == "FLOAT"
-    np.testing.assert_allclose(soundfile.read(tmp_path / "out.wav")[0], soundfile.read(song)[0], atol=1e-7)
+    np.testing.assert_allclose(soundfile.read(tmp_path / "out.wav")[0], soundfile.read(song)[0], atol=1e-6)
 
 
 @pytest.mark.parametrize("with_option", [True, False])

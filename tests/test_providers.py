@@ -628,7 +628,9 @@ def test_steps_go_on_in_bypass_and_in_silence_on_an_accelerator(monkeypatch, tmp
         (model.load(tmp_path / "delay.onnx"), True),
     ):
         device = VirtualDevice(loaded.framing.sample_rate, pace=False)
-        with Engine(loaded, device, EngineSettings(bypass=True), Silence(n_hops * 64), Nowhere()) as engine:
+        with Engine(
+            loaded, device, EngineSettings(parameters={"bypass": 1}), Silence(n_hops * 64), Nowhere()
+        ) as engine:
             assert engine.wait(120)
         snapshot = engine.snapshot()
         assert snapshot.hops >= n_hops

@@ -7,6 +7,7 @@ import click
 
 from apollo_rt.app.control_options import control_options, take_control_options
 from apollo_rt.app.model_options import model_option, provider_option
+from apollo_rt.app.parameter_options import parameter_options, take_parameters
 
 
 @click.command(short_help="Restore live, between devices and files.")
@@ -19,10 +20,7 @@ from apollo_rt.app.model_options import model_option, provider_option
     help="Device (name, part of it, or number), default, speakers, or a file.",
 )  # fmt: skip
 @click.option("--list-devices", is_flag=True, help="Show the devices there are, and leave.")
-@click.option(
-    "--mix", type=click.FloatRange(0.0, 1.0), default=1.0, show_default=True, help="0 is the input, 1 the restoration."
-)
-@click.option("--bypass", is_flag=True, help="Begin with the input, at unchanged latency.")
+@parameter_options
 @click.option(
     "--block-size", type=click.IntRange(1, 4096), default=256, show_default=True, metavar="SAMPLES",
     help="What a device hands over at once; more is safer and later.",
@@ -82,6 +80,7 @@ def live(list_devices: bool, list_midi: bool, doctor: bool, auto: bool, seconds:
         click.echo("\n".join(ports) if ports else f"no MIDI ports (asked {through})")
         return
     control = take_control_options(options, click.get_current_context())
+    parameters = take_parameters(options)
     if doctor or auto:
         from apollo_rt.app.doctor import choose_settings
 
@@ -90,4 +89,4 @@ def live(list_devices: bool, list_midi: bool, doctor: bool, auto: bool, seconds:
             return
     from apollo_rt.app.live_run import LiveOptions, run_live
 
-    run_live(LiveOptions(**options, control=control))
+    run_live(LiveOptions(**options, parameters=parameters, control=control))

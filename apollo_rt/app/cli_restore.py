@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from apollo_rt.app.model_options import model_option, provider_option
+from apollo_rt.app.parameter_options import parameter_options, take_parameters
 from apollo_rt.app.progress import progress_bar
 from apollo_rt.app.signals import ending_calls, interrupt
 
@@ -17,9 +18,7 @@ if TYPE_CHECKING:
 @click.command(short_help="Restore files and folders.")
 @click.argument("paths", nargs=-1, required=True, metavar="INPUT... OUTPUT")
 @click.option("--output", "-o", metavar="OUTPUT", help="File or folder to write; all other names are inputs then.")
-@click.option(
-    "--mix", type=click.FloatRange(0.0, 1.0), default=1.0, show_default=True, help="0 is the input, 1 the restoration."
-)
+@parameter_options
 @model_option
 @provider_option()
 @click.option(
@@ -32,11 +31,11 @@ if TYPE_CHECKING:
 def restore(
     paths: tuple[str, ...],
     output: str | None,
-    mix: float,
     model: str | None,
     provider: str,
     threads: int | None,
     float_wav: bool,
+    **parameters: float,
 ) -> None:
     """Restore INPUT to OUTPUT: the same length, sample rate and channels.
 
@@ -47,12 +46,19 @@ def restore(
     if not inputs:
         raise click.UsageError("name at least one input, and the output last")
     with ending_calls(interrupt):
-        if not _restore_all(inputs, target, mix, model, provider, threads or _n_cores(), float_wav):
+        values = take_parameters(parameters)
+        if not _restore_all(inputs, target, values, model, provider, threads or _n_cores(), float_wav):
             raise click.exceptions.Exit(1)
 
 
 def _restore_all(
-    inputs: Sequence[str], output: str, mix: float, model: str | None, provider: str, threads: int, float_wav: bool
+    inputs: Sequence[str],
+    output: str,
+    parameters: dict[str, float],
+    model: str | None,
+    provider: str,
+    threads: int,
+    float_wav: bool,
 ) -> bool:
     """Returns whether all went well."""
     # Late, because onnxruntime would make --help wait.
@@ -67,7 +73,7 @@ def _restore_all(
             report(places[job], n_done, n_all)
 
         loaded = open_model(model, provider)
-        outcomes = [_said(outcome) for outcome in run_jobs(jobs, loaded, {"mix": mix}, show, float_wav, threads)]
+        outcomes = [_said(outcome) for outcome in run_jobs(jobs, loaded, parameters, show, float_wav, threads)]
     return all(outcome.report for outcome in outcomes)
 
 

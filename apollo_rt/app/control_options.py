@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from apollo_rt.control.parameter_table import PARAMETERS
+
 _PORT = 8765
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -50,8 +52,6 @@ def take_control_options(options: dict[str, Any], context: click.Context) -> Con
         options: by name; those of parameters stay in it.
         context: tells which were given.
     """
-    from apollo_rt.control.parameters import PARAMETERS
-
     names = {row.name for row in PARAMETERS} & options.keys()
     given = {name for name in names if context.get_parameter_source(name) is not ParameterSource.DEFAULT}
     own = {entry.name for entry in fields(ControlOptions)} & options.keys()

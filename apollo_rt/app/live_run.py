@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,7 +37,7 @@ class LiveOptions:
 
     Attributes:
         source: see `live_ends.open_ends`; so `target`, `block_size`, `pace`, `allow_feedback` and `duration_s`.
-        mix: see `parameters`; so `bypass`.
+        parameters: where they begin, by name.
         headroom: see `EngineSettings`; None: as much as the ends need.
         model: name or file of a model; None: the built-in one.
         provider: what runs it, see `model_choice.open_model`.
@@ -55,8 +55,7 @@ class LiveOptions:
 
     source: str
     target: str
-    mix: float = 1.0
-    bypass: bool = False
+    parameters: Mapping[str, float] = field(default_factory=dict)
     block_size: int = 256
     headroom: int | None = None
     model: str | None = None
@@ -130,7 +129,7 @@ def _prepared_engine(options: LiveOptions, loaded: Model, ends: Ends) -> Engine:
 
 
 def _settings(options: LiveOptions, ends: Ends) -> EngineSettings:
-    return EngineSettings(_headroom(options, ends), options.mix, options.bypass, options.incidents)
+    return EngineSettings(_headroom(options, ends), options.parameters, options.incidents)
 
 
 def _headroom(options: LiveOptions, ends: Ends) -> int:

@@ -1,6 +1,6 @@
-"""What a user may change while the engine runs: one table, from which help, docs and controllers are made.
+"""The live values of the table of parameters, for any thread to set and the audio path to read.
 
-The values lie in a shared float64 array; the audio path reads each of them once per block.
+They lie in a shared float64 array; the audio path reads each of them once per block.
 """
 
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -10,64 +10,39 @@ from numpy.typing import NDArray
 
 from apollo_rt.compiled.native import atomic_load, atomic_store, realtime
 from apollo_rt.control.parameter_row import Parameter
+from apollo_rt.control.parameter_table import (
+    AIR_DB,
+    BYPASS,
+    CROSSOVER_HZ,
+    DELTA,
+    LOW_CUT_HZ,
+    MIX,
+    OUTPUT_GAIN_DB,
+    PARAMETERS,
+    STRENGTH,
+    index_of,
+    parameter,
+)
 
 Class = TypeVar("Class", bound=type)
 
 
-MIX, BYPASS, DELTA, STRENGTH, AIR_DB, CROSSOVER_HZ, LOW_CUT_HZ, OUTPUT_GAIN_DB = range(8)
-"""Where each value lies in the shared array: the order of the table."""
-
-PARAMETERS = (
-    Parameter(
-        "mix", "", 0.0, 1.0, 1.0, "How much of the restored signal is heard: 0 is the input, 1 the restoration.",
-        step=0.05, settles_ms=1.5,
-    ),
-    Parameter(
-        "bypass", "switch", 0.0, 1.0, 0.0, "Hear the input at unchanged latency, whatever else is set.",
-        step=1.0, settles_ms=46.0,
-    ),
-    Parameter(
-        "delta", "switch", 0.0, 1.0, 0.0, "Hear only what the model changed: the restored signal minus the input.",
-        step=1.0, settles_ms=1.5,
-    ),
-    Parameter(
-        "strength", "", 0.0, 1.5, 1.0, "How much of the model's correction is applied to what the codec left.",
-        step=0.05, settles_ms=80.0,
-    ),
-    Parameter(
-        "air_db", "dB", -60.0, 12.0, 0.0, "Level of what is generated where the codec left nothing, mostly the highs.",
-        step=1.0, settles_ms=110.0, at_minimum="none",
-    ),
-    Parameter(
-        "crossover_hz", "Hz", 20.0, 20_000.0, 20.0, "Below this frequency the signal stays as it came in.",
-        step=2 ** (1 / 6), scale="log", settles_ms=130.0, at_minimum="off",
-    ),
-    Parameter(
-        "low_cut_hz", "Hz", 20.0, 1000.0, 20.0, "What lies below this frequency is filtered out, 12 dB per octave.",
-        step=2 ** (1 / 6), scale="log", settles_ms=46.0, at_minimum="off",
-    ),
-    Parameter(
-        "output_gain_db", "dB", -24.0, 12.0, 0.0, "Gain of all that is heard.",
-        step=0.5, settles_ms=46.0,
-    ),
-)  # fmt: skip
-
-_INDEX = {parameter.name: index for index, parameter in enumerate(PARAMETERS)}
-
-
-def parameter(name: str) -> Parameter:
-    """The row called `name`.
-
-    Raises:
-        ValueError: there is none.
-    """
-    return PARAMETERS[_index(name)]
-
-
-def _index(name: str) -> int:
-    if name not in _INDEX:
-        raise ValueError(f"parameter must be one of {', '.join(_INDEX)}, got {name!r}")
-    return _INDEX[name]
+__all__ = [
+    "AIR_DB",
+    "BYPASS",
+    "CROSSOVER_HZ",
+    "DELTA",
+    "LOW_CUT_HZ",
+    "MIX",
+    "OUTPUT_GAIN_DB",
+    "PARAMETERS",
+    "STRENGTH",
+    "Parameter",
+    "Parameters",
+    "parameter",
+    "wet_gain",
+    "with_parameters",
+]
 
 
 def _property(row: Parameter) -> property:
@@ -116,7 +91,7 @@ class Parameters:
 
     def get(self, name: str) -> float:
         """The value of one parameter."""
-        return float(_load(self.values, _index(name)))
+        return float(_load(self.values, index_of(name)))
 
     def set(self, name: str, value: float) -> None:
         """Change one parameter.
@@ -124,7 +99,7 @@ class Parameters:
         Raises:
             ValueError: an unknown name, or a value out of bounds.
         """
-        _store(self.values, _index(name), parameter(name).check(value))
+        _store(self.values, index_of(name), parameter(name).check(value))
 
     def as_dict(self) -> dict[str, float]:
         """All values by name, in the order of the table."""

@@ -69,7 +69,7 @@ class Engine:
     ) -> None:
         """Check that all fits and wire it; nothing runs or compiles yet."""
         check_fit(model, driver, source, sink)
-        self.parameters = Parameters(mix=settings.mix, bypass=settings.bypass)
+        self.parameters = Parameters(**settings.parameters)
         self._model = model
         self._models = {model.tier: model, **(lighter or {})}
         self._settings = settings

@@ -1,9 +1,10 @@
 """What the engine is told, and whether what it is given fits together."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from apollo_rt.control.parameters import parameter
+from apollo_rt.control.parameters import Parameters
 from apollo_rt.errors import DeviceError
 from apollo_rt.inference.model import Model
 from apollo_rt.latency import FADE_LENGTH, rebuffering_latency
@@ -19,8 +20,7 @@ class EngineSettings:
 
     Attributes:
         headroom: samples of pre-fill that cover compute time and jitter, from `FADE_LENGTH` to 44100.
-        mix: see `parameters`.
-        bypass: see `parameters`.
+        parameters: where they begin, by the names of the table; its defaults otherwise.
         incidents: folder for what is written when something is missed, see `incident`; takes 70 MB of memory.
         realtime: ask for real-time priority and locked memory, where the driver runs in real time.
 
@@ -29,8 +29,7 @@ class EngineSettings:
     """
 
     headroom: int = 256 + FADE_LENGTH
-    mix: float = 1.0
-    bypass: bool = False
+    parameters: Mapping[str, float] = field(default_factory=dict)
     incidents: Path | None = None
     realtime: bool = True
 
@@ -38,7 +37,7 @@ class EngineSettings:
         """Check the bounds."""
         if not FADE_LENGTH <= self.headroom <= 44_100:
             raise ValueError(f"headroom must be from {FADE_LENGTH} to 44100 samples, got {self.headroom}")
-        parameter("mix").check(self.mix)
+        Parameters(**self.parameters)
 
 
 def check_fit(model: Model, driver: Driver, source: Source | None, sink: Sink | None) -> None:
