@@ -164,16 +164,33 @@ def check(heard: Heard, stats: dict, clip: np.ndarray, restored: np.ndarray) -> 
     assert stats["covered_samples"] < 0.02 * stats["samples"]
 
 
+def check_recording(folder: Path, clip: np.ndarray, restored: np.ndarray) -> None:
+    """What came in and what was heard lie in two files, in step to the sample."""
+    recorded = []
+    for path in sorted(folder.iterdir()):
+        with AudioReader(path) as reader:
+            recorded.append(reader.read(10**9))
+    dry, wet = recorded
+    lag = lag_of(clip, dry)
+    print(f"recorded {len(dry) / RATE:.1f} s; the clip begins at sample {lag} of dry, {lag_of(restored, wet)} of wet")
+    assert len(dry) == len(wet)
+    assert lag_of(restored, wet) == lag
+    assert likeness(dry[lag : lag + len(clip)], clip) > 0.999
+    assert likeness(wet[lag : lag + len(restored)], restored) > 0.98
+
+
 def test_over_pulseaudio_the_loudspeaker_plays_what_the_file_would_be(
     pulse: PulseServer, model: Path, clip: np.ndarray, restored: np.ndarray, tmp_path: Path
 ) -> None:
-    with LiveRun([*COMMAND, "--stats-json", str(tmp_path / "stats.json")], pulse.environment, model) as run:
+    options = ["--stats-json", str(tmp_path / "stats.json"), "--record", str(tmp_path / "recorded")]
+    with LiveRun([*COMMAND, *options], pulse.environment, model) as run:
         run.wait_until_it_plays()
         heard = pulse.hear(clip)
         assert run.end() == 0, run.text
     stats = json.loads((tmp_path / "stats.json").read_text())
     assert (stats["input_name"], stats["output_name"]) == ("Loopback (ALSA)", "speakers (ALSA)")
     check(heard, stats, clip, restored)
+    check_recording(tmp_path / "recorded", clip, restored)
 
 
 def test_over_jack_the_loudspeaker_plays_what_the_file_would_be(

@@ -380,3 +380,22 @@ def test_a_token_that_others_may_read_is_refused_before_anything_is_written(live
     assert (code, len(errors)) == (1, 1)
     assert "others may read this token" in errors[0]
     assert not (tmp_path / "out.wav").exists()
+
+
+def test_what_comes_in_and_what_is_heard_is_recorded_in_step(live, song, tmp_path) -> None:
+    folder = tmp_path / "new" / "folder"
+    code, out, errors = live("--input", song, "--output", tmp_path / "out.wav", "--headroom", 8192, "--record", folder)
+    assert (code, errors) == (0, [])
+    assert f"recording to {folder}" in out
+    dry, wet = (samples_of(path)[:LENGTH] for path in sorted(folder.iterdir()))
+    np.testing.assert_allclose(dry, samples_of(song), atol=2e-7)
+    np.testing.assert_allclose(wet, samples_of(tmp_path / "out.wav"), atol=2e-7)
+
+
+def test_a_recording_needs_time_and_a_folder(live, song, tmp_path) -> None:
+    arguments = ("--input", song, "--output", tmp_path / "out.wav")
+    code, _, errors = live(*arguments, "--no-pace", "--record", tmp_path / "here")
+    assert (code, errors[0].startswith("error: --record is for what plays in its time")) == (1, True)
+    code, _, errors = live(*arguments, "--record", song / "inside")
+    assert (code, errors) == (1, [f"error: {song / 'inside'}: can't be made: Not a directory"])
+    assert {path.name for path in tmp_path.iterdir()} == {"song.wav"}

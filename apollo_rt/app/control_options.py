@@ -27,6 +27,7 @@ class ControlOptions:
         control_port: of the control socket, 0: any; None: there is none.
         control_token: what its clients have to show; None: a new one.
         control_token_file: holds it, or will.
+        record: folder for what comes in and what is heard.
     """
 
     preset: str | None = None
@@ -36,6 +37,7 @@ class ControlOptions:
     control_port: int | None = None
     control_token: str | None = None
     control_token_file: Path | None = None
+    record: Path | None = None
 
 
 def control_options(command: Decorated) -> Decorated:
@@ -77,5 +79,9 @@ _OPTIONS = (
     click.option(
         "--control-token-file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
         help="A file that holds the token, readable by you alone; made if it is missing.",
+    ),
+    click.option(
+        "--record", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+        help="Record what comes in and what is heard there, as two FLAC files in step.",
     ),
 )  # fmt: skip

@@ -1,5 +1,6 @@
-"""What controls a live run from beside its screen: presets, MIDI and the control socket, from start to end."""
+"""What controls a live run from beside its screen: presets, MIDI, control socket and recording, from start to end."""
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,6 +15,9 @@ from apollo_rt.control.midi_map import default_map, read_map
 from apollo_rt.control.parameters import PARAMETERS, Parameters
 from apollo_rt.control.presets import Presets, open_preset
 from apollo_rt.control.socket_access import check_token, make_token, token_from_file
+from apollo_rt.errors import ControlError
+from apollo_rt.live.engine import Engine
+from apollo_rt.live.recorder import Recorder
 
 
 def midi_map_path() -> Path:
@@ -34,15 +38,27 @@ def check_files(options: ControlOptions) -> None:
         read_map(options.midi_map, PARAMETERS)
     if options.control_port is not None:
         control_token(options)
+    if options.record is not None:
+        _make_folder(options.record)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ControlError(f"{folder}: can't be made: {error.strerror}") from None
+    if not os.access(folder, os.W_OK):
+        raise ControlError(f"{folder}: no permission to write there")
 
 
 @contextmanager
-def control_faces(options: ControlOptions, session: LiveSession) -> Iterator[None]:
+def control_faces(options: ControlOptions, session: LiveSession, engine: Engine) -> Iterator[None]:
     """Open what the options ask for; closed at the end of the `with` block.
 
     Args:
         options: what the user asked for.
         session: of an engine that need not have started; its `notes` tell where things are served.
+        engine: that of the session; stopped before the `with` block ends.
 
     Raises:
         ApolloError: a file or a port can't be used.
@@ -58,6 +74,8 @@ def control_faces(options: ControlOptions, session: LiveSession) -> Iterator[Non
             looks.append(_open_midi(options.midi, options.midi_map, session, stack).look)
         if options.control_port is not None:
             _open_control(options, session, stack)
+        if options.record is not None:
+            looks.append(_open_recorder(options.record, session, engine, stack).look)
         upkeep = Upkeep(looks, session.messages.append)
         upkeep.start()
         stack.callback(upkeep.stop)
@@ -83,6 +101,19 @@ def _open_control(options: ControlOptions, session: LiveSession, stack: ExitStac
     server.start()
     stack.callback(server.stop)
     session.notes.append(f"control page: {server.url}")
+
+
+def _open_recorder(folder: Path, session: LiveSession, engine: Engine, stack: ExitStack) -> Recorder:
+    recorder = Recorder(folder, engine.heard, engine.latency.stream, engine.latency.sample_rate)
+
+    def finish() -> None:
+        recorder.stop()
+        session.messages.extend(recorder.look())
+
+    recorder.start()
+    stack.callback(finish)
+    session.notes.append(f"recording to {folder}")
+    return recorder
 
 
 def _open_midi(wanted: str, map_path: Path | None, session: LiveSession, stack: ExitStack) -> MidiControl:

@@ -83,6 +83,8 @@ def run_live(options: LiveOptions) -> None:
     """
     if options.stats_json:
         _refuse_unwritable(options.stats_json)
+    if options.control.record and not options.pace:
+        raise ValueError("--record is for what plays in its time: leave --no-pace out, or write a file with --output")
     check_files(options.control)
     with ending_calls(interrupt):
         loaded = open_tier(open_model(options.model, options.provider), options.tier)
@@ -108,7 +110,7 @@ def run_live(options: LiveOptions) -> None:
     session = LiveSession(engine, info, picker if ends.has_device else None)
     with ends, _log_handled_by(SessionLog(session)), ending_calls(session.stop), ExitStack() as faces:
         try:
-            faces.enter_context(control_faces(options.control, session))
+            faces.enter_context(control_faces(options.control, session, engine))
         except BaseException:
             ends.discard()
             raise

@@ -12,6 +12,7 @@ from apollo_rt.live.connection import Connection, Reopening
 from apollo_rt.live.driver import Driver, clocks_of, conversion_latency_s
 from apollo_rt.live.engine_settings import EngineSettings, check_blocks, check_fit
 from apollo_rt.live.file_feed import Nowhere, Silence, Sink, SinkFeed, Source, SourceFeed
+from apollo_rt.live.heard import Heard
 from apollo_rt.live.incident import IncidentWriter, file_digest
 from apollo_rt.live.line import STOP, Line, make_line
 from apollo_rt.live.load_shedding import LoadShedding
@@ -225,6 +226,11 @@ class Engine:
             scheduling=str(self._scheduling.report),
             **self._stats_reader.read(),
         )
+
+    @property
+    def heard(self) -> Heard:
+        """What came in and what is heard, to be read beside the audio path; each caller gets a reader of its own."""
+        return Heard(self._line)
 
     def spectra(self) -> Spectra:
         """What came in and what is heard, as two spectra of the same moment; 0.3 ms. Any thread may ask."""
