@@ -25,6 +25,10 @@ class AudioFileError(ApolloError):
     """An audio file can't be read or written."""
 
 
+class PluginError(ApolloError):
+    """A plugin can't be had, or not with such parameters; the message names it."""
+
+
 class ParityError(ApolloError):
     """An exported graph disagrees with PyTorch; the message names graph, frame and tensor."""
 

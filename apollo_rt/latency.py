@@ -84,6 +84,9 @@ class LatencyReport:
         ring_s: seconds that the ring between two clocks holds back, 0 for one clock.
         input_resampling_s: seconds, of the filter from the capture device's rate or clock; 0 where there is none.
         output_resampling_s: seconds, of the filter to the playback device's rate; 0 where there is none.
+        plugins_before: samples that plugins before the model take.
+        plugins_after: samples that plugins after the model take.
+        plugin_padding: samples that make whole hops of both.
     """
 
     sample_rate: int
@@ -95,11 +98,15 @@ class LatencyReport:
     ring_s: float = 0.0
     input_resampling_s: float = 0.0
     output_resampling_s: float = 0.0
+    plugins_before: int = 0
+    plugins_after: int = 0
+    plugin_padding: int = 0
 
     @property
     def stream(self) -> int:
         """D in samples: by how much the engine's output lags its input, devices apart."""
-        return self.algorithmic + self.rebuffering + self.headroom
+        plugins = self.plugins_before + self.plugins_after + self.plugin_padding
+        return self.algorithmic + self.rebuffering + self.headroom + plugins
 
     @property
     def total_s(self) -> float:
@@ -112,19 +119,24 @@ class LatencyReport:
         return self.total_s * 1e3
 
     def terms(self) -> tuple[LatencyTerm, ...]:
-        """The terms in the order in which a sample meets them, those of a conversion only where there is one."""
+        """The terms in the order in which a sample meets them, those of conversions and plugins only where they are."""
         before = (("ring", self.ring_s), ("input resampling", self.input_resampling_s))
         after = (("output resampling", self.output_resampling_s),)
+        stream = (
+            ("plugins before", self.plugins_before),
+            ("algorithmic", self.algorithmic),
+            ("plugins after", self.plugins_after),
+            ("plugin padding", self.plugin_padding),
+            ("rebuffering", self.rebuffering),
+            ("headroom", self.headroom),
+        )
         return (
             LatencyTerm("device input", self.device_input_s),
             *(LatencyTerm(name, seconds) for name, seconds in before if seconds),
             *(
                 LatencyTerm(name, samples / self.sample_rate, samples)
-                for name, samples in (
-                    ("algorithmic", self.algorithmic),
-                    ("rebuffering", self.rebuffering),
-                    ("headroom", self.headroom),
-                )
+                for name, samples in stream
+                if samples or not name.startswith("plugin")
             ),
             *(LatencyTerm(name, seconds) for name, seconds in after if seconds),
             LatencyTerm("device output", self.device_output_s),

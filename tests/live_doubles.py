@@ -53,6 +53,7 @@ class StillEngine:
 
     def __init__(self) -> None:
         self.parameters = Parameters()
+        self.plugins = None
         self.latency = LATENCY
         self.ends = False
         self.calls_back = True

@@ -11,6 +11,7 @@ from apollo_rt.inference.model import Model
 from apollo_rt.latency import FADE_LENGTH, rebuffering_latency
 from apollo_rt.live.callback import callback_address
 from apollo_rt.live.line import address_table, make_line
+from apollo_rt.live.live_plugins import LivePlugins
 from apollo_rt.live.processor_table import processor_table
 from apollo_rt.live.snapshot import read_stats
 from apollo_rt.live.tiers import N_SLOTS, make_tiers
@@ -42,20 +43,22 @@ class Stepped:
         channels: tuple[int, int] = (2, 2),
         keeps_trace: bool = False,
         lighter: Sequence[Model] = (),
+        plugins: LivePlugins | None = None,
         **parameters: float,
     ) -> None:
         framing = model.framing
         self.hop_length = framing.hop_length
         rebuffering = rebuffering_latency(block_size, framing.hop_length, varying)
-        self.delay = framing.algorithmic_latency + rebuffering + headroom
+        plugin_delay = sum(plugins.latencies) if plugins else 0
+        self.delay = framing.algorithmic_latency + rebuffering + headroom + plugin_delay
         self.channels = channels
         self.parameters = Parameters(**parameters)
         self.processor = Processor(model)
-        self.line = make_line(framing, self.delay, *channels, 2**16, self.parameters.values, keeps_trace)
+        self.line = make_line(framing, self.delay, *channels, 2**16, self.parameters.values, keeps_trace, plugin_delay)
         self.callback = PA_CALLBACK(callback_address())
         self._userdata = address_table(self.line)
         self.trace = make_worker_trace(self.processor.compiled, framing.sample_rate, keeps_trace)
-        self.tiers = make_tiers(framing.hop_length)
+        self.tiers = make_tiers(framing.hop_length, plugins.chains if plugins else None)
         self.processors = [self.processor, *([Processor(model) for model in lighter] or [self.processor])]
         self.processors += [self.processors[-1]] * (N_SLOTS - len(self.processors))
         self.table = processor_table(self.processors)

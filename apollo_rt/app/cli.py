@@ -9,6 +9,7 @@ import click
 
 from apollo_rt.app.cli_live import live
 from apollo_rt.app.cli_model import model
+from apollo_rt.app.cli_plugins import plugins
 from apollo_rt.app.cli_prepare import prepare
 from apollo_rt.app.cli_replay import replay
 from apollo_rt.app.cli_restore import restore
@@ -32,6 +33,7 @@ apollo_rt.add_command(restore)
 apollo_rt.add_command(model)
 apollo_rt.add_command(prepare)
 apollo_rt.add_command(replay)
+apollo_rt.add_command(plugins)
 
 
 def main(arguments: Sequence[str] | None = None, name: str = "apollo-rt") -> None:

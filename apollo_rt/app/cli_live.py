@@ -19,6 +19,15 @@ from apollo_rt.app.parameter_options import parameter_options, take_parameters
     "--output", "-o", "target", default="speakers", show_default=True, metavar="OUTPUT",
     help="Device (name, part of it, or number), default, speakers, or a file.",
 )  # fmt: skip
+@click.option(
+    "--before", multiple=True, metavar="PLUGIN",
+    help='Before the model: "HighpassFilter(cutoff_frequency_hz=30)", "/path/Plugin.vst3?parameter=value"; repeatable.',
+)  # fmt: skip
+@click.option("--after", multiple=True, metavar="PLUGIN", help="After the model; as --before.")
+@click.option(
+    "--chain", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
+    help="A YAML file with lists of plugins, before and after.",
+)  # fmt: skip
 @click.option("--list-devices", is_flag=True, help="Show the devices there are, and leave.")
 @parameter_options
 @click.option(
@@ -87,6 +96,8 @@ def live(list_devices: bool, list_midi: bool, doctor: bool, auto: bool, seconds:
         options |= choose_settings(options["model"], options["provider"], seconds)
         if doctor and not auto:
             return
+    from apollo_rt.app.live_chain import ChainOptions
     from apollo_rt.app.live_run import LiveOptions, run_live
 
-    run_live(LiveOptions(**options, parameters=parameters, control=control))
+    chain = ChainOptions(options.pop("before"), options.pop("after"), options.pop("chain"))
+    run_live(LiveOptions(**options, parameters=parameters, control=control, chain=chain))

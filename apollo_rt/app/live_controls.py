@@ -11,6 +11,7 @@ from apollo_rt.control.parameters import PARAMETERS, Parameters
 from apollo_rt.control.presets import Presets
 from apollo_rt.errors import ControlError
 from apollo_rt.latency import LatencyReport
+from apollo_rt.live.live_plugins import LivePlugins
 from apollo_rt.live.snapshot import Snapshot
 from apollo_rt.live.spectra import Spectra
 
@@ -21,6 +22,10 @@ class RunningEngine(Protocol):
     @property
     def parameters(self) -> Parameters:
         """What may be changed while it runs."""
+
+    @property
+    def plugins(self) -> LivePlugins | None:
+        """Those before and after the model."""
 
     @property
     def latency(self) -> LatencyReport:
@@ -77,16 +82,17 @@ class LiveControls:
         self._comparison = Comparison(self.rows, self.get, self.set)
 
     def rows(self) -> Sequence[Parameter]:
-        """The parameters there are."""
-        return PARAMETERS
+        """The parameters there are: those of the one table, then those of the plugins."""
+        plugins = self._engine.plugins
+        return (*PARAMETERS, *plugins.rows()) if plugins else PARAMETERS
 
     def get(self, name: str) -> float:
         """A parameter's value."""
-        return self._engine.parameters.get(name)
+        return self._owner(name).get(name)
 
     def set(self, name: str, value: float) -> None:
         """Change a parameter."""
-        self._engine.parameters.set(name, value)
+        self._owner(name).set(name, value)
 
     def swap_settings(self, slot: str | None) -> str:
         """Hear the settings A or B, or those that aren't heard; says which are heard now."""
@@ -144,6 +150,11 @@ class LiveControls:
     def stop(self) -> None:
         """End the run."""
         self._stop()
+
+    def _owner(self, name: str) -> Parameters | LivePlugins:
+        """Who has a parameter; a plugin's is called `plugin.parameter`."""
+        plugins = self._engine.plugins
+        return plugins if plugins and "." in name else self._engine.parameters
 
     @property
     def _devices(self) -> Devices:

@@ -25,16 +25,20 @@ def midi_map_path() -> Path:
     return user_config_path("apollo-rt", appauthor=False) / "midi.yaml"
 
 
-def check_files(options: ControlOptions) -> None:
+def check_files(options: ControlOptions, has_plugins: bool = False) -> None:
     """Refuse bad files before anything takes its time.
+
+    Args:
+        options: what the user asked for.
+        has_plugins: files may name parameters that are only known when the plugins are loaded; those wait until then.
 
     Raises:
         ControlError: one can't be read or understood.
     """
-    if options.preset is not None:
+    if options.preset is not None and not has_plugins:
         live = Parameters()
         open_preset(Presets(lambda: PARAMETERS, live.get, live.set), options.preset)
-    if options.midi_map is not None:
+    if options.midi_map is not None and not has_plugins:
         read_map(options.midi_map, PARAMETERS)
     if options.control_port is not None:
         control_token(options)

@@ -13,6 +13,7 @@ import click
 
 from apollo_rt.app.control_options import ControlOptions
 from apollo_rt.app.device_picker import DevicePicker, reopening
+from apollo_rt.app.live_chain import ChainOptions, open_plugins, plugin_line
 from apollo_rt.app.live_ends import Ends, open_ends
 from apollo_rt.app.live_faces import check_files, control_faces
 from apollo_rt.app.live_lines import end_line, run_lines
@@ -28,6 +29,7 @@ from apollo_rt.latency import FADE_LENGTH
 from apollo_rt.live.driver import calls_unevenly
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
+from apollo_rt.live.live_plugins import LivePlugins
 from apollo_rt.live.snapshot import Snapshot
 
 
@@ -51,6 +53,7 @@ class LiveOptions:
         give_up_s: for how long to try that.
         follow_default: go where `default`, `speakers` and `Loopback` lead when the system changes that.
         control: by what it is controlled beside the screen.
+        chain: the plugins before and after the model.
     """
 
     source: str
@@ -73,6 +76,7 @@ class LiveOptions:
     give_up_s: float = 300.0
     follow_default: bool = False
     control: ControlOptions = field(default_factory=ControlOptions)
+    chain: ChainOptions = field(default_factory=ChainOptions)
 
 
 def run_live(options: LiveOptions) -> None:
@@ -85,7 +89,13 @@ def run_live(options: LiveOptions) -> None:
         _refuse_unwritable(options.stats_json)
     if options.control.record and not options.pace:
         raise ValueError("--record is for what plays in its time: leave --no-pace out, or write a file with --output")
-    check_files(options.control)
+    check_files(options.control, options.chain.names_plugins)
+    with ExitStack() as stack:
+        _run(options, stack)
+
+
+def _run(options: LiveOptions, stack: ExitStack) -> None:
+    """As `run_live`; what must be ended whatever happens comes onto the stack."""
     with ending_calls(interrupt):
         loaded = open_tier(open_model(options.model, options.provider), options.tier)
         ends = open_ends(
@@ -101,13 +111,17 @@ def run_live(options: LiveOptions) -> None:
             measure_latency(loaded, ends, _settings(options, ends))
             return
         try:
-            engine = _prepared_engine(options, loaded, ends)
+            plugins = open_plugins(options.chain, loaded.framing, options.pace)
+            if plugins:
+                stack.callback(plugins.stop)
+            engine = _prepared_engine(options, loaded, ends, plugins)
         except BaseException:
             ends.discard()
             raise
     info = SessionInfo(ends.input_name, ends.output_name, loaded.card.name, ends.has_device, options.duration_s)
     picker = DevicePicker(engine, ends, lambda wanted: reopening(wanted, options.give_up_s, options.follow_default))
     session = LiveSession(engine, info, picker if ends.has_device else None)
+    session.notes += [plugin_line(state, loaded.framing.sample_rate) for state in plugins.states()] if plugins else []
     with ends, _log_handled_by(SessionLog(session)), ending_calls(session.stop), ExitStack() as faces:
         try:
             faces.enter_context(control_faces(options.control, session, engine))
@@ -119,12 +133,14 @@ def run_live(options: LiveOptions) -> None:
     _conclude(options, session, ends, engine.snapshot())
 
 
-def _prepared_engine(options: LiveOptions, loaded: Model, ends: Ends) -> Engine:
+def _prepared_engine(options: LiveOptions, loaded: Model, ends: Ends, plugins: LivePlugins | None) -> Engine:
     lighter = {name: model for name, model in open_tiers(loaded).items() if name != loaded.tier}
     files = ends.source, ends.writer
     way = reopening(ends.wanted, options.give_up_s, options.follow_default)
     comes_back = ends.has_device and options.reconnect
-    engine = Engine(loaded, ends.driver, _settings(options, ends), *files, way if comes_back else None, lighter)
+    engine = Engine(
+        loaded, ends.driver, _settings(options, ends), *files, way if comes_back else None, lighter, plugins
+    )
     with progress_bar() as report:
         engine.prepare(lambda stage, done, total: report(f"getting ready, compiling what is new: {stage}", done, total))
     return engine

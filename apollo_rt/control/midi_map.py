@@ -163,8 +163,8 @@ def default_map(rows: Sequence[Parameter]) -> MidiMap:
         for names, first, last in ((knobs, _FIRST_KNOB, _LAST_KNOB), (switches, _FIRST_SWITCH, _LAST_SWITCH))
         for number, name in zip(range(first, last + 1), names, strict=False)
     }
-    for index, name in enumerate(switches):
-        bindings[Origin(NOTE, _FIRST_NOTE + index)] = Action(TOGGLE, name)
+    for note, name in zip(range(_FIRST_NOTE, 128), switches, strict=False):  # plugins may have hundreds of switches
+        bindings[Origin(NOTE, note)] = Action(TOGGLE, name)
     bindings[Origin(PROGRAM)] = Action(LOAD_PRESET)
     return MidiMap(bindings)
 

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, MutableSequence
 from typing import Any, SupportsIndex, overload
 
 from apollo_rt.effects.effect import Effect, Samples
-from apollo_rt.effects.native_run import NativeRun, is_native
+from apollo_rt.effects.native_run import NativeRun
 from apollo_rt.effects.nodes import EffectNode, Node, Parallel, Series
+from apollo_rt.plugins.pedalboard_plugins import is_native
 
 
 class _Container(Effect, MutableSequence[Any]):

@@ -12,28 +12,21 @@ Measured with Pedalboard 0.9.26, and minded here: it takes a first block of two 
 else than two channels, and forgets what it has heard when a block is longer than the first one was.
 """
 
-import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from apollo_rt.effects.effect import Samples
+from apollo_rt.plugins.held_back import most_held_back
+from apollo_rt.plugins.pedalboard_plugins import make_board
 
 _PIECE = 512
 _LONGEST_BUFFER = 8192
 _SHORTEST_FIRST_BLOCK, _PRIMING = 16, 64
-_N_PROBES_AT_ONCE = 4
-"""Pieces of silence after which a plugin that has held nothing back is taken to hold nothing back at all."""
-_PROBE_S, _LONGEST_PROBE_S = 1.0, 30.0
+_LONGEST_LATENCY_S = 30.0
 _SPARE = 64
 """What plugins that convert sample rates hold back wanders by a few samples (measured: 5)."""
-
-
-def is_native(member: object) -> bool:
-    """Whether something is a plugin of Pedalboard's, which is loaded already then."""
-    module = sys.modules.get("pedalboard")
-    return module is not None and isinstance(member, module.Plugin)
 
 
 class NativeRun:
@@ -49,21 +42,19 @@ class NativeRun:
 
     def __init__(self, plugins: Sequence[Any]) -> None:
         """Make the board."""
-        import pedalboard
-
-        self.board = pedalboard.Pedalboard(list(plugins))  # type: ignore[attr-defined]  # it comes by a star import
+        self.board = make_board(plugins)
         self.latency = 0
 
     def start(self, sample_rate: float, n_channels: int) -> int:
         """Begin a stream; what the plugins hold back is found out with silence. Returns the latency in samples.
 
         Raises:
-            ValueError: 30 s of silence go in and nothing comes out.
+            ValueError: 30 s of sound are held back.
         """
         self._sample_rate = sample_rate
         self._buffer_size = _PIECE
         self.board.reset()
-        most = self._probe(n_channels)
+        most, _ = most_held_back(self._through, (n_channels, _PIECE), sample_rate, _LONGEST_LATENCY_S)
         self.board.reset()
         self._waiting = np.zeros((n_channels, 0), np.float32)
         self._is_late = most > 0
@@ -121,18 +112,3 @@ class NativeRun:
         self._waiting = waiting[:, end:]
         for begin in range(0, end, _PIECE):
             yield waiting[:, begin : begin + _PIECE]
-
-    def _probe(self, n_channels: int) -> int:
-        """The most samples that the plugins hold back."""
-        silence = np.zeros((n_channels, _PIECE), np.float32)
-        n_in = n_out = most = n_before = 0
-        while not n_out or n_in - n_before < _PROBE_S * self._sample_rate:
-            if n_in > _LONGEST_PROBE_S * self._sample_rate:
-                raise ValueError(f"{self.board} gives nothing out, 30 s after sound went in")
-            n_in += _PIECE
-            n_out += self._through(silence).shape[1]
-            n_before = n_before if n_out else n_in
-            most = max(most, n_in - n_out)
-            if most == 0 and n_in >= _N_PROBES_AT_ONCE * _PIECE:
-                break
-        return most

@@ -15,6 +15,7 @@ from apollo_rt.live.file_feed import Nowhere, Silence, Sink, SinkFeed, Source, S
 from apollo_rt.live.heard import Heard
 from apollo_rt.live.incident import IncidentWriter, file_digest
 from apollo_rt.live.line import STOP, Line, make_line
+from apollo_rt.live.live_plugins import LivePlugins
 from apollo_rt.live.load_shedding import LoadShedding
 from apollo_rt.live.recent import StatsReader
 from apollo_rt.live.scheduling import AudioScheduling
@@ -50,9 +51,11 @@ class Engine:
         sink: where samples go if the driver has no output; committed by `stop`, or aborted after an error.
         reopening: how to come back to a device that is lost; None: losing it is an error.
         lighter: further tiers of the model by name, better ones first, to go down to when the worker can't keep up.
+        plugins: before and after the model, loaded for its rate and hop; the caller ends them after the engine.
 
     Attributes:
         parameters: what may be changed while it runs.
+        plugins: as given.
 
     Raises:
         ValueError: driver, source, sink and model don't fit together.
@@ -67,6 +70,7 @@ class Engine:
         sink: Sink | None = None,
         reopening: Reopening | None = None,
         lighter: Mapping[str, Model] | None = None,
+        plugins: LivePlugins | None = None,
     ) -> None:
         """Check that all fits and wire it; nothing runs or compiles yet."""
         check_fit(model, driver, source, sink)
@@ -74,6 +78,7 @@ class Engine:
         self._model = model
         self._models = {model.tier: model, **(lighter or {})}
         self._settings = settings
+        self.plugins = plugins
         self._rebuffering = rebuffering_latency(driver.block_size, model.framing.hop_length, driver.varying_block)
         self._block_size = driver.block_size
         self._line = self._make_line(driver)
@@ -102,7 +107,12 @@ class Engine:
             self._settings.headroom,
             *driver.device_latency_s,
             *conversion_latency_s(driver),
+            *self._plugin_latencies,
         )
+
+    @property
+    def _plugin_latencies(self) -> tuple[int, int, int]:
+        return self.plugins.latencies if self.plugins else (0, 0, 0)
 
     def prepare(self, progress: Progress | None = None) -> None:
         """Compile everything (or read it from the cache) and run the model once; `start` does it if it wasn't done.
@@ -145,6 +155,8 @@ class Engine:
             self._halt(complete=False)
             raise
         self._supervisor.start()
+        if self.plugins:
+            self._supervisor.say(self.plugins.notes())
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until the source's end has been played, tail included.
@@ -224,6 +236,7 @@ class Engine:
             latency=self.latency,
             clocks=clocks_of(self._connection.driver),
             scheduling=str(self._scheduling.report),
+            plugins=self.plugins.states() if self.plugins else (),
             **self._stats_reader.read(),
         )
 
@@ -276,28 +289,35 @@ class Engine:
 
     def _look(self) -> list[str]:
         """What the supervisor does ten times a second."""
-        lines = self._connection.look()
+        lines = self._connection.look() + (self.plugins.look() if self.plugins else [])
         if self._workers and self._load_shedding:
-            lines += self._workers.look() + self._load_shedding.look()
+            lines += self._workers.look()
+            if getattr(self._connection.driver, "pace", True):  # else nothing is ever late, however slow it is
+                lines += self._load_shedding.look()
         return lines + (self._incidents.look() if self._incidents else [])
 
     def _make_line(self, driver: Driver) -> Line:
         framing, settings = self._model.framing, self._settings
-        delay = framing.algorithmic_latency + self._rebuffering + settings.headroom
+        plugin_delay = sum(self._plugin_latencies)
+        delay = framing.algorithmic_latency + self._rebuffering + settings.headroom + plugin_delay
         queue_length = max(int(_QUEUE_S * framing.sample_rate), 4 * driver.block_size)
         channels = driver.input_channels, driver.output_channels
         keeps_trace = settings.incidents is not None
-        return make_line(framing, delay, *channels, queue_length, self.parameters.values, keeps_trace)
+        return make_line(framing, delay, *channels, queue_length, self.parameters.values, keeps_trace, plugin_delay)
 
     def _start_workers(self) -> None:
         framing, settings, driver = self._model.framing, self._settings, self._connection.driver
-        workers = Workers(self._line, self._models, self._make_trace, _WORKER_WAIT_NS, self._scheduling.run_worker)
+        chains = self.plugins.chains if self.plugins else None
+        workers = Workers(
+            self._line, self._models, self._make_trace, _WORKER_WAIT_NS, self._scheduling.run_worker, chains
+        )
         self._workers = workers
         if settings.incidents:
             self._incidents = IncidentWriter(settings.incidents, self._line, lambda: workers.trace, self._about)
         self._scheduling.lock(self._line, workers.memory)
         budget = step_budget(driver.block_size, framing.hop_length, settings.headroom, driver.varying_block)
-        self._load_shedding = LoadShedding(self._workers, self._line.stats, 1e9 * budget / framing.sample_rate)
+        budget_ns = 1e9 * budget / framing.sample_rate
+        self._load_shedding = LoadShedding(self._workers, self._line.stats, budget_ns, chains)
         self._workers.start()
 
     def _about(self) -> dict[str, Any]:
@@ -305,6 +325,7 @@ class Engine:
         card = self._model.card
         return {"model": str(card.path), "model_name": card.name, "model_sha256": file_digest(card.path),
                 "provider": str(self._model.provider), "tiers": list(self._models),
+                "plugins": [plugin.label for plugin in self.plugins.states()] if self.plugins else [],
                 "snapshot": self.snapshot().to_dict()}  # fmt: skip
 
     def _make_trace(self, processor: Processor) -> WorkerTrace:

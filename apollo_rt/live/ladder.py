@@ -4,6 +4,8 @@
      |        |      up:   a while without trouble, then the better tier runs unheard for two seconds and shows room;
     light     |            if it doesn't, or doesn't hold above, the next try comes twice as late
      |        |
+    (light without plugins, where there are some)
+     |        |
     dry  -----'      only when most hops are missed: a sound that flickers is worse than the input
 
 Plain arithmetic over what was counted in each look: no threads, no clock.

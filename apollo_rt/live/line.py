@@ -20,7 +20,7 @@ from apollo_rt.stream.mixer import N_MIXER, new_mixer
 
 (
     DELAY,  # D: output sample t is input sample t - D
-    HOP_DELAY,  # of the processor
+    HOP_DELAY,  # of the processor, and of the plugins around it
     SAMPLE_RATE,
     INPUT_CHANNELS,  # 0: from the source
     OUTPUT_CHANNELS,  # 0: to the sink
@@ -80,6 +80,7 @@ def make_line(
     queue_length: int,
     parameters: NDArray[np.float64],
     keeps_trace: bool = False,
+    plugin_delay: int = 0,
 ) -> Line:
     """A line at the start of a stream: silence everywhere, wet silence before the first sample.
 
@@ -91,18 +92,19 @@ def make_line(
         queue_length: samples that source and sink hold at least.
         parameters: the live values, shared.
         keeps_trace: keep what an incident is told from.
+        plugin_delay: samples of D that plugins take; whole hops.
     """
-    hop_length = framing.hop_length
+    hop_length, hop_delay = framing.hop_length, framing.hop_delay + plugin_delay
     # Twice what can ever lie between the newest finished sample and the one being played.
     n_slots = 2 * ((delay + CHUNK + FADE_LENGTH) // hop_length + 4)
     control = np.zeros(PRIMING + 1, np.int64)
-    control[DELAY], control[HOP_DELAY] = delay, framing.hop_delay
+    control[DELAY], control[HOP_DELAY] = delay, hop_delay
     control[SAMPLE_RATE] = framing.sample_rate
     control[INPUT_CHANNELS], control[OUTPUT_CHANNELS] = input_channels, output_channels
     control[NEXT_JUDGED_HOP] = 0
     control[SOURCE_ENDED_AT] = -1
     control[PRIMING] = 1
-    control[UNFIT_HOPS] = framing.hop_delay // hop_length
+    control[UNFIT_HOPS] = hop_delay // hop_length
     return Line(
         history=make_ring(KEPT_SAMPLES if keeps_trace else max(HISTORY_LENGTH, 4 * delay)),
         wet=make_wet_ring(hop_length, n_slots),

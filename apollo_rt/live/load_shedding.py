@@ -9,6 +9,7 @@ from apollo_rt.live.stats import BINS_PER_OCTAVE, DEADLINE_MISSES, FIRST_EDGE_NS
 from apollo_rt.live.supervisor import LOOK_S
 from apollo_rt.live.tiers import DRY, NONE
 from apollo_rt.live.workers import Workers
+from apollo_rt.plugins.plugin_chains import OFF, ON, TIMED, Chains, want
 
 _LOOKS = round(WINDOW_S / LOOK_S)
 
@@ -20,17 +21,21 @@ class LoadShedding:
         workers: told which tier to play.
         stats: of its line.
         budget_ns: time that every step may take, `latency.step_budget`.
+        chains: the plugins, which are given up before the last tier is; None or empty: there are none.
     """
 
-    def __init__(self, workers: Workers, stats: Stats, budget_ns: float) -> None:
-        self._workers, self._stats = workers, stats
+    def __init__(self, workers: Workers, stats: Stats, budget_ns: float, chains: Chains | None = None) -> None:
+        self._workers, self._stats, self._chains = workers, stats, chains
         self._high, self._room = (_first_bin_beyond(share * budget_ns) for share in (HIGH, ROOM))
         self._looks_left = _LOOKS
         self.start_afresh()
 
     def start_afresh(self) -> None:
         """Stand on the first rung; after a swap."""
-        self.ladder = Ladder((*self._workers.names, "dry"))
+        names = self._workers.names
+        without = () if self._chains is None else (f"{names[-1]} without plugins",)
+        self.ladder = Ladder((*names, *without, "dry"))
+        self._take(self.ladder.rung)
         self._before = self._read()
 
     def look(self) -> list[str]:
@@ -48,13 +53,27 @@ class LoadShedding:
         probed = self.ladder.probed
         line = self.ladder.look(window)
         if line:
-            self._workers.want(self._slot(self.ladder.rung))
+            self._take(self.ladder.rung)
         if self.ladder.probed != probed or probed is not None:
-            self._workers.probe(NONE if self.ladder.probed is None else self._slot(self.ladder.probed))
+            self._probe(self.ladder.probed)
         return [line] if line else []
 
+    def _take(self, rung: int) -> None:
+        self._workers.want(self._slot(rung))
+        if self._chains is not None:
+            want(self._chains, ON if rung < len(self._workers.names) else OFF)
+
+    def _probe(self, rung: int | None) -> None:
+        """Have a rung run unheard: a tier beside the one that is heard, or the plugins around it."""
+        is_plugins = self._chains is not None and rung == len(self._workers.names) - 1
+        self._workers.probe(NONE if rung is None or is_plugins else self._slot(rung))
+        if self._chains is not None and self.ladder.rung >= len(self._workers.names):
+            want(self._chains, TIMED if is_plugins else OFF)
+
     def _slot(self, rung: int) -> int:
-        return DRY if rung == len(self._workers.names) else rung
+        if rung == len(self.ladder.names) - 1:
+            return DRY
+        return min(rung, len(self._workers.names) - 1)
 
     def _read(self) -> tuple[int, NDArray[np.int64]]:
         stats = whole_copy(self._stats)

@@ -4,7 +4,8 @@ Equal means: every sample of the output has the same bits as the recorded one. T
 versions, that recorded it. A hop is computed anew wherever a processor's state is known: from a checkpoint or reset on.
 While a change of tier goes on, behind a step that failed, and after a swap of the model it is not, until the next
 checkpoint, a second later at most; there the hop is taken as it was recorded. What was covered is covered again: by
-what the callback saw of finished hops when it looked.
+what the callback saw of finished hops when it looked. What plugins made can't be made again (their state and code are
+their own): in a run that had some every hop is taken as it was recorded, plugins included.
 """
 
 import json
@@ -146,6 +147,7 @@ class _Hops:
         self._begin, self._hop_length, self._hop_delay = (
             facts[name] for name in ("input_begin", "hop_length", "hop_delay")
         )
+        self._has_plugins = bool(facts.get("plugins"))
         self._positions = incident.trace["positions"]
         self._checkpoints = Checkpoints(self._positions, np.zeros(1, np.int64), *(incident.trace[n] for n in KEPT))
         self._processors = {slot: Processor(model) for slot, model in models.items()}
@@ -165,6 +167,8 @@ class _Hops:
         hop = self._computed(slot, code, position) if self._known == slot else None
         if step[STEP_NEXT_SLOT] != slot:
             hop, self._known = None, None  # a fade from one to the other
+        if self._has_plugins:
+            hop = None
         if step[STEP_PUBLISHED]:
             self._publish(position - self._hop_delay, hop)
 

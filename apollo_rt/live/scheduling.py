@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-WORKER_PRIORITY, CALLBACK_PRIORITY = 3, 4
+HOST_PRIORITY, WORKER_PRIORITY, CALLBACK_PRIORITY = 2, 3, 4
 """Of 1 to 99: above all that is not real time, below every audio server (PulseAudio 5, JACK's clients 5, PipeWire 20
 by rtkit or 88): the server must be able to interrupt a step of 3 ms. The callback interrupts the worker."""
 

@@ -26,6 +26,7 @@ from apollo_rt.live.stats import (
     Stats,
     make_stats,
 )
+from apollo_rt.plugins.plugin_state import PluginState
 
 _ATTEMPTS = 1000
 _XRUNS_HEARD = XRUNS[:-1]
@@ -222,6 +223,7 @@ class Snapshot:
         reconnections: how often a device that was lost plays again, or another one in its place.
         worker_restarts: how often a worker that died or hung was replaced.
         tier_changes: changes between tiers of the model, or to dry and back.
+        plugins: those before and after the model, in the order of the signal.
     """
 
     elapsed_s: float
@@ -263,6 +265,7 @@ class Snapshot:
     worker_restarts: int
     tier_changes: int
     clocks: Clocks | None = None
+    plugins: tuple[PluginState, ...] = ()
 
     @property
     def xruns(self) -> int:

@@ -21,6 +21,17 @@ from apollo_rt.live.line import CONSUMED, HOP_DELAY, Line
 from apollo_rt.live.processor_table import ProcessorTable, processor_at
 from apollo_rt.live.ring import copy_out
 from apollo_rt.live.stats import N_BINS, SILENT_HOPS, TIER_CHANGES, count, record
+from apollo_rt.plugins.plugin_chains import (
+    AFTER,
+    BEFORE,
+    Chains,
+    are_timed,
+    latency_after,
+    make_chains,
+    pass_plugins,
+    pass_unheard,
+    reset_plugins,
+)
 from apollo_rt.stream.processor import (
     FRAME_OK,
     ProcessorState,
@@ -65,18 +76,30 @@ class Tiers(NamedTuple):
         control: int64, see above.
         shadow_ns: histogram of the times of the shadow's steps, as `stats.record` fills it.
         buffers: (3, hop_length, 2) float32, the worker's own: a hop in, a hop out, the shadow's hop.
+        chains: the plugins before and after the model; DRY passes those after it, too.
     """
 
     control: NDArray[np.int64]
     shadow_ns: NDArray[np.int64]
     buffers: NDArray[np.float32]
+    chains: Chains
 
 
-def make_tiers(hop_length: int) -> Tiers:
-    """The first tier is heard, nothing runs beside it."""
+def make_tiers(hop_length: int, chains: Chains | None = None) -> Tiers:
+    """The first tier is heard, nothing runs beside it.
+
+    Args:
+        hop_length: samples.
+        chains: None: there are no plugins.
+    """
     control = np.zeros(RELIEVED + 1, np.int64)
     control[[PROBED, SHADOW, TAKEOVER]] = NONE
-    return Tiers(control, np.zeros(N_BINS + 1, np.int64), np.zeros((3, hop_length, 2), np.float32))
+    return Tiers(
+        control,
+        np.zeros(N_BINS + 1, np.int64),
+        np.zeros((3, hop_length, 2), np.float32),
+        chains or make_chains(hop_length),
+    )
 
 
 @compiled
@@ -113,6 +136,33 @@ def process_shadow(line: Line, table: ProcessorTable, tiers: Tiers) -> None:
 
 
 @realtime
+def pass_before(tiers: Tiers) -> None:
+    """Send the hop in `buffers[0]` through the plugins before the model."""
+    pass_plugins(tiers.chains, BEFORE, tiers.buffers[0])
+
+
+@realtime
+def pass_after(tiers: Tiers) -> None:
+    """Send the hop in `buffers[1]` through the plugins after the model."""
+    pass_plugins(tiers.chains, AFTER, tiers.buffers[1])
+
+
+@compiled
+def time_plugins(line: Line, tiers: Tiers, step_ns: int) -> None:
+    """Run the plugins unheard, where the supervisor wants to know what a hop with them would take.
+
+    Args:
+        line: shared with the callback.
+        tiers: `shadow_ns` takes the time.
+        step_ns: of the hop without them.
+    """
+    if are_timed(tiers.chains):
+        begin_ns = now_ns(line.calls)
+        pass_unheard(tiers.chains, tiers.buffers[1])
+        record(tiers.shadow_ns, step_ns + now_ns(line.calls) - begin_ns)
+
+
+@realtime
 def take_over(tiers: Tiers) -> None:
     """Find what is heard in its new place, and aim for the first tier; the worker before has left."""
     control = tiers.control
@@ -128,13 +178,15 @@ def forget(table: ProcessorTable, tiers: Tiers) -> None:
     if control[HEARD] != DRY:
         reset_processor(processor_at(table, control[HEARD]))
     control[SHADOW], control[N_SETTLED] = NONE, 0
+    reset_plugins(tiers.chains)
 
 
 @compiled
 def _process(line: Line, table: ProcessorTable, tiers: Tiers, slot: int, target: int) -> int:
     buffers, control = tiers.buffers, tiers.control
     if slot == DRY:
-        copy_out(line.history, line.control[CONSUMED] - line.control[HOP_DELAY], buffers[target])
+        delay = line.control[HOP_DELAY] - latency_after(tiers.chains)
+        copy_out(line.history, line.control[CONSUMED] - delay, buffers[target])
         return FRAME_OK
     state = processor_at(table, slot)
     read_targets(state.shaping, line.parameters)

@@ -35,11 +35,15 @@ from apollo_rt.live.tiers import (
     STANDING_BY,
     Tiers,
     forget,
+    pass_after,
+    pass_before,
     process_heard,
     process_shadow,
     take_over,
+    time_plugins,
 )
 from apollo_rt.live.trace import RESET, RESTED, WorkerTrace, note_begin, note_hop, note_step
+from apollo_rt.plugins.plugin_chains import reset_plugins
 from apollo_rt.stream.processor import (
     FRAME_OK,
     FRAME_REPLACED,
@@ -124,15 +128,18 @@ def work(line: Line, table: ProcessorTable, tiers: Tiers, trace: WorkerTrace, ge
         slot, n_silent = tiers.control[HEARD], line.stats.counters[SILENT_HOPS]
         state = processor_at(table, min(slot, N_SLOTS - 1))
         note_begin(trace, state, line.control[CONSUMED])
+        pass_before(tiers)
         code = process_heard(line, table, tiers)
         if atomic_load(tiers.control, GENERATION) == NEVER:
             return READY  # it hung, and another has been working meanwhile
+        pass_after(tiers)
         step_ns, is_fit = now_ns(line.calls) - begin_ns, line.control[UNFIT_HOPS] == 0
         kind = RESTED if line.stats.counters[SILENT_HOPS] > n_silent else code
         next_slot = tiers.control[HEARD]
         note_step(trace, line.control[CONSUMED], kind, begin_ns, step_ns, is_fit, slot, next_slot, state.shaping)
         finish_hop(line, tiers.buffers[1], code, step_ns)
         process_shadow(line, table, tiers)
+        time_plugins(line, tiers, step_ns)
     return task
 
 
@@ -150,17 +157,21 @@ def run_in_python(
             time.sleep(wait_ns / 1e9)
         elif task == RESTART:
             processor.reset()
+            reset_plugins(tiers.chains)
             note_step(trace, line.control[CONSUMED], RESET, now_ns(line.calls), 0, False, 0, 0, shaping)
         else:
             n_faults, begin_ns = processor.frame_faults, now_ns(line.calls)
             note_begin(trace, processor.compiled, line.control[CONSUMED])
             read_targets(shaping, line.parameters)
+            pass_before(tiers)
             processor.process(hop, out)
+            pass_after(tiers)
             fault = STEP_FAILED if processor.error else FRAME_REPLACED
             code = fault if processor.frame_faults > n_faults else FRAME_OK
             step_ns, is_fit = now_ns(line.calls) - begin_ns, line.control[UNFIT_HOPS] == 0
             note_step(trace, line.control[CONSUMED], code, begin_ns, step_ns, is_fit, 0, 0, shaping)
             finish_hop(line, out, code, step_ns)
+            time_plugins(line, tiers, step_ns)
     tiers.control[RELIEVED] = generation
 
 

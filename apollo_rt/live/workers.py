@@ -37,6 +37,7 @@ from apollo_rt.live.tiers import (
 )
 from apollo_rt.live.trace import WorkerTrace
 from apollo_rt.live.worker import run_worker
+from apollo_rt.plugins.plugin_chains import Chains, reset_plugins
 from apollo_rt.stream.processor import Processor
 
 _HUNG_LOOKS = 50
@@ -56,6 +57,7 @@ class Workers:
         make_trace: of a worker with that processor.
         wait_ns: see `run_worker`.
         run_with_priority: calls the worker in its thread, see `scheduling.AudioScheduling.run_worker`.
+        chains: the plugins before and after the model; they outlive a worker. None: there are none.
 
     Attributes:
         tiers: shared with it.
@@ -69,8 +71,9 @@ class Workers:
         make_trace: Callable[[Processor], WorkerTrace],
         wait_ns: int,
         run_with_priority: Callable[..., None] = lambda target, *arguments: target(*arguments),
+        chains: Chains | None = None,
     ) -> None:
-        self._run_with_priority = run_with_priority
+        self._run_with_priority, self._chains = run_with_priority, chains
         self._line, self._make_trace, self._wait_ns = line, make_trace, wait_ns
         self._lock = threading.Lock()
         self._thread: GuardedThread | None = None
@@ -173,7 +176,7 @@ class Workers:
 
     def _fresh_tiers(self) -> Tiers:
         """Where nobody works; the next worker begins at once."""
-        tiers = make_tiers(self._processors[0].framing.hop_length)
+        tiers = make_tiers(self._processors[0].framing.hop_length, self._chains)
         tiers.control[RELIEVED] = self._generation
         return tiers
 
@@ -204,6 +207,7 @@ class Workers:
         except ApolloError as error:
             return f"the worker {reason} and can't be replaced yet: {error}"
         self.tiers = self._fresh_tiers()
+        reset_plugins(self.tiers.chains)
         self.tiers.control[[HEARD, WANTED]] = wanted
         self._line.control[UNFIT_HOPS] = self._line.control[HOP_DELAY] // self.tiers.buffers.shape[1]
         self._launch()

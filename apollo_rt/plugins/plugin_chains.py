@@ -1,0 +1,258 @@
+"""The plugins before and after the model, as the worker sees them: compiled, and without the interpreter.
+
+The plugins run in another process (`live.plugin_host`). A hop goes there through a socket and comes back, while the
+worker waits: that takes time, of which the step's budget is, and no latency. What is missing is bypassed at once:
+
+    hop -> delay by the chain's latency -----------------> dry -.
+       '-> socket -> plugins in their process -> socket -> wet -'-> faded -> hop
+
+Wet and dry are aligned, and fade into each other within 64 samples. Where wet breaks off, its last distance from dry
+fades away instead, so that there is no step. After the model a short delay pads the latency of all to whole hops.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apollo_rt.compiled.native import atomic_load, atomic_store, realtime
+from apollo_rt.compiled.sockets import receive_message, send_message, socket_calls
+from apollo_rt.latency import FADE_LENGTH
+
+BEFORE, AFTER, PADDING = range(3)
+
+OFF, ON, TIMED = range(3)
+"""What `WANTED` may be: plugins bypassed, heard, or run unheard to be timed."""
+
+NO_LINK = -1
+(
+    LINK,  # the socket to the plugins, or NO_LINK; the supervisor's
+    WANTED,  # see above; the supervisor's
+    IN_USE,  # the socket that the plugins' sound comes from
+    BROKEN,  # a socket that has failed
+    NUMBER,  # of the newest message
+) = range(5)
+"""Places in `Chains.control`."""
+
+HEADER = 4
+"""Words of a message in front of the hop: its number, the side, its flags, and one to spare."""
+RESET = 1
+"""Flag: forget all sound first."""
+
+WARM_HOPS = 16
+"""Hops that plugins run unheard before they are faded in, beside those that their latency takes: 93 ms."""
+
+
+_STALE, _EMPTY = -1, -2
+"""What plugins hold that must be reset: a sound of long ago, so that they have to get warm; or one that has just been
+forgotten on both sides, so that they needn't."""
+
+
+class Chains(NamedTuple):
+    """Both chains; what has two or three rows has one for `BEFORE`, for `AFTER`, and for what pads their latency.
+
+    Attributes:
+        control: int64, see above.
+        n_plugins: (2,) int64.
+        lengths: (3,) int64, of the delay lines.
+        places: (3,) int64, where each of them is written next.
+        lines: (3, longest, 2) float32.
+        cold: (2,) int64, hops until the plugins may be heard; negative: they must be reset first, see above.
+        gain: (2,) float64, of the plugins.
+        difference: (2, 2) float32, between the newest samples of wet and dry.
+        dry: (hop_length, 2) float32.
+        sent: int64, a message; `sent_hop` is the hop in it.
+        got: as `sent`.
+        calls: from `socket_calls`.
+    """
+
+    control: NDArray[np.int64]
+    n_plugins: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+    places: NDArray[np.int64]
+    lines: NDArray[np.float32]
+    cold: NDArray[np.int64]
+    gain: NDArray[np.float64]
+    difference: NDArray[np.float32]
+    dry: NDArray[np.float32]
+    sent: NDArray[np.int64]
+    sent_hop: NDArray[np.float32]
+    got: NDArray[np.int64]
+    got_hop: NDArray[np.float32]
+    calls: NDArray[np.int64]
+
+
+def make_chains(hop_length: int, n_plugins: tuple[int, int] = (0, 0), latencies: tuple[int, int] = (0, 0)) -> Chains:
+    """Chains at the start of a stream.
+
+    Args:
+        hop_length: samples.
+        n_plugins: before and after the model.
+        latencies: samples, of each chain.
+    """
+    lengths = np.array([*latencies, -sum(latencies) % hop_length], np.int64)
+    messages = [np.zeros(HEADER + hop_length, np.int64) for _ in range(2)]  # a word holds both channels of a sample
+    hops = [message[HEADER:].view(np.float32).reshape(hop_length, 2) for message in messages]
+    control = np.zeros(NUMBER + 1, np.int64)
+    control[[LINK, IN_USE, BROKEN]], control[WANTED] = NO_LINK, ON
+    return Chains(
+        control, np.array(n_plugins, np.int64), lengths, np.zeros(3, np.int64),
+        np.zeros((3, max(int(lengths.max()), 1), 2), np.float32), np.full(2, _STALE, np.int64), np.zeros(2),
+        np.zeros((2, 2), np.float32), np.zeros((hop_length, 2), np.float32),
+        messages[0], hops[0], messages[1], hops[1], socket_calls(),
+    )  # fmt: skip
+
+
+@realtime
+def latency_after(chains: Chains) -> int:
+    """Samples that plugins take after the model, padding included: with those before it whole hops."""
+    return int(chains.lengths[AFTER] + chains.lengths[PADDING])
+
+
+def link(chains: Chains, connection: int, is_at_start: bool = False) -> None:
+    """Let the worker use a socket to the plugins, or `NO_LINK`.
+
+    Args:
+        chains: may be in use.
+        connection: its number.
+        is_at_start: nothing runs yet: the plugins are heard from the first sample on.
+    """
+    if is_at_start:
+        chains.control[IN_USE] = connection
+        chains.cold[:], chains.gain[:] = 0, 1.0
+    _store(chains.control, LINK, connection)
+
+
+def want(chains: Chains, wanted: int) -> None:
+    """Let the plugins be bypassed (`OFF`), heard (`ON`), or run unheard (`TIMED`)."""
+    _store(chains.control, WANTED, wanted)
+
+
+def is_broken(chains: Chains, connection: int) -> bool:
+    """Whether the worker has given a socket up."""
+    return bool(_load(chains.control, BROKEN) == connection)
+
+
+@realtime
+def pass_plugins(chains: Chains, side: int, hop: NDArray[np.float32]) -> None:
+    """Send a hop through the plugins of a side, in place.
+
+    Args:
+        chains: no other thread may pass them meanwhile.
+        side: `BEFORE` or `AFTER`; behind the latter the padding follows.
+        hop: samples.
+
+    Shape:
+        (hop_length, 2)
+    """
+    if chains.n_plugins[side] > 0:
+        _delay(chains, side, hop, chains.dry)
+        is_timed = atomic_load(chains.control, WANTED) == TIMED and chains.gain[side] == 0.0
+        is_there = not is_timed and _exchange(chains, side, hop)
+        _fade(chains, side, hop, is_there)
+    if side == AFTER and chains.lengths[PADDING] > 0:
+        _delay(chains, PADDING, hop, hop)
+
+
+@realtime
+def are_timed(chains: Chains) -> bool:
+    """Whether they shall be run unheard, and can be."""
+    link = atomic_load(chains.control, LINK)
+    return bool(atomic_load(chains.control, WANTED) == TIMED and link != NO_LINK and link != chains.control[BROKEN])
+
+
+@realtime
+def pass_unheard(chains: Chains, hop: NDArray[np.float32]) -> None:
+    """Send a hop through all plugins and forget it, to see how long that takes.
+
+    Shape:
+        (hop_length, 2)
+    """
+    for side in range(2):
+        if chains.n_plugins[side] > 0:
+            _exchange(chains, side, hop)
+            chains.cold[side] = _STALE
+
+
+@realtime
+def reset_plugins(chains: Chains) -> None:
+    """Forget all sound, after a jump: the next hops belong to what was before it and are heard by nobody."""
+    chains.lines[:] = np.float32(0.0)
+    chains.difference[:] = np.float32(0.0)
+    for side in range(2):
+        if chains.cold[side] == 0:
+            chains.cold[side] = _EMPTY
+
+
+@realtime
+def _delay(chains: Chains, row: int, hop: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+    length, place = chains.lengths[row], chains.places[row]
+    line = chains.lines[row]
+    for index in range(hop.shape[0]):
+        for channel in range(2):
+            newest = hop[index, channel]
+            out[index, channel] = line[place, channel] if length > 0 else newest
+            line[place, channel] = newest
+        place = place + 1 if place + 1 < length else 0
+    chains.places[row] = place
+
+
+@realtime
+def _exchange(chains: Chains, side: int, hop: NDArray[np.float32]) -> bool:
+    """Have the plugins make their hop, in `got_hop`; False where they aren't wanted, or can't."""
+    control = chains.control
+    connection = atomic_load(control, LINK)
+    is_wanted = atomic_load(control, WANTED) != OFF or chains.gain[side] > 0.0
+    if connection == NO_LINK or connection == control[BROKEN] or not is_wanted:
+        chains.cold[side] = _STALE
+        return False
+    if connection != control[IN_USE]:
+        control[IN_USE] = connection
+        chains.cold[:] = _STALE
+    if chains.cold[side] == _STALE and chains.gain[side] > 0.0:
+        return False  # they fade out first
+    must_reset = chains.cold[side] < 0
+    if chains.cold[side] == _STALE:
+        chains.cold[side] = chains.lengths[side] // hop.shape[0] + 1 + WARM_HOPS
+    control[NUMBER] += 1
+    chains.cold[side] = max(chains.cold[side] - 1, 0)
+    chains.sent[0], chains.sent[1], chains.sent[2] = control[NUMBER], side, RESET if must_reset else 0
+    for index in range(hop.shape[0]):
+        for channel in range(2):
+            chains.sent_hop[index, channel] = hop[index, channel]
+    is_there = send_message(chains.calls, connection, chains.sent) and receive_message(
+        chains.calls, connection, chains.got
+    )
+    if not is_there or chains.got[0] != control[NUMBER]:
+        atomic_store(control, BROKEN, connection)
+        chains.cold[side] = _STALE
+        return False
+    return True
+
+
+@realtime
+def _fade(chains: Chains, side: int, hop: NDArray[np.float32], is_there: bool) -> None:
+    """Mix wet and dry into the hop."""
+    target = 1.0 if is_there and chains.cold[side] == 0 and atomic_load(chains.control, WANTED) == ON else 0.0
+    gain, step = chains.gain[side], 1.0 / FADE_LENGTH
+    wet, dry, difference = chains.got_hop, chains.dry, chains.difference[side]
+    for index in range(hop.shape[0]):
+        gain = min(gain + step, target) if gain < target else max(gain - step, target)
+        for channel in range(2):
+            if is_there:
+                difference[channel] = wet[index, channel] - dry[index, channel]
+            if is_there and gain == 1.0:
+                hop[index, channel] = wet[index, channel]
+            else:
+                hop[index, channel] = dry[index, channel] + np.float32(gain) * difference[channel]
+    chains.gain[side] = gain
+
+
+@realtime
+def _load(control: NDArray[np.int64], place: int) -> int:
+    return int(atomic_load(control, place))
+
+
+@realtime
+def _store(control: NDArray[np.int64], place: int, value: int) -> None:
+    atomic_store(control, place, value)

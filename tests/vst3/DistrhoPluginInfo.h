@@ -1,0 +1,12 @@
+#ifndef DISTRHO_PLUGIN_INFO_H_INCLUDED
+#define DISTRHO_PLUGIN_INFO_H_INCLUDED
+#define DISTRHO_PLUGIN_BRAND   "Apollo RT"
+#define DISTRHO_PLUGIN_NAME    "Test Limiter"
+#define DISTRHO_PLUGIN_URI     "urn:apollo-rt:test-limiter"
+#define DISTRHO_PLUGIN_HAS_UI        0
+#define DISTRHO_PLUGIN_IS_RT_SAFE    1
+#define DISTRHO_PLUGIN_NUM_INPUTS    2
+#define DISTRHO_PLUGIN_NUM_OUTPUTS   2
+#define DISTRHO_PLUGIN_WANT_LATENCY  1
+#define DISTRHO_PLUGIN_VST3_CATEGORIES "Fx|Dynamics"
+#endif

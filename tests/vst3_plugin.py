@@ -1,0 +1,58 @@
+"""A real VST3 for the tests: a limiter with lookahead, compiled in seconds with DPF (Debian: `dpf-source`, and `g++`).
+
+Debian 12 has no VST3 among its binary packages, only the framework by which many of its plugins are made. Built once
+for a version of the source, into the machine's folder for such things.
+"""
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parent / "vst3"
+FRAMEWORK = Path("/usr/share/dpf/distrho")
+LATENCY = 220
+CRASHES, HANGS, NO_NUMBERS, IS_SLOW = range(1, 5)
+"""What its parameter `fault` may be."""
+
+
+def vst3() -> Path:
+    """Where it lies; skips the test where it can't be built, or fails where everything must be there."""
+    reason = _obstacle()
+    if reason and os.environ.get("CI"):
+        pytest.fail(f"the test's VST3 can't be built: {reason}")
+    if reason:
+        pytest.skip(f"the test's VST3 can't be built: {reason}")
+    return _built()
+
+
+def _obstacle() -> str:
+    if platform.system() != "Linux":
+        return "only the build for Linux is written down here"
+    if not FRAMEWORK.exists():
+        return "no dpf-source (Debian: apt install dpf-source)"
+    return "" if shutil.which("g++") else "no g++"
+
+
+@cache
+def _built() -> Path:
+    files = [SOURCE / "DistrhoPluginInfo.h", SOURCE / "limiter.cpp"]
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+    folder = Path(tempfile.gettempdir()) / f"apollo-rt-tests-{os.getuid()}"
+    bundle = folder / digest / "TestLimiter.vst3"
+    if not bundle.exists():
+        part = folder / f"{digest}.{os.getpid()}.part"
+        binary = part / bundle.name / "Contents" / f"{platform.machine()}-linux" / "TestLimiter.so"
+        binary.parent.mkdir(parents=True)
+        command = ["g++", "-O1", "-std=gnu++17", "-fPIC", "-shared", "-fvisibility=hidden", "-w",
+                   "-DDISTRHO_PLUGIN_TARGET_VST3", f"-I{SOURCE}", f"-I{FRAMEWORK}",
+                   files[1], FRAMEWORK / "DistrhoPluginMain.cpp", "-o", binary]  # fmt: skip
+        subprocess.run(command, check=True, timeout=120)
+        part.rename(folder / digest)
+    return bundle
