@@ -39,15 +39,16 @@ def compare(runs: tuple[Path, ...]) -> None:
 
 @main.command()
 @click.option(
-    "--run", type=_RUN, help="A new run, which is kept for the README from now on; else the one that is kept."
-)
+    "--run", "runs", type=_RUN, multiple=True,
+    help="A new run, or its parts, to be kept for the README from now on; else what is kept already.",
+)  # fmt: skip
 @click.option("--check", is_flag=True, help="Write nothing; fail if the README says something else than the run.")
-def readme(run: Path | None, check: bool) -> None:
+def readme(runs: tuple[Path, ...], check: bool) -> None:
     """Fill the marked places of the README with the figures of the run that the repository keeps."""
     from benchmarks.report.readme import fill, keep
 
-    if run and not check:
-        _told(lambda: keep(run))
+    if runs and not check:
+        _told(lambda: keep(runs))
     changed = _told(lambda: fill(write=not check))
     if check and changed:
         raise click.ClickException("README.md has other figures than the kept run: run `python -m benchmarks readme`")

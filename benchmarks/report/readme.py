@@ -5,7 +5,7 @@ A place is `<!-- figures: NAME -->`, what is filled in, `<!-- end of figures -->
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.machine import ROOT
@@ -17,21 +17,39 @@ KEPT = ROOT / "benchmarks" / "reference_run.json"
 _PLACE = re.compile(r"(<!-- figures: ([a-z ]+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 
 
-def keep(run: Path, kept: Path = KEPT) -> None:
-    """Make a run the one that the README's figures come from, without what is only drawn.
+def keep(runs: Sequence[Path], kept: Path = KEPT) -> None:
+    """Make saved runs what the README's figures come from, without what is only drawn.
+
+    Args:
+        runs: parts of one, such as one file of benchmarks each; what several have is taken from the last of them.
+        kept: where to.
 
     Raises:
-        ValueError: it is no run, or lacks what the README says.
+        ValueError: a file is no run, they were taken on different machines or with different models, or together they
+            lack what the README says.
     """
-    small = json.dumps(reduced(read_json(run)), indent=0) + "\n"
+    contents = [reduced(read_json(run)) for run in runs]
+    whole = contents[-1] | {
+        "benchmarks": list({one["fullname"]: one for c in contents for one in c["benchmarks"]}.values())
+    }
     part = kept.with_suffix(".part")
-    part.write_text(small)
+    part.write_text(json.dumps(whole, indent=0) + "\n")
     try:
+        _refuse_mixture(read_runs(list(runs)))
         for write in PLACES.values():
             write(read_runs([part])[0])
         part.replace(kept)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _refuse_mixture(runs: Sequence[Run]) -> None:
+    for name, values in (
+        ("processor", {run.machine.get("cpu") for run in runs}),
+        ("model", {run.model["sha256"] for run in runs if run.model}),
+    ):
+        if len(values) > 1:
+            raise ValueError(f"parts of a run must be of one {name}, got {', '.join(sorted(map(str, values)))}")
 
 
 def fill(readme: Path = README, kept: Path = KEPT, write: bool = True) -> bool:
