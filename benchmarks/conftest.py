@@ -1,4 +1,4 @@
-"""Options and fixtures of all benchmarks: `python -m pytest benchmarks --benchmark-only [--quick] [--data FOLDER]`."""
+"""Options and fixtures of all: `python -m pytest benchmarks --benchmark-only [--short|--quick] [--data FOLDER]`."""
 
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,23 @@ from apollo_rt.inference.model import Model, load
 from apollo_rt.inference.model_file import default_model_path, read_card
 from apollo_rt.stream.stft import Samples
 from benchmarks import machine
-from benchmarks.plan import FULL, QUICK, Plan
+from benchmarks.plan import FULL, QUICK, SHORT, Plan
 
 DEMO = machine.ROOT / "tests" / "data" / "demo_clean.flac"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("Apollo RT's benchmarks")
-    group.addoption("--quick", action="store_true", help="See in three minutes that everything works; no figures.")
+    add = group.addoption
+    add(
+        "--quick",
+        dest="plan",
+        action="store_const",
+        const=QUICK,
+        default=FULL,
+        help="Does everything work? No figures.",
+    )
+    add("--short", dest="plan", action="store_const", const=SHORT, help="Figures up to p99.9, in a third of the time.")
     group.addoption(
         "--data",
         type=Path,
@@ -30,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Lists of the plan, and the model's tiers, of which a benchmark takes one after the other."""
-    plan = QUICK if metafunc.config.getoption("--quick") else FULL
+    plan: Plan = metafunc.config.getoption("plan")
     for argument, values in {**plan.lists, "tier": read_card(default_model_path()).tiers}.items():
         if argument in metafunc.fixturenames:
             metafunc.parametrize(argument, values)
@@ -42,7 +51,7 @@ def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
 
 @pytest.fixture(scope="session")
 def plan(request: pytest.FixtureRequest) -> Plan:
-    return QUICK if request.config.getoption("--quick") else FULL
+    return request.config.getoption("plan")
 
 
 @pytest.fixture(scope="session")

@@ -43,6 +43,16 @@ def load_average() -> float | None:
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 
+def niceness() -> str:
+    """Where this process stands among others: its own niceness, and that of its session where the system has such."""
+    own = os.getpriority(os.PRIO_PROCESS, 0) if hasattr(os, "getpriority") else 0
+    try:
+        session = Path("/proc/self/autogroup").read_text().split()[-1]
+    except (OSError, IndexError):
+        session = "0"
+    return f"{own}, session {session}"
+
+
 @cache
 def versions() -> dict[str, str]:
     """Of Python and of every package that a figure depends on, as far as they are installed."""
@@ -79,7 +89,8 @@ def _fixed() -> dict[str, Any]:
 
 def facts() -> dict[str, Any]:
     """All of it, and how busy the machine is at this moment."""
-    return {**_fixed(), "clock_mhz": clock_mhz(), "load_average": load_average(), "commit": commit()}
+    return {**_fixed(), "clock_mhz": clock_mhz(), "load_average": load_average(), "niceness": niceness(),
+            "commit": commit()}  # fmt: skip
 
 
 def line() -> str:

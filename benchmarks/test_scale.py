@@ -51,6 +51,7 @@ def test_engines_at_once(benchmark, plan, model, music, n_streams):
         benchmark, "streams", f"engines, {n_streams}", times, model, what="engines, real time", streams=n_streams,
         missed_hops=sum(snapshot.deadline_misses for snapshot in snapshots),
         hops=sum(snapshot.hops + snapshot.skipped_hops for snapshot in snapshots),
+        on_the_best_tier=sum(snapshot.tier == model.tier for snapshot in snapshots),
         cpu_percent=round(100 * share),
     )  # fmt: skip
 

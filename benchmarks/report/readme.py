@@ -83,8 +83,8 @@ def headline(run: Run) -> str:
     latency, hop = _wanted(run, "latency", "virtual, 256"), _wanted(run, "cadence", "engine", "quiet")
     terms, p = latency.facts["terms_ms"], hop.percentiles_ms
     return (
-        f"Measured on {_place(run)}:\n**{latency.facts['measured_ms']:.1f} ms** from input to output at the default "
-        f"block of 256 samples, by impulse through the running engine ({terms['algorithmic']:.1f} ms algorithmic, "
+        f"Measured on {_place(run, hop)}:\n"
+        f"**{latency.facts['measured_ms']:.1f} ms** from input to output at the default block of 256 samples, by impulse through the running engine ({terms['algorithmic']:.1f} ms algorithmic, "
         f"{terms['headroom']:.1f} ms headroom), plus what the devices add; a hop of {hop.deadline_ms:.1f} ms costs "
         f"{_ms(p['p50'])} ms at real cadence\n(p50; p99 {_ms(p['p99'])} ms, longest of {text(hop.events)} "
         f"{_ms(p['max'])} ms; **load {hop.load_percent:.0f} %** of a core; `pytest benchmarks --benchmark-only`)."
@@ -101,6 +101,7 @@ def cadence(run: Run) -> str:
             **{f"{name}, ms": _ms(own.get(name)) for name in ("p50", "p99", "p99.9", "p99.99", "max")},
             "hops missed": f"{text(entry.facts['missed_hops'])} of {text(entry.events)}",
             "callback late, p99.9, ms": _ms(entry.facts["jitter_ms"].get("p99.9")),
+            "load average": entry.load_average,
         })  # fmt: skip
     rows.sort(key=lambda row: list(dict.fromkeys(e.load for e in run.of("cadence"))).index(row["meanwhile"]))
     return markdown(rows)
@@ -141,11 +142,11 @@ def _wanted(run: Run, kind: str, title: str, load: str | None = None) -> Entry:
     return entry
 
 
-def _place(run: Run) -> str:
+def _place(run: Run, entry: Entry) -> str:
     own = run.machine
     cpu = re.sub(r"\s*(\d+-Core)? Processor$", "", own["cpu"])
     kind = "a shared virtual machine" if own.get("virtual") else "a machine"
-    return f"{kind} with {own['cores']} cores of an {cpu} (load average {own['load_average']:g} meanwhile)"
+    return f"{kind} with {own['cores']} cores of an {cpu} (load average {entry.load_average} meanwhile)"
 
 
 def _after(entry: Entry | None) -> str:

@@ -37,6 +37,11 @@ class Entry:
     commit: str = ""
     model: dict[str, str] | None = None
 
+    @property
+    def load_average(self) -> str:
+        """Of the machine at the end of this benchmark, see `machine.line`."""
+        return self.machine.rpartition("load average ")[2] or "-"
+
 
 @dataclass(frozen=True)
 class Run:
@@ -123,9 +128,7 @@ def reduced(content: dict[str, Any]) -> dict[str, Any]:
     """A saved run without what is only drawn: small enough for a repository, and still a run for every tool."""
     small = content | {"benchmarks": []}
     for one in content["benchmarks"]:
-        extra = {
-            name: value for name, value in one["extra_info"].items() if name not in ("tail", "machine", "versions")
-        }
+        extra = {name: value for name, value in one["extra_info"].items() if name not in ("tail", "versions")}
         facts = {
             name: value
             for name, value in extra.get("facts", {}).items()

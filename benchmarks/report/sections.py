@@ -104,6 +104,7 @@ def _cadence(entry: Entry) -> Row:
         "device dry": facts["ran_dry"], "callback late p50, ms": jitter["p50"], "p99": jitter["p99"],
         "p99.9": jitter["p99.9"], "max": jitter["max"], "callback takes p50": facts["callback_ms"]["p50"],
         "p99 ": facts["callback_ms"]["p99"], "priority": facts.get("scheduling", "normal"),
+        "tier at end": facts.get("tier_at_end"), "load average": entry.load_average,
     }  # fmt: skip
 
 
