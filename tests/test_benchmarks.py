@@ -24,6 +24,7 @@ from benchmarks.load import LOADS
 from benchmarks.plain import DequeRing, PlainProcessor, QueueOfBlocks
 from benchmarks.plan import FULL, QUICK
 from benchmarks.recording_device import RecordingDevice
+from benchmarks.report import readme
 from benchmarks.report.runs import read_json, read_runs, reduced
 from benchmarks.report.tables import markdown, text
 from benchmarks.times import Replay, Times, jitter_facts
@@ -291,3 +292,57 @@ def test_tables_show_values_as_people_read_them_and_no_empty_columns():
         "12 345",
     ]
     assert markdown([{"a": 1, "b": None}, {"a": 2, "c": "x"}]) == "| a | c |\n|---|---|\n| 1 | - |\n| 2 | x |"
+
+
+# --- the README ------------------------------------------------------------------------------------------------------
+
+
+def test_the_readme_says_what_the_kept_run_says():
+    assert not readme.fill(write=False), "run `python -m benchmarks readme`"
+
+
+def test_a_figure_that_was_changed_by_hand_is_noticed_and_put_right(tmp_path):
+    page = tmp_path / "README.md"
+    before = readme.README.read_text()
+    page.write_text(re.sub(r"\*\*\d+\.\d ms\*\*", "**1.0 ms**", before))
+    assert page.read_text() != before
+    assert readme.fill(page, write=False)
+    assert readme.fill(page)
+    assert page.read_text() == before
+
+
+def test_a_readme_that_lacks_a_place_or_has_an_unknown_one_is_refused(tmp_path):
+    page = tmp_path / "README.md"
+    for content in ("nothing", readme.README.read_text().replace("figures: cadence", "figures: cadenza")):
+        page.write_text(content)
+        with pytest.raises(ValueError, match="cadence"):
+            readme.fill(page)
+
+
+def test_a_run_that_lacks_what_the_readme_says_is_not_kept(saved, tmp_path):
+    kept = tmp_path / "kept.json"
+    with pytest.raises(ValueError, match="take a full run"):
+        readme.keep(saved, kept)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_parts_of_a_run_are_kept_together_the_last_of_each_benchmark(tmp_path):
+    content = read_json(readme.KEPT)
+    parts = [tmp_path / name for name in ("one.json", "other.json", "newer.json")]
+    newer = json.loads(json.dumps(content["benchmarks"][1]))
+    newer["extra_info"]["events"] = 4711
+    for part, benchmarks in zip(parts, (content["benchmarks"][:5], content["benchmarks"][5:], [newer]), strict=True):
+        part.write_text(json.dumps(content | {"benchmarks": benchmarks}))
+    readme.keep(parts, tmp_path / "kept.json")
+    (whole,), (kept,) = read_runs([readme.KEPT]), read_runs([tmp_path / "kept.json"])
+    assert [entry.name for entry in kept.entries] == [entry.name for entry in whole.entries]
+    assert kept.entries[1].events == 4711
+    assert kept.entries[0] == whole.entries[0]
+
+
+def test_parts_of_different_machines_are_not_kept_together(tmp_path):
+    content = read_json(readme.KEPT)
+    content["machine_info"]["apollo_rt"]["cpu"] = "another"
+    (tmp_path / "other.json").write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"one processor, got .*another"):
+        readme.keep([readme.KEPT, tmp_path / "other.json"], tmp_path / "kept.json")

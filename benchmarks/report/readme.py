@@ -14,6 +14,12 @@ from benchmarks.report.tables import markdown, text
 
 README = ROOT / "README.md"
 KEPT = ROOT / "benchmarks" / "reference_run.json"
+_WAYS = {
+    "engine": "**engine**",
+    "engine, normal priority": "engine, normal priority",
+    "Python callback, numpy and InferenceSession.run": "Python callback",
+}
+"""To run the model, as they are called in the README."""
 _PLACE = re.compile(r"(<!-- figures: ([a-z ]+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 
 
@@ -84,20 +90,21 @@ def headline(run: Run) -> str:
     terms, p = latency.facts["terms_ms"], hop.percentiles_ms
     return (
         f"Measured on {_place(run, hop)}:\n"
-        f"**{latency.facts['measured_ms']:.1f} ms** from input to output at the default block of 256 samples, by impulse through the running engine ({terms['algorithmic']:.1f} ms algorithmic, "
+        f"**{latency.facts['measured_ms']:.1f} ms** from input to output at the default block of 256 samples, by "
+        f"impulse through the running engine ({terms['algorithmic']:.1f} ms algorithmic,\n"
         f"{terms['headroom']:.1f} ms headroom), plus what the devices add; a hop of {hop.deadline_ms:.1f} ms costs "
-        f"{_ms(p['p50'])} ms at real cadence\n(p50; p99 {_ms(p['p99'])} ms, longest of {text(hop.events)} "
-        f"{_ms(p['max'])} ms; **load {hop.load_percent:.0f} %** of a core; `pytest benchmarks --benchmark-only`)."
+        f"{_ms(p['p50'])} ms at real cadence (p50; p99 {_ms(p['p99'])} ms, longest of {hop.events} hops "
+        f"{_ms(p['max'])} ms;\n**load {hop.load_percent:.0f} %** of a core; `pytest benchmarks --benchmark-only`)."
     )
 
 
 def cadence(run: Run) -> str:
     """Engine and plain Python under every load, as a table."""
     rows = []
-    for entry in run.of("cadence"):
-        own, title = entry.percentiles_ms, entry.title.partition(", numpy")[0]
+    for entry in (entry for entry in run.of("cadence") if entry.title in _WAYS):
+        own, title = entry.percentiles_ms, _WAYS[entry.title]
         rows.append({
-            "meanwhile": entry.load, "": f"**{title}**" if title == "engine" else title,
+            "meanwhile": entry.load, "": title,
             **{f"{name}, ms": _ms(own.get(name)) for name in ("p50", "p99", "p99.9", "p99.99", "max")},
             "hops missed": f"{text(entry.facts['missed_hops'])} of {text(entry.events)}",
             "callback late, p99.9, ms": _ms(entry.facts["jitter_ms"].get("p99.9")),
@@ -115,7 +122,8 @@ def beside(run: Run) -> str:
     peers = [entry for entry in run.of("peer") if entry.facts["what"].startswith("net") and entry is not published]
     figures = ", ".join(f"{e.title} {e.facts['version']} {_seconds(e)}".replace(" apollo-rt ", " ") for e in peers)
     rows = [
-        f"first sound {_after(warm)} after the command, once compiled (after an install {_after(cold)})",
+        f"first sound {_after(warm)} after the command, once compiled"
+        + (f"; after an install {_after(cold)}" if cold else ""),
         f"memory {memory['at_rest_mb']:.0f} MB at rest, {memory['after_mb']:.0f} MB after {memory['minutes']:g} "
         f"virtual minutes of music, {memory['grown_in_second_half_mb']:.1f} MB of them grown in the second half",
         f"{_held(run)} engines at once without a missed hop on {run.machine['cores']} cores, at normal priority; "
@@ -157,5 +165,5 @@ def _seconds(entry: Entry) -> str:
     return f"{text(float(entry.facts['s_per_s_channel']))} s"
 
 
-def _ms(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+def _ms(value: float | None) -> str | None:
+    return None if value is None else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
