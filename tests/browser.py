@@ -46,7 +46,7 @@ class Page:
         """Go to an address, as a new page even where only what is behind the # differs."""
         self._call("Page.navigate", url="about:blank")
         self._call("Page.navigate", url=url)
-        assert wait_for(lambda: self.run("document.readyState") == "complete")
+        assert wait_for(lambda: self.run("document.readyState") == "complete", _ANSWER_S)
 
     def run(self, script: str) -> Any:
         """The value of an expression, or of the promise that it is."""
@@ -56,7 +56,7 @@ class Page:
 
     def wait_for(self, condition: str) -> None:
         """Wait until an expression is true."""
-        assert wait_for(lambda: bool(self.run(condition))), f"{condition} never came true; {self.faults}"
+        assert wait_for(lambda: bool(self.run(condition)), _ANSWER_S), f"{condition} never came true; {self.faults}"
 
     def press(self, key: str) -> None:
         """Press and let go of a key that writes a letter."""

@@ -15,6 +15,7 @@ import pytest
 from apollo_rt.app.live_ends import input_file
 from apollo_rt.app.live_session import LiveSession, SessionInfo
 from apollo_rt.config import Framing
+from apollo_rt.control.midi_map import default_map
 from apollo_rt.control.parameters import PARAMETERS
 from apollo_rt.control.socket_server import ControlServer
 from apollo_rt.files.audio_file import AudioReader
@@ -27,6 +28,7 @@ from apollo_rt.live.virtual_device import VirtualDevice
 from tests import tiny_models
 from tests.audio_servers import wait_for
 from tests.browser import Page, browser_page
+from tests.midi_doubles import Desk
 
 RATE = 44_100
 TOKEN = "a-token-for-the-page"
@@ -145,6 +147,22 @@ def test_a_slider_changes_the_engine_and_the_engine_a_slider(shown: Page, sessio
         shown.wait_for(f"Math.abs($('p-{row.name}').valueAsNumber - 0.75) < 0.001")
     shown.click("#reset")
     assert wait_for(lambda: [session.controls.get(row.name) for row in KNOBS] == [row.default for row in KNOBS])
+
+
+def test_a_knob_of_midi_is_learnt_from_the_page(page: Page, session: LiveSession, tmp_path: Path) -> None:
+    desk = Desk(session, default_map(PARAMETERS), tmp_path / "map.yaml")
+    try:
+        with served(session) as server:
+            page.open(server.url)
+            page.wait_for("document.querySelectorAll('.learn:not([hidden])').length > 0")
+            row = KNOBS[1]
+            page.click(f"#p-{row.name} ~ span .learn")
+            page.wait_for("document.querySelectorAll('.learn.on').length === 1")
+            desk.play([0xB0, 99, 64])
+            page.wait_for("document.querySelectorAll('.learn.on').length === 0")
+        assert session.commands.run("midi")["cc 99 channel 1"] == row.name
+    finally:
+        session.controls.midi_face = None
 
 
 def test_presets_are_saved_loaded_and_removed(shown: Page, session: LiveSession) -> None:

@@ -1,6 +1,7 @@
 """MIDI from bytes to parameters and back, on a desk that the test plays; real ports are in test_midi_ports.py."""
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -84,8 +85,22 @@ def test_a_file_comes_on_top_of_the_defaults_and_is_written_as_it_is_read(tmp_pa
     assert found.find(PITCH, None, 2)[1].name == "air_db"
     assert found.find(PROGRAM, 5, 1)[1] == Action("load_preset", "My radio")
     assert found.find(CC, 7, 1)[1] == Action("swap_settings")
-    write_map(path, found)
-    assert read_map(path, PARAMETERS) == found
+    write_map(path, found, PARAMETERS)
+    again = read_map(path, PARAMETERS)
+    assert again.takeover == "jump"
+    assert {**again.bindings} == {**found.bindings}
+    assert "cc 20" not in path.read_text(), "what is as in the defaults is left to them"
+
+
+def test_what_is_bound_to_a_plugin_that_is_not_loaded_rests_and_is_kept(tmp_path):
+    path = tmp_path / "map.yaml"
+    path.write_text("cc 1: limiter.threshold_db\nnote 3: toggle gate.active\ncc 2: mix")
+    found = read_map(path, PARAMETERS)
+    assert found.find(CC, 1, 1) is None
+    write_map(path, found, PARAMETERS)
+    assert "cc 1: limiter.threshold_db" in path.read_text()
+    row = replace(parameter("mix"), name="limiter.threshold_db")
+    assert read_map(path, (*PARAMETERS, row)).find(CC, 1, 1)[1].name == "limiter.threshold_db"
 
 
 def test_a_binding_of_the_very_channel_comes_first():

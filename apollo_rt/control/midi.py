@@ -284,6 +284,6 @@ class MidiControl:
         self._use_map(self._map.with_binding(origin, action))
         self._say(f"midi: {origin} is bound to {action}")
         try:
-            write_map(self._map_path, self._map)
+            write_map(self._map_path, self._map, self._target.rows())
         except ControlError as error:
             self._say(f"midi: {error}")

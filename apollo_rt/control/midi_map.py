@@ -16,7 +16,7 @@ Commands go by their names in the one table (`commands`).
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -124,11 +124,13 @@ class MidiMap:
         bindings: what happens by what moves.
         takeover: `pickup`: a knob does nothing until it has passed the parameter's value; `jump`: it does at once.
         has_defaults: the defaults are among them.
+        idle: what is bound to parameters of plugins that aren't loaded, as it stands in the file; kept there.
     """
 
     bindings: Mapping[Origin, Action]
     takeover: str = PICKUP
     has_defaults: bool = True
+    idle: Mapping[str, str] = field(default_factory=dict)
 
     def find(self, kind: str, number: int | None, channel: int) -> tuple[Origin, Action] | None:
         """What a message is bound to: a binding of its very channel comes first, then that of its very program."""
@@ -183,6 +185,9 @@ def read_map(path: Path, rows: Sequence[Parameter]) -> MidiMap:
         raise ControlError(f"{path}: defaults must be true or false, got {shown(has_defaults)}")
     midi_map = MidiMap(default_map(rows).bindings if has_defaults else {}, takeover, has_defaults)
     for key, value in content.items():
+        if _is_idle(value, rows):
+            midi_map = replace(midi_map, idle={**midi_map.idle, str(key): value})
+            continue
         try:
             midi_map = midi_map.with_binding(Origin.parse(str(key)), Action.parse(str(value), rows))
         except ValueError as error:
@@ -190,10 +195,20 @@ def read_map(path: Path, rows: Sequence[Parameter]) -> MidiMap:
     return midi_map
 
 
-def write_map(path: Path, midi_map: MidiMap) -> None:
-    """Write a map so that `read_map` gives it back.
+def write_map(path: Path, midi_map: MidiMap, rows: Sequence[Parameter]) -> None:
+    """Write a map so that `read_map` gives it back; what is as in the defaults is left to them.
 
     Raises:
         ControlError: it can't be written.
     """
-    write_mapping(path, midi_map.to_dict(), "Apollo RT MIDI map: what moves, and what happens")
+    usual = default_map(rows).bindings if midi_map.has_defaults else {}
+    own = {origin: action for origin, action in midi_map.bindings.items() if usual.get(origin) != action}
+    content = {**replace(midi_map, bindings=own).to_dict(), **midi_map.idle}
+    write_mapping(path, content, "Apollo RT MIDI map: what moves, and what happens")
+
+
+def _is_idle(value: Any, rows: Sequence[Parameter]) -> bool:
+    """Whether a file binds something to a plugin's parameter (`plugin.parameter`) that there isn't now."""
+    name = value.split()[-1] if isinstance(value, str) and value.strip() else ""
+    is_plugins = "." in name and not value.startswith(LOAD_PRESET)
+    return is_plugins and name not in {row.name for row in rows}
