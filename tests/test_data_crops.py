@@ -136,3 +136,17 @@ def test_the_fixed_set_spreads_over_kinds_of_damage_and_names_them(folder: Path)
     assert [crop.name for crop in fixed] == [crop.name for crop in again]
     assert torch.equal(fixed[0].damaged, again[0].damaged)
     assert len(ValidationCrops(folder, 2048, 100)) == 6
+
+
+def test_a_favoured_source_is_drawn_more_often(tmp_path: Path) -> None:
+    for level in (5000, 10_000):
+        np.save(tmp_path / f"level-{level}__song__mp3-48.npy", np.full((2, 4096, 2), level, np.int16))
+
+    def share_of_loud(favour: dict[str, float]) -> float:
+        crops = Crops(tmp_path, UNTOUCHED, seed=5, favour=favour)
+        return float(np.mean([float(crops[number][1].abs().max()) > 0.2 for number in range(200)]))
+
+    assert 0.4 < share_of_loud({}) < 0.6
+    assert 0.85 < share_of_loud({"level-10": 9.0}) < 0.95
+    with pytest.raises(ValueError, match="favour must hold numbers above 0"):
+        Crops(tmp_path, UNTOUCHED, seed=5, favour={"level-10": 0.0})

@@ -6,8 +6,9 @@ and a run that is taken up again need no other state than the number of the next
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sized
+from collections.abc import Iterator, Mapping, Sized
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -36,15 +37,23 @@ class Crops(Dataset[tuple[Tensor, Tensor]]):
         settings: how to draw.
         seed: of the random numbers.
         count: how many crops there are: steps times batch.
+        favour: how much more often pairs are drawn whose names begin so, such as `{"lmms-": 2.5}`.
 
     Attributes:
         digest: of the list of files, so that a run that is taken up again can tell whether it has the same ones.
 
     Raises:
-        ValueError: the folder holds no pair.
+        ValueError: the folder holds no pair, or a source is favoured by nothing or less.
     """
 
-    def __init__(self, folder: Path, settings: CropSettings, seed: int, count: int = 2**62) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: CropSettings,
+        seed: int,
+        count: int = 2**62,
+        favour: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
         """List the folder; a source counts by the root of its number of pairs, or a large one would drown all."""
         self._settings, self._seed, self._count = settings, seed, count
         self._files = sorted(folder.glob("*.npy"))
@@ -55,7 +64,12 @@ class Crops(Dataset[tuple[Tensor, Tensor]]):
         self.digest = hashlib.sha256("\n".join(file.name for file in self._files).encode()).hexdigest()
         sources = [file.name.split("__")[0] for file in self._files]
         counts = Counter(sources)
-        self._chances = np.cumsum([counts[source] ** -0.5 for source in sources])
+        favours = [max((favour[name] for name in favour if source.startswith(name)), default=1.0) for source in sources]
+        if any(chance <= 0 for chance in favour.values()):
+            raise ValueError(f"favour must hold numbers above 0, got {dict(favour)}")
+        self._chances = np.cumsum(
+            [chance * counts[source] ** -0.5 for source, chance in zip(sources, favours, strict=True)]
+        )
 
     def __len__(self) -> int:
         """As many as were asked for."""

@@ -62,6 +62,7 @@ def fetch(name: str, work: Path) -> Path:
     if not any(downloads.glob(f"{name}_*.deb")):
         _command(["apt-get", "download", name], downloads)
     part = root.with_name(f"{name}.part")
+    part.parent.mkdir(parents=True, exist_ok=True)  # dpkg makes one level of folders, no more
     _command(["dpkg", "-x", str(next(downloads.glob(f"{name}_*.deb"))), str(part)], work)
     part.replace(root)
     return root

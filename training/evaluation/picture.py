@@ -30,10 +30,11 @@ def spectrograms(clips: Mapping[str, npt.NDArray[np.float32]]) -> Figure:
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(clips), 1, sharex=True, squeeze=False)
     for axis, (title, clip) in zip(axes[:, 0], clips.items(), strict=True):
-        axis.specgram(
-            clip, NFFT=2048, Fs=SAMPLE_RATE, noverlap=1536, window=np.hanning(2048), scale="dB", cmap="magma",
-            vmin=_RANGE_DB[0], vmax=_RANGE_DB[1],
-        )  # fmt: skip
+        with np.errstate(divide="ignore"):  # silence is drawn as the darkest colour, whatever its logarithm
+            axis.specgram(
+                clip, NFFT=2048, Fs=SAMPLE_RATE, noverlap=1536, window=np.hanning(2048), scale="dB", cmap="magma",
+                vmin=_RANGE_DB[0], vmax=_RANGE_DB[1],
+            )  # fmt: skip
         axis.set_title(title, fontsize=9, loc="left")
         axis.set_yticks([0, 5000, 10_000, 15_000, 20_000], ["0", "5", "10", "15", "20 kHz"])
     axes[-1, 0].set_xlabel("s")

@@ -23,6 +23,8 @@ class PairsModule(LightningDataModule):
         valid_count: number of validation crops.
         workers: processes that read ahead; 0 reads in the training process.
         seed: of the crops.
+        favour: how much more often pairs are drawn whose names begin so. Music that was never coded teaches the highs
+            best: what was decoded from Vorbis has holes there.
     """
 
     def __init__(
@@ -33,13 +35,14 @@ class PairsModule(LightningDataModule):
         valid_count: int = 24,
         workers: int = 0,
         seed: int = 1,
+        favour: dict[str, float] | None = None,
     ) -> None:
         """Keep the settings; `list_pairs` lists the folders."""
         super().__init__()
         if crops.batch < 1:
             raise ValueError(f"crops.batch must be at least 1, got {crops.batch}")
         self.pairs, self.crops, self.seed, self.workers = pairs, crops, seed, workers
-        self.valid_samples, self.valid_count = valid_samples, valid_count
+        self.valid_samples, self.valid_count, self.favour = valid_samples, valid_count, favour or {}
 
     def list_pairs(self) -> None:
         """List the folders, before a run writes anything.
@@ -47,7 +50,7 @@ class PairsModule(LightningDataModule):
         Raises:
             ValueError: there are no pairs.
         """
-        self._train = Crops(self.pairs / "train", self.crops, self.seed)
+        self._train = Crops(self.pairs / "train", self.crops, self.seed, favour=self.favour)
         self._valid = _Clips(ValidationCrops(self.pairs / "valid", self.valid_samples, self.valid_count))
 
     def train_dataloader(self) -> DataLoader[Any]:
