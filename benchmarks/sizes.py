@@ -33,9 +33,8 @@ class Size:
 
 def scaled(config: ModelConfig, factor: float) -> ModelConfig:
     """The same net with wider or narrower tokens; all its layers, one exit."""
-    n_heads = getattr(config, "n_heads", 1)
-    width = max(n_heads, round(config.width * factor / n_heads) * n_heads)
-    return dataclasses.replace(config, width=width, exits=())
+    width, hidden = (max(1, round(size * factor)) for size in (config.width, config.hidden))
+    return dataclasses.replace(config, width=width, hidden=hidden, exits=())
 
 
 def measure(config: ModelConfig) -> tuple[Size, GraphTime]:

@@ -6,9 +6,8 @@ import click
 
 _ROWS = {
     "as the net is written": (),
-    "+ attention: weights by heads, residual inside the product": ("attention",),
-    "+ time: states in rows, one product sums the taps": ("attention", "time"),
-    "+ bins: planes, constants folded, one product there and one back": ("attention", "time", "bins"),
+    "+ layers: states in rows, one product sums the taps, residuals inside products": ("layers",),
+    "+ bins: planes, constants folded, one product there and one back": ("layers", "bins"),
 }
 _BLOCKS = (8, 16, 32)
 

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from export.lean_bins import Decoder, Encoder
-from export.lean_layers import LeanAttention, LeanTimeBlock, PlainAttention, PlainTimeBlock
+from export.lean_layers import LeanLayer, PlainLayer
 from training.nets.model import Restorer
 
-FOLDS = ("attention", "time", "bins")
+FOLDS = ("layers", "bins")
 """What can be written leanly, in the order in which `export.folds` measures it."""
 
 
@@ -32,10 +32,8 @@ class StepModule(nn.Module):
         super().__init__()
         self.net, self.tier, self.n_frames = net, tier, n_frames
         self.depth = net.config.exits[tier]
-        attention = LeanAttention if "attention" in folds else PlainAttention
-        time = LeanTimeBlock if "time" in folds else PlainTimeBlock
-        self.attention = nn.ModuleList(attention(layer, n_frames) for layer in net.attention[: self.depth])
-        self.time = nn.ModuleList(time(block, n_frames) for block in net.time[: self.depth])
+        layer = LeanLayer if "layers" in folds else PlainLayer
+        self.layers = nn.ModuleList(layer(one, n_frames) for one in net.layers[: self.depth])
         self.encoder = Encoder(net, n_frames) if "bins" in folds else None
         self.decoder = Decoder(net, n_frames, tier) if "bins" in folds else None
         decay = math.exp(-net.config.framing.hop_period_s / net.config.level_time_s)
@@ -72,8 +70,8 @@ class StepModule(nn.Module):
 
     def _layers(self, tokens: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, list[Tensor]]:
         newest = []
-        for attention, block, past in zip(self.attention, self.time, state, strict=True):
-            tokens, kept = block(attention(tokens), past)
+        for layer, past in zip(self.layers, state, strict=True):
+            tokens, kept = layer(tokens, past)
             newest.append(kept)
         return tokens, newest
 
@@ -86,6 +84,6 @@ class StepModule(nn.Module):
         level, running = net._running_level(frame_power.view(1, 1), state[0])
         tokens, loudness = net._encode(bins, power, frame_power, level.reshape(-1, 1, 1))
         tokens, newest = self._layers(tokens[0], state[1:])
-        outputs = net.heads[self.tier](net.norms[self.tier](tokens[None]))
+        outputs = net._per_bin(net.heads[self.tier](net.norms[self.tier](tokens[None])))
         restored = net._render(bins, net._to_mid_side(carrier[None], 1.0), outputs, loudness)
         return net._from_mid_side(restored, spectrum[None])[0], running, *newest

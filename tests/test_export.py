@@ -20,7 +20,7 @@ from export import bundle
 from export.operators import check_operators
 from export.to_onnx import ExportedGraph, export_graphs
 from export.verify import music_like, verify
-from tests.tiny_nets import NARROW_VIEW, lively
+from tests.tiny_nets import PLAIN, lively
 from training.fitting import checkpoint
 from training.nets.model import Restorer
 
@@ -70,7 +70,7 @@ def test_all_graphs_equal_pytorch_over_hundreds_of_frames_and_fresh_starts(
 def test_a_changed_weight_of_any_graph_fails_the_export(net: Restorer, graphs: list[ExportedGraph], index: int) -> None:
     broken = onnx.ModelProto()
     broken.CopyFrom(graphs[index].model)
-    name = next(name for node in broken.graph.node for name in node.input if "decoder.bias" in name)
+    name = next(name for node in broken.graph.node for name in node.input if "decoder.fine_bias" in name)
     weight = next(tensor for tensor in broken.graph.initializer if tensor.name == name)
     weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight) * np.float32(1.01), name))
     changed = [*graphs]
@@ -187,10 +187,10 @@ def test_the_test_signal_has_silence_peaks_and_width() -> None:
 
 
 def test_the_command_turns_a_checkpoint_into_a_file(tmp_path: Path) -> None:
-    net = lively(NARROW_VIEW)
+    net = lively(PLAIN)
     checkpoint.save(
         tmp_path / "last.pt",
-        config=checkpoint.config_to_dict(NARROW_VIEW),
+        config=checkpoint.config_to_dict(PLAIN),
         averaged=net.state_dict(),
         step=7,
         trained_s=60.0,

@@ -137,7 +137,7 @@ def test_flush_to_zero_is_set_before_anything_is_built(tmp_path: Path) -> None:
         (["--config=none.yaml"], "File does not exist: .*none.yaml"),
         (["--data.pairs=nowhere"], r"folder must hold pairs \(\*.npy\), found none in nowhere/train"),
         (["--model.generator.config.width=wide"], "config.width: Expected a <class 'int'>. Got value: wide"),
-        (["--model.generator.config.n_heads=3"], "n_heads must divide width 16, got 3"),
+        (["--model.generator.config.fine_groups=3"], "fine_groups must be 1 to 2, got 3"),
         (["--model.weights.band=-1"], "weights must not be negative"),
         (["--model.wieghts.band=1"], "unrecognized arguments: --model.wieghts.band=1"),
         (["--model.adversary.critics_from_step=5"], "heard_from_step must be at least critics_from_step"),

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from export.step_module import FOLDS, StepModule
-from tests.tiny_nets import NARROW_VIEW, SMALL, lively
+from tests.tiny_nets import PLAIN, SMALL, lively
 from training.nets.config import ModelConfig
 
 
@@ -27,13 +27,13 @@ def assert_equal_to_the_net(config: ModelConfig, tier: int, n_frames: int, folds
         torch.testing.assert_close(ours.flatten(), theirs.flatten(), atol=1e-5 * float(theirs.abs().max()), rtol=0)
 
 
-@pytest.mark.parametrize("config", [SMALL, NARROW_VIEW])
+@pytest.mark.parametrize("config", [SMALL, PLAIN])
 @pytest.mark.parametrize("folds", [(), *((fold,) for fold in FOLDS), FOLDS])
 def test_each_fold_alone_and_all_together_change_nothing(config: ModelConfig, folds: tuple[str, ...]) -> None:
     assert_equal_to_the_net(config, -1, 1, folds)
 
 
-@pytest.mark.parametrize("config", [SMALL, NARROW_VIEW])
+@pytest.mark.parametrize("config", [SMALL, PLAIN])
 @pytest.mark.parametrize("n_frames", [2, 8, 24])
 def test_blocks_give_what_frames_give(config: ModelConfig, n_frames: int) -> None:
     assert_equal_to_the_net(config, -1, n_frames, FOLDS)

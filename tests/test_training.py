@@ -107,9 +107,9 @@ def test_bands_that_do_not_cover_the_bins_are_refused() -> None:
         ModelConfig(framing=Framing(hop_length=64, analysis_length=256), band_groups=((8, 8),))
 
 
-def test_heads_that_do_not_divide_the_width_are_refused() -> None:
-    with pytest.raises(ValueError, match="n_heads must divide width 64"):
-        ModelConfig(n_heads=5)
+def test_fine_groups_that_are_not_there_are_refused() -> None:
+    with pytest.raises(ValueError, match="fine_groups must be 1 to 4, got 5"):
+        ModelConfig(fine_groups=5)
 
 
 def test_a_checkpoint_gives_the_same_sizes_back() -> None:

@@ -11,12 +11,15 @@ from training.nets.model import Restorer
 SMALL = ModelConfig(
     framing=Framing(hop_length=64, analysis_length=256),
     band_groups=((8, 8), (4, 16)),
+    fine_groups=1,
     width=16,
+    hidden=24,
+    context=4,
     dilations=(1, 2),
     exits=(1, 2),
 )
-NARROW_VIEW = dataclasses.replace(SMALL, recent_taps=0, exits=(2,))
-"""As nets were before they heard the newest two hops alone."""
+PLAIN = dataclasses.replace(SMALL, fine_groups=2, context=0, exits=(2,))
+"""All bins fine, no summary of the frame, one tier."""
 
 
 def lively(config: ModelConfig = SMALL, seed: int = 0) -> Restorer:

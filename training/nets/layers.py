@@ -1,4 +1,4 @@
-"""Layers of the causal restorer: norm, maps between bins and bands, attention over bands, causal time, newest hops."""
+"""Layers of the causal restorer: norm, maps between bins and bands, the causal layer, the newest hops."""
 
 import torch
 from torch import Tensor, nn
@@ -67,54 +67,39 @@ class BandLinear(nn.Module):
         return torch.cat(parts, dim=1)
 
 
-class BandAttention(nn.Module):
-    """Multi-head attention among the bands of one frame; the position of a band is in its own input layer's bias."""
+class CausalLayer(nn.Module):
+    """Looks back in time, then to the other bands, then transforms; one residual around all of it.
 
-    def __init__(self, width: int, n_heads: int) -> None:
-        """Set up the projections."""
-        super().__init__()
-        self.n_heads = n_heads
-        self.norm = RMSNorm(width)
-        self.query_key_value = nn.Linear(width, 3 * width, bias=False)
-        self.output = nn.Linear(width, width, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Add what each band gathers from the others.
-
-        Shape:
-            (frames, bands, width) -> (frames, bands, width)
-        """
-        heads = self.query_key_value(self.norm(x)).unflatten(-1, (3, self.n_heads, -1)).permute(2, 0, 3, 1, 4)
-        query, key, value = heads.unbind(0)
-        gathered = functional.scaled_dot_product_attention(query, key, value)
-        return x + self.output(gathered.transpose(1, 2).flatten(2))
-
-
-class CausalTimeBlock(nn.Module):
-    """A depthwise dilated convolution over past frames, with taps of its own for every band, then a small MLP.
-
-    The convolution is written as shifted products: its backward pass is several times faster on a CPU than that of a
-    depthwise `Conv1d`.
+    - time: a depthwise dilated convolution over past frames, with taps of its own for every band. It is written as
+      shifted products: their backward pass is several times faster on a CPU than that of a depthwise `Conv1d`.
+    - bands: a matrix that mixes them (as MLP-Mixer does, Tolstikhin et al., arXiv 2105.01601), and a few numbers that
+      sum up the whole frame and go back to every band. Attention did no better at three times the cost
+      (training/EXPERIMENTS.md).
+    - channels: a small MLP.
     """
 
     def __init__(self, config: ModelConfig, dilation: int) -> None:
-        """Start as a pass-through of the newest frame."""
+        """Start as a pass-through of the newest frame, each band for itself."""
         super().__init__()
         self.dilation = dilation
-        taps = torch.randn(config.kernel_size, config.n_bands, config.width) * 0.1
+        n_bands, width, hidden, context = config.n_bands, config.width, config.hidden, config.context
+        taps = torch.randn(config.kernel_size, n_bands, width) * 0.1
         taps[-1] += 1.0
         self.taps = nn.Parameter(taps)
-        self.norm = RMSNorm(config.width)
-        self.widen = nn.Linear(config.width, config.mlp_ratio * config.width)
-        self.narrow = nn.Linear(config.mlp_ratio * config.width, config.width)
+        self.norm = RMSNorm(width)
+        self.mixing = nn.Parameter(torch.randn(n_bands, n_bands) * (0.3 * n_bands**-0.5))
+        self.summary = nn.Linear(n_bands * width, context) if context else None
+        self.spread = nn.Linear(context, n_bands * width, bias=False) if context else None
+        self.widen = nn.Linear(width, hidden)
+        self.narrow = nn.Linear(hidden, width)
 
     @property
     def n_past_frames(self) -> int:
-        """Frames of the past that the block keeps."""
+        """Frames of the past that the layer keeps."""
         return (len(self.taps) - 1) * self.dilation
 
     def forward(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
-        """Look back and transform.
+        """Look back, sideways, and transform.
 
         Args:
             x: new frames.
@@ -129,7 +114,11 @@ class CausalTimeBlock(nn.Module):
         n_frames = x.shape[1]
         known = torch.cat((past, x), dim=1)
         mixed = sum(known[:, i * self.dilation : i * self.dilation + n_frames] * tap for i, tap in enumerate(self.taps))
-        return x + self.narrow(functional.silu(self.widen(self.norm(mixed)))), known[:, n_frames:]
+        normal = self.norm(mixed)
+        gathered = normal + self.mixing @ normal
+        if self.summary and self.spread:
+            gathered = gathered + self.spread(functional.silu(self.summary(normal.flatten(2)))).view(normal.shape)
+        return x + self.narrow(functional.silu(self.widen(gathered))), known[:, n_frames:]
 
 
 class RecentSpectrum(nn.Module):

@@ -1,4 +1,4 @@
-"""The causal restorer: bands of one frame attend to each other, causal convolutions look back in time.
+"""The causal restorer: bands of one frame hear each other, causal convolutions look back in time.
 
 A relative of Apollo (Li & Luo, arXiv 2409.08514). What differs, and why:
 
@@ -8,6 +8,7 @@ A relative of Apollo (Li & Luo, arXiv 2409.08514). What differs, and why:
 - what the codec removed is generated: noise (the `carrier`) times a predicted gain per bin, relative to the
   loudness of the newest two hops, so that silence stays silent and a hit is followed at once;
 - beside the long window the net sees the newest two hops alone: what it generates lasts as long as they do;
+- bands are mixed by matrices instead of attention, and high bins share features and outputs: a third of the work;
 - loudness is divided out by a causal running level;
 - after some of the layers the bands can leave already: lighter tiers of one net, from one training.
 
@@ -21,14 +22,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.nets.config import ModelConfig
-from training.nets.layers import BandAttention, BandLinear, CausalTimeBlock, RecentSpectrum, RMSNorm
+from training.nets.layers import BandLinear, CausalLayer, RecentSpectrum, RMSNorm
 
 LOG_FLOOR = 1e-5  # of a bin's power, as a share of its band's mean
 LOG_MAGNITUDE_SCALE, LOUDNESS_SCALE = 0.25, 0.2  # of logarithms of power: features of about unit size
 SILENT_GAIN = -8.0  # where the carrier's log gain starts: inaudible
 LOG_GAIN_RANGE = (-14.0, 3.0)  # inaudible to absurd: keeps a wild net finite
 _FEATURES_PER_BIN = 6  # re and im of mid and side, log magnitude of mid and side
-_FEATURES_PER_RECENT_BIN = 2  # log magnitude of mid and side
+_FEATURES_PER_WIDE_BIN = 2  # log magnitude of mid and side
 _OUTPUTS_PER_BIN = 6  # complex correction of mid and side, log gain of the carrier of mid and side
 # The unit of amplitude inside the net: -100 dB of full scale, below the noise of 16-bit audio. Powers then get a floor
 # of one; a floor of 1e-10 would be taken for zero, and left out, by the exporter's optimiser.
@@ -51,18 +52,16 @@ class Restorer(nn.Module):
         """Build a net that passes its input through unchanged until it is trained."""
         super().__init__()
         self.config = config
-        groups = config.band_groups
-        self.split = BandLinear(config.width, groups, _FEATURES_PER_BIN, to_bins=False)
-        self.recent = RecentSpectrum(config.framing, config.recent_taps) if config.recent_taps else None
-        if self.recent:
-            wider = tuple((count, bins // self.recent.stride) for count, bins in groups)
-            self.split_recent = BandLinear(config.width, wider, _FEATURES_PER_RECENT_BIN, to_bins=False)
+        fine = config.band_groups[: config.fine_groups]
+        self.split = BandLinear(config.width, fine, _FEATURES_PER_BIN, to_bins=False)
+        self.split_coarse = BandLinear(config.width, config.coarse_groups, _FEATURES_PER_WIDE_BIN, to_bins=False)
+        self.split_recent = BandLinear(config.width, config.recent_groups, _FEATURES_PER_WIDE_BIN, to_bins=False)
+        self.recent = RecentSpectrum(config.framing, config.recent_taps)
         self.level_in = nn.Parameter(torch.randn(config.n_bands, 2, config.width) * 0.5)
-        self.attention = nn.ModuleList(BandAttention(config.width, config.n_heads) for _ in config.dilations)
-        self.time = nn.ModuleList(CausalTimeBlock(config, dilation) for dilation in config.dilations)
+        self.layers = nn.ModuleList(CausalLayer(config, dilation) for dilation in config.dilations)
         self.norms = nn.ModuleList(RMSNorm(config.width) for _ in config.exits)
         self.heads = nn.ModuleList(
-            BandLinear(config.width, groups, _OUTPUTS_PER_BIN, to_bins=True) for _ in config.exits
+            BandLinear(config.width, config.head_groups, _OUTPUTS_PER_BIN, to_bins=True) for _ in config.exits
         )
         widths = torch.tensor([bins for count, bins in config.band_groups for _ in range(count)])
         band_of_bin = torch.repeat_interleave(torch.arange(config.n_bands), widths)
@@ -85,7 +84,7 @@ class Restorer(nn.Module):
         weight = self.level_in
         past = [
             weight.new_zeros(batch, block.n_past_frames, self.config.n_bands, self.config.width)
-            for block in self.time[: self.config.exits[tier]]
+            for block in self.layers[: self.config.exits[tier]]
         ]
         return [weight.new_zeros(batch, 1), *past]
 
@@ -127,14 +126,12 @@ class Restorer(nn.Module):
         frame_power = power.mean(1).sum(-1)
         level, running = self._running_level(frame_power.view(batch, n_frames), state[0])
         tokens, loudness = self._encode(bins, power, frame_power, level.reshape(-1, 1, 1))
-        next_state = [running]
+        tokens, next_state = tokens.unflatten(0, (batch, n_frames)), [running]
         depth = self.config.exits[tier]
-        for attention, block, past in zip(self.attention[:depth], self.time[:depth], state[1 : depth + 1], strict=True):
-            tokens = attention(tokens).unflatten(0, (batch, n_frames))
-            tokens, newest = block(tokens, past)
-            tokens = tokens.flatten(0, 1)
+        for layer, past in zip(self.layers[:depth], state[1 : depth + 1], strict=True):
+            tokens, newest = layer(tokens, past)
             next_state.append(newest)
-        outputs = self.heads[tier](self.norms[tier](tokens))
+        outputs = self._per_bin(self.heads[tier](self.norms[tier](tokens.flatten(0, 1))))
         restored = self._render(bins, self._to_mid_side(carrier.flatten(0, 1), 1.0), outputs, loudness)
         return self._from_mid_side(restored, spectrum.flatten(0, 1)).unflatten(0, (batch, n_frames)), next_state
 
@@ -167,16 +164,25 @@ class Restorer(nn.Module):
         band_power = self.bins_to_bands @ power
         total = band_power.sum(-1, keepdim=True) + 1
         per_bin = total[:, self.band_of_bin]
-        log_magnitude = LOG_MAGNITUDE_SCALE * torch.log(power / per_bin + LOG_FLOOR)
-        tokens = self.split(torch.cat((bins * torch.rsqrt(per_bin), log_magnitude), dim=-1))
+        n_fine, stride = self.config.n_fine, self.config.stride
+        fine, per_fine = slice(n_fine), per_bin[:, :n_fine]
+        log_magnitude = LOG_MAGNITUDE_SCALE * torch.log(power[:, fine] / per_fine + LOG_FLOOR)
+        tokens = self.split(torch.cat((bins[:, fine] * torch.rsqrt(per_fine), log_magnitude), dim=-1))
+        per_wide_bin = per_bin[:, ::stride]
+        if self.config.coarse_groups:
+            coarse = power[:, n_fine:].unflatten(1, (-1, stride)).mean(2)
+            log_coarse = LOG_MAGNITUDE_SCALE * torch.log(coarse / per_wide_bin[:, n_fine // stride :] + LOG_FLOOR)
+            tokens = torch.cat((tokens, self.split_coarse(log_coarse)), dim=1)
         loudness = LOUDNESS_SCALE * torch.log((band_power + 1) / (level + 1))
         tokens = tokens + loudness[..., :1] * self.level_in[:, 0] + loudness[..., 1:] * self.level_in[:, 1]
-        if not self.recent:
-            return tokens, frame_power
         recent = self.recent(bins)
-        per_recent_bin = per_bin[:, :: self.recent.stride]
-        log_recent = LOG_MAGNITUDE_SCALE * torch.log(recent / per_recent_bin + LOG_FLOOR)
+        log_recent = LOG_MAGNITUDE_SCALE * torch.log(recent / per_wide_bin + LOG_FLOOR)
         return tokens + self.split_recent(log_recent), recent.mean(1).sum(-1)
+
+    def _per_bin(self, outputs: Tensor) -> Tensor:
+        """(frames, places, outputs) -> (frames, bins - 1, outputs): above the fine bins, neighbours share theirs."""
+        fine, coarse = outputs.split((self.config.n_fine, outputs.shape[1] - self.config.n_fine), dim=1)
+        return torch.cat((fine, coarse.repeat_interleave(self.config.stride, dim=1)), dim=1)
 
     def _render(self, bins: Tensor, carrier: Tensor, outputs: Tensor, loudness: Tensor) -> Tensor:
         """Correct what is there, add what is missing."""
