@@ -1,5 +1,6 @@
 """`apollo-rt live`, from file to file with the real engine; devices play in test_audio_servers.py."""
 
+import contextlib
 import json
 import os
 import pty
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -56,9 +57,15 @@ def live(model: Path, capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[
     return run
 
 
-def started(model: Path, *arguments: object, **options: object) -> subprocess.Popen:
+@contextlib.contextmanager
+def started(model: Path, *arguments: object, **options: object) -> Iterator[subprocess.Popen]:
+    """The program as a process, which a test that fails doesn't wait for."""
     command = [sys.executable, "run_live.py", "--model", model, *arguments]
-    return subprocess.Popen([str(part) for part in command], cwd=ROOT, **options)
+    with subprocess.Popen([str(part) for part in command], cwd=ROOT, **options) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def samples_of(path: Path) -> np.ndarray:
@@ -167,7 +174,7 @@ def test_on_a_terminal_there_is_a_screen_with_keys_and_an_end_line(model, tmp_pa
     arguments = ["--input", song, "--output", tmp_path / "out.wav"]
     with started(model, *arguments, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as process:
         os.close(theirs)
-        assert read_until(ours, "sum")
+        assert read_until(ours, "RESTORING")
         os.write(ours, b"b")
         assert read_until(ours, "BYPASS")
         os.write(ours, b"q")
@@ -357,18 +364,15 @@ def test_a_page_and_a_socket_are_served_while_it_plays_where_that_is_wanted(mode
     song = write(tmp_path / "song.wav", tone(60 * 44_100))
     arguments = ("--input", song, "--output", tmp_path / "out.wav", "--plain", "--control", "0")
     with started(model, *arguments, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            line = next(line for line in process.stdout if line.startswith("control page: "))
-            url, _, token = line.removeprefix("control page: ").strip().partition("/#")
-            with urllib.request.urlopen(url, timeout=30) as page:
-                assert b"Apollo RT" in page.read()
-            socket_url = f"{url.replace('http', 'ws')}/control?token={token}"
-            with websockets.sync.client.connect(socket_url, proxy=None) as client:
-                client.send('{"command": "quit"}')
-                assert json.loads(client.recv(timeout=30))["ok"]
-            assert process.wait(30) == 0
-        finally:
-            process.kill()
+        line = next(line for line in process.stdout if line.startswith("control page: "))
+        url, _, token = line.removeprefix("control page: ").strip().partition("/#")
+        with urllib.request.urlopen(url, timeout=30) as page:
+            assert b"Apollo RT" in page.read()
+        socket_url = f"{url.replace('http', 'ws')}/control?token={token}"
+        with websockets.sync.client.connect(socket_url, proxy=None) as client:
+            client.send('{"command": "quit"}')
+            assert json.loads(client.recv(timeout=30))["ok"]
+        assert process.wait(30) == 0
     assert 0 < len(samples_of(tmp_path / "out.wav")) < 60 * 44_100
 
 
