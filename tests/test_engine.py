@@ -341,9 +341,9 @@ def test_prepare_tells_how_far_it_is(identity):
     told = []
     engine = Engine(identity, HandDriver(), EngineSettings())
     engine.prepare(lambda *progress: told.append(progress))
-    assert [stage for stage, _, _ in told] == ["audio callback", "worker", "rehearsal", "ready"]
-    assert [done for _, done, _ in told] == [0, 1, 2, 3]
-    assert {total for _, _, total in told} == {3}
+    assert [stage for stage, _, _ in told] == ["audio callback", "worker", "rehearsal", "spectra", "ready"]
+    assert [done for _, done, _ in told] == [0, 1, 2, 3, 4]
+    assert {total for _, _, total in told} == {4}
 
 
 def test_what_does_not_fit_together_is_refused(identity):
