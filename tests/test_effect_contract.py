@@ -4,6 +4,9 @@ Where ours differs on purpose, `docs/effects.md` says so, and `TestWhereTheyDiff
 """
 
 import gc
+import sys
+import threading
+import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -215,6 +218,40 @@ class TestObjects:
         with ThreadPoolExecutor(4) as pool:
             for out, right in zip(pool.map(lambda audio: effect(audio, RATE), inputs), expected, strict=True):
                 np.testing.assert_array_equal(out, right)
+
+
+def test_other_threads_run_while_it_works(model):
+    """One call of one block: nobody is made to let the interpreter go, so a thread counts only where that is let go.
+
+    The counting thread sleeps between two numbers and so always gives it back.
+    """
+    audio, counted = noise(20 * RATE), [0, False]
+
+    def count():
+        while not counted[1]:
+            counted[0] += 1
+            time.sleep(0.0005)
+
+    before_s = sys.getswitchinterval()
+    ours = ApolloEffect(model=model)
+    for work, lets_go in (
+        (lambda: pedalboard.Reverb()(audio, RATE, audio.shape[1]), True),
+        (lambda: ours(audio, RATE, audio.shape[1]), True),
+        (lambda: sum(range(5_000_000)), False),
+    ):
+        counted[:] = 0, False
+        thread = threading.Thread(target=count)
+        sys.setswitchinterval(1000.0)
+        try:
+            thread.start()
+            at_start = counted[0]
+            work()
+            at_end = counted[0]
+        finally:
+            counted[1] = True
+            sys.setswitchinterval(before_s)
+            thread.join()
+        assert (at_end - at_start > 10) == lets_go
 
 
 class TestAttributes:
