@@ -147,12 +147,10 @@ class Soak:
         self._memory.control[place] = value
 
     def _faulty(self) -> FaultyRun:
-        assert self.engine._workers is not None
-        return FaultyRun(self.engine._workers._processors[0])
+        return FaultyRun(self.engine._restorer.workers._processors[0])
 
     def _kill_worker(self) -> None:
-        assert self.engine._workers is not None
-        self.engine._workers.tiers.control[GENERATION] = 2**60
+        self.engine._restorer.workers.tiers.control[GENERATION] = 2**60
 
     def _stall_playback(self) -> None:
         self._set(FLAGS, 4)

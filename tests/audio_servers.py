@@ -115,13 +115,24 @@ class PulseServer:
                 unavailable(f"PulseAudio did not start: {(self.folder / 'log').read_text()[-2000:]}")
             yield process
 
-    def hear(self, clip: np.ndarray) -> Heard:
-        """Play a clip to `Loopback`, and listen there and at `speakers`."""
+    def hear(self, clip: np.ndarray, lead_s: float = 0.0) -> Heard:
+        """Play a clip to `Loopback`, and listen there and at `speakers`.
+
+        Args:
+            clip: what to play.
+            lead_s: of silence before it: whoever begins to listen changes when the server hands over its samples, by 25
+                ms, which two clocks take some seconds to find out.
+        """
         with self._ear("Loopback.monitor") as at_source, self._ear("speakers.monitor") as at_speakers:
             assert wait_for(lambda: at_source.has_begun and at_speakers.has_begun)
             command = ["pacat", "--playback", "--raw", *self._format("Loopback", 200)]
             subprocess.run(
-                command, input=clip.tobytes(), env=self._env, check=True, timeout=60, preexec_fn=take_priority
+                command,
+                input=bytes(8 * round(lead_s * RATE)) + clip.tobytes(),
+                env=self._env,
+                check=True,
+                timeout=60,
+                preexec_fn=take_priority,
             )
             time.sleep(TAIL_S)
         return Heard(*_on_one_clock(at_source, at_speakers), error=round(0.02 * RATE))

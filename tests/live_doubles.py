@@ -8,7 +8,8 @@ from apollo_rt.app.live_session import LiveSession, SessionInfo
 from apollo_rt.control.parameters import Parameters
 from apollo_rt.errors import ApolloError
 from apollo_rt.latency import LatencyReport
-from apollo_rt.live.snapshot import Durations, Meter, Recent, Snapshot, read_stats
+from apollo_rt.live.durations import Durations
+from apollo_rt.live.snapshot import Meter, Recent, Snapshot, read_stats
 from apollo_rt.live.spectra import Spectra
 from apollo_rt.live.stats import make_stats
 

@@ -27,6 +27,8 @@ CLIP_S = 6.0
 LARGE_BUFFERS = {"APOLLO_RT_LIVE_BLOCK_SIZE": "2048", "APOLLO_RT_LIVE_HEADROOM": "22050"}
 """So that a busy machine can keep up; by the environment, so that the command stays the README's to the letter."""
 WINDOW = 4096
+_MOST_APART = 0.002
+"""Two clocks, and the steering until it has locked, as a share of the time."""
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +79,10 @@ def jack() -> Iterator[JackServer]:
 class LiveRun:
     """`python run_live.py ...` as a process of its own."""
 
-    def __init__(self, arguments: list[str], environment: dict[str, str], model: Path) -> None:
-        settings = {"APOLLO_RT_LIVE_MODEL": str(model), **LARGE_BUFFERS}
+    def __init__(
+        self, arguments: list[str], environment: dict[str, str], model: Path, buffers: dict[str, str] = LARGE_BUFFERS
+    ) -> None:
+        settings = {"APOLLO_RT_LIVE_MODEL": str(model), **buffers}
         self.lines: list[str] = []
         self.process = subprocess.Popen(
             [sys.executable, *arguments],
@@ -143,22 +147,45 @@ def treble_db(samples: np.ndarray, cutoff_hz: float = 11_025.0) -> float:
     return float(10 * np.log10(np.sum(power[np.fft.rfftfreq(len(samples), 1 / RATE) >= cutoff_hz]) + 1e-20))
 
 
+def windows_of(part: np.ndarray, whole: np.ndarray, begin: int, apart: float) -> list[tuple[int, float]]:
+    """For each window of a part, by how much later it is in the whole than it should be, and how like.
+
+    Args:
+        part: what should be there.
+        whole: where it is.
+        begin: where in the whole it begins, on average.
+        apart: how much longer or shorter it may have become, as a share.
+    """
+    found, most = [], round(apart * len(part) / 2)
+    for start in range(0, len(part) - WINDOW + 1, WINDOW):
+        first = begin + start - most
+        around = whole[max(first, 0) : first + WINDOW + 2 * most].mean(axis=1, dtype=np.float64)
+        window = part[start : start + WINDOW].mean(axis=1, dtype=np.float64)
+        energies = np.convolve(around**2, np.ones(WINDOW), "valid")
+        alike = np.correlate(around, window, "valid") / np.sqrt(energies * np.sum(window**2) + 1e-20)
+        best = int(np.argmax(alike))
+        found.append((best - min(most, begin + start), float(alike[best])))
+    return found
+
+
 def check(heard: Heard, stats: dict, clip: np.ndarray, restored: np.ndarray) -> None:
     """Same music, restored, at the reported latency, without a gap."""
     at_source, at_speakers = lag_of(clip, heard.source), lag_of(restored, heard.restored)
     same = heard.restored[at_speakers : at_speakers + len(restored)]
-    windows = [slice(start, start + WINDOW) for start in range(0, len(restored) - WINDOW + 1, WINDOW)]
-    likenesses = np.array([likeness(same[window], restored[window]) for window in windows])
+    found = windows_of(restored, heard.restored, at_speakers, 0 if stats["clocks"] is None else _MOST_APART)
+    shifts, likenesses = np.array(found).T
     heard_after, reported = at_speakers - at_source, stats["latency"]["total_ms"] * RATE / 1e3
     counts = {name: stats[name] for name in ("deadline_misses", "covered_samples", "jumps", "xruns", "samples")}
     print(
-        f"\nheard after {heard_after} samples, reported {reported:.1f}; likeness of {len(windows)} windows at least "
-        f"{likenesses.min():.4f}; treble {treble_db(same):.1f} dB, off line {treble_db(restored):.1f} dB, source "
-        f"{treble_db(clip):.1f} dB; {counts}"
+        f"\nheard after {heard_after} samples, reported {reported:.1f}; likeness of {len(found)} windows at least "
+        f"{likenesses.min():.4f}, shifted by {shifts.min():.0f} to {shifts.max():.0f}; treble "
+        f"{treble_db(same):.1f} dB, off line {treble_db(restored):.1f} dB, source {treble_db(clip):.1f} dB; {counts}"
     )
-    assert likeness(same, restored) > 0.98
     # Each window sits where the first one does: had the latency moved, or a piece been lost, the rest would be unlike.
-    assert np.mean(likenesses > 0.9) > 0.95, likenesses
+    # Of two clocks the later ones are shifted, by parts of a sample too, and a busy server may let the ring run dry.
+    has_one_clock = stats["clocks"] is None
+    assert np.mean(likenesses) > (0.98 if has_one_clock else 0.9)
+    assert np.mean(likenesses > 0.9) > (0.95 if has_one_clock else 0.8), likenesses
     assert abs(treble_db(same) - treble_db(restored)) < 2.0
     assert heard_after == pytest.approx(reported, abs=heard.error + 1)
     assert stats["covered_samples"] < 0.02 * stats["samples"]
@@ -174,9 +201,14 @@ def check_recording(folder: Path, clip: np.ndarray, restored: np.ndarray) -> Non
     lag = lag_of(clip, dry)
     print(f"recorded {len(dry) / RATE:.1f} s; the clip begins at sample {lag} of dry, {lag_of(restored, wet)} of wet")
     assert len(dry) == len(wet)
-    assert lag_of(restored, wet) == lag
-    assert likeness(dry[lag : lag + len(clip)], clip) > 0.999
-    assert likeness(wet[lag : lag + len(restored)], restored) > 0.98
+    assert lag_of(restored, wet) == pytest.approx(lag, abs=4)
+    dry_windows, wet_windows = (
+        np.array(windows_of(part, whole, lag, _MOST_APART)) for part, whole in ((clip, dry), (restored, wet))
+    )
+    # Both are what two clocks made of it, and the same at every moment.
+    assert np.median(np.abs(dry_windows[:, 0] - wet_windows[:, 0])) <= 1.0
+    assert np.mean(dry_windows[:, 1]) > 0.95
+    assert np.mean(wet_windows[:, 1]) > 0.95
 
 
 def test_over_pulseaudio_the_loudspeaker_plays_what_the_file_would_be(
@@ -185,7 +217,7 @@ def test_over_pulseaudio_the_loudspeaker_plays_what_the_file_would_be(
     options = ["--stats-json", str(tmp_path / "stats.json"), "--record", str(tmp_path / "recorded")]
     with LiveRun([*COMMAND, *options], pulse.environment, model) as run:
         run.wait_until_it_plays()
-        heard = pulse.hear(clip)
+        heard = pulse.hear(clip, lead_s=5.0)
         assert run.end() == 0, run.text
     stats = json.loads((tmp_path / "stats.json").read_text())
     assert (stats["input_name"], stats["output_name"]) == ("Loopback (ALSA)", "speakers (ALSA)")

@@ -10,7 +10,7 @@ from apollo_rt.app.cli import main
 from apollo_rt.app.doctor import advice_lines, device_lines, machine_lines, scheduling_lines, trial_lines
 from apollo_rt.config import Framing
 from apollo_rt.inference.model import load
-from apollo_rt.live.snapshot import Durations
+from apollo_rt.live.durations import Durations
 from apollo_rt.live.trial import Repeated, Setting, Trial, best_setting, default_headroom, run_trial, with_headroom
 from tests import tiny_models
 

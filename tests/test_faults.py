@@ -200,9 +200,9 @@ def test_a_worker_that_dies_or_hangs_is_replaced_and_the_input_is_heard_meanwhil
         position = 40 * 256
         out.append(device.play(samples[:position]))
         if how == "ends":
-            engine._workers.tiers.control[GENERATION] = 99  # as if its loop had come to an end
+            engine._restorer.workers.tiers.control[GENERATION] = 99  # as if its loop had come to an end
         else:
-            FaultyRun(engine._workers._processors[0]).be_late(3.0)
+            FaultyRun(engine._restorer.workers._processors[0]).be_late(3.0)
         while engine.snapshot().worker_restarts == 0 and position < 1600 * 256:
             out.append(device.play(samples[position : position + 10 * 256]))
             position += 10 * 256

@@ -1,5 +1,6 @@
 """The PortAudio driver over a stand-in for the library; real servers play in test_audio_servers.py."""
 
+import _thread
 import atexit
 import inspect
 import os
@@ -10,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from apollo_rt.devices import portaudio, pulse
+from apollo_rt.devices import left_behind, portaudio, pulse
 from apollo_rt.devices.device import Device
 from apollo_rt.devices.opening import unwrapped_latency_s
 from apollo_rt.devices.portaudio import PortAudioDriver, list_devices
@@ -217,8 +218,30 @@ def test_a_device_that_does_not_let_go_is_left_behind_also_at_the_end_of_the_pro
         driver.stop()
     dead.set()
     assert left == [library._exit_handler]
+    assert left_behind.is_any_left()
+    assert (left_behind.take_hung(), left_behind.take_hung()) == (True, False)
     driver.stop()
     assert not driver.active
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no /proc")
+def test_threads_of_a_stream_that_hangs_only_get_what_nobody_else_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that no Python knows of, as PortAudio's."""
+    monkeypatch.setattr(left_behind, "_names", [])
+    ids: set[int] = set()
+    begun, dead = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        begun.set()
+        dead.wait()
+
+    with left_behind.threads_begun(ids):
+        _thread.start_new_thread(hang, ())
+        begun.wait()
+    monkeypatch.setattr(left_behind, "_since_renewal", [])
+    left_behind.leave_behind("it", ids)
+    assert [os.sched_getscheduler(number) for number in ids] == [os.SCHED_IDLE]
+    dead.set()
 
 
 def test_the_list_has_portaudios_devices_and_what_the_server_adds(library: Library) -> None:

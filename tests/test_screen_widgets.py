@@ -7,7 +7,8 @@ import pytest
 
 from apollo_rt.latency import LatencyReport
 from apollo_rt.live.drift import Clocks
-from apollo_rt.live.snapshot import Durations, Meter
+from apollo_rt.live.durations import Durations
+from apollo_rt.live.snapshot import Meter
 from apollo_rt.live.spectra import N_BANDS, Spectra
 from apollo_rt.screen.headline import Headline
 from apollo_rt.screen.latency_bar import LatencyBar

@@ -360,7 +360,7 @@ def at(device: DeviceRecord, rate: float, **changes: object) -> DeviceRecord:
         pytest.param(CARD, SPEAKERS, "ring in out", 2, id="two devices at the engine's rate"),
         pytest.param(at(CARD, 96e3), SPEAKERS, "ring in out", 2, id="two devices, one at another rate"),
         pytest.param(CARD, at(SPEAKERS, 44.1e3, host_api="ASIO"), "ring in out", 2, id="two host APIs"),
-        pytest.param(SERVER, SERVER, "", 1, id="both ends of a sound server"),
+        pytest.param(SERVER, SERVER, "ring in out", 2, id="both ends of a sound server"),
         pytest.param(SERVER, at(SERVER, 48e3), "ring in out", 2, id="both ends of a sound server, two rates"),
         pytest.param(None, at(SPEAKERS, 48e3), "out", 1, id="a file to a device at another rate"),
         pytest.param(at(CARD, 192e3), None, "in", 1, id="a device at another rate to a file"),

@@ -10,6 +10,7 @@ from apollo_rt.devices.device import DEFAULT, LOOPBACK, SPEAKERS, Device, find_d
 from apollo_rt.errors import DeviceError
 from apollo_rt.files.audio_file import AudioReader, AudioWriter, Samples, encoding_of, refuse_same_file
 from apollo_rt.files.jobs import MUSIC_SUFFIXES
+from apollo_rt.files.recording import Recording
 from apollo_rt.live.driver import Driver
 from apollo_rt.live.file_feed import Source
 from apollo_rt.live.virtual_device import VirtualDevice
@@ -39,7 +40,7 @@ class Ends:
     driver: Driver
     reader: AudioReader | None
     source: Source | None
-    writer: AudioWriter | None
+    writer: AudioWriter | Recording | None
     wanted: "WantedDevices"
 
     @property
@@ -218,13 +219,18 @@ def open_ends(
     driver = wanted.driver(captured, played) if has_device else VirtualDevice(sample_rate, block_size, pace)
     reader = AudioReader(source_path, sample_rate) if source_path else None
     try:
-        writer = AudioWriter(target_path, sample_rate, reader.source_channels if reader else 2) if target_path else None
+        writer = _open_writer(target_path, sample_rate, reader) if target_path else None
     except BaseException:
         if reader:
             reader.close()
         raise
     part = FirstPart(reader, round(duration_s * sample_rate)) if reader and duration_s is not None else reader
     return Ends(str(captured or source), str(played or target), driver, reader, part, writer, wanted)
+
+
+def _open_writer(path: Path, sample_rate: int, reader: AudioReader | None) -> AudioWriter | Recording:
+    """From file to file a full disk is an error; what a device captures doesn't come again, so it is another matter."""
+    return AudioWriter(path, sample_rate, reader.source_channels) if reader else Recording(path, sample_rate)
 
 
 def input_file(wanted: str) -> Path | None:

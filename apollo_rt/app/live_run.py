@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -128,8 +128,9 @@ def _run(options: LiveOptions, stack: ExitStack) -> None:
         except BaseException:
             ends.discard()
             raise
-        with engine:
-            _show(session, options.plain)
+        is_plain = _is_plain(options.plain)
+        with stderr_to_ourselves() if is_plain else nullcontext(), engine:
+            _show(session, is_plain)
     _conclude(options, session, ends, engine.snapshot())
 
 
@@ -163,12 +164,16 @@ def _headroom(options: LiveOptions, ends: Ends) -> int:
     return max(default, options.least_headroom, n_blocks * driver.block_size + FADE_LENGTH)
 
 
-def _show(session: LiveSession, plain: bool) -> None:
-    """Show the session on a screen where there is one, until it is over."""
+def _is_plain(wanted: bool) -> bool:
+    """Whether lines are written: they are wanted, or there is no terminal that could show a screen."""
     is_terminal = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
-    if plain or not is_terminal or os.environ.get("TERM") == "dumb":
-        with stderr_to_ourselves():
-            run_lines(session)
+    return wanted or not is_terminal or os.environ.get("TERM") == "dumb"
+
+
+def _show(session: LiveSession, is_plain: bool) -> None:
+    """Show the session until it is over."""
+    if is_plain:
+        run_lines(session)
         return
     # Late: it costs a second, in which the music already plays.
     from apollo_rt.screen.monitor import run_monitor

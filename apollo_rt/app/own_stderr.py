@@ -5,10 +5,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from apollo_rt.devices.left_behind import is_any_left
+
 
 @contextmanager
 def stderr_to_ourselves() -> Iterator[None]:
-    """Send what is written to file descriptor 2 nowhere, but what Python writes to `sys.stderr` where it went."""
+    """Send what is written to file descriptor 2 nowhere, but what Python writes to `sys.stderr` where it went.
+
+    Where a stream of PortAudio hangs at the end it stays so.
+    """
     before = sys.stderr
     before.flush()
     saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
@@ -18,7 +23,8 @@ def stderr_to_ourselves() -> Iterator[None]:
     try:
         yield
     finally:
-        sys.stderr.close()
-        sys.stderr = before
-        os.dup2(saved, 2)
+        if not is_any_left():  # what hangs may print until the very end
+            sys.stderr.close()
+            sys.stderr = before
+            os.dup2(saved, 2)
         os.close(saved)

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from apollo_rt.devices.device import Device
 
@@ -53,3 +54,19 @@ def unwrapped_latency_s(reported_s: Sequence[float], sample_rate: int) -> list[f
     unwrapped_s = [value - wrap_s if value > wrap_s / 2 else value for value in reported_s]
     left_out_s = max(0.0, *(-value for value in unwrapped_s))
     return [value + left_out_s for value in unwrapped_s]
+
+
+def device_of(record: dict[str, Any], host_api: dict[str, Any]) -> Device:
+    """A device as PortAudio describes it, and its host API."""
+    number = record["index"]
+    return Device(
+        number=number,
+        name=record["name"],
+        host_api=host_api["name"],
+        input_channels=record["max_input_channels"],
+        output_channels=record["max_output_channels"],
+        default_sample_rate=record["default_samplerate"],
+        is_default_input=number == host_api["default_input_device"],
+        is_default_output=number == host_api["default_output_device"],
+        portaudio_number=number,
+    )

@@ -11,8 +11,9 @@ from typing import Any
 
 from apollo_rt.devices import loopback, pulse
 from apollo_rt.devices.device import Device, Direction
+from apollo_rt.devices.left_behind import leave_behind, take_hung, threads_begun
 from apollo_rt.devices.library_copy import renew
-from apollo_rt.devices.opening import environment_of, library_messages_hidden, unwrapped_latency_s
+from apollo_rt.devices.opening import device_of, environment_of, library_messages_hidden, unwrapped_latency_s
 from apollo_rt.errors import DeviceError
 from apollo_rt.guarded_thread import GuardedThread
 
@@ -42,9 +43,6 @@ period is several blocks, and they all come in one burst (measured with PulseAud
 _LOCK = threading.Lock()
 """Nobody may ask for devices while they are looked for anew: PortAudio frees what it told before."""
 
-_hung: list[str] = []
-"""Streams that did not let go since the last `rescan`."""
-
 
 def list_devices() -> list[Device]:
     """All devices of this machine, those that a sound server offers included.
@@ -55,7 +53,7 @@ def list_devices() -> list[Device]:
     sounddevice = _load()
     with _LOCK:
         host_apis = sounddevice.query_hostapis()
-        devices = [_device(record, host_apis[record["hostapi"]]) for record in sounddevice.query_devices()]
+        devices = [device_of(record, host_apis[record["hostapi"]]) for record in sounddevice.query_devices()]
     has_gate = any(device.host_api == "ALSA" for device in devices)
     server = pulse.read_server() if has_gate else None
     return loopback.mark_loops(loopback.with_server(devices, server), server)
@@ -80,11 +78,9 @@ def rescan() -> None:
         DeviceError: PortAudio can't start again.
     """
     sounddevice = _load()
-    is_stuck = bool(_hung)
-    _hung.clear()
     try:
         with _LOCK:
-            renew(sounddevice, is_stuck)
+            renew(sounddevice, take_hung())
     except sounddevice.PortAudioError as error:
         raise DeviceError(f"PortAudio can't start: {error.args[0]}") from None
 
@@ -134,6 +130,7 @@ class PortAudioDriver:
         self._allow_feedback = allow_feedback
         self._stream: Any = None
         self._was_started = False
+        self._thread_ids: set[int] = set()
 
     @property
     def active(self) -> bool:
@@ -160,7 +157,8 @@ class PortAudioDriver:
         try:
             with library_messages_hidden(), environment_of(self._devices):
                 self._stream = self._open(sounddevice, callback_address, userdata_address)
-                self._start_in_time()
+                with threads_begun(self._thread_ids):
+                    self._start_in_time()
         except sounddevice.PortAudioError as error:
             self.stop()
             raise DeviceError(self._reason(error)) from None
@@ -200,7 +198,7 @@ class PortAudioDriver:
     def _leave_behind(self) -> None:
         """Give up a stream that hangs; at the program's end sounddevice would close it again, and wait for ever."""
         atexit.unregister(_load()._exit_handler)
-        _hung.append(self.name)
+        leave_behind(self.name, self._thread_ids)
 
     @property
     def _is_alsa(self) -> bool:
@@ -283,21 +281,6 @@ def _load() -> Any:
             raise
         raise DeviceError(f"PortAudio can't start: {error.args[0]}") from None
     return sounddevice
-
-
-def _device(record: dict[str, Any], host_api: dict[str, Any]) -> Device:
-    number = record["index"]
-    return Device(
-        number=number,
-        name=record["name"],
-        host_api=host_api["name"],
-        input_channels=record["max_input_channels"],
-        output_channels=record["max_output_channels"],
-        default_sample_rate=record["default_samplerate"],
-        is_default_input=number == host_api["default_input_device"],
-        is_default_output=number == host_api["default_output_device"],
-        portaudio_number=number,
-    )
 
 
 def _settings(sounddevice: Any, device: Device) -> Any:

@@ -102,6 +102,7 @@ def _body(input_address: int, output_address: int, block_size: int, time_info: i
     count(line.stats.counters, CALLBACKS, 1)
     _note_flags(line, int(flags), int(block_size))
     code = advance(line, input_address, output_address, int(block_size))
+    record(line.stats.callback_ns, now_ns(line.calls) - now)
     end_counting(line.stats.counters, CALLBACK_VERSION)
     leave(userdata)
     return code

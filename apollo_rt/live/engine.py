@@ -6,32 +6,29 @@ from typing import Any, Self
 
 from apollo_rt.control.parameters import Parameters
 from apollo_rt.inference.model import Model
-from apollo_rt.latency import LatencyReport, rebuffering_latency, step_budget
+from apollo_rt.latency import LatencyReport, rebuffering_latency
 from apollo_rt.live.callback import callback_address
 from apollo_rt.live.connection import Connection, Reopening
-from apollo_rt.live.driver import Driver, clocks_of, conversion_latency_s
-from apollo_rt.live.engine_settings import EngineSettings, check_blocks, check_fit
-from apollo_rt.live.file_feed import Nowhere, Silence, Sink, SinkFeed, Source, SourceFeed
+from apollo_rt.live.driver import Driver, clock_levels, clocks_of, conversion_latency_s
+from apollo_rt.live.engine_settings import EngineSettings, budget_of, check_blocks, check_fit
+from apollo_rt.live.file_ends import FileEnds
+from apollo_rt.live.file_feed import Nowhere, Silence, Sink, Source
 from apollo_rt.live.heard import Heard
 from apollo_rt.live.incident import IncidentWriter, file_digest
-from apollo_rt.live.line import STOP, Line, make_line
+from apollo_rt.live.levels import Levels
+from apollo_rt.live.line import Line, make_line, ring_levels
 from apollo_rt.live.live_plugins import LivePlugins
-from apollo_rt.live.load_shedding import LoadShedding
 from apollo_rt.live.recent import StatsReader
+from apollo_rt.live.restorer import Restorer
 from apollo_rt.live.scheduling import AudioScheduling
 from apollo_rt.live.snapshot import Snapshot
 from apollo_rt.live.spectra import Spectra, SpectrumAnalyser
 from apollo_rt.live.supervisor import Supervisor
-from apollo_rt.live.trace import WorkerTrace, make_worker_trace
 from apollo_rt.live.virtual_device import VirtualDevice
-from apollo_rt.live.workers import Workers
-from apollo_rt.stream.processor import Processor
 
 Progress = Callable[[str, int, int], None]
 """Called with (stage, done, total) while something long goes on."""
 
-_WORKER_WAIT_NS = 500_000
-"""How long the worker sleeps between two looks, a twelfth of a hop; half of that costs 3 % of a core (measured)."""
 _QUEUE_S = 3.0
 _PREFILL_S = 0.25
 _POLL_S = 0.02
@@ -75,22 +72,18 @@ class Engine:
         """Check that all fits and wire it; nothing runs or compiles yet."""
         check_fit(model, driver, source, sink)
         self.parameters = Parameters(**settings.parameters)
-        self._model = model
-        self._models = {model.tier: model, **(lighter or {})}
+        self._framing = model.framing
         self._settings = settings
         self.plugins = plugins
         self._rebuffering = rebuffering_latency(driver.block_size, model.framing.hop_length, driver.varying_block)
-        self._block_size = driver.block_size
         self._line = self._make_line(driver)
         self._analyser = SpectrumAnalyser(self._line)
         self._scheduling = AudioScheduling(settings.realtime and getattr(driver, "pace", True))
         self._connection = Connection(driver, self._line, reopening, self._scheduling.device)
         self._stats_reader = StatsReader(self._line.stats)
-        self._source_feed = SourceFeed(source, self._line.source) if source else None
-        self._sink = sink
-        self._sink_feed = SinkFeed(sink, self._line.sink, self.latency.stream, self._line.source) if sink else None
-        self._workers: Workers | None = None
-        self._load_shedding: LoadShedding | None = None
+        self._levels = Levels(lambda: {**ring_levels(self._line), **clock_levels(self._connection.driver)})
+        self._files = FileEnds(source, sink, self._line, self.latency.stream)
+        self._restorer = Restorer(self._line, model, lighter or {}, settings.incidents is not None)
         self._incidents: IncidentWriter | None = None
         self._supervisor = Supervisor(self.snapshot, self._look)
         self._is_prepared = self._is_stopped = False
@@ -99,7 +92,7 @@ class Engine:
     @property
     def latency(self) -> LatencyReport:
         """The latency in named terms; the device's are known after `start`."""
-        framing, driver = self._model.framing, self._connection.driver
+        framing, driver = self._framing, self._connection.driver
         return LatencyReport(
             framing.sample_rate,
             framing.algorithmic_latency,
@@ -122,7 +115,7 @@ class Engine:
         """
         stages = (
             ("audio callback", callback_address),
-            ("worker", self._compile_worker),
+            ("worker", lambda: self._restorer.compile(self._make_line(self._connection.driver))),
             ("rehearsal", self._rehearse),
             ("spectra", self.spectra),
         )
@@ -145,11 +138,8 @@ class Engine:
                 self.prepare()
             self._start_s = time.monotonic()
             self._stats_reader = StatsReader(self._line.stats)
-            if self._source_feed:
-                self._source_feed.start(int(_PREFILL_S * self._model.framing.sample_rate) + self._block_size)
-            if self._sink_feed:
-                self._sink_feed.start()
-            self._start_workers()
+            self._files.start(int(_PREFILL_S * self._framing.sample_rate) + self._connection.driver.block_size)
+            self._start_restoring()
             self._connection.start()
         except BaseException:
             self._halt(complete=False)
@@ -169,11 +159,13 @@ class Engine:
         """
         give_up_s = None if timeout_s is None else time.monotonic() + timeout_s
         while not self._connection.is_over:
-            self._raise_error()
+            if error := self._error():
+                raise error
             if give_up_s is not None and time.monotonic() >= give_up_s:
                 return False
             time.sleep(_POLL_S)
-        self._raise_error()
+        if error := self._error():
+            raise error
         return True
 
     def swap_model(self, model: Model, lighter: Mapping[str, Model] | None = None) -> None:
@@ -186,16 +178,7 @@ class Engine:
         Raises:
             ValueError: the framing is another, or nothing runs.
         """
-        if model.framing != self._model.framing:
-            raise ValueError(
-                f"model must have the framing {self._model.framing}, got {model.framing}; start anew with it"
-            )
-        if self._workers is None or self._load_shedding is None:
-            raise ValueError("engine must be running to swap its model, got one that isn't")
-        models = {model.tier: model, **(lighter or {})}
-        self._workers.swap(models)
-        self._model, self._models = model, models
-        self._load_shedding.start_afresh()
+        self._restorer.swap(model, lighter or {})
 
     def choose_devices(self, wanted: Reopening, back: Reopening) -> None:
         """Go to other devices within moments, faded out and in; the stream and its latency stay as they are.
@@ -207,7 +190,7 @@ class Engine:
             wanted: leads to them; also when they are lost later, if the engine comes back to lost devices at all.
             back: leads to the present ones.
         """
-        hop_length, rebuffering = self._model.framing.hop_length, self._rebuffering
+        hop_length, rebuffering = self._framing.hop_length, self._rebuffering
         self._connection.go_to(wanted, back, lambda driver: check_blocks(driver, hop_length, rebuffering))
 
     @property
@@ -230,13 +213,15 @@ class Engine:
             running=self._connection.driver.active,
             finished=self._connection.is_over,
             device_state=self._connection.state.value,
-            tier=self._workers.tier if self._workers else "",
+            tier=self._restorer.tier,
             mix=self.parameters.mix,
             bypass=self.parameters.bypass,
             latency=self.latency,
             clocks=clocks_of(self._connection.driver),
             scheduling=str(self._scheduling.report),
             plugins=self.plugins.states() if self.plugins else (),
+            levels=self._levels.read(),
+            unrecorded_samples=self._files.n_unrecorded,
             **self._stats_reader.read(),
         )
 
@@ -264,40 +249,24 @@ class Engine:
         self._is_stopped = True
         self._connection.stop()
         self._stop_s = time.monotonic()
-        if self._workers:
-            self._workers.stop()
+        self._restorer.stop()
         self._supervisor.stop()
         if self._incidents:
             self._supervisor.say(self._incidents.finish())
-        if self._source_feed:
-            self._source_feed.stop()
-        if self._sink_feed and self._sink:
-            self._sink_feed.stop()
-            if complete and self._error() is None:
-                self._sink.commit()
-            else:
-                self._sink.abort()
+        self._supervisor.say(self._files.stop(complete))
 
     def _error(self) -> Exception | None:
-        threads = [feed.thread for feed in (self._source_feed, self._sink_feed) if feed]
-        return next((thread.error for thread in threads if thread.error), self._connection.error)
-
-    def _raise_error(self) -> None:
-        error = self._error()
-        if error:
-            raise error
+        return self._files.error or self._connection.error
 
     def _look(self) -> list[str]:
         """What the supervisor does ten times a second."""
+        self._levels.look()
         lines = self._connection.look() + (self.plugins.look() if self.plugins else [])
-        if self._workers and self._load_shedding:
-            lines += self._workers.look()
-            if getattr(self._connection.driver, "pace", True):  # else nothing is ever late, however slow it is
-                lines += self._load_shedding.look()
+        lines += self._files.look() + self._restorer.look()
         return lines + (self._incidents.look() if self._incidents else [])
 
     def _make_line(self, driver: Driver) -> Line:
-        framing, settings = self._model.framing, self._settings
+        framing, settings = self._framing, self._settings
         plugin_delay = sum(self._plugin_latencies)
         delay = framing.algorithmic_latency + self._rebuffering + settings.headroom + plugin_delay
         queue_length = max(int(_QUEUE_S * framing.sample_rate), 4 * driver.block_size)
@@ -305,48 +274,27 @@ class Engine:
         keeps_trace = settings.incidents is not None
         return make_line(framing, delay, *channels, queue_length, self.parameters.values, keeps_trace, plugin_delay)
 
-    def _start_workers(self) -> None:
-        framing, settings, driver = self._model.framing, self._settings, self._connection.driver
+    def _start_restoring(self) -> None:
+        settings = self._settings
+        budget_ns = budget_of(self._connection.driver, self._framing, settings.headroom)
         chains = self.plugins.chains if self.plugins else None
-        workers = Workers(
-            self._line, self._models, self._make_trace, _WORKER_WAIT_NS, self._scheduling.run_worker, chains
-        )
-        self._workers = workers
+        self._restorer.start(budget_ns, self._scheduling.run_worker, self._scheduling.lock, chains)
         if settings.incidents:
-            self._incidents = IncidentWriter(settings.incidents, self._line, lambda: workers.trace, self._about)
-        self._scheduling.lock(self._line, workers.memory)
-        budget = step_budget(driver.block_size, framing.hop_length, settings.headroom, driver.varying_block)
-        budget_ns = 1e9 * budget / framing.sample_rate
-        self._load_shedding = LoadShedding(self._workers, self._line.stats, budget_ns, chains)
-        self._workers.start()
+            trace = lambda: self._restorer.workers.trace  # noqa: E731  # a worker that is replaced has another
+            self._incidents = IncidentWriter(settings.incidents, self._line, trace, self._about)
 
     def _about(self) -> dict[str, Any]:
         """What an incident is told with."""
-        card = self._model.card
+        model, card = self._restorer.model, self._restorer.model.card
         return {"model": str(card.path), "model_name": card.name, "model_sha256": file_digest(card.path),
-                "provider": str(self._model.provider), "tiers": list(self._models),
+                "provider": str(model.provider), "tiers": self._restorer.tiers,
                 "plugins": [plugin.label for plugin in self.plugins.states()] if self.plugins else [],
                 "snapshot": self.snapshot().to_dict()}  # fmt: skip
 
-    def _make_trace(self, processor: Processor) -> WorkerTrace:
-        return make_worker_trace(
-            processor.compiled, processor.framing.sample_rate, self._settings.incidents is not None
-        )
-
-    def _compile_worker(self) -> None:
-        line = self._make_line(self._connection.driver)
-        line.control[STOP] = 1
-        workers = Workers(line, self._models, self._make_trace, _WORKER_WAIT_NS)
-        workers.start()
-        workers.stop()
-        if workers.error:
-            raise workers.error
-
     def _rehearse(self) -> None:
         """Restore a moment of silence with an engine of its own: all is compiled then, and the model is warm."""
-        framing = self._model.framing
-        source, device = Silence(8 * framing.hop_length), VirtualDevice(framing.sample_rate, pace=False)
-        engine = Engine(self._model, device, EngineSettings(), source, Nowhere())
+        source, device = Silence(8 * self._framing.hop_length), VirtualDevice(self._framing.sample_rate, pace=False)
+        engine = Engine(self._restorer.model, device, EngineSettings(), source, Nowhere())
         engine._is_prepared = True
         with engine:
             engine.wait()

@@ -1,13 +1,15 @@
 """What the engine is told, and whether what it is given fits together."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from apollo_rt.config import Framing
 from apollo_rt.control.parameters import Parameters
 from apollo_rt.errors import DeviceError
 from apollo_rt.inference.model import Model
-from apollo_rt.latency import FADE_LENGTH, rebuffering_latency
+from apollo_rt.latency import FADE_LENGTH, rebuffering_latency, step_budget
 from apollo_rt.live.driver import Driver
 from apollo_rt.live.file_feed import Sink, Source
 
@@ -78,3 +80,15 @@ def check_blocks(driver: Driver, hop_length: int, rebuffering: int) -> None:
             f"{driver.name}: needs {needed} samples of latency for its blocks, and this run has {rebuffering} for that "
             "and can't change it; start anew with that device"
         )
+
+
+def budget_of(driver: Driver, framing: Framing, headroom: int) -> float:
+    """Time in ns that every step of the model may take, `latency.step_budget`.
+
+    Infinite for a driver without a pace: it waits for the worker, so nothing is ever late, however slow it is.
+    """
+    if not getattr(driver, "pace", True):
+        return math.inf
+    return (
+        1e9 * step_budget(driver.block_size, framing.hop_length, headroom, driver.varying_block) / framing.sample_rate
+    )

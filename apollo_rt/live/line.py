@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from apollo_rt.compiled.native import array_from_address, realtime, system_calls
+from apollo_rt.compiled.native import array_from_address, atomic_load, realtime, system_calls
 from apollo_rt.config import Framing
 from apollo_rt.latency import FADE_LENGTH
 from apollo_rt.live.holes import make_holes
-from apollo_rt.live.ring import CHUNK, Ring, WetRing, make_ring, make_wet_ring
+from apollo_rt.live.ring import CHUNK, WRITTEN, Ring, WetRing, make_ring, make_wet_ring, n_queued
 from apollo_rt.live.stats import Stats, make_stats
 from apollo_rt.live.trace import HOLE_END, KEPT_SAMPLES, LOOK_MIXER, Trace, make_trace
 from apollo_rt.stream.mixer import N_MIXER, new_mixer
@@ -121,7 +121,7 @@ def make_line(
     )
 
 
-_N_ROWS = 24
+_N_ROWS = 25
 """Rows of the address table: one per array, and the hop length; behind them lies the gate."""
 N_WORDS = 2 * (_N_ROWS + 2)
 OPEN, IN_CALL, GATE_CHANNELS = range(2 * _N_ROWS, 2 * _N_ROWS + 3)
@@ -163,21 +163,22 @@ def line_at(address: int) -> Line:
             array_from_address(table[8, 0], table[8, 1], np.int64),
             array_from_address(table[9, 0], table[9, 1], np.int64),
             array_from_address(table[10, 0], table[10, 1], np.int64),
-            array_from_address(table[11, 0], table[11, 1], np.float64),
+            array_from_address(table[11, 0], table[11, 1], np.int64),
+            array_from_address(table[12, 0], table[12, 1], np.float64),
         ),
-        array_from_address(table[12, 0], table[12, 1], np.float64),
         array_from_address(table[13, 0], table[13, 1], np.float64),
-        array_from_address(table[14, 0], table[14, 1], np.int64),
+        array_from_address(table[14, 0], table[14, 1], np.float64),
         array_from_address(table[15, 0], table[15, 1], np.int64),
-        array_from_address(table[16, 0], (table[16, 1], CHUNK, 2), np.float32),
+        array_from_address(table[16, 0], table[16, 1], np.int64),
+        array_from_address(table[17, 0], (table[17, 1], CHUNK, 2), np.float32),
         Trace(
-            array_from_address(table[17, 0], (table[17, 1], 2), np.float32),
             array_from_address(table[18, 0], (table[18, 1], 2), np.float32),
-            array_from_address(table[19, 0], (table[19, 1], LOOK_MIXER + N_MIXER), np.float64),
-            array_from_address(table[20, 0], (table[20, 1], HOLE_END + 1), np.int64),
-            array_from_address(table[21, 0], table[21, 1], np.int64),
+            array_from_address(table[19, 0], (table[19, 1], 2), np.float32),
+            array_from_address(table[20, 0], (table[20, 1], LOOK_MIXER + N_MIXER), np.float64),
+            array_from_address(table[21, 0], (table[21, 1], HOLE_END + 1), np.int64),
+            array_from_address(table[22, 0], table[22, 1], np.int64),
         ),
-        array_from_address(table[22, 0], table[22, 1], np.int64),
+        array_from_address(table[23, 0], table[23, 1], np.int64),
     )
 
 
@@ -187,3 +188,16 @@ def _ring_at(table: NDArray[np.int64], row: int) -> Ring:
         array_from_address(table[row, 0], (table[row, 1], 2), np.float32),
         array_from_address(table[row + 1, 0], table[row + 1, 1], np.int64),
     )
+
+
+def ring_levels(line: Line) -> dict[str, float]:
+    """How full its rings are at this moment, by the names of `Snapshot.levels`."""
+    queues = {"source_queue": n_queued(line.source), "sink_queue": n_queued(line.sink)}
+    return {"wet_ring": _wet_ahead(line), **queues}
+
+
+@realtime
+def _wet_ahead(line: Line) -> int:
+    """Samples that are restored and not yet played; below 0, what is late."""
+    consumed, written = atomic_load(line.control, CONSUMED), atomic_load(line.history.marks, WRITTEN)
+    return int(consumed - line.control[HOP_DELAY] - written + line.control[DELAY])

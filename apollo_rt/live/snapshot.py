@@ -2,7 +2,7 @@
 
 import math
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,15 +11,13 @@ from numpy.typing import NDArray
 from apollo_rt.compiled.native import atomic_load, realtime
 from apollo_rt.latency import LatencyReport
 from apollo_rt.live.drift import Clocks
+from apollo_rt.live.durations import NO_DURATIONS, Durations, plain_durations
+from apollo_rt.live.levels import Level
 from apollo_rt.live.stats import (
-    BINS_PER_OCTAVE,
     CALLBACK_VERSION,
     COUNTERS,
-    FIRST_EDGE_NS,
     INPUT_METER,
     LOAD,
-    MAX_NS,
-    N_BINS,
     OUTPUT_METER,
     WORKER_VERSION,
     XRUNS,
@@ -47,6 +45,7 @@ def _copy_all(source: Stats, target: Stats) -> bool:
     _copy(source.counters, target.counters)
     _copy(source.step_ns, target.step_ns)
     _copy(source.interval_ns, target.interval_ns)
+    _copy(source.callback_ns, target.callback_ns)
     _copy(source.gauges, target.gauges)
     is_same = callback == atomic_load(source.counters, CALLBACK_VERSION)
     is_same &= worker == atomic_load(source.counters, WORKER_VERSION)
@@ -66,57 +65,6 @@ def whole_copy(source: Stats) -> Stats:
             break
         time.sleep(0)
     return target
-
-
-@dataclass(frozen=True)
-class Durations:
-    """A distribution of durations in milliseconds.
-
-    Percentiles are interpolated inside a bin; bins grow by 2^(1/16), so they are off by 4.4 % at most. `max` is exact
-    since the start; of a part of the time it is known to its bin.
-
-    Attributes:
-        histogram: the bins that hold anything: upper edge in milliseconds (the last bin's is infinite), and how many.
-    """
-
-    count: int
-    p50: float
-    p90: float
-    p99: float
-    p999: float
-    max: float
-    histogram: tuple[tuple[float, int], ...] = ()
-
-    @classmethod
-    def of(cls, histogram: NDArray[np.int64], before: NDArray[np.int64] | None = None) -> "Durations":
-        """Read a histogram that `record` fills.
-
-        Args:
-            histogram: a copy.
-            before: a copy from before, where only what came since then is wanted.
-        """
-        bins, longest_ms = histogram[:N_BINS], float(histogram[MAX_NS]) / 1e6
-        if before is not None:
-            bins = bins - before[:N_BINS]
-            held = np.flatnonzero(bins)
-            longest_ms = min(longest_ms, _upper_edge_ms(int(held[-1]))) if len(held) else 0.0
-        p50, p90, p99, p999 = (min(_percentile_ms(bins, share), longest_ms) for share in (0.5, 0.9, 0.99, 0.999))
-        edges = tuple((_upper_edge_ms(int(index)), int(bins[index])) for index in np.flatnonzero(bins))
-        return cls(int(bins.sum()), p50, p90, p99, p999, longest_ms, edges)
-
-
-def _upper_edge_ms(index: int) -> float:
-    return math.inf if index == N_BINS - 1 else FIRST_EDGE_NS * 2.0 ** (index / BINS_PER_OCTAVE) / 1e6
-
-
-def _percentile_ms(bins: NDArray[np.int64], share: float) -> float:
-    reached = np.cumsum(bins)
-    if reached[-1] == 0:
-        return 0.0
-    rank = share * float(reached[-1])
-    index = int(np.searchsorted(reached, rank))
-    inside = 1.0 - (float(reached[index]) - rank) / float(bins[index])
-    return float(FIRST_EDGE_NS * 2.0 ** ((index - 1 + inside) / BINS_PER_OCTAVE) / 1e6)
 
 
 @dataclass(frozen=True)
@@ -142,12 +90,14 @@ class Recent:
         step_ms: times of the worker's steps.
         callback_interval_ms: times between two callbacks.
         counts: increase of every counter, by name.
+        callback_ms: times that callbacks took.
     """
 
     duration_s: float
     step_ms: Durations
     callback_interval_ms: Durations
     counts: dict[str, int]
+    callback_ms: Durations = NO_DURATIONS
 
     @classmethod
     def between(cls, before: Stats, after: Stats, duration_s: float) -> "Recent":
@@ -158,6 +108,7 @@ class Recent:
             Durations.of(after.step_ns, before.step_ns),
             Durations.of(after.interval_ns, before.interval_ns),
             {name: int(value) for name, value in zip(COUNTERS, increases, strict=False)},  # two versions follow
+            Durations.of(after.callback_ns, before.callback_ns),
         )
 
     @property
@@ -167,16 +118,8 @@ class Recent:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values, for a JSON file."""
-        return {"duration_s": self.duration_s, **_plain(self.step_ms, self.callback_interval_ms), **self.counts,
+        return {"duration_s": self.duration_s, **plain_durations(self), **self.counts,
                 "xruns": self.xruns}  # fmt: skip
-
-
-def _plain(step: Durations, interval: Durations) -> dict[str, Any]:
-    """JSON has no infinity: the last bin's edge becomes None."""
-    plain = {"step_ms": asdict(step), "callback_interval_ms": asdict(interval)}
-    for durations in plain.values():
-        durations["histogram"] = [[edge if math.isfinite(edge) else None, n] for edge, n in durations["histogram"]]
-    return plain
 
 
 @dataclass(frozen=True)
@@ -195,6 +138,7 @@ class Snapshot:
         load_percent: step time over hop period, smoothed over half a second.
         step_ms: times of the worker's steps.
         callback_interval_ms: times between two callbacks.
+        callback_ms: times that callbacks took.
         input: level at the door.
         output: level behind the mixer.
         latency: the latency in named terms.
@@ -218,6 +162,10 @@ class Snapshot:
         clipped_samples: output samples held at full scale.
         faulty_samples: values of input or output that were no audio (not finite, beyond +-1e6), replaced by 0.
         clocks: how two devices' clocks are held together; None where there is one clock.
+        levels: with their bounds: `wet_ring`, samples restored and not yet played (below 0: what is late);
+            `source_queue` and `sink_queue`, samples between files and the stream; of two clocks `clock_ring`, samples
+            held back, and `correction_ppm`.
+        unrecorded_samples: that a file at the output could not take, because the disk was full.
         silenced_samples: output samples that are silent because nothing was captured for them; see `holes`.
         silent_hops: hops of digital silence that the model wasn't asked for.
         reconnections: how often a device that was lost plays again, or another one in its place.
@@ -266,6 +214,9 @@ class Snapshot:
     tier_changes: int
     clocks: Clocks | None = None
     plugins: tuple[PluginState, ...] = ()
+    callback_ms: Durations = NO_DURATIONS
+    levels: dict[str, Level] = field(default_factory=dict)
+    unrecorded_samples: int = 0
 
     @property
     def xruns(self) -> int:
@@ -275,7 +226,7 @@ class Snapshot:
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values, for a JSON file."""
         special = {"latency": self.latency.to_dict(), "recent": self.recent.to_dict(), "xruns": self.xruns}
-        return {**asdict(self), **_plain(self.step_ms, self.callback_interval_ms), **special}
+        return {**asdict(self), **plain_durations(self), **special}
 
 
 def read_stats(stats: Stats, before: Stats | None = None, duration_s: float = 0.0) -> dict[str, Any]:
@@ -292,6 +243,7 @@ def read_stats(stats: Stats, before: Stats | None = None, duration_s: float = 0.
         "load_percent": 100.0 * float(now.gauges[LOAD]),
         "step_ms": Durations.of(now.step_ns),
         "callback_interval_ms": Durations.of(now.interval_ns),
+        "callback_ms": Durations.of(now.callback_ns),
         "input": Meter.of(now.gauges, INPUT_METER),
         "output": Meter.of(now.gauges, OUTPUT_METER),
         "recent": Recent.between(before or make_stats(), now, duration_s),

@@ -96,19 +96,22 @@ class Stats(NamedTuple):
         counters: int64, one per name in `COUNTERS`, and two versions.
         step_ns: histogram of the times of the worker's steps.
         interval_ns: histogram of the times between two callbacks.
+        callback_ns: histogram of the times that callbacks took.
         gauges: float64, meters and load.
     """
 
     counters: NDArray[np.int64]
     step_ns: NDArray[np.int64]
     interval_ns: NDArray[np.int64]
+    callback_ns: NDArray[np.int64]
     gauges: NDArray[np.float64]
 
 
 def make_stats() -> Stats:
     """All zero."""
-    histogram = np.zeros((2, N_BINS + 1), np.int64)
-    return Stats(np.zeros(WORKER_VERSION + 1, np.int64), histogram[0], histogram[1], np.zeros(LOAD + 1))
+    histogram = np.zeros((3, N_BINS + 1), np.int64)
+    steps, intervals, callbacks = histogram
+    return Stats(np.zeros(WORKER_VERSION + 1, np.int64), steps, intervals, callbacks, np.zeros(LOAD + 1))
 
 
 # --- writing, in the audio path --------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ _WORDS = {
     "sink_overruns": "blocks that the file couldn't take in time",
     "faulty_samples": "values that were not finite, replaced by silence",
     "silenced_samples": "samples of silence where nothing was captured",
+    "unrecorded_samples": "samples that the file at the output could not take",
 }
 
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from apollo_rt.inference.model import Model
 from apollo_rt.latency import FADE_LENGTH, step_budget
+from apollo_rt.live.durations import Durations
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
 from apollo_rt.live.file_feed import Nowhere
-from apollo_rt.live.snapshot import Durations
 from apollo_rt.live.virtual_device import VirtualDevice
 
 BLOCK_SIZES = (64, 128, 256, 512, 1024)

@@ -1,0 +1,69 @@
+"""What goes up and down while the engine runs, and its bounds: how full rings are, what clocks are corrected by.
+
+The supervisor looks ten times a second; what a value does between two looks is not seen.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+_LOOKS_KEPT = 100
+"""Ten seconds."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """One value.
+
+    Attributes:
+        now: at the last look.
+        least: since the start; so `most`.
+        recent_least: over the last 10 s; so `recent_most`.
+    """
+
+    now: float
+    least: float
+    most: float
+    recent_least: float
+    recent_most: float
+
+
+class _History:
+    """What a value has been."""
+
+    def __init__(self, value: float) -> None:
+        self.least = self.most = value
+        self.recent: deque[float] = deque(maxlen=_LOOKS_KEPT)
+
+    def add(self, value: float) -> None:
+        self.least, self.most = min(self.least, value), max(self.most, value)
+        self.recent.append(value)
+
+    def level(self) -> Level:
+        return Level(self.recent[-1], self.least, self.most, min(self.recent), max(self.recent))
+
+
+class Levels:
+    """Watches some values. Any thread may ask.
+
+    Args:
+        values: the present ones, by name.
+    """
+
+    def __init__(self, values: Callable[[], dict[str, float]]) -> None:
+        self._values = values
+        self._lock = threading.Lock()
+        self._histories: dict[str, _History] = {}
+
+    def look(self) -> None:
+        """Take notice of the present values; ten times a second."""
+        values = self._values()
+        with self._lock:
+            for name, value in values.items():
+                self._histories.setdefault(name, _History(float(value))).add(float(value))
+
+    def read(self) -> dict[str, Level]:
+        """What the values are and have been, by name."""
+        with self._lock:
+            return {name: history.level() for name, history in self._histories.items()}
