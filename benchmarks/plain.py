@@ -136,7 +136,8 @@ def shipped_net(model: Model, checkpoint: Path = CHECKPOINT) -> Any:
     from training.fitting.checkpoint import load_restorer
 
     net, _ = load_restorer(checkpoint)
-    net.turn(model.card.training.get("correction", 1.0), model.card.training.get("carrier_db", 0.0))
+    turned = ("correction", "carrier_db", "low_carrier_db")
+    net.turn(**{name: model.card.training[name] for name in turned if name in model.card.training})
     return net.eval()
 
 

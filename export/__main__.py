@@ -21,7 +21,8 @@ from apollo_rt.errors import ApolloError
     "--quality", "quality_file", type=click.Path(path_type=Path, exists=True), help="JSON: `training evaluate --json`."
 )
 @click.option("--correction", default=1.0, show_default=True, help="Factor of what is corrected.")
-@click.option("--carrier-db", default=0.0, show_default=True, help="Generate more or less of what is missing.")
+@click.option("--carrier-db", default=0.0, show_default=True, help="Generate more or less of the missing highs.")
+@click.option("--low-carrier-db", default=0.0, show_default=True, help="The same where the bins are fine: below them.")
 @click.option("--frames", "n_frames", default=2000, show_default=True, help="Compare so many frames before writing.")
 def main(
     checkpoint: Path,
@@ -32,6 +33,7 @@ def main(
     quality_file: Path | None,
     correction: float,
     carrier_db: float,
+    low_carrier_db: float,
     n_frames: int,
 ) -> None:
     """Turn a training checkpoint into one verified, self-describing ONNX file."""
@@ -44,12 +46,12 @@ def main(
 
     torch.set_num_threads(1)  # one frame is too short to share
     net, content = load_restorer(checkpoint)
-    net.turn(correction, carrier_db)
+    turned = {"correction": correction, "carrier_db": carrier_db, "low_carrier_db": low_carrier_db}
+    net.turn(**turned)
     training = _facts(training_file) | {
         "steps": content["step"],
         "minutes": round(content["trained_s"] / 60, 1),
-        "correction": correction,
-        "carrier_db": carrier_db,
+        **turned,
     }
     try:
         graphs = export_graphs(net)

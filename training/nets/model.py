@@ -89,21 +89,24 @@ class Restorer(nn.Module):
         return [weight.new_zeros(batch, 1), *past]
 
     @torch.no_grad()
-    def turn(self, correction: float = 1.0, carrier_db: float = 0.0) -> None:
+    def turn(self, correction: float = 1.0, carrier_db: float = 0.0, low_carrier_db: float = 0.0) -> None:
         """Correct and generate more or less than was learnt; both are folded into the last layer.
 
-        Generated music can't be the waveform that was lost: each dB less costs some highs and gains some SI-SDR. Which
-        setting is best is found on validation music, after training.
+        Generated music can't be the waveform that was lost: each dB less costs some highs and gains some SI-SDR. Low
+        down, where most energy is and the codec left something, it costs more and is missed less. Which setting is best
+        is found on validation music, after training.
 
         Args:
             correction: factor of the predicted corrections.
-            carrier_db: added to the predicted gains of the carrier.
+            carrier_db: added to the predicted gains of the carrier of the high bins, which share outputs.
+            low_carrier_db: added to those of the fine bins below.
         """
         for head in self.heads:
-            for weight, bias in zip(head.weights, head.biases, strict=True):
+            for group, (weight, bias) in enumerate(zip(head.weights, head.biases, strict=True)):
                 for tensor in (weight, bias):
                     tensor.view(*tensor.shape[:-1], -1, _OUTPUTS_PER_BIN)[..., :4] *= correction
-                bias.view(*bias.shape[:-1], -1, _OUTPUTS_PER_BIN)[..., 4:] += carrier_db * math.log(10) / 20
+                turned_db = low_carrier_db if group < self.config.fine_groups else carrier_db
+                bias.view(*bias.shape[:-1], -1, _OUTPUTS_PER_BIN)[..., 4:] += turned_db * math.log(10) / 20
 
     def forward(self, spectrum: Tensor, carrier: Tensor, state: State, tier: int = -1) -> tuple[Tensor, State]:
         """Restore frames.
