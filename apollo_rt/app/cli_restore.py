@@ -1,7 +1,7 @@
 """`apollo-rt restore`: files and folders, aligned with their sources to the sample."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -9,7 +9,7 @@ import click
 from apollo_rt.app.model_options import model_option, provider_option
 from apollo_rt.app.parameter_options import parameter_options, take_parameters
 from apollo_rt.app.progress import progress_bar
-from apollo_rt.app.signals import ending_calls, interrupt
+from apollo_rt.app.signals import interruptible
 
 if TYPE_CHECKING:
     from apollo_rt.files.jobs import Job, Outcome
@@ -45,9 +45,9 @@ def restore(
     inputs, target = (paths, output) if output is not None else (paths[:-1], paths[-1])
     if not inputs:
         raise click.UsageError("name at least one input, and the output last")
-    with ending_calls(interrupt):
+    with interruptible() as check:
         values = take_parameters(parameters)
-        if not _restore_all(inputs, target, values, model, provider, threads or _n_cores(), float_wav):
+        if not _restore_all(inputs, target, values, model, provider, threads or _n_cores(), float_wav, check):
             raise click.exceptions.Exit(1)
 
 
@@ -59,6 +59,7 @@ def _restore_all(
     provider: str,
     threads: int,
     float_wav: bool,
+    check: Callable[[], None],
 ) -> bool:
     """Returns whether all went well."""
     # Late, because onnxruntime would make --help wait.
@@ -70,6 +71,7 @@ def _restore_all(
     with progress_bar() as report:
 
         def show(job: "Job", n_done: int, n_all: int | None) -> None:
+            check()
             report(places[job], n_done, n_all)
 
         loaded = open_model(model, provider)

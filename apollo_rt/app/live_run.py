@@ -21,7 +21,7 @@ from apollo_rt.app.live_session import LiveSession, SessionInfo, SessionLog
 from apollo_rt.app.measure_latency import measure_latency
 from apollo_rt.app.own_stderr import stderr_to_ourselves
 from apollo_rt.app.progress import progress_bar
-from apollo_rt.app.signals import ending_calls, interrupt
+from apollo_rt.app.signals import ending_calls, interruptible
 from apollo_rt.errors import ApolloError
 from apollo_rt.inference.model import Model
 from apollo_rt.inference.model_choice import open_model, open_tier, open_tiers
@@ -96,7 +96,7 @@ def run_live(options: LiveOptions) -> None:
 
 def _run(options: LiveOptions, stack: ExitStack) -> None:
     """As `run_live`; what must be ended whatever happens comes onto the stack."""
-    with ending_calls(interrupt):
+    with interruptible():
         loaded = open_tier(open_model(options.model, options.provider), options.tier)
         ends = open_ends(
             options.source,

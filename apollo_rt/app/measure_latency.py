@@ -2,11 +2,12 @@
 
 import logging
 import time
+from collections.abc import Callable
 
 import click
 
 from apollo_rt.app.live_ends import Ends
-from apollo_rt.app.signals import ending_calls, interrupt
+from apollo_rt.app.signals import interruptible
 from apollo_rt.errors import ApolloError
 from apollo_rt.inference.model import Model
 from apollo_rt.latency import LatencyReport
@@ -34,8 +35,8 @@ def measure_latency(model: Model, ends: Ends, settings: EngineSettings) -> None:
         raise ApolloError("--measure-latency needs a device at either end, got a file")
     driver = ProbeDriver(ends.driver)
     logging.getLogger("apollo_rt").addHandler(logging.NullHandler())  # one line at the end says it
-    with ending_calls(interrupt), Engine(model, driver, settings) as engine:
-        _wait(engine, driver)
+    with interruptible() as check, Engine(model, driver, settings) as engine:
+        _wait(engine, driver, check)
         snapshot = engine.snapshot()
     measured = driver.round_trip()
     if len(measured.lags) < N_BURSTS // 2:
@@ -65,9 +66,10 @@ def report_lines(ends: Ends, reported: LatencyReport, measured: RoundTrip, block
     ]
 
 
-def _wait(engine: Engine, driver: ProbeDriver) -> None:
+def _wait(engine: Engine, driver: ProbeDriver, check: Callable[[], None]) -> None:
     give_up_s = time.monotonic() + _PATIENCE_S
     while not driver.is_done:
+        check()
         engine.wait(0.0)
         if time.monotonic() > give_up_s:
             raise ApolloError(f"{driver.name}: the probe was not played to its end in {_PATIENCE_S:.0f} s")

@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Event
 
 
 @contextmanager
@@ -18,10 +19,28 @@ def ending_calls(action: Callable[[], None]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def interrupt() -> None:
-    """End as Ctrl-C does: everything on the way out is closed, and no file is left half written.
+@contextmanager
+def interruptible() -> Iterator[Callable[[], None]]:
+    """Let those signals end a program as Ctrl-C does: all is closed on the way out, no file is left half written.
+
+    Python drops an exception that a signal raises while an object is being finalised, and the program would go on.
+
+    Yields:
+        To be called now and then by what takes long: raises what was dropped.
 
     Raises:
-        KeyboardInterrupt: always.
+        KeyboardInterrupt: a signal came.
     """
-    raise KeyboardInterrupt
+    asked = Event()
+
+    def interrupt() -> None:
+        asked.set()
+        raise KeyboardInterrupt
+
+    def check() -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+
+    with ending_calls(interrupt):
+        yield check
+        check()

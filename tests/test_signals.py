@@ -1,0 +1,50 @@
+"""Signals that ask a program to end are never lost."""
+
+import os
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from apollo_rt.app.signals import interruptible
+
+
+class Finalised:
+    """Is asked to end while it is being finalised, where Python drops exceptions."""
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def ended(*steps: Callable[[], None], checks: bool) -> int:
+    """How many steps were made before the end."""
+    made = 0
+    try:
+        with interruptible() as check:
+            for step in steps:
+                step()
+                made += 1
+                if checks:
+                    check()
+    except KeyboardInterrupt:
+        return made
+    pytest.fail("the signal was lost")
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_ends_what_is_under_way(name: str) -> None:
+    number = getattr(signal, name)
+    handler = signal.getsignal(number)
+    assert ended(lambda: os.kill(os.getpid(), number), checks=False) == 0
+    assert signal.getsignal(number) is handler
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(("checks", "n_made"), [(True, 1), (False, 2)])
+def test_one_that_a_finaliser_swallowed_is_raised_again_at_the_latest_at_the_end(checks: bool, n_made: int) -> None:
+    assert ended(lambda: Finalised() and None, lambda: None, checks=checks) == n_made
+
+
+def test_without_a_signal_nothing_is_raised() -> None:
+    with interruptible() as check:
+        check()
