@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from textual.events import Key, MouseMove, MouseScrollDown, MouseScrollUp
 from textual.geometry import Offset
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
@@ -100,6 +101,16 @@ def test_the_screen_shows_everything_that_a_user_asks_for(size: tuple[int, int])
         assert any(line[2:].startswith(row.name.split("_")[0]) for line in lines), row.name
 
 
+def test_a_window_that_grows_is_filled() -> None:
+    async def grow(app: Monitor, pilot: Pilot[None]) -> None:
+        await shows(app, "RESTORING")
+        await pilot.resize_terminal(140, 44)
+        await shows(app, "callbacks every")
+        await shows(app, "messages")
+
+    on_screen(session_of(StillEngine()), grow)
+
+
 def test_below_24_lines_the_parameters_have_the_room() -> None:
     texts = []
 
@@ -174,6 +185,17 @@ def test_a_value_is_typed_and_a_wrong_one_is_refused_with_the_reason() -> None:
     on_screen(session_of(engine), press)
 
 
+def test_who_types_quickly_loses_no_digit() -> None:
+    engine = StillEngine()
+
+    async def press(app: Monitor, pilot: Pilot[None]) -> None:
+        for key in "0.25":
+            app.post_message(Key(key, key))
+        await until(lambda: bool(app.screen.query(Input)) and app.screen.query_one(Input).value == "0.25")
+
+    on_screen(session_of(engine), press)
+
+
 def test_a_slider_is_clicked_dragged_turned_by_the_wheel_and_sent_back_by_a_double_click() -> None:
     engine = StillEngine()
 
@@ -182,17 +204,15 @@ def test_a_slider_is_clicked_dragged_turned_by_the_wheel_and_sent_back_by_a_doub
         await pilot.click(ParameterTable, place(app, 0, 0.5))
         assert values.mix == pytest.approx(0.5, abs=0.05)
         await pilot.mouse_down(ParameterTable, place(app, 3, 0.0))
-        await pilot.hover(ParameterTable, place(app, 3, 0.5))
+        await pilot._post_mouse_events([MouseMove], ParameterTable, place(app, 3, 0.5), button=1)
         assert values.strength == pytest.approx(0.75, abs=0.08)
-        await pilot.hover(ParameterTable, Offset(78, 15))
+        await pilot._post_mouse_events([MouseMove], ParameterTable, Offset(78, 15), button=1)
         assert values.strength == 1.5, "it goes on outside of the table"
         await pilot.mouse_up(ParameterTable, Offset(78, 15))
         await pilot.hover(ParameterTable, place(app, 0, 0.0))
         assert values.strength == 1.5, "it was let go of"
         await pilot.double_click(ParameterTable, Offset(4, 4))
         assert values.strength == 1.0
-        from textual.events import MouseScrollDown, MouseScrollUp
-
         for kind in (MouseScrollUp, MouseScrollDown, MouseScrollDown):
             await pilot._post_mouse_events([kind], ParameterTable, place(app, 4, 0.5), button=0)
         await until(lambda: values.air_db == -1.0)

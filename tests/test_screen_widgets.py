@@ -211,6 +211,13 @@ def test_the_headline_never_loses_what_is_heard(width):
     assert "model full" in text
 
 
+def test_of_files_that_find_no_room_only_the_last_part_is_shown():
+    line = Headline()
+    line.show(("/home/somebody/music/radio/song.mp3", "/tmp/out.flac"), "apollo full", "A", ("RESTORING", "good"))
+    assert " song.mp3 → out.flac · apollo full" in text_of(line.paint(80, 1))[0]
+    assert " /home/somebody/music/radio/song.mp3 → /tmp/out.flac · apollo full" in text_of(line.paint(120, 1))[0]
+
+
 def test_the_newest_message_stands_on_the_screen_and_how_many_more_there_are():
     line = MessageLine()
     line.quiet = "worker normal"

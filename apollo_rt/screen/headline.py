@@ -8,7 +8,7 @@ class Headline(Painted):
 
     def __init__(self) -> None:
         super().__init__()
-        self._what: tuple[str, str, str, str, str] = ("", "", "", "", "text")
+        self._what: tuple[tuple[str, str], str, str, str, str] = (("", ""), "", "", "", "text")
 
     def show(self, ends: tuple[str, str], model: str, slot: str, state: tuple[str, str]) -> None:
         """Change what it says.
@@ -19,7 +19,7 @@ class Headline(Painted):
             slot: A or B.
             state: what is heard, and its ink.
         """
-        self._what = (f"{ends[0]} → {ends[1]}", model, slot, *state)
+        self._what = (ends, model, slot, *state)
         self.repaint()
 
     def paint(self, width: int, height: int) -> list[Line]:
@@ -29,8 +29,17 @@ class Headline(Painted):
         right = f" {state} "
         letters = [(f" {letter} ", "ground on accent" if letter == slot else "faint") for letter in "AB"]
         room = width - len(title) - len(right) - 8
-        text = f" {ends} · {model}"
-        if len(text) > room:
-            text = f" {cut(ends, max(room - len(model) - 5, 1)).rstrip()} · {model}"
+        for_ends = room - len(model) - len("  →  · ")
+        source, target = _fitted(ends, max(for_ends, 2))
+        text = f" {source} → {target} · {model}"
         return [[(title, "ground on accent"), (cut(text, max(room, 1)), "text"), *letters, ("  ", "text"),
                  (right, f"ground on {ink}")]]  # fmt: skip
+
+
+def _fitted(ends: tuple[str, str], width: int) -> tuple[str, str]:
+    """Both names in so many cells: of files only the last part if need be, then what fits of the longer one."""
+    if sum(map(len, ends)) > width:
+        ends = (ends[0].rsplit("/", 1)[-1], ends[1].rsplit("/", 1)[-1])
+    room = (max(width - len(ends[1]), width // 2), max(width - len(ends[0]), width - width // 2))
+    source, target = (cut(name, most) if len(name) > most else name for name, most in zip(ends, room, strict=True))
+    return source, target

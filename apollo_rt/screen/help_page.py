@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from textual.binding import Binding, BindingType
 from textual.keys import format_key
-from textual.markup import escape
 
 from apollo_rt.control.parameter_row import Parameter
 
@@ -49,3 +48,8 @@ def _section(title: str, rows: Iterable[tuple[str, str]]) -> Iterator[str]:
     for name, text in rows:
         yield f"  [$ink-strong]{escape(f'{name:<{_WIDTH}}')}[/]{escape(text)}"
     yield ""
+
+
+def escape(text: str) -> str:
+    """Keep every bracket: Textual's own `escape` leaves one that stands alone, which joins with the tag behind it."""
+    return text.replace("[", "\\[")

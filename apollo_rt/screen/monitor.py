@@ -160,6 +160,9 @@ class Monitor(App[None]):
 
     def on_ask_for_value(self, asked: AskForValue) -> None:
         """A value is typed."""
+        if isinstance(self.screen, ValuePrompt):
+            self.screen.add(asked.text)
+            return
         row = asked.row
 
         def take(value: float | None) -> None:

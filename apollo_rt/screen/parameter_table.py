@@ -179,15 +179,20 @@ class ParameterTable(Painted, can_focus=True):
             self._drag(place.x if place else 0)
 
     def on_mouse_move(self, event: MouseMove) -> None:
-        """Move the knob that is held."""
-        if self._dragged:
+        """Move the knob that is held; it may have been let go of elsewhere, before the mouse was ours."""
+        if self._dragged and event.button == 0:
+            self._let_go()
+        elif self._dragged:
             self._drag(event.x - self.gutter.left)
 
     def on_mouse_up(self, _: MouseUp) -> None:
         """Let go of the knob."""
         if self._dragged:
-            self._dragged = None
-            self.release_mouse()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        self._dragged = None
+        self.release_mouse()
 
     def on_click(self, event: Click) -> None:
         """Switch, ask for the value that is clicked on, or at the second click on a name go back to the default."""

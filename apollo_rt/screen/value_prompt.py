@@ -2,6 +2,7 @@
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.events import Key
 from textual.widgets import Input, Static
 
 from apollo_rt.control.parameter_row import Parameter
@@ -33,6 +34,18 @@ class ValuePrompt(Dialog[float]):
     def on_mount(self) -> None:
         """Go on behind what has been typed."""
         self.query_one(Input).cursor_position = len(self._text)
+
+    def add(self, text: str) -> None:
+        """Go on with what was typed before this box was there to take it."""
+        if self.is_mounted:
+            self.query_one(Input).insert_text_at_cursor(text)
+        else:
+            self._text += text
+
+    def on_key(self, event: Key) -> None:
+        """Lose no key of a quick typist, in the moment before the line has the focus."""
+        if event.character and event.is_printable and not self.query_one(Input).has_focus:
+            self.add(event.character)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Take the value, or say why not."""
