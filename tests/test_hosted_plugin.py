@@ -8,10 +8,11 @@ from apollo_rt.plugins.hosted_plugin import AbsentPlugin, HostedPlugin
 from apollo_rt.plugins.native_parameters import NOT_LIVE
 from apollo_rt.plugins.pedalboard_plugins import make_plugin
 from apollo_rt.plugins.plugin_spec import parse_spec
-from tests.vst3_plugin import LATENCY, NO_NUMBERS, vst3
+from tests.vst3_plugin import LATENCY, MAXIMIZER_LATENCY, NO_NUMBERS, maximizer, vst3
 
 RATE, HOP = 44_100, 256
 FADE_SLOPE = 1 / 64
+FILES = {"VST3": vst3, "somebody's VST3": maximizer}
 
 
 def sine(n_hops, level=0.5):
@@ -67,10 +68,11 @@ def broken(monkeypatch, fault):
         ("Resample(target_sample_rate=8000)", None),
         ("MP3Compressor", None),
         ("VST3", LATENCY),
+        ("somebody's VST3", MAXIMIZER_LATENCY),
     ],
 )
 def test_a_plugin_comes_out_as_late_as_it_says_and_as_pedalboard_makes_it_offline(text, latency):
-    spec = parse_spec(f"{vst3()}?threshold_db=-6" if text == "VST3" else text)
+    spec = parse_spec(f"{FILES[text]()}?threshold_db=-6" if text in FILES else text)
     plugin = HostedPlugin(spec, RATE, HOP)
     assert latency in (None, plugin.latency)
     assert plugin.latency > 0 or latency == 0
@@ -84,14 +86,17 @@ def test_a_plugin_comes_out_as_late_as_it_says_and_as_pedalboard_makes_it_offlin
     np.testing.assert_allclose(out[:, plugin.latency :], expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("text", ["BrickwallLimiter", "VST3"])
-def test_an_impulse_comes_out_at_the_latency_and_again_after_a_reset(text):
-    plugin = HostedPlugin(parse_spec(str(vst3()) if text == "VST3" else text), RATE, HOP)
-    assert plugin.arrival == plugin.latency == 220
+@pytest.mark.parametrize(
+    ("text", "latency"),
+    [("BrickwallLimiter", 220), ("VST3", LATENCY), ("somebody's VST3", MAXIMIZER_LATENCY)],
+)  # fmt: skip
+def test_an_impulse_comes_out_at_the_latency_and_again_after_a_reset(text, latency):
+    plugin = HostedPlugin(parse_spec(str(FILES[text]()) if text in FILES else text), RATE, HOP)
+    assert plugin.arrival == plugin.latency == latency
     for _ in range(2):
         impulse = np.zeros((2, 8 * HOP), np.float32)
         impulse[:, HOP + 3] = 0.25
-        np.testing.assert_allclose(streamed(plugin, impulse), delayed(impulse, 220), atol=1e-6)
+        np.testing.assert_allclose(streamed(plugin, impulse), delayed(impulse, latency), atol=1e-6)
         streamed(plugin, noise(3))
         plugin.reset()
 

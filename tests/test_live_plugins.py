@@ -33,7 +33,16 @@ from tests import tiny_models
 from tests.sound_files import write
 from tests.stepped import Stepped
 from tests.test_engine import MemoryReader, MemoryWriter
-from tests.vst3_plugin import CRASHES, HANGS, IS_SLOW, LATENCY, NO_NUMBERS, vst3
+from tests.vst3_plugin import (
+    CRASHES,
+    HANGS,
+    IS_SLOW,
+    LATENCY,
+    MAXIMIZER_LATENCY,
+    NO_NUMBERS,
+    maximizer,
+    vst3,
+)
 
 RATE, HOP = 44_100, 256
 FRAMING = Framing(hop_length=HOP, analysis_length=1024)
@@ -119,6 +128,23 @@ def test_the_engine_plays_what_the_same_chain_makes_offline(tmp_path, backend):
     end = len(samples) - 2 * HOP
     np.testing.assert_allclose(sink.samples[:end], expected[:end], atol=2e-6)
     assert np.abs(expected).max() > 0.05
+
+
+def test_somebodys_vst3_plays_live_as_offline_and_is_set_by_name(identity):
+    """ZaMaximX2 limits to -6 dB, then to -20 dB, as told by the commands behind every face."""
+    texts, samples = [f"{maximizer()}?output_ceiling_db=-6&threshold_db=-6"], noise(RATE)
+    with playing(after=texts) as plugins:
+        stream = Stepped(identity, HOP, plugins=plugins)
+        out = stream.play(samples)
+        assert plugins.latencies[1] == MAXIMIZER_LATENCY
+        heard = len(samples) - stream.delay
+        np.testing.assert_allclose(out[stream.delay :], offline(texts, samples)[:heard], atol=1e-5)
+        commands = Commander(LiveControls(_Engine(plugins, stream.parameters), lambda: None))
+        for name in ("threshold_db", "output_ceiling_db"):
+            commands.run("set", {"name": f"za_maxim_x2.{name}", "value": -20.0})
+        time.sleep(0.15)
+        assert np.abs(stream.play(samples)[RATE // 2 :]).max() == pytest.approx(0.1, rel=0.1)
+        assert [state.state for state in plugins.states()] == ["playing"]
 
 
 @pytest.mark.parametrize("setting", [{}, {"bypass": 1.0}, {"mix": 0.5}])

@@ -22,6 +22,8 @@ RATE = 44_100
 SLIDER = 15
 """Column at which sliders begin."""
 COLORS = {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
+FIRST_SIZE = {"COLUMNS": "80", "LINES": "24"}
+"""As some shells export it, and as Python's readline puts it in the environment of all that pytest starts."""
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +43,7 @@ def command(song: Path, folder: Path) -> list[str]:
 @pytest.fixture(scope="module")
 def screen(song: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
     folder = tmp_path_factory.mktemp("run")
-    with terminal(command(song, folder), XDG_CONFIG_HOME=str(folder), **COLORS) as running:
+    with terminal(command(song, folder), XDG_CONFIG_HOME=str(folder), **COLORS, **FIRST_SIZE) as running:
         running.shows("RESTORING", "quit", "p99.9", patience_s=START_S)
         yield running
 
@@ -175,6 +177,17 @@ def test_there_is_a_light_theme(screen: Terminal) -> None:
     assert wait_for(lambda: f"48;2;{color('accent', 1)}" in screen.colored, PATIENCE_S)
     screen.press("t")
     assert wait_for(lambda: f"48;2;{color('accent')}" in screen.colored, PATIENCE_S)
+
+
+def test_the_screen_follows_the_windows_size_though_the_shell_exported_the_first_one(screen: Terminal) -> None:
+    screen.resize(100, 34)
+    assert wait_for(lambda: len(screen.lines) == 34 and "? help" in screen.lines[33], PATIENCE_S), screen.text
+    screen.shows("spectrum")
+    screen.resize(80, 18)
+    assert wait_for(lambda: "? help" in screen.lines[-1] and "spectrum" not in screen.text, PATIENCE_S), screen.text
+    screen.shows("mix", "latency 18.9 ms")
+    screen.resize(80, 24)
+    screen.shows("spectrum", "mix", "? help")
 
 
 def test_q_leaves_the_terminal_as_it_was(screen: Terminal) -> None:

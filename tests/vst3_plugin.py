@@ -1,7 +1,7 @@
-"""A real VST3 for the tests: a limiter with lookahead, compiled in seconds with DPF (Debian: `dpf-source`, and `g++`).
+"""Real VST3s for the tests: somebody's maximizer, installed by name, and a limiter of ours with faults to order.
 
-Debian 12 has no VST3 among its binary packages, only the framework by which many of its plugins are made. Built once
-for a version of the source, into the machine's folder for such things.
+The former is ZaMaximX2 (Debian: `zam-plugins`). The latter, with lookahead, is compiled in seconds with DPF (Debian:
+`dpf-source`, and `g++`), once for a version of the source, into the machine's folder for such things.
 """
 
 import hashlib
@@ -18,6 +18,8 @@ import pytest
 SOURCE = Path(__file__).parent / "vst3"
 FRAMEWORK = Path("/usr/share/dpf/distrho")
 LATENCY = 220
+MAXIMIZER = Path("/usr/lib/vst3/ZaMaximX2.vst3")
+MAXIMIZER_LATENCY = 480
 CRASHES, HANGS, NO_NUMBERS, IS_SLOW = range(1, 5)
 """What its parameter `fault` may be."""
 
@@ -30,6 +32,14 @@ def vst3() -> Path:
     if reason:
         pytest.skip(f"the test's VST3 can't be built: {reason}")
     return _built()
+
+
+def maximizer() -> Path:
+    """Somebody else's, as Debian ships it; skips the test where it isn't installed."""
+    if not MAXIMIZER.exists():
+        assert os.environ.get("CI") != "true", f"{MAXIMIZER} is missing"
+        pytest.skip(f"{MAXIMIZER} is missing (Debian 12: apt install zam-plugins)")
+    return MAXIMIZER
 
 
 def _obstacle() -> str:

@@ -25,7 +25,7 @@ from apollo_rt.screen.parameter_table import AskForValue, ParameterTable, Wish
 from apollo_rt.screen.preset_dialog import PresetDialog, Request
 from apollo_rt.screen.session import Session
 from apollo_rt.screen.spectrum_plot import SpectrumPlot
-from apollo_rt.screen.terminal import terminal_to_ourselves
+from apollo_rt.screen.terminal import size_of_the_moment, terminal_to_ourselves
 from apollo_rt.screen.value_prompt import ValuePrompt
 from apollo_rt.screen.work_panel import WorkPanel
 
@@ -258,5 +258,5 @@ class Monitor(App[None]):
 
 def run_monitor(session: Session) -> None:
     """Show the screen until the session is over."""
-    with terminal_to_ourselves():
+    with terminal_to_ourselves(), size_of_the_moment():
         Monitor(session).run()

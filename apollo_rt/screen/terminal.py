@@ -7,6 +7,24 @@ from contextlib import contextmanager
 
 
 @contextmanager
+def size_of_the_moment() -> Iterator[None]:
+    """Follow the window: Textual believes `COLUMNS` and `LINES`, which say how large it was when a shell exported them."""
+    former = {name: os.environ.pop(name) for name in ("COLUMNS", "LINES") if name in os.environ and _knows_its_size()}
+    try:
+        yield
+    finally:
+        os.environ.update(former)
+
+
+def _knows_its_size() -> bool:
+    """Whether the terminal itself tells it."""
+    try:
+        return sys.__stdout__ is not None and 0 not in os.get_terminal_size(sys.__stdout__.fileno())
+    except (ValueError, OSError):
+        return False
+
+
+@contextmanager
 def terminal_to_ourselves() -> Iterator[None]:
     """Keep C libraries from the screen: Textual draws on stderr, where ALSA also reports every underrun."""
     if sys.__stderr__ is None:
