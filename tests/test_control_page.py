@@ -48,9 +48,9 @@ class Endless:
 
 
 @contextlib.contextmanager
-def playing(model: Model, samples: np.ndarray) -> Iterator[LiveSession]:
+def playing(model: Model, samples: np.ndarray, settings: EngineSettings) -> Iterator[LiveSession]:
     """A session of an engine that plays for ever."""
-    engine = Engine(model, VirtualDevice(RATE), EngineSettings(headroom=8192), Endless(samples), Nowhere())
+    engine = Engine(model, VirtualDevice(RATE), settings, Endless(samples), Nowhere())
     with engine:
         yield LiveSession(engine, SessionInfo("demo", "speakers", "tiny", False))
 
@@ -73,7 +73,8 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSession]:
     tone = 0.3 * np.sin(2 * np.pi * 441 * np.arange(RATE) / RATE)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("apollo_rt.control.presets.preset_folder", lambda: folder / "presets")
-        with playing(model, np.stack([tone, 0.5 * tone], axis=1).astype(np.float32)) as session:
+        samples = np.stack([tone, 0.5 * tone], axis=1).astype(np.float32)
+        with playing(model, samples, EngineSettings(headroom=8192)) as session:
             yield session
 
 
@@ -221,12 +222,14 @@ def draw(path: Path) -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
         pytest.MonkeyPatch.context() as patch,
-        playing(load(default_model_path()), samples) as session,
+        playing(load(default_model_path()), samples, EngineSettings()) as session,
         served(session) as server,
         browser_page() as page,
     ):
         patch.setattr("apollo_rt.control.presets.preset_folder", lambda: Path(folder))
+        Desk(session, default_map(PARAMETERS), Path(folder) / "map.yaml")  # for the buttons by which it is learnt
         page.open(server.url)
+        page.wait_for("document.querySelectorAll('.learn:not([hidden])').length > 0")
         page.wait_for(f"(c => c.fresh > 2000)({colours('spectra')})")
         page.screenshot(path)
 

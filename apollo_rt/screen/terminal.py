@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def size_of_the_moment() -> Iterator[None]:
-    """Follow the window: Textual believes `COLUMNS` and `LINES`, which say how large it was when a shell exported them."""
+    """Follow the window: Textual believes `COLUMNS` and `LINES`, the size at which a shell exported them."""
     former = {name: os.environ.pop(name) for name in ("COLUMNS", "LINES") if name in os.environ and _knows_its_size()}
     try:
         yield
