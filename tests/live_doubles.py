@@ -23,8 +23,7 @@ QUIET = Snapshot(
     device_state="playing",
     tier="full",
     scheduling="worker normal, memory not locked",
-    mix=1.0,
-    bypass=False,
+    parameters=Parameters().as_dict(),
     latency=LATENCY,
     **read_stats(make_stats()),
 )
@@ -68,7 +67,7 @@ class StillEngine:
     def snapshot(self) -> Snapshot:
         if self.calls_back:
             self.move_on(callbacks=self.state.callbacks + 1)
-        return replace(self.state, mix=self.parameters.mix, bypass=self.parameters.bypass)
+        return replace(self.state, parameters=self.parameters.as_dict())
 
     def spectra(self) -> Spectra:
         bands = np.arange(3.0)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from apollo_rt.config import Framing
+from apollo_rt.control.parameters import PARAMETERS
 from apollo_rt.errors import AudioFileError, DeviceError
 from apollo_rt.inference.model import load
 from apollo_rt.latency import FADE_LENGTH
@@ -327,10 +328,14 @@ def test_parameters_and_snapshot_agree_while_it_runs(identity):
         MemoryWriter(),
     )
     with engine:
-        engine.parameters.bypass = True
+        wanted = {row.name: row.value_at(0.75) for row in PARAMETERS if row.name not in ("mix", "delta")}
+        for name, value in wanted.items():
+            engine.parameters.set(name, value)
         engine.wait(0.3)
         snapshot = engine.snapshot()
-    assert (snapshot.mix, snapshot.bypass, snapshot.running, snapshot.finished) == (0.5, True, True, False)
+    assert snapshot.parameters == {**wanted, "mix": 0.5, "delta": 0.0}
+    assert snapshot.to_dict()["parameters"] == snapshot.parameters
+    assert (snapshot.running, snapshot.finished) == (True, False)
     assert 0 < snapshot.elapsed_s < 60
     assert snapshot.hops > 0
     assert snapshot.callback_interval_ms.p50 > 1

@@ -409,9 +409,24 @@ def test_the_command_line_plays_a_chain_and_reports_it(tmp_path, capsys, identit
     stats = json.loads((tmp_path / "stats.json").read_text())
     assert stats["latency"]["plugins_after_samples"] == LATENCY
     assert [plugin["name"] for plugin in stats["plugins"]] == ["gain", "test_limiter"]
+    assert stats["parameters"]["gain.gain_db"] == -6.0
+    assert stats["parameters"]["test_limiter.threshold_db"] == pytest.approx(-18.0, abs=0.1)
+    assert stats["parameters"]["mix"] == 1.0
     out, rate = soundfile.read(target)
     assert (len(out), rate) == (200 * HOP, RATE)
     assert np.abs(out[100 * HOP :]).max() == pytest.approx(10 ** (-18 / 20), rel=0.1)
+
+
+def test_a_preset_made_with_a_plugin_plays_without_it_and_says_what_it_skips(tmp_path, capfd, identity):
+    source, target, preset = write(tmp_path / "in.wav", sine(200)), tmp_path / "out.wav", tmp_path / "mine.yaml"
+    preset.write_text("output_gain_db: -6\ntest_limiter.threshold_db: -30\n")
+    with pytest.raises(SystemExit) as left:
+        main(["live", "--input", str(source), "--output", str(target), "--no-pace", "--plain",
+              "--model", str(identity.card.path), "--preset", str(preset)])  # fmt: skip
+    assert left.value.code == 0
+    assert "no such plugin in this run, skipped: test_limiter.threshold_db" in capfd.readouterr().err
+    out, _ = soundfile.read(target)
+    assert np.abs(out[100 * HOP :]).max() == pytest.approx(LEVEL * 10 ** (-6 / 20), rel=0.01)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from apollo_rt.control.parameters import PARAMETERS, Parameters
+from apollo_rt.control.parameters import PARAMETERS, Parameter, Parameters
 from apollo_rt.control.presets import Presets, open_preset
 from apollo_rt.errors import ControlError
 
@@ -47,6 +47,31 @@ def test_what_a_file_does_not_name_takes_its_default_but_a_switch_stays(presets,
     put(presets, "mine", "bypass: false\nmix: 0.5")
     presets.load("mine")
     assert (live.mix, live.bypass) == (0.5, False)
+
+
+def test_what_a_file_says_of_a_plugin_that_is_not_there_is_skipped_said_once_and_kept(presets, live):
+    path = put(presets, "mine", "mix: 0.5\nlimiter.threshold_db: -3\nlimiter.bypass: true")
+    presets.load("mine")
+    assert live.mix == 0.5
+    assert presets.resting == ("limiter.threshold_db", "limiter.bypass")
+    (note,) = presets.look()
+    assert note == "preset mine: no such plugin in this run, skipped: limiter.threshold_db, limiter.bypass"
+    assert presets.look() == []
+    live.mix = 0.25
+    presets.save("mine")
+    assert "mix: 0.25" in path.read_text()
+    assert "limiter.threshold_db: -3" in path.read_text()
+    put(presets, "other", "")
+    presets.load("other")
+    assert presets.resting == ()
+
+
+def test_of_a_plugin_that_is_there_an_unknown_parameter_is_refused(live, tmp_path):
+    rows = (*PARAMETERS, Parameter("limiter.threshold_db", "dB", -60.0, 0.0, 0.0, "Of a plugin.", 1.0))
+    presets = Presets(lambda: rows, live.get, live.set, tmp_path)
+    put(presets, "mine", "limiter.treshold_db: -3")
+    with pytest.raises(ControlError, match=r"parameter must be one of .*limiter.threshold_db, got 'limiter.treshold"):
+        presets.load("mine")
 
 
 @pytest.mark.parametrize(

@@ -102,9 +102,10 @@ class LiveControls:
         """The presets there are."""
         return self.presets.names()
 
-    def load_preset(self, name: str) -> None:
-        """Take the values of a preset."""
+    def load_preset(self, name: str) -> Sequence[str]:
+        """Take the values of a preset; says which of them are of plugins that this run doesn't have."""
         self.presets.load(name)
+        return self.presets.resting
 
     def save_preset(self, name: str) -> None:
         """Keep the present values under a name."""

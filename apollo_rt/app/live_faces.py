@@ -72,6 +72,7 @@ def control_faces(options: ControlOptions, session: LiveSession, engine: Engine)
     with ExitStack() as stack:
         if options.preset is not None:
             open_preset(controls.presets, options.preset)
+            session.messages.extend(controls.presets.look())
             for name, value in options.overrides.items():
                 controls.set(name, value)
         if options.midi is not None:

@@ -45,7 +45,7 @@ def start_line(session: LiveSession) -> str:
 def status_line(snapshot: Snapshot) -> str:
     """The state at one moment."""
     step = snapshot.step_ms
-    how = "bypass" if snapshot.bypass else f"mix {snapshot.mix:.2f}"
+    how = "bypass" if snapshot.parameters["bypass"] else f"mix {snapshot.parameters['mix']:.2f}"
     return (
         f"{snapshot.elapsed_s:.0f} s: in {level_text(snapshot.input.peak)}, out {level_text(snapshot.output.peak)}, "
         f"{how}, load {snapshot.load_percent:.0f} %, step p50 {step.p50:.2f} p99 {step.p99:.2f} max {step.max:.2f} ms, "

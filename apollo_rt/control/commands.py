@@ -109,8 +109,8 @@ def _presets(target: Controllable, _: dict[str, Any]) -> Reply:
 
 
 def _load_preset(target: Controllable, given: dict[str, Any]) -> Reply:
-    target.load_preset(given["name"])
-    return _parameters(target, {})
+    skipped = target.load_preset(given["name"])
+    return {**_parameters(target, {}), "skipped": list(skipped)}
 
 
 def _save_preset(target: Controllable, given: dict[str, Any]) -> Reply:
@@ -175,7 +175,10 @@ COMMANDS = (
         _swap_settings,
     ),
     Command("presets", "List the presets, and the current one.", (), _presets),
-    Command("load_preset", "Take a preset's values, without a click.", (_PRESET,), _load_preset),
+    Command(
+        "load_preset", "Take a preset's values, without a click; tell what is of plugins that aren't there.",
+        (_PRESET,), _load_preset,
+    ),
     Command("save_preset", "Keep the values as a preset; one of that name is replaced.", (_PRESET,), _save_preset),
     Command("delete_preset", "Remove a preset.", (_PRESET,), _delete_preset),
     Command("devices", "List the devices, and those that are used.", (), lambda target, _: target.devices()),

@@ -27,8 +27,11 @@ class Controllable(Protocol):
     def preset_names(self) -> Sequence[str]:
         """The presets there are."""
 
-    def load_preset(self, name: str) -> None:
-        """Take the values of a preset; ApolloError if it is missing or bad: then nothing changes."""
+    def load_preset(self, name: str) -> Sequence[str]:
+        """Take the values of a preset; says which of them are of plugins that this run doesn't have.
+
+        ApolloError if it is missing or bad: then nothing changes.
+        """
 
     def save_preset(self, name: str) -> None:
         """Keep the present values under a name."""

@@ -4,13 +4,15 @@
     mix: 0.8
 
 A parameter that a file doesn't name takes its default, so a preset sounds the same whatever came before it. Switches
-(bypass, delta) tell how one listens: they stay as they are unless a file names them, and are not saved.
+(bypass, delta) tell how one listens: they stay as they are unless a file names them, and are not saved. What a file
+says of a plugin (`limiter.threshold_db: -3`) rests in a run without that plugin, which is told, and is kept.
 """
 
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from platformdirs import user_config_path
 
@@ -29,7 +31,7 @@ def preset_folder() -> Path:
     return user_config_path("apollo-rt", appauthor=False) / "presets"
 
 
-def read_preset(path: Path, rows: Sequence[Parameter]) -> dict[str, float]:
+def read_preset(path: Path, rows: Sequence[Parameter]) -> tuple[dict[str, float], dict[str, float]]:
     """Read a preset's values.
 
     Args:
@@ -37,23 +39,33 @@ def read_preset(path: Path, rows: Sequence[Parameter]) -> dict[str, float]:
         rows: the parameters there are.
 
     Returns:
-        A value for each parameter that is to be set.
+        A value for each parameter that is to be set; what rests, of plugins that there aren't.
 
     Raises:
         ControlError: it can't be read, or names what there isn't, or a value is out of bounds.
     """
     known = {row.name: row for row in rows}
-    values = {row.name: row.default for row in rows if not row.is_switch}
+    values, resting = {row.name: row.default for row in rows if not row.is_switch}, {}
     for name, value in read_mapping(path).items():
-        if name not in known:
+        is_resting = _is_of_an_absent_plugin(name, known)
+        if name not in known and not is_resting:
             raise ControlError(f"{path}: parameter must be one of {', '.join(known)}, got {shown(name)}")
         if not isinstance(value, int | float):
             raise ControlError(f"{path}: {name} must be a number, got {shown(value)}")
+        if is_resting:
+            resting[name] = value
+            continue
         try:
             values[name] = known[name].check(value)
         except (ValueError, OverflowError) as error:
             raise ControlError(f"{path}: {error}") from None
-    return values
+    return values, resting
+
+
+def _is_of_an_absent_plugin(name: Any, known: Iterable[str]) -> bool:
+    """Whether it is called as a plugin's parameter is, `plugin.parameter`, and no such plugin is there."""
+    plugin, point, _ = str(name).partition(".")
+    return bool(plugin and point) and not any(other.startswith(f"{plugin}.") for other in known)
 
 
 class Presets:
@@ -67,6 +79,7 @@ class Presets:
 
     Attributes:
         current: name, or file, of the preset that was loaded or saved last.
+        resting: what the one that was loaded last names of plugins that aren't there.
     """
 
     def __init__(
@@ -77,6 +90,8 @@ class Presets:
         folder: Path | None = None,
     ) -> None:
         self.current: str | None = None
+        self.resting: tuple[str, ...] = ()
+        self._notes: list[str] = []
         self._rows, self._get, self._set = rows, get, set_value
         self._folder = folder or preset_folder()
         self._watched: tuple[Path, tuple[int, int, int] | None] | None = None
@@ -105,21 +120,25 @@ class Presets:
         """As `load`, from a file wherever it lies."""
         with self._lock:
             version = _version(path)
-            values = read_preset(path, self._rows())
+            values, resting = read_preset(path, self._rows())
             for parameter, value in values.items():
                 self._set(parameter, value)
             self.current, self._watched = name or str(path), (path, version)
+            self.resting = tuple(resting)
+            if resting:
+                self._notes.append(f"preset {self.current}: no such plugin in this run, skipped: {', '.join(resting)}")
 
     def save(self, name: str) -> None:
-        """Keep the present values; a preset of that name is replaced.
+        """Keep the present values, in place of a preset of that name; what it says of absent plugins stays.
 
         Raises:
             ControlError: it can't be written.
         """
         path = self._path(name)
-        values = {row.name: self._get(row.name) for row in self._rows() if not row.is_switch}
+        rows = self._rows()
+        values = {row.name: self._get(row.name) for row in rows if not row.is_switch}
         with self._lock:
-            write_mapping(path, values, f"Apollo RT preset: {name}")
+            write_mapping(path, values | _resting(path, rows), f"Apollo RT preset: {name}")
             self.current, self._watched = name, (path, _version(path))
 
     def delete(self, name: str) -> None:
@@ -142,18 +161,22 @@ class Presets:
     def look(self) -> list[str]:
         """Load the current preset again where its file has changed; returns what a user should know."""
         with self._lock:
-            if self._watched is None:
-                return []
-            path, before = self._watched
-            now = _version(path)
-            if now in (before, None):  # editors take a file away for a moment; who removes it keeps what is heard
-                return []
-            self._watched = (path, now)
-            try:
-                self.load_file(path, self.current)
-            except ControlError as error:
-                return [f"{error}; the values from before are kept"]
-            return []
+            self._load_if_changed()
+            notes, self._notes = self._notes, []
+            return notes
+
+    def _load_if_changed(self) -> None:
+        if self._watched is None:
+            return
+        path, before = self._watched
+        now = _version(path)
+        if now in (before, None):  # editors take a file away for a moment; who removes it keeps what is heard
+            return
+        self._watched = (path, now)
+        try:
+            self.load_file(path, self.current)
+        except ControlError as error:
+            self._notes.append(f"{error}; the values from before are kept")
 
     def _path(self, name: str) -> Path:
         """Where a preset of that name lies, or would.
@@ -187,6 +210,14 @@ def open_preset(presets: Presets, wanted: str) -> None:
         presets.load(wanted)
     else:
         raise ControlError(f"preset must be a file or one of {_listed(presets.names())}, got {shown(wanted)}")
+
+
+def _resting(path: Path, rows: Sequence[Parameter]) -> dict[str, float]:
+    """What a preset that is to be replaced says of plugins that aren't there; nothing if it is no preset."""
+    try:
+        return read_preset(path, rows)[1] if path.exists() else {}
+    except ControlError:
+        return {}
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -15,15 +15,7 @@ from apollo_rt.control.parameter_row import Parameter
 from apollo_rt.errors import PluginError
 from apollo_rt.live.plugin_process import PluginProcess
 from apollo_rt.live.scheduling import HOST_PRIORITY
-from apollo_rt.plugins.plugin_chains import (
-    AFTER,
-    BEFORE,
-    NO_LINK,
-    Chains,
-    is_broken,
-    link,
-    make_chains,
-)
+from apollo_rt.plugins.plugin_chains import AFTER, BEFORE, NO_LINK, Chains, is_broken, link, make_chains
 from apollo_rt.plugins.plugin_rows import BYPASS, bypass_row, parameter_row, unique_names
 from apollo_rt.plugins.plugin_spec import PluginSpec
 from apollo_rt.plugins.plugin_state import PluginState
@@ -136,6 +128,10 @@ class LivePlugins:
             for process in (self._process, self._next):
                 if process:
                     process.change(plugin.number, parameter, checked)
+
+    def as_dict(self) -> dict[str, float]:
+        """All values by name."""
+        return {name: self.get(name) for name in self._rows}
 
     def states(self) -> tuple[PluginState, ...]:
         """All of them, in the order of the signal."""

@@ -133,8 +133,7 @@ class Snapshot:
         device_state: how the connection to the devices stands, in words; see `connection.State`.
         tier: of the model, that is heard; `dry` for none.
         scheduling: what priority and memory the audio threads got, in words.
-        mix: as set, 0 to 1.
-        bypass: as set.
+        parameters: as set, by name; those of plugins too.
         load_percent: step time over hop period, smoothed over half a second.
         step_ms: times of the worker's steps.
         callback_interval_ms: times between two callbacks.
@@ -180,8 +179,7 @@ class Snapshot:
     device_state: str
     tier: str
     scheduling: str
-    mix: float
-    bypass: bool
+    parameters: dict[str, float]
     load_percent: float
     step_ms: Durations
     callback_interval_ms: Durations
