@@ -123,19 +123,32 @@ class PulseServer:
             lead_s: of silence before it: whoever begins to listen changes when the server hands over its samples, by 25
                 ms, which two clocks take some seconds to find out.
         """
-        with self._ear("Loopback.monitor") as at_source, self._ear("speakers.monitor") as at_speakers:
+        with self.ear("Loopback.monitor") as at_source, self.ear("speakers.monitor") as at_speakers:
             assert wait_for(lambda: at_source.has_begun and at_speakers.has_begun)
-            command = ["pacat", "--playback", "--raw", *self._format("Loopback", 200)]
-            subprocess.run(
-                command,
-                input=bytes(8 * round(lead_s * RATE)) + clip.tobytes(),
-                env=self._env,
-                check=True,
-                timeout=60,
-                preexec_fn=take_priority,
-            )
+            self.play(clip, lead_s)
             time.sleep(TAIL_S)
         return Heard(*_on_one_clock(at_source, at_speakers), error=round(0.02 * RATE))
+
+    def play(self, clip: np.ndarray, lead_s: float = 0.0) -> None:
+        """Play a clip to `Loopback`, to its end."""
+        subprocess.run(
+            ["pacat", "--playback", "--raw", *self._format("Loopback", 200)],
+            input=bytes(8 * round(lead_s * RATE)) + clip.tobytes(),
+            env=self._env,
+            check=True,
+            timeout=60,
+            preexec_fn=take_priority,
+        )
+
+    def ear(self, device: str) -> "contextlib.AbstractContextManager[_Ear]":
+        """Listen at a source, such as a sink's monitor."""
+        return _Ear.listening(["parec", "--raw", *self._format(device, 10)], self._env)
+
+    def add_sink(self, name: str) -> None:
+        """Plug in another place to play to."""
+        self._pactl("load-module", "module-null-sink", f"sink_name={name}", f"rate={RATE}", "format=float32le",
+                    f"sink_properties=device.description={name}", "norewinds=1")  # fmt: skip
+        assert wait_for(lambda: name.encode() in self._pactl("list", "short", "sinks"))
 
     @property
     def _env(self) -> dict[str, str]:
@@ -143,9 +156,6 @@ class PulseServer:
 
     def _pactl(self, *arguments: str) -> bytes:
         return subprocess.run(["pactl", *arguments], env=self._env, capture_output=True, timeout=10).stdout
-
-    def _ear(self, device: str) -> "contextlib.AbstractContextManager[_Ear]":
-        return _Ear.listening(["parec", "--raw", *self._format(device, 10)], self._env)
 
     @staticmethod
     def _format(device: str, latency_ms: int) -> list[str]:

@@ -33,7 +33,7 @@ class DeviceDialog(Dialog[Wanted]):
         """Two lists."""
         box = Vertical(*self._list("input"), *self._list("output"), classes="box")
         box.border_title = "devices"
-        box.border_subtitle = "Enter goes there, Tab to the other list, r looks for new ones, Esc closes"
+        box.border_subtitle = "Enter goes there, Tab the other list, r looks anew, Esc closes"
         yield box
 
     def on_mount(self) -> None:
