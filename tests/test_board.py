@@ -4,11 +4,14 @@ import copy
 import pickle
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pedalboard
 import pytest
+from pedalboard_native._internal import AddLatency
 
+import apollo_rt
 from apollo_rt import ApolloEffect, Board, Chain, Mix, load_model
 from apollo_rt.config import Framing
 from apollo_rt.effects.native_run import NativeRun
@@ -124,6 +127,53 @@ class TestListOperations:
         audio = noise(500)
         expected = np.zeros_like(audio) if kind.__name__ == "Mix" else audio
         np.testing.assert_array_equal(kind([])(audio, RATE), expected)
+
+    def test_none_is_an_empty_place(self, kind):
+        gain, audio = pedalboard.Gain(-6), noise(500)
+        board = kind([None])
+        assert (len(board), board[0]) == (1, None)
+        np.testing.assert_array_equal(board(audio, RATE), audio)
+        chain = kind([gain, None])
+        expected = gain(audio, RATE) + (audio if kind.__name__ == "Mix" else 0)
+        np.testing.assert_allclose(chain(audio, RATE), expected, atol=1e-6)
+
+    def test_plugins_that_are_late_stay_in_step(self, kind):
+        audio = noise(20_000)
+        board = kind([AddLatency(1000), AddLatency(3001)])
+        for buffer_size in (128, 8192, 65_536):
+            out = board(audio, RATE, buffer_size)
+            np.testing.assert_allclose(out, (2 if kind.__name__ == "Mix" else 1) * audio, atol=1e-6)
+
+    def test_chains_and_mixes_are_nested(self, kind):
+        """One 6 dB louder and two of 6 dB less; 24 times 1 dB less, twice."""
+        house = pedalboard if kind.__module__.startswith("pedalboard") else apollo_rt
+        audio = noise(2000)
+        quieter = [house.Chain([pedalboard.Gain(-1) for _ in range(24)]) for _ in range(2)]
+        board = house.Chain([pedalboard.Gain(6.0206), house.Mix([pedalboard.Gain(-6.0206)] * 1), house.Mix(quieter)])
+        outer = kind([board])
+        assert outer[0][0].gain_db == pytest.approx(6.0206)
+        assert outer[0][2][1][-1].gain_db == -1
+        np.testing.assert_allclose(outer(audio, RATE), 2 * 10 ** (-24 / 20) * audio, rtol=1e-3, atol=1e-6)
+
+    def test_what_is_inside_a_python_list_is_no_member(self, kind):
+        with pytest.raises(TypeError):
+            kind([pedalboard.Gain(), [pedalboard.Gain()]])
+
+    def test_boards_that_share_their_members_may_play_in_many_threads(self, kind):
+        members, audio = [pedalboard.Reverb() for _ in range(8)], noise(6000)
+        boards = [kind(members), kind(members[::-1])] * 8
+        expected = boards[0](audio, RATE)
+        with ThreadPoolExecutor(len(boards)) as pool:
+            for out in pool.map(lambda board: board(audio, RATE), boards):
+                np.testing.assert_allclose(out, expected, atol=1e-5)
+
+    def test_ours_that_are_shared_may_play_in_many_threads(self, models):
+        effects = [ApolloEffect(0.5, models["half"]), ApolloEffect(model=models["same"]), pedalboard.Reverb()]
+        boards, audio = [Board(effects), Board([Mix([Chain(effects[::-1])])]), effects[0]] * 4, noise(6000)
+        expected = [board(audio, RATE) for board in boards[:3]] * 4
+        with ThreadPoolExecutor(len(boards)) as pool:
+            for out, right in zip(pool.map(lambda board: board(audio, RATE), boards), expected, strict=True):
+                np.testing.assert_allclose(out, right, atol=1e-5)
 
     def test_ours_can_what_every_list_can(self, models):
         a, b, c = (ApolloEffect(model=models["same"]) for _ in range(3))

@@ -8,10 +8,11 @@ that holds none of its plugins.
 """
 
 from collections.abc import Callable, Iterable, Iterator, MutableSequence
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any, SupportsIndex, overload
 
 from apollo_rt.effects.effect import Effect, Samples
-from apollo_rt.effects.native_run import NativeRun
+from apollo_rt.effects.native_run import NativeRun, lock_of
 from apollo_rt.effects.nodes import EffectNode, Node, Parallel, Series
 from apollo_rt.plugins.pedalboard_plugins import is_native
 
@@ -94,7 +95,8 @@ class _Container(Effect, MutableSequence[Any]):
 
     def _take(self, members: list[Any]) -> None:
         for member in members:
-            _check_member(member)
+            if member is not None:
+                _check_member(member)
             if member is self or any(inner is self for inner in _all_inside(member)):
                 raise ValueError(f"a {type(self).__name__} can't be put inside itself")
         self._members = members
@@ -121,6 +123,14 @@ class _Container(Effect, MutableSequence[Any]):
             one is not other for one, other in zip(members, self._planned, strict=True)
         )
 
+    def _held(self) -> ExitStack:
+        """All members too, for boards may share them; in the same order everywhere, so that nobody waits for ever."""
+        locks = {id(lock): lock for lock in (self._lock, *map(_lock_of, _all_inside(self)))}
+        with ExitStack() as held:
+            for _, lock in sorted(locks.items()):
+                held.enter_context(lock)
+            return held.pop_all()
+
     def _new_node(self) -> Node:
         raise NotImplementedError
 
@@ -129,7 +139,8 @@ class Chain(_Container):
     """Effects one after the other.
 
     Args:
-        members: Pedalboard's plugins, VST3 and AU plugins, `ApolloEffect`s, `Chain`s, `Mix`es and `Board`s.
+        members: Pedalboard's plugins, VST3 and AU plugins, `ApolloEffect`s, `Chain`s, `Mix`es and `Board`s; None does
+            nothing, as an empty place.
 
     Raises:
         TypeError: a member is no effect.
@@ -191,7 +202,7 @@ def _flat(members: Iterable[Any]) -> Iterator[Any]:
     for member in members:
         if isinstance(member, Chain):
             yield from _flat(member)
-        else:
+        elif member is not None:
             yield member
 
 
@@ -209,8 +220,12 @@ def _all_inside(container: Any) -> list[Any]:
     """All members of a container and what is in them, Pedalboard's own containers included."""
     if not isinstance(container, _Container) and not (is_native(container) and hasattr(container, "__iter__")):
         return []
-    members = [member for member in container if member is not None]  # a native container may hold None
+    members = [member for member in container if member is not None]
     return [inner for member in members for inner in (member, *_all_inside(member))]
+
+
+def _lock_of(member: Any) -> AbstractContextManager[Any]:
+    return member._lock if isinstance(member, Effect) else lock_of(member)
 
 
 def _check_once(members: list[Any]) -> None:

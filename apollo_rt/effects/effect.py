@@ -7,6 +7,7 @@ Where Pedalboard guesses, this refuses: which axis holds the channels is said, n
 """
 
 from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
 from numbers import Integral, Real
 from threading import RLock
 from typing import Any
@@ -47,6 +48,10 @@ class Effect(ABC):
     def _forget(self) -> None:
         """End the stream; the next one is as the first."""
 
+    def _held(self) -> AbstractContextManager[Any]:
+        """Keep other threads from what a call plays through, until it is over."""
+        return self._lock
+
     def _has_changed(self) -> bool:
         """Whether what makes the stream is not what it was when the stream began."""
         return False
@@ -57,7 +62,7 @@ class Effect(ABC):
 
         At the sample rate and channels of the last call; before the first, of stereo at 44100 Hz.
         """
-        with self._lock:
+        with self._held():
             self._end_if_changed()
             if self._latency is None:
                 self._latency = self._start(_RATE_BEFORE_A_CALL, 2)
@@ -97,7 +102,7 @@ class Effect(ABC):
         """
         audio = _as_channels(input_array, channel_axis)
         rate, size = _checked_rate(sample_rate), _checked_size(buffer_size)
-        with self._lock:
+        with self._held():
             self._end_if_changed()
             out = self._whole(audio, rate, size) if reset else self._next(audio, rate, size)
         return _as_given(out, input_array.ndim, channel_axis)
@@ -106,7 +111,7 @@ class Effect(ABC):
 
     def reset(self) -> None:
         """Forget what was heard: equals a new effect with the same settings."""
-        with self._lock:
+        with self._held():
             self._stream = None
             self._forget()
 
@@ -117,7 +122,7 @@ class Effect(ABC):
 
     def begin(self, sample_rate: float, n_channels: int) -> int:
         """Begin a stream for somebody who pushes blocks (`Board`); returns the latency in samples."""
-        with self._lock:
+        with self._held():
             return self._prepare(sample_rate, n_channels)
 
     def push(self, block: Samples) -> Samples:
@@ -126,7 +131,7 @@ class Effect(ABC):
         Shape:
             (channels, samples)
         """
-        with self._lock:
+        with self._held():
             return self._push(block)
 
     def _whole(self, audio: Samples, sample_rate: float, buffer_size: int) -> Samples:

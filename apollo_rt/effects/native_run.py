@@ -13,7 +13,9 @@ else than two channels, and forgets what it has heard when a block is longer tha
 """
 
 from collections.abc import Iterator, Sequence
+from threading import Lock, RLock
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -27,6 +29,15 @@ _SHORTEST_FIRST_BLOCK, _PRIMING = 16, 64
 _LONGEST_LATENCY_S = 30.0
 _SPARE = 64
 """What plugins that convert sample rates hold back wanders by a few samples (measured: 5)."""
+
+_locks: "WeakKeyDictionary[Any, RLock]" = WeakKeyDictionary()
+_locks_lock = Lock()
+
+
+def lock_of(plugin: Any) -> RLock:
+    """What keeps two boards that share a plugin from playing through it at once; Pedalboard minds a single call."""
+    with _locks_lock:
+        return _locks.setdefault(plugin, RLock())
 
 
 class NativeRun:
