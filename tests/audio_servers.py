@@ -216,11 +216,16 @@ class JackServer:
     """A JACK server without hardware, and two clients that PortAudio shows as devices.
 
     It is synchronous: every cycle waits for all clients, however late they are, so nothing is ever lost.
+
+    Args:
+        period: samples of a cycle.
+        rate: Hz.
+        name: of the server. One that is killed leaves a place of eight taken until one of the same name ends well.
     """
 
-    def __init__(self, period: int = 256) -> None:
-        self.period = period
-        self.name = f"apollo-test-{os.getpid()}"
+    def __init__(self, period: int = 256, rate: int = RATE, name: str = f"apollo-test-{os.getpid()}") -> None:
+        self.period, self.rate = period, rate
+        self.name = name
         self.environment = {
             "JACK_DEFAULT_SERVER": self.name,
             "PULSE_SERVER": "unix:/nowhere",
@@ -228,16 +233,26 @@ class JackServer:
         }
 
     @contextlib.contextmanager
-    def started(self) -> Iterator[None]:
+    def alone(self) -> Iterator[subprocess.Popen]:
+        """The server without the clients, so that it may be killed: the library brings down who has one then."""
         need("jackd")
         jack = pytest.importorskip("jack")
         jack.set_error_function(lambda _: None)
         jack.set_info_function(lambda _: None)
-        options = ["-S", "-r", "-n", self.name, "-t", "10000", "-d", "dummy", "-r", str(RATE), "-p", str(self.period)]
+        options = ["-S", "-r", "-n", self.name, "-t", "10000", "-d", "dummy"]
+        options += ["-r", str(self.rate), "-p", str(self.period)]
         env = {**os.environ, "JACK_NO_AUDIO_RESERVATION": "1"}
-        with running(["jackd", *options], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
+        with running(["jackd", *options], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
             if not wait_for(lambda: self._can_connect(jack)):
                 unavailable("jackd did not start")
+            yield process
+
+    @contextlib.contextmanager
+    def started(self) -> Iterator[None]:
+        """The server and the clients."""
+        with self.alone():
+            import jack
+
             clients = [
                 jack.Client(name, servername=self.name, no_start_server=True) for name in ("Loopback", "speakers")
             ]
@@ -270,8 +285,49 @@ class JackServer:
             client.deactivate()
             client.close()
 
+    def lead_through(self, name: str) -> None:
+        """Connect `Loopback` to the inputs of a client, and its outputs to `speakers`."""
+        import jack
+
+        client = jack.Client("hand", servername=self.name, no_start_server=True)
+        pairs = [("Loopback:out", f"{name}:in"), (f"{name}:out", "speakers:in")]
+        for sources, targets in pairs:
+            ports = zip(client.get_ports(sources), client.get_ports(targets), strict=True)
+            for source, target in ports:
+                client.connect(source, target)
+        client.close()
+
+    def cable_delay(self) -> int:
+        """Samples from an impulse into the `cable` to its way out, as a client of its own measures them."""
+        import jack
+
+        client = jack.Client("impulse", servername=self.name, no_start_server=True)
+        out, back = client.outports.register("out"), client.inports.register("back")
+        sent: list[int] = []
+        came: list[int] = []
+
+        @client.set_process_callback
+        def measure(n: int) -> None:
+            heard = np.flatnonzero(back.get_array() > 0.4)
+            came.extend(client.last_frame_time + int(index) for index in heard[:1])
+            block = out.get_array()
+            block[:] = 0.0
+            if back.number_of_connections and not sent:
+                block[0] = 0.5
+                sent.append(client.last_frame_time)
+
+        client.activate()
+        try:
+            client.connect(out, "cable:in_1")
+            client.connect("cable:out_1", back)
+            assert wait_for(lambda: bool(came))
+        finally:
+            client.deactivate()
+            client.close()
+        return came[0] - sent[0]
+
     def hear(self, clip: np.ndarray) -> Heard:
-        """Play a clip from `Loopback`, and listen at `speakers`."""
+        """Play a clip from `Loopback`, and listen at `speakers`; both at the server's rate."""
         n = len(clip) + round(TAIL_S * RATE)
         self._restored = np.zeros((-(-n // self.period) * self.period, 2), np.float32)
         self._clip = np.zeros_like(self._restored)

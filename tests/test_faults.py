@@ -378,6 +378,24 @@ def test_a_device_that_vanishes_and_returns_is_played_to_again_at_the_same_laten
     assert snapshot.samples == 80 * 256
 
 
+def test_a_device_that_returns_with_longer_blocks_than_the_latency_covers_is_played_to_and_that_is_said(
+    identity, caplog
+):
+    first, second = HandDevice("box"), HandDevice("box")
+    second.block_size = 1024
+    samples = sine(40 * 1024)
+    with Engine(identity, first, EngineSettings(), reopening=Reopening(lambda: second)) as engine:
+        delay = engine.latency.stream
+        first.play(samples[: 40 * 256])
+        first.vanish()
+        wait_until(lambda: second.active)
+        out = second.play(samples)
+        assert engine.latency.stream == delay
+    np.testing.assert_allclose(out[delay + 64 :], samples[64:-delay], atol=1e-4)  # wet and dry are one here
+    assert "box: needs 768 samples of latency for its blocks, and this run has 0 for that" in caplog.text
+    assert "until then the input is heard where a hop comes late" in caplog.text
+
+
 def connection(monkeypatch, first, reopening, now_s):
     from apollo_rt.control.parameters import Parameters
     from apollo_rt.live import connection as module

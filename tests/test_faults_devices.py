@@ -1,18 +1,20 @@
 """Devices that vanish and return on a real sound server, under the command of the README: it plays again by itself."""
 
 import json
+import re
 import signal
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from apollo_rt.config import Framing
 from tests import tiny_models
-from tests.audio_servers import RATE, PulseServer, short_folder, wait_for
+from tests.audio_servers import RATE, JackServer, PulseServer, short_folder, wait_for
 from tests.test_audio_servers import COMMAND, LiveRun
 
 PATIENCE_S = 40.0
@@ -37,7 +39,7 @@ def says(run: LiveRun, text: str, times: int = 1) -> None:
     assert wait_for(lambda: run.text.count(text) >= times, PATIENCE_S), run.text
 
 
-def plays_at_speakers(server: PulseServer, run: LiveRun) -> None:
+def plays_at_speakers(server: PulseServer | JackServer, run: LiveRun) -> None:
     """A tone comes out, at half its level as the model makes it; two clocks may still be finding each other."""
     time_s = np.arange(3 * RATE) / RATE
     clip = np.repeat(0.4 * np.sin(2 * np.pi * 1000.0 * time_s), 2).reshape(-1, 2).astype(np.float32)
@@ -53,37 +55,62 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_models.gain(tmp_path_factory.mktemp("model"), 0.5, Framing())
 
 
-def test_a_sink_that_is_unloaded_and_returns_at_another_rate_and_a_server_that_is_killed_are_played_to_again(
+def test_a_server_that_is_killed_and_a_sink_that_is_unloaded_and_returns_at_another_rate_are_played_to_again(
     model: Path, tmp_path: Path
 ) -> None:
     stats = tmp_path / "stats.json"
     with short_folder() as folder:
         server = PulseServer(folder)
-        with (
-            server.started() as daemon,
-            LiveRun([*COMMAND, "--stats-json", str(stats)], server.environment, model) as run,
-        ):
+        # Without an ALSA configuration the server's own ends are seen, with the rates that they really have.
+        environment = {**server.environment, "ALSA_CONFIG_PATH": ""}
+        arguments = ["run_live.py", "-i", "Monitor of Loopback", "-o", "speakers", "--stats-json", str(stats)]
+        with server.started() as daemon, LiveRun(arguments, environment, model) as run:
             run.wait_until_it_plays()
-            unload_sink(server, "speakers")
-            says(run, "the sound server moved the output to 'Loopback', which is what is captured; trying again")
-            load_sink(server, "speakers", 48_000)
-            says(run, "plays again")
-            plays_at_speakers(server, run)
             daemon.kill()
-            says(run, "; trying again in 0.25 s", 2)
+            says(run, "; trying again in 0.25 s")
             with server.started():
+                says(run, "plays again")
+                plays_at_speakers(server, run)
+                unload_sink(server, "speakers")
+                says(run, "the sound server moved the output to 'Loopback', which is what is captured; trying again")
+                load_sink(server, "speakers", 48_000)
                 says(run, "plays again", 2)
                 plays_at_speakers(server, run)
                 assert run.end() == 0, run.text
-    figures = json.loads(stats.read_text())
-    assert figures["reconnections"] == 2
-    latency = figures["latency"]
-    assert latency["stream_samples"] == sum(
-        latency[f"{term}_samples"] for term in ("algorithmic", "rebuffering", "headroom")
-    )
+    assert not re.search("output resampling [1-9]", run.lines[0])
+    check_return(json.loads(stats.read_text()), 2, run)
+
+
+def test_a_jack_server_that_is_killed_and_returns_at_another_rate_is_played_to_again(
+    model: Path, tmp_path: Path
+) -> None:
+    stats, name = tmp_path / "stats.json", "apollo-test-killed"
+    server, other = JackServer(name=name), JackServer(rate=48_000, name=name)
+    arguments = ["run_live.py", "-i", "system", "-o", "system", "--stats-json", str(stats)]
+    with server.alone() as daemon, LiveRun(arguments, server.environment, model) as run:
+        run.wait_until_it_plays()
+        daemon.kill()
+        daemon.wait()  # JACK takes one that nobody buried for alive
+        says(run, "stopped by itself; was it unplugged?; trying again in 0.25 s")
+        with other.started():
+            says(run, "plays again")
+            other.lead_through("PortAudio")
+            plays_at_speakers(other, run)
+        assert run.end() == 0, run.text
+    assert not re.search("output resampling [1-9]", run.lines[0])
+    check_return(json.loads(stats.read_text()), 1, run)
+
+
+def check_return(figures: dict[str, Any], n_times: int, run: LiveRun) -> None:
+    """It was lost so many times and is at another rate now; the stream's own latency never moved, each line is ours."""
+    assert figures["reconnections"] == n_times
+    latency, words = figures["latency"], next(line for line in run.lines if "latency" in line)
+    assert latency["output_resampling_ms"] > 1.0
+    terms = {term: latency[f"{term}_ms"] for term in ("algorithmic", "rebuffering", "headroom")}
+    assert all(f"{term} {ms:.1f}" in words for term, ms in terms.items()), f"{terms} {words}"
+    assert latency["stream_samples"] == sum(latency[f"{term}_samples"] for term in terms)
     assert "Traceback" not in run.text
-    # One line each, and none of PortAudio's own.
-    assert not [line for line in run.lines if line.startswith(("Expression", "ALSA"))], run.text
+    assert not [line for line in run.lines if line.startswith(("Expression", "ALSA", "Cannot", "jack"))], run.text
 
 
 @pytest.mark.parametrize("ends_it", ["SIGTERM", "SIGINT", "SIGHUP"])

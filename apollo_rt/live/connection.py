@@ -22,12 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apollo_rt.errors import ApolloError, DeviceError
-from apollo_rt.latency import FADE_LENGTH
 from apollo_rt.live.callback import callback_address
 from apollo_rt.live.driver import Driver
+from apollo_rt.live.fade_out import fade_out
 from apollo_rt.live.gate import attach, close_gate, wait_until_empty
-from apollo_rt.live.line import FINISHED, INPUT_CHANNELS, MUTE, OUTPUT_CHANNELS, Line
-from apollo_rt.live.stats import CALLBACKS, RECONNECTIONS, SAMPLES, count
+from apollo_rt.live.line import FINISHED, INPUT_CHANNELS, OUTPUT_CHANNELS, Line
+from apollo_rt.live.stats import CALLBACKS, RECONNECTIONS, count
 from apollo_rt.live.supervisor import LOOK_S
 
 _FIRST_CALL_LOOKS, _SILENT_LOOKS = 50, 20
@@ -35,7 +35,6 @@ _FIRST_CALL_LOOKS, _SILENT_LOOKS = 50, 20
 none takes 2 s between two blocks."""
 _MOVED_LOOKS = 20
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.25, 4.0
-_LONGEST_FADE_OUT_S, _POLL_S = 0.5, 0.005
 
 _LEFT_BEHIND: list[tuple[Line, NDArray[np.int64]]] = []
 """What a device that hangs would still read if it woke up: never to be freed."""
@@ -74,7 +73,6 @@ class _Choice:
 
     wanted: Reopening
     back: Reopening
-    check: Callable[[Driver], None]
 
 
 class Connection:
@@ -85,6 +83,7 @@ class Connection:
         line: what it calls back for.
         reopening: None: a lost device is an error.
         scheduling: devices are opened inside, see `scheduling.AudioScheduling.device`.
+        check: raises an `ApolloError` for a driver whose blocks the line's latency does not cover.
 
     Attributes:
         state: see above.
@@ -98,6 +97,7 @@ class Connection:
         line: Line,
         reopening: Reopening | None,
         scheduling: Callable[[], AbstractContextManager[None]] = nullcontext,
+        check: Callable[[Driver], None] = lambda _: None,
     ) -> None:
         self.driver = driver
         self.state = State.CLOSED
@@ -108,6 +108,7 @@ class Connection:
         self._line = line
         self._reopening = reopening
         self._scheduling = scheduling
+        self._check = check
         self._table: NDArray[np.int64] | None = None
         self._n_callbacks = 0
         self._silent_looks = self._looks_left = 0
@@ -128,16 +129,15 @@ class Connection:
         """
         self._open(self.driver)
 
-    def go_to(self, wanted: Reopening, back: Reopening, check: Callable[[Driver], None]) -> None:
+    def go_to(self, wanted: Reopening, back: Reopening) -> None:
         """Go to other devices at the next look, between two fades; lines of that look tell what came of it.
 
         Args:
             wanted: where to go.
-            back: leads to the present devices, in case those can't be opened.
-            check: raises an `ApolloError` for a driver that does not fit.
+            back: leads to the present devices, in case those can't be opened or don't fit.
         """
         with self._lock:
-            self._choice = _Choice(wanted, back, check)
+            self._choice = _Choice(wanted, back)
 
     def look(self) -> list[str]:
         """See how things are and do what is to be done; returns what a user should know, one line each."""
@@ -158,7 +158,7 @@ class Connection:
         """Fade out and stop the device; from then on no callback touches the line. May be called twice."""
         with self._lock:
             if self.state is State.PLAYING:
-                self._fade_out()
+                fade_out(self._line, self.driver)
             self._close()
             if self.state is not State.FAILED:
                 self.state = State.OVER if self.is_over else State.CLOSED
@@ -239,12 +239,21 @@ class Connection:
                 return self._fail(f"{reason}; gave up after {self._reopening.give_up_s:g} s")
             return [f"{reason}; {self._wait()}"]
         count(self._line.stats.counters, RECONNECTIONS, 1)
-        return [f"{self.driver.name}: plays again, {time.monotonic() - self._lost_s:.1f} s after it was lost"]
+        line = f"{self.driver.name}: plays again, {time.monotonic() - self._lost_s:.1f} s after it was lost"
+        return [*self._misfit(), line]
+
+    def _misfit(self) -> list[str]:
+        """What a device costs that came back otherwise than it went, at another rate say: sound comes first here."""
+        try:
+            self._check(self.driver)
+        except ApolloError as error:
+            return [f"{error}; until then the input is heard where a hop comes late"]
+        return []
 
     def _move(self) -> list[str]:
         """Go where the user's word leads now; between two fades."""
         before = self.driver.name
-        self._fade_out()
+        fade_out(self._line, self.driver)
         self._close()
         self._lost_s, self._wait_s = time.monotonic(), _FIRST_WAIT_S
         lines = self._try_again()
@@ -256,11 +265,11 @@ class Connection:
         choice, self._choice = self._choice, None
         before = self.driver.name
         if self.state is State.PLAYING:
-            self._fade_out()
+            fade_out(self._line, self.driver)
             self._close()
         try:
             driver = choice.wanted.open()
-            choice.check(driver)
+            self._check(driver)
             self._open(driver)
         except ApolloError as error:
             return [f"{str(error).splitlines()[0]}; going back to {before}", *self._go_back(choice.back)]
@@ -279,15 +288,3 @@ class Connection:
     def _fail(self, reason: str) -> list[str]:
         self.state, self.error = State.FAILED, DeviceError(reason)
         return []
-
-    def _fade_out(self) -> None:
-        """Have the callback fade to silence; a file that is written is not faded, it ends where it ends."""
-        if not self._line.control[OUTPUT_CHANNELS] or not self.driver.active:
-            return
-        counters, driver = self._line.stats.counters, self.driver
-        # What has been faded must leave the device's buffer, too: closing throws away what is still in it.
-        tail = FADE_LENGTH + 2 * driver.block_size + round(driver.device_latency_s[1] * driver.sample_rate)
-        end, give_up_s = int(counters[SAMPLES]) + tail, time.monotonic() + _LONGEST_FADE_OUT_S
-        self._line.control[MUTE] = 1
-        while int(counters[SAMPLES]) < end and time.monotonic() < give_up_s:
-            time.sleep(_POLL_S)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Self
 
 from apollo_rt.control.parameters import Parameters
@@ -14,7 +15,7 @@ from apollo_rt.live.engine_settings import EngineSettings, budget_of, check_bloc
 from apollo_rt.live.file_ends import FileEnds
 from apollo_rt.live.file_feed import Nowhere, Silence, Sink, Source
 from apollo_rt.live.heard import Heard
-from apollo_rt.live.incident import IncidentWriter, file_digest
+from apollo_rt.live.incident import IncidentWriter
 from apollo_rt.live.levels import Levels
 from apollo_rt.live.line import Line, make_line, ring_levels
 from apollo_rt.live.live_plugins import LivePlugins
@@ -79,7 +80,8 @@ class Engine:
         self._line = self._make_line(driver)
         self._analyser = SpectrumAnalyser(self._line)
         self._scheduling = AudioScheduling(settings.realtime and getattr(driver, "pace", True))
-        self._connection = Connection(driver, self._line, reopening, self._scheduling.device)
+        fits = partial(check_blocks, hop_length=model.framing.hop_length, rebuffering=self._rebuffering)
+        self._connection = Connection(driver, self._line, reopening, self._scheduling.device, fits)
         self._stats_reader = StatsReader(self._line.stats)
         self._levels = Levels(lambda: {**ring_levels(self._line), **clock_levels(self._connection.driver)})
         self._files = FileEnds(source, sink, self._line, self.latency.stream)
@@ -190,8 +192,7 @@ class Engine:
             wanted: leads to them; also when they are lost later, if the engine comes back to lost devices at all.
             back: leads to the present ones.
         """
-        hop_length, rebuffering = self._framing.hop_length, self._rebuffering
-        self._connection.go_to(wanted, back, lambda driver: check_blocks(driver, hop_length, rebuffering))
+        self._connection.go_to(wanted, back)
 
     @property
     def chosen(self) -> Reopening | None:
@@ -284,11 +285,8 @@ class Engine:
 
     def _about(self) -> dict[str, Any]:
         """What an incident is told with."""
-        model, card = self._restorer.model, self._restorer.model.card
-        return {"model": str(card.path), "model_name": card.name, "model_sha256": file_digest(card.path),
-                "provider": str(model.provider), "tiers": self._restorer.tiers,
-                "plugins": [plugin.label for plugin in self.plugins.states()] if self.plugins else [],
-                "snapshot": self.snapshot().to_dict()}  # fmt: skip
+        plugins = [plugin.label for plugin in self.plugins.states()] if self.plugins else []
+        return {**self._restorer.about(), "plugins": plugins, "snapshot": self.snapshot().to_dict()}
 
     def _rehearse(self) -> None:
         """Restore a moment of silence with an engine of its own: all is compiled then, and the model is warm."""

@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from apollo_rt.inference.model import Model
+from apollo_rt.live.incident import file_digest
 from apollo_rt.live.line import STOP, Line
 from apollo_rt.live.load_shedding import LoadShedding
 from apollo_rt.live.trace import WorkerTrace, make_worker_trace
@@ -114,6 +116,12 @@ class Restorer:
         self.model, self._models = model, models
         if self._load_shedding:
             self._load_shedding.start_afresh()
+
+    def about(self) -> dict[str, Any]:
+        """What an incident is told with."""
+        card = self.model.card
+        return {"model": str(card.path), "model_name": card.name, "model_sha256": file_digest(card.path),
+                "provider": str(self.model.provider), "tiers": self.tiers}  # fmt: skip
 
     def _make_trace(self, processor: Processor) -> WorkerTrace:
         return make_worker_trace(processor.compiled, processor.framing.sample_rate, self._keeps_trace)
