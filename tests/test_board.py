@@ -16,6 +16,7 @@ from apollo_rt import ApolloEffect, Board, Chain, Mix, load_model
 from apollo_rt.config import Framing
 from apollo_rt.effects.native_run import NativeRun
 from tests import tiny_models
+from tests.vst3_plugin import maximizer, vst3
 
 RATE = 44_100
 
@@ -267,6 +268,21 @@ class TestSound:
         # Behind a latency the limiter hears the end of the silence before; its first block tells.
         by_hand = pedalboard.Limiter(-20)(by_hand, RATE)
         np.testing.assert_allclose(board(audio, RATE)[:, 5000:], by_hand[:, 5000:], atol=2e-3)
+
+    def test_vst3s_stand_beside_native_plugins_and_ours_and_all_is_aligned(self, models):
+        """A limiter with lookahead in one branch, somebody's maximizer behind: 220 and 480 samples late."""
+        limiter, louder = (pedalboard.load_plugin(str(path())) for path in (vst3, maximizer))
+        limiter.threshold_db = -1.0
+        board = Board([Mix([Chain([limiter, pedalboard.Gain(-6)]), ApolloEffect(model=models["half"])]), louder])
+        audio = impulse()
+        whole = board(audio, RATE)
+        assert np.argmax(np.abs(whole[0])) == 1000
+        assert whole[0, 1000] == pytest.approx(0.5 * (10 ** (-6 / 20) + 0.5), abs=1e-3)
+        latency = board.latency_samples
+        assert latency >= 220 + 480
+        blocks, lag = streamed(board, np.pad(audio, ((0, 0), (0, latency))), [512, 100, 4096])
+        assert lag == latency
+        np.testing.assert_allclose(blocks[:, latency:], whole, atol=1e-5)
 
     def test_a_mix_is_the_sum_of_its_branches(self, models):
         audio = noise(9000)

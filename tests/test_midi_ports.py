@@ -5,28 +5,48 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from apollo_rt.config import Framing
 from apollo_rt.control import midi_port
 from apollo_rt.control.midi import MidiControl
-from apollo_rt.control.midi_map import default_map
+from apollo_rt.control.midi_map import CC, TURN, Action, MidiMap, Origin, default_map
 from apollo_rt.control.parameters import PARAMETERS
 from apollo_rt.errors import ControlError
+from apollo_rt.inference.model import load
+from apollo_rt.live.engine import Engine
+from apollo_rt.live.engine_settings import EngineSettings
+from apollo_rt.live.virtual_device import VirtualDevice
+from tests import tiny_models
 from tests.audio_servers import need, running, unavailable, wait_for
 from tests.live_doubles import StillEngine, session_of
+from tests.test_engine import MemoryReader, MemoryWriter, noise
 
 ROOT = Path(__file__).parents[1]
 CC_1 = 0xB0
 
 
 @pytest.fixture(scope="module")
-def back_end():
+def say(request):
+    """Print a line that is seen whether a test passes or not."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+
+    def show(line):
+        with capture.global_and_fixture_disabled():
+            print(f"\n{line}", file=sys.__stderr__, flush=True)
+
+    return show
+
+
+@pytest.fixture(scope="module")
+def back_end(say):
     """Which way there is on this machine; with JACK, a server of our own."""
     if Path("/dev/snd/seq").exists():
-        print("\nMIDI ports: ALSA's sequencer", file=sys.__stderr__)
+        say("MIDI ports: ALSA's sequencer")
         yield "ALSA"
         return
-    print("\nMIDI ports: JACK, for the kernel has no ALSA sequencer (/dev/snd/seq)", file=sys.__stderr__)
+    say("MIDI ports: JACK, for the kernel has no ALSA sequencer (/dev/snd/seq)")
     need("jackd")
     name = f"apollo-midi-{os.getpid()}"
     with pytest.MonkeyPatch.context() as patch:
@@ -142,6 +162,53 @@ def test_another_program_connects_to_a_virtual_port(back_end, session, control_o
     finally:
         player.close_port()
         player.delete()
+
+
+FLOOD = """
+import sys, time, rtmidi
+output = rtmidi.MidiOut(int(sys.argv[1]), "Flood")
+output.open_virtual_port("knobs")
+print("open", flush=True)
+sys.stdin.readline()
+begin_s = time.monotonic()
+for batch in range(1000):
+    for index in range(100):
+        output.send_message([0xB0 | index & 15, index, batch & 127])
+    time.sleep(max(begin_s + (batch + 1) / 1000 - time.monotonic(), 0.0))
+print(100_000 / (time.monotonic() - begin_s), flush=True)
+for _ in range(50):
+    output.send_message([0xB0, 1, 64])
+    time.sleep(0.01)
+sys.stdin.readline()
+"""
+"""A desk of its own process: 10^5 messages in a second, and then where its knob stays."""
+
+
+def test_100_000_messages_in_a_second_through_a_real_port_leave_the_audio_as_it_is(back_end, say, tmp_path):
+    rtmidi = pytest.importorskip("rtmidi")
+    model = load(tiny_models.identity(tmp_path, Framing(hop_length=256, analysis_length=1024)))
+    samples, sink = noise(4 * 44_100), MemoryWriter()
+    engine = Engine(model, VirtualDevice(44_100), EngineSettings(headroom=22_050), MemoryReader(samples), sink)
+    session = session_of(engine)
+    midi_map = MidiMap({Origin(CC, number): Action(TURN, "mix") for number in range(100)}, "jump")
+    command = [sys.executable, "-c", FLOOD, str(int(midi_port._api(rtmidi)))]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as desk:
+        assert desk.stdout.readline() == "open\n"
+        control = MidiControl("flood", session.commands, session.controls, midi_map, tmp_path / "m.yaml", print)
+        control.start()
+        with engine:
+            desk.stdin.write("go\n")
+            desk.stdin.flush()
+            per_s = float(desk.stdout.readline())
+            assert wait_for(lambda: engine.parameters.mix == 64 / 127), "the latest value wins"
+            assert engine.wait(60)
+        received = control.describe()["n_received"]
+        control.close()
+        desk.communicate("end\n", timeout=30)
+    say(f"MIDI through {back_end}: {per_s:.0f} messages a second sent, {received} received")
+    assert received > 10_000, "and a busy machine may lose some on the way"
+    assert engine.snapshot().deadline_misses == 0
+    np.testing.assert_allclose(sink.samples, samples, atol=1e-5)
 
 
 def test_a_port_that_is_not_there_is_an_error_that_names_those_that_are(back_end):
