@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
 from apollo_rt.app.live_session import LiveSession
-from apollo_rt.control.parameters import PARAMETERS
+from apollo_rt.control.parameters import PARAMETERS, Parameter
 from apollo_rt.errors import DeviceError
 from apollo_rt.live.snapshot import Meter
 from apollo_rt.live.spectra import N_BANDS, Spectra
@@ -68,7 +68,7 @@ async def shows(app: Monitor, text: str) -> None:
 
 def place(app: Monitor, row: int, share: float) -> Offset:
     """Where a parameter's slider is, so far from its left end, counted in the table."""
-    width = ParameterTable._slider_width(app._table.size.width)
+    width = app._table._slider_width(app._table.size.width)
     return Offset(15 + round(share * (width - 1)), 1 + row)
 
 
@@ -148,6 +148,40 @@ def test_keys_choose_a_parameter_and_move_it_by_its_step() -> None:
         assert (values.air_db, values.delta) == (-1.0, True)
         await pilot.press("R")
         assert values.as_dict() == {row.name: row.default for row in PARAMETERS}
+
+    on_screen(session_of(engine), press)
+
+
+class OnePlugin:
+    """A gain, as far as a screen sees it."""
+
+    def __init__(self) -> None:
+        self.row = Parameter("gain.gain_db", "dB", -24.0, 24.0, 0.0, "Gain: gain db.", 1.0)
+        self.value = 0.0
+
+    def rows(self) -> list[Parameter]:
+        return [self.row]
+
+    def get(self, name: str) -> float:
+        assert name == self.row.name
+        return self.value
+
+    def set(self, name: str, value: float) -> None:
+        assert name == self.row.name
+        self.value = value
+
+
+def test_a_plugins_parameter_is_moved_as_any_other() -> None:
+    engine = StillEngine()
+    engine.plugins = OnePlugin()
+
+    async def press(app: Monitor, pilot: Pilot[None]) -> None:
+        await pilot.press(*["down"] * len(PARAMETERS), "left", "left")
+        await until(lambda: engine.plugins.value == -2.0)
+        await shows(app, "gain.gain")
+        await shows(app, "-2.0 dB")
+        await pilot.press("backspace")
+        await until(lambda: engine.plugins.value == 0.0)
 
     on_screen(session_of(engine), press)
 

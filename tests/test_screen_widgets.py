@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from apollo_rt.control.parameters import PARAMETERS, Parameter
 from apollo_rt.latency import LatencyReport
 from apollo_rt.live.drift import Clocks
 from apollo_rt.live.durations import Durations
@@ -14,6 +15,7 @@ from apollo_rt.screen.headline import Headline
 from apollo_rt.screen.latency_bar import LatencyBar
 from apollo_rt.screen.level_meter import LevelMeter
 from apollo_rt.screen.message_line import MessageLine
+from apollo_rt.screen.parameter_table import ParameterTable, fitting_name
 from apollo_rt.screen.spectrum_plot import SpectrumPlot
 from apollo_rt.screen.work_panel import WorkPanel
 from tests.live_doubles import LATENCY, QUIET
@@ -39,6 +41,20 @@ def plot_of(before_db, after_db, width=68, height=10, elapsed_s=5.0):
     plot = SpectrumPlot()
     plot.show(spectra(before_db, after_db), elapsed_s)
     return plot.paint(width, height)
+
+
+def test_of_a_plugins_long_name_the_parameter_is_seen_and_sliders_stay():
+    names = ("highpass_filter.bypass", "highpass_filter.cutoff_frequency_hz", "limiter.threshold_db")
+    rows = [Parameter(name, "Hz", 0.0, 1.0, 0.0, "Of a plugin.", 1.0) for name in names]
+    assert [fitting_name(row, 16) for row in rows] == ["highpas….bypass ", "hig….cutoff fre…", "limi….threshold "]
+    assert fitting_name(rows[1], 40).rstrip() == "highpass filter.cutoff frequency"
+    usual = {row.name: row.default for row in (*PARAMETERS, *rows)}
+    table = ParameterTable(lambda: [*PARAMETERS, *rows], usual.__getitem__)
+    sliders = [line for line in text_of(table.paint(41, 13)) if "●" in line]
+    assert len(sliders) == 9
+    assert all(len(line) == 41 for line in sliders)
+    assert table._slider_width(41) == 13
+    assert ParameterTable(lambda: PARAMETERS, lambda _: 0.0)._name_width(100) == 13
 
 
 def test_the_band_above_the_codecs_cut_has_a_colour_of_its_own_and_what_was_there_has_not():

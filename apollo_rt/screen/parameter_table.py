@@ -107,14 +107,18 @@ class ParameterTable(Painted, can_focus=True):
         slider = _switch(row, value) if row.is_switch else _slider(row, value, self._slider_width(width))
         return [
             ("▸ " if is_chosen else "  ", "cursor"),
-            (cut(shown_name(row), _NAME_WIDTH), "strong" if is_chosen else "text"),
+            (fitting_name(row, self._name_width(width)), "strong" if is_chosen else "text"),
             *slider,
             ("" if row.is_switch else f"{cut_left(row.text(value), _VALUE_WIDTH)} ", "text"),
         ]
 
-    @staticmethod
-    def _slider_width(width: int) -> int:
-        return max(width - 2 - _NAME_WIDTH - _VALUE_WIDTH - 1, 1)
+    def _name_width(self, width: int) -> int:
+        """The usual one; more for plugins' longer names, where there is room."""
+        longest = max(len(shown_name(row)) for row in self._rows()) + 1
+        return max(min(longest, width // 2 - 4), _NAME_WIDTH)
+
+    def _slider_width(self, width: int) -> int:
+        return max(width - 2 - self._name_width(width) - _VALUE_WIDTH - 1, 1)
 
     # --- keys --------------------------------------------------------------------------------------------------------
 
@@ -200,9 +204,10 @@ class ParameterTable(Painted, can_focus=True):
         row = self._row_at(place.y) if place else None
         if row is None or place is None:
             return
-        if row.is_switch and place.x >= 2 + _NAME_WIDTH:
+        first = 2 + self._name_width(self.size.width)
+        if row.is_switch and place.x >= first:
             self._wish("toggle")
-        elif place.x < 2 + _NAME_WIDTH:
+        elif place.x < first:
             if event.chain == 2:
                 self._wish("reset")
         elif not self._is_slider(place.x):
@@ -229,11 +234,12 @@ class ParameterTable(Painted, can_focus=True):
         return rows[index] if y < self._n_shown(self.size.height) and index < len(rows) else None
 
     def _is_slider(self, x: int) -> bool:
-        return 2 + _NAME_WIDTH <= x < 2 + _NAME_WIDTH + self._slider_width(self.size.width)
+        first = 2 + self._name_width(self.size.width)
+        return first <= x < first + self._slider_width(self.size.width)
 
     def _drag(self, x: int) -> None:
         assert self._dragged is not None
-        position = (x - 2 - _NAME_WIDTH) / max(self._slider_width(self.size.width) - 1, 1)
+        position = (x - 2 - self._name_width(self.size.width)) / max(self._slider_width(self.size.width) - 1, 1)
         self.post_message(Wish("turn", {"name": self._dragged.name, "position": min(max(position, 0.0), 1.0)}))
 
 
@@ -243,6 +249,15 @@ def shown_name(row: Parameter) -> str:
     for suffix in _UNIT_SUFFIXES:
         name = name.removesuffix(suffix)
     return name.replace("_", " ")
+
+
+def fitting_name(row: Parameter, width: int) -> str:
+    """A row's name in so many cells; of a plugin's, the plugin is cut before the parameter."""
+    plugin, point, parameter = shown_name(row).partition(".")
+    room = max(width - len(parameter) - 2, 4)
+    if point and len(plugin) > room:
+        plugin = f"{plugin[: room - 1]}…"
+    return cut(f"{plugin}{point}{parameter}", width)
 
 
 def cut_left(text: str, width: int) -> str:
