@@ -86,6 +86,23 @@ def test_a_plugin_comes_out_as_late_as_it_says_and_as_pedalboard_makes_it_offlin
     np.testing.assert_allclose(out[:, plugin.latency :], expected, atol=1e-6)
 
 
+def test_a_plugin_for_one_channel_runs_once_for_each_and_is_set_on_both():
+    """ZamComp: left is loud and compressed, right is quiet and left as it is."""
+    plugin = HostedPlugin(parse_spec(f"{maximizer().with_name('ZamComp.vst3')}?threshold_db=-20"), RATE, HOP)
+    assert plugin.latency == 0
+    samples = sine(80, 1.0) * np.array([[0.5], [0.05]], np.float32)
+    out = streamed(plugin, samples)
+    assert plugin.failure == ""
+    left, right = (np.abs(out[side, -20 * HOP :]).max() / np.abs(samples[side]).max() for side in (0, 1))
+    assert left < 0.6
+    assert right == pytest.approx(1.0, abs=0.01)
+    plugin.set_value("threshold_db", 0.0)
+    np.testing.assert_allclose(np.abs(streamed(plugin, samples)[0, -20 * HOP :]).max(), 0.5, atol=0.01)
+    plugin.set_value("threshold_db", -60.0)
+    assert np.abs(streamed(plugin, samples)[1, -20 * HOP :]).max() < 0.04
+    plugin.reset()
+
+
 @pytest.mark.parametrize(
     ("text", "latency"),
     [("BrickwallLimiter", 220), ("VST3", LATENCY), ("somebody's VST3", MAXIMIZER_LATENCY)],

@@ -10,10 +10,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from apollo_rt.errors import PluginError
+from apollo_rt.plugins.both_sides import BothSides
 from apollo_rt.plugins.native_parameters import CHOICES, RANGES, unit_of
 from apollo_rt.plugins.plugin_spec import PluginSpec, Value
 
+_TRIAL_LENGTH, _TRIAL_RATE = 512, 44_100
 _NO_EFFECTS = ("Chain", "ExternalPlugin", "IIRFilter", "Mix", "Pedalboard", "Plugin", "PluginContainer", "VST3Plugin",
                "AudioUnitPlugin")  # fmt: skip
 
@@ -37,7 +41,10 @@ def make_plugin(spec: PluginSpec) -> Any:
     Raises:
         PluginError: there is none, or not with such parameters.
     """
-    return _load_file(spec) if spec.is_file else _make_effect(spec)
+    if not spec.is_file:
+        return _make_effect(spec)
+    plugin = _load_file(spec)
+    return BothSides(plugin, _load_file(spec)) if _is_for_one_channel(plugin) else plugin
 
 
 def reported_latency(plugin: Any) -> int:
@@ -162,6 +169,19 @@ def _load_file(spec: PluginSpec) -> Any:
         except PluginError as error:
             raise PluginError(f"{path}: {error}") from None
     return plugin
+
+
+def _is_for_one_channel(plugin: Any) -> bool:
+    """Whether it takes one channel and not two; what takes neither is told when it is tried."""
+    return not _takes(plugin, 2) and _takes(plugin, 1)
+
+
+def _takes(plugin: Any, n_channels: int) -> bool:
+    try:
+        plugin.process(np.zeros((n_channels, _TRIAL_LENGTH), np.float32), _TRIAL_RATE)
+    except (ValueError, RuntimeError):
+        return False
+    return True
 
 
 def _external_rows(plugin: Any) -> Iterator[dict[str, Any]]:
