@@ -398,6 +398,30 @@ def test_a_knob_with_a_fine_half_is_bound_with_14_bits(desk_with):
     assert apart.get("mix") == pytest.approx(129 / 16_383)
 
 
+def test_a_knob_that_moved_before_is_bound_to_the_parameter_that_is_chosen_then(desk_with, session):
+    desk = desk_with()
+    with pytest.raises(ControlError, match="no controller has moved yet"):
+        session.commands.run("learn_moved", {"name": "mix"})
+    desk.play([0xB4, 77, 12])
+    assert session.commands.run("midi")["moved"] == "cc 77 channel 5"
+    assert session.commands.run("learn_moved", {"name": "mix"})["cc 77 channel 5"] == "mix"
+    desk.play([0xB4, 77, 126])
+    desk.play([0xB4, 77, 50])
+    assert desk.get("mix") == 50 / 127
+    desk.wait(1.0)
+    desk.play([CC_1, 3, 100], [CC_1, 35, 7], [CC_1, 3, 101], [CC_1, 35, 1])
+    assert session.commands.run("midi")["moved"] == "cc14 3 channel 1"
+    desk.wait(1.0)
+    desk.play([CC_1, 35, 7])
+    assert session.commands.run("midi")["moved"] == "cc 35 channel 1", "no half of what moved long ago"
+    desk.play([NOTE_1, 40, 100], [NOTE_1, 40, 0], [PROGRAM_1, 3])
+    with pytest.raises(ControlError, match="note 40 channel 1 is a key, which can switch but not turn mix"):
+        session.commands.run("learn_moved", {"name": "mix"})
+    session.commands.run("learn_moved", {"name": "bypass"})
+    desk.play([NOTE_1, 40, 100])
+    assert desk.get("bypass") == 1
+
+
 def test_a_note_is_learnt_for_a_switch_and_not_for_a_knob(desk_with):
     desk = desk_with()
     desk.control.learn("mix")

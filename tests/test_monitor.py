@@ -404,9 +404,10 @@ def test_from_file_to_file_there_are_no_devices_to_choose_and_that_is_said() -> 
 
 def test_a_controller_is_learnt_for_the_chosen_parameter() -> None:
     session = session_of(StillEngine())
-    midi = SimpleNamespace(learning=None)
-    midi.describe = lambda: {"learning": midi.learning}
+    midi, taken = SimpleNamespace(learning=None), []
+    midi.describe = lambda: {"learning": midi.learning, "moved": "cc 77 channel 5"}
     midi.learn = lambda name: setattr(midi, "learning", name)
+    midi.learn_moved = lambda name: (taken.append(name), setattr(midi, "learning", None))
     session.controls.midi_face = midi
 
     async def press(app: Monitor, pilot: Pilot[None]) -> None:
@@ -419,6 +420,10 @@ def test_a_controller_is_learnt_for_the_chosen_parameter() -> None:
         await shows(app, "shall move strength")
         await pilot.press("escape")
         await until(lambda: midi.learning is None)
+        await pilot.press("up", "l")
+        await shows(app, "moved last: cc 77 channel 5")
+        await pilot.press("enter")
+        await until(lambda: taken == ["delta"])
 
     on_screen(session, press)
 

@@ -60,6 +60,9 @@ class Midi(Protocol):
     def learn(self, parameter: str | None) -> None:
         """See `controllable.Controllable.learn`."""
 
+    def learn_moved(self, parameter: str) -> None:
+        """See `controllable.Controllable.learn_moved`."""
+
 
 class LiveControls:
     """A `controllable.Controllable`.
@@ -143,6 +146,10 @@ class LiveControls:
     def learn(self, parameter: str | None) -> None:
         """Bind the next MIDI controller that moves to a parameter."""
         self._midi.learn(parameter)
+
+    def learn_moved(self, parameter: str) -> None:
+        """Bind the MIDI controller that moved last to a parameter."""
+        self._midi.learn_moved(parameter)
 
     def midi(self) -> Reply:
         """MIDI ports and what is bound to what."""

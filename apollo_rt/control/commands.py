@@ -135,6 +135,11 @@ def _learn(target: Controllable, given: dict[str, Any]) -> Reply:
     return target.midi()
 
 
+def _learn_moved(target: Controllable, given: dict[str, Any]) -> Reply:
+    target.learn_moved(row_of(target, given["name"]).name)
+    return target.midi()
+
+
 def _quit(target: Controllable, _: dict[str, Any]) -> Reply:
     target.stop()
     return {}
@@ -201,6 +206,7 @@ COMMANDS = (
         (Argument("name", TEXT, "A parameter's name; if not given, stop waiting for one.", is_required=False),),
         _learn,
     ),
+    Command("learn_moved", "Bind the MIDI controller that moved last to a parameter.", (_NAME,), _learn_moved),
     Command(
         "subscribe",
         "Be sent messages about some topics, again and again, until they are changed or the connection ends.",

@@ -60,6 +60,9 @@ class Controllable(Protocol):
     def learn(self, parameter: str | None) -> None:
         """Bind the next MIDI controller that moves to a parameter; None: don't wait for one any more."""
 
+    def learn_moved(self, parameter: str) -> None:
+        """Bind the MIDI controller that moved last to a parameter; ApolloError if none can be bound."""
+
     def midi(self) -> Reply:
         """The MIDI ports there are, which is used, and what is bound to what."""
 

@@ -15,7 +15,7 @@ from apollo_rt.control import midi_port
 from apollo_rt.control.commands import Commander, row_of
 from apollo_rt.control.controllable import Controllable, Reply
 from apollo_rt.control.midi_inbox import Inbox
-from apollo_rt.control.midi_knobs import Feedback, Pairs, Takeover
+from apollo_rt.control.midi_knobs import FINE_HALF_S, Feedback, LastMoved, Pairs, Takeover
 from apollo_rt.control.midi_map import (
     CC,
     CC14,
@@ -41,8 +41,6 @@ Opener = Callable[[str, midi_port.Receive], midi_port.Port]
 _LOOK_S, _COALESCE_S = 0.05, 0.005
 _PORT_LOOKS = 8
 """Looks between two questions whether the port is there, 2 s: a question makes a client at the sound server."""
-_UPGRADE_S = 0.2
-"""How soon after a coarse half its fine one has to come for what is learnt to have 14 bits."""
 _PRESSED = 64
 
 
@@ -79,7 +77,7 @@ class MidiControl:
         self._map_path, self._say, self._opener, self._clock_s = map_path, say, opener, clock_s
         self._lock = threading.RLock()  # between the thread that handles, who looks, and who asks and learns
         self._inbox, self._pairs = Inbox(), Pairs(clock_s)
-        self._feedback = Feedback(self._send, clock_s)
+        self._feedback, self._moved = Feedback(self._send, clock_s), LastMoved(clock_s)
         self._learning: str | None = None
         self._learnt: tuple[Origin, float] | None = None
         self._n_looks = 0
@@ -108,6 +106,19 @@ class MidiControl:
         with self._lock:
             self._learning, self._learnt = parameter, None
 
+    def learn_moved(self, parameter: str) -> None:
+        """Bind the controller that moved last to a parameter.
+
+        Raises:
+            ControlError: none has moved, or only a key of a keyboard, which can't turn a parameter.
+        """
+        with self._lock:
+            origin = self._moved.origin
+            if origin is None:
+                raise ControlError("midi: no controller has moved yet")
+            if not self._bind_to(origin, parameter):
+                raise ControlError(f"midi: {origin} is a key, which can switch but not turn {parameter}")
+
     def describe(self) -> Reply:
         """Ports, state and bindings."""
         try:
@@ -120,6 +131,7 @@ class MidiControl:
                 "port": self._name,
                 "is_connected": self._port is not None,
                 "learning": self._learning,
+                "moved": str(self._moved.origin or ""),
                 "n_received": self._inbox.n_received,
                 **self._map.to_dict(),
             }
@@ -146,8 +158,10 @@ class MidiControl:
         with self._lock:
             for event in events:
                 whole = self._joined(event)
-                if whole and not self._learn_from(event):
-                    self._act(whole)
+                if whole:
+                    self._moved.see(whole)
+                    if not self._learn_from(event):
+                        self._act(whole)
             for event in self._pairs.due():
                 self._act(event)
 
@@ -189,14 +203,7 @@ class MidiControl:
             self._port.send(encode(event))
 
     def _use_map(self, midi_map: MidiMap) -> None:
-        self._map, self._takeover = midi_map, Takeover(midi_map.takeover)
-        channels = range(16)
-        self._inbox.pairs = frozenset(
-            (0xB0 | (channel if origin.channel is None else origin.channel - 1), origin.number)
-            for origin in midi_map.bindings
-            if origin.kind == CC14 and origin.number is not None
-            for channel in channels
-        )
+        self._map, self._takeover, self._inbox.pairs = midi_map, Takeover(midi_map.takeover), midi_map.pairs
 
     def _joined(self, event: Event) -> Event | None:
         """The event itself, or the whole of which it is a half; None while the other half is missing."""
@@ -257,13 +264,17 @@ class MidiControl:
             return True
         if self._learning is None or event.kind == PROGRAM:
             return False
-        row = row_of(self._target, self._learning)
-        if event.kind == NOTE and (event.value == 0 or not row.is_switch):
+        if event.kind == NOTE and event.value == 0:
             return False
-        action = Action(TOGGLE if event.kind == NOTE else TURN, row.name)
-        origin = Origin(event.kind, event.number, event.channel)
+        return self._bind_to(Origin(event.kind, event.number, event.channel), self._learning)
+
+    def _bind_to(self, origin: Origin, parameter: str) -> bool:
+        """Bind a controller to a parameter; says whether it can be."""
+        row = row_of(self._target, parameter)
+        if origin.kind == NOTE and not row.is_switch:
+            return False
         self._learning, self._learnt = None, (origin, self._clock_s())
-        self._bind(origin, action)
+        self._bind(origin, Action(TOGGLE if origin.kind == NOTE else TURN, row.name))
         return True
 
     def _becomes_fine(self, event: Event) -> bool:
@@ -271,7 +282,7 @@ class MidiControl:
         if self._learnt is None or event.kind != CC:
             return False
         (kind, number, channel), since_s = self._learnt
-        is_soon = self._clock_s() - since_s < _UPGRADE_S
+        is_soon = self._clock_s() - since_s < FINE_HALF_S
         is_fine = kind == CC and number is not None and (event.number, event.channel) == (number + FINE, channel)
         if not (is_soon and is_fine):
             return False

@@ -132,6 +132,16 @@ class MidiMap:
     has_defaults: bool = True
     idle: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def pairs(self) -> frozenset[tuple[int, int]]:
+        """Status byte and coarse number of each controller of 14 bits that is bound."""
+        return frozenset(
+            (0xB0 | (channel if origin.channel is None else origin.channel - 1), origin.number)
+            for origin in self.bindings
+            if origin.kind == CC14 and origin.number is not None
+            for channel in range(16)
+        )
+
     def find(self, kind: str, number: int | None, channel: int) -> tuple[Origin, Action] | None:
         """What a message is bound to: a binding of its very channel comes first, then that of its very program."""
         for origin in (Origin(kind, number, channel), Origin(kind, number), Origin(kind, None, channel), Origin(kind)):

@@ -1,9 +1,10 @@
 """MIDI learn: a knob is moved, and from then on it moves a parameter."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widgets import Static
 
@@ -19,17 +20,22 @@ class LearnDialog(Dialog[bool]):
     Args:
         row: what it is to move.
         midi: tells what is bound to what: the reply of the command `midi`.
+        take_moved: binds the controller that moved last.
     """
 
-    def __init__(self, row: Parameter, midi: Callable[[], dict[str, Any]]) -> None:
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "take", "take the one that moved last")]
+
+    def __init__(self, row: Parameter, midi: Callable[[], dict[str, Any]], take_moved: Callable[[], Any]) -> None:
         super().__init__()
-        self._row, self._midi = row, midi
+        self._row, self._midi, self._take_moved = row, midi, take_moved
+        self._moved = str(midi().get("moved", ""))
 
     def compose(self) -> ComposeResult:
         """What to do."""
         box = Vertical(
             Static(f"Move the knob, fader or button that shall move {self._row.name}.", markup=False),
             Static(f"{self._row.description} {self._row.bounds_text}.", classes="hint", markup=False),
+            Static(f"Enter takes the one that moved last: {self._moved}." if self._moved else "", markup=False),
             classes="box",
         )
         box.border_title, box.border_subtitle = "MIDI learn", "Esc gives up"
@@ -38,6 +44,11 @@ class LearnDialog(Dialog[bool]):
     def on_mount(self) -> None:
         """Look whether somebody has moved one."""
         self.set_interval(_LOOK_S, self._look)
+
+    def action_take(self) -> None:
+        """Bind the one that moved before this box was opened."""
+        if self._moved:
+            self._take_moved()
 
     def _look(self) -> None:
         if self._midi().get("learning") is None:

@@ -238,7 +238,13 @@ class Monitor(App[None]):
             else:
                 self.run_command("learn")
 
-        self.push_screen(LearnDialog(row, lambda: self._session.commands.run("midi")), take)
+        def midi() -> dict[str, Any]:
+            return self._session.commands.run("midi")
+
+        def take_moved() -> None:
+            self.run_command("learn_moved", {"name": row.name})
+
+        self.push_screen(LearnDialog(row, midi, take_moved), take)
 
     def action_messages(self) -> None:
         """Read what was said."""
