@@ -28,6 +28,8 @@ _GROWTH_MB = 64.0
 _QUIET_S = (3.0, 8.0)
 _EARS_S = 0.02
 """How exactly the ears know when they heard something."""
+_LEAD_S = 5.0
+"""How long the ears listen before they judge: that they begin moves the server's hand-overs, see `PulseServer.hear`."""
 _HEARD = 0.5
 _ATTEMPTS = 12
 
@@ -92,7 +94,7 @@ class ServerSoak:
     def _listen(self) -> None:
         """Play noise where the program captures, and find it at the speakers."""
         for _ in range(_ATTEMPTS):
-            heard = self._server.hear(self._clip)
+            heard = self._server.hear(self._clip, _LEAD_S)
             lags = [_find(self._clip, ear) for ear in (heard.source, heard.restored)]
             if None not in lags:
                 self.latencies.setdefault(self._rate, []).append(1e3 * (lags[1] - lags[0]) / RATE)
@@ -180,7 +182,8 @@ def _report(soak: ServerSoak, figures: dict[str, Any], code: int, mb: tuple[floa
     rows["longest callback"] = f"{figures['callback_ms']['max']:.3f} ms (p99.9 {figures['callback_ms']['p999']:.3f})"
     for rate, latencies in sorted(soak.latencies.items()):
         bounds = f"{min(latencies):.0f} to {max(latencies):.0f} ms, {len(latencies)} times"
-        rows[f"latency at {rate}"] = f"{bounds}, each +-{1e3 * _EARS_S:.0f} ms"
+        shares = " / ".join(f"{value:.0f}" for value in np.percentile(latencies, (5, 50, 95)))
+        rows[f"latency at {rate}"] = f"{bounds} (5 % / 50 % / 95 %: {shares}), each +-{1e3 * _EARS_S:.0f} ms"
     rows["latency reported"] = f"{figures['latency']['total_ms']:.1f} ms (of the devices at the end)"
     if correction := figures["levels"].get("correction_ppm"):
         rows["correction"] = f"{correction['least']:.0f} to {correction['most']:.0f} ppm"

@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,11 +22,18 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_models.identity(tmp_path_factory.mktemp("model"), Framing())
 
 
-def measured(model: Path, environment: dict[str, str], source: str, target: str) -> subprocess.CompletedProcess[str]:
+def on_one_core() -> None:
+    take_priority()
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+
+
+def measured(
+    model: Path, environment: dict[str, str], source: str, target: str, before: Callable[[], None] = take_priority
+) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "run_live.py", "-i", source, "-o", target, "--measure-latency", "--model", str(model)]
     return subprocess.run(
         command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=300,
-        preexec_fn=take_priority,
+        preexec_fn=before,
     )  # fmt: skip
 
 
@@ -49,6 +56,14 @@ def test_through_pulseaudio_the_measured_latency_is_the_reported_one_to_a_block(
         server = PulseServer(folder)
         with server.started():
             check(measured(model, server.environment, "disguise", "speakers"))
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no choice of cores here")
+def test_on_one_core_a_thread_that_waits_for_the_server_does_not_keep_away_the_one_that_fetches(model: Path) -> None:
+    with short_folder() as folder:
+        server = PulseServer(folder)
+        with server.started():
+            check(measured(model, server.environment, "disguise", "speakers", on_one_core))
 
 
 def test_where_the_output_cannot_be_heard_it_is_said(model: Path) -> None:

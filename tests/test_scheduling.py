@@ -145,21 +145,28 @@ def test_threads_that_a_device_starts_are_raised_and_those_of_the_interpreter_ar
     release, ids = threading.Event(), {}
 
     def wait(name):
+        if name == "threaded-ml":
+            Path(f"/proc/self/task/{threading.get_native_id()}/comm").write_text(name)
         ids[name] = threading.get_native_id()
         release.wait(30)
 
-    threads = [threading.Thread(target=wait, args=(name,), name=name) for name in ("virtual device", "other")]
+    threads = [
+        threading.Thread(target=wait, args=(name,), name="other" if name == "other" else "virtual device")
+        for name in ("virtual device", "threaded-ml", "other")
+    ]
     schedule = AudioScheduling(wanted=True)
     with schedule.device():
         for thread in threads:
             thread.start()
-        while len(ids) < 2:
+        while len(ids) < 3:
             pass
     policies = {name: os.sched_getscheduler(ids[name]) & ~scheduling._RESET_ON_FORK for name in ids}
+    priorities = {name: os.sched_getparam(ids[name]).sched_priority for name in ids}
     release.set()
     for thread in threads:
         thread.join()
-    assert policies == {"virtual device": os.SCHED_FIFO, "other": os.SCHED_OTHER}
+    assert policies == {"virtual device": os.SCHED_FIFO, "threaded-ml": os.SCHED_FIFO, "other": os.SCHED_OTHER}
+    assert priorities == {"virtual device": 4, "threaded-ml": 5, "other": 0}  # what serves comes before what waits
     assert schedule.report.callback == Priority("SCHED_FIFO 4", is_realtime=True)
 
 

@@ -26,6 +26,12 @@ HOST_PRIORITY, WORKER_PRIORITY, CALLBACK_PRIORITY = 2, 3, 4
 """Of 1 to 99: above all that is not real time, below every audio server (PulseAudio 5, JACK's clients 5, PipeWire 20
 by rtkit or 88): the server must be able to interrupt a step of 3 ms. The callback interrupts the worker."""
 
+SERVING_PRIORITY = 5
+_SERVING_THREADS = ("threaded-ml",)
+"""By their names for the system: libpulse's loop, which fetches from the server what PortAudio's thread waits for. That
+thread looks without a rest while the loop has something in hand, so the loop must come before it: on one core, or with
+as many streams as cores, nothing ever moved at equal priority (PulseAudio 16)."""
+
 _RESET_ON_FORK = 0x40000000
 _RTTIME_S = 0.2
 """rtkit serves only who has limited how long a real-time thread may work without a sleep; 0.2 s is its own limit."""
@@ -111,7 +117,8 @@ def raise_thread(thread_id: int, priority: int) -> Priority:
 def new_threads_raised(priority: int = CALLBACK_PRIORITY) -> Iterator[list[Priority]]:
     """Raise the threads that come into being inside the block: those of a device that is opened in it. Linux.
 
-    Elsewhere the system's audio service raises them itself. Threads of the interpreter are left as they are.
+    Elsewhere the system's audio service raises them itself. Threads of the interpreter are left as they are; those that
+    serve the callback's come before it.
 
     Yields:
         What they got, once the block is left.
@@ -120,7 +127,11 @@ def new_threads_raised(priority: int = CALLBACK_PRIORITY) -> Iterator[list[Prior
     before = _thread_ids()
     yield got
     own = {thread.native_id for thread in threading.enumerate() if thread.name not in _DEVICE_THREADS}
-    got += [raise_thread(thread_id, priority) for thread_id in sorted(_thread_ids() - before - own)]
+    for thread_id in sorted(_thread_ids() - before - own):
+        if _name_of(thread_id) in _SERVING_THREADS:
+            raise_thread(thread_id, SERVING_PRIORITY)
+        else:
+            got.append(raise_thread(thread_id, priority))
 
 
 _DEVICE_THREADS = ("virtual device",)
@@ -132,6 +143,13 @@ def _thread_ids() -> set[int]:
         return {int(path.name) for path in Path("/proc/self/task").iterdir()}
     except OSError:
         return set()
+
+
+def _name_of(thread_id: int) -> str:
+    try:
+        return Path(f"/proc/self/task/{thread_id}/comm").read_text().strip()
+    except OSError:  # it has ended
+        return ""
 
 
 def _ask_rtkit(thread_id: int, priority: int) -> Priority:
