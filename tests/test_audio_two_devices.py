@@ -20,7 +20,7 @@ COMMAND = ["run_live.py", "--input", "Monitor of Loopback", "--output", "speaker
 @pytest.mark.parametrize(
     ("speakers", "terms"),
     [
-        pytest.param("rate=48000 format=float32le", {"ring", "input_resampling", "output_resampling"}, id="48 kHz"),
+        pytest.param("rate=48000 format=s32le", {"ring", "input_resampling", "output_resampling"}, id="48 kHz, 32 bit"),
         pytest.param("rate=96000 format=s24le channels=1", {"output_resampling"}, id="96 kHz, mono, 24 bit"),
     ],
 )

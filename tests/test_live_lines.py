@@ -67,6 +67,12 @@ def test_a_file_that_breaks_off_ends_the_session_with_its_error() -> None:
     assert session.error is engine.error
 
 
+def test_changes_of_tier_are_told_in_the_lines() -> None:
+    engine = StillEngine()
+    engine.move_on(tier="light", tier_changes=3)
+    assert ", tier light after 3 changes" in status_line(engine.snapshot())
+
+
 def test_two_clocks_are_told_in_the_lines() -> None:
     engine = StillEngine()
     engine.move_on(clocks=Clocks(-12.34, 511.6, 512.0, 48_000, 0))

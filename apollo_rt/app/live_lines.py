@@ -49,8 +49,14 @@ def status_line(snapshot: Snapshot) -> str:
     return (
         f"{snapshot.elapsed_s:.0f} s: in {level_text(snapshot.input.peak)}, out {level_text(snapshot.output.peak)}, "
         f"{how}, load {snapshot.load_percent:.0f} %, step p50 {step.p50:.2f} p99 {step.p99:.2f} max {step.max:.2f} ms, "
-        f"{snapshot.deadline_misses} deadline misses, {snapshot.xruns} xruns{_clocks_text(snapshot)}"
+        f"{snapshot.deadline_misses} deadline misses, {snapshot.xruns} xruns{_tier_text(snapshot)}"
+        f"{_clocks_text(snapshot)}"
     )
+
+
+def _tier_text(snapshot: Snapshot) -> str:
+    """Of load shedding, once there was some."""
+    return f", tier {snapshot.tier} after {snapshot.tier_changes} changes" if snapshot.tier_changes else ""
 
 
 def _clocks_text(snapshot: Snapshot) -> str:
