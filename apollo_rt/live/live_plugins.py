@@ -8,11 +8,11 @@ import importlib.util
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from apollo_rt.control.parameter_row import Parameter
 from apollo_rt.errors import PluginError
+from apollo_rt.live.live_plugin import LivePlugin
 from apollo_rt.live.plugin_process import PluginProcess
 from apollo_rt.live.scheduling import HOST_PRIORITY
 from apollo_rt.plugins.plugin_chains import AFTER, BEFORE, NO_LINK, Chains, is_broken, link, make_chains
@@ -25,25 +25,6 @@ _MOST_RESTARTS, _CALM_S = 3, 60.0
 _DYING_S = 0.2
 """One that has crashed needs a moment until it is dead; one that is alive after that has hung."""
 _POLL_S = 0.02
-_SIDES = ("before", "after")
-
-
-@dataclass
-class _Plugin:
-    """One of them, and what is known of it."""
-
-    spec: PluginSpec
-    side: int
-    name: str
-    number: int
-    latency: int = 0
-    arrival: int = 0
-    failure: str = ""
-    values: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def place(self) -> str:
-        return f"{self.spec.label} ({_SIDES[self.side]} the model)"
 
 
 class LivePlugins:
@@ -76,7 +57,7 @@ class LivePlugins:
         specs, names = [*before, *after], unique_names([*before, *after])
         sides = [BEFORE] * len(before) + [AFTER] * len(after)
         self._plugins = [
-            _Plugin(spec, side, name, number)
+            LivePlugin(spec, side, name, number)
             for number, (spec, side, name) in enumerate(zip(specs, sides, names, strict=True))
         ]
         self._by_name = {plugin.name: plugin for plugin in self._plugins}
@@ -137,7 +118,7 @@ class LivePlugins:
         """All of them, in the order of the signal."""
         return tuple(
             PluginState(
-                plugin.name, plugin.spec.label, _SIDES[plugin.side], plugin.latency,
+                plugin.name, plugin.spec.label, plugin.side_name, plugin.latency,
                 plugin.failure or ("bypassed" if plugin.values[BYPASS] else "playing"),
             )
             for plugin in self._plugins
@@ -176,7 +157,7 @@ class LivePlugins:
                     process.end()
             self._process = self._next = None
 
-    def _find(self, name: str) -> tuple[_Plugin, str]:
+    def _find(self, name: str) -> tuple[LivePlugin, str]:
         if name not in self._rows:
             raise ValueError(f"parameter must be one of {', '.join(self._rows)}, got {name!r}")
         plugin, parameter = name.split(".", 1)
@@ -188,7 +169,7 @@ class LivePlugins:
         return PluginProcess(self.order(), self._patience_s)
 
     @staticmethod
-    def _ordered(plugin: _Plugin) -> dict[str, Any]:
+    def _ordered(plugin: LivePlugin) -> dict[str, Any]:
         spec = plugin.spec
         return {"side": plugin.side, "kind": spec.kind, "values": dict(spec.values), "part": spec.part,
                 "changes": plugin.values, "latency": plugin.latency, "is_absent": bool(plugin.failure)}  # fmt: skip
@@ -210,7 +191,7 @@ class LivePlugins:
             if "loaded" in answer:
                 self._take_in(self._plugins[answer["loaded"]], answer)
 
-    def _take_in(self, plugin: _Plugin, answer: dict[str, Any]) -> None:
+    def _take_in(self, plugin: LivePlugin, answer: dict[str, Any]) -> None:
         plugin.latency, plugin.arrival = answer["latency"], answer["arrival"]
         plugin.values = {BYPASS: 0.0, **{row["name"]: row["value"] for row in answer["rows"]}}
         rows = [bypass_row(plugin.name, plugin.spec.label)]
@@ -289,7 +270,7 @@ class LivePlugins:
             self._begin_next()
         return [line]
 
-    def _changed(self, process: PluginProcess) -> _Plugin | None:
+    def _changed(self, process: PluginProcess) -> LivePlugin | None:
         """A plugin whose latency is another in the new process; the engine's is constant."""
         answers = [answer for answer in process.take_answers() if "loaded" in answer]
         return next(
