@@ -1,8 +1,10 @@
 """MIDI through real ports of the system: ALSA's sequencer where the kernel has one, else JACK; it says which it was."""
 
 import os
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,8 @@ from apollo_rt.live.virtual_device import VirtualDevice
 from tests import tiny_models
 from tests.audio_servers import need, running, unavailable, wait_for
 from tests.live_doubles import StillEngine, session_of
+from tests.real_terminal import START_S, terminal
+from tests.sound_files import tone, write
 from tests.test_engine import MemoryReader, MemoryWriter, noise
 
 ROOT = Path(__file__).parents[1]
@@ -150,6 +154,15 @@ def test_a_desk_that_is_gone_and_back_is_found_again(back_end, session, control_
         desk.close()
 
 
+def test_to_look_for_ports_leaves_nothing_open(back_end):
+    """A client that was left to Python's memory stayed with JACK until the program's end, one for each look."""
+    midi_port.list_ports()
+    n_open = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(5):
+        midi_port.list_ports()
+    assert len(list(Path("/proc/self/fd").iterdir())) <= n_open
+
+
 def test_another_program_connects_to_a_virtual_port(back_end, session, control_of):
     rtmidi = pytest.importorskip("rtmidi")
     control_of("virtual")
@@ -209,6 +222,32 @@ def test_100_000_messages_in_a_second_through_a_real_port_leave_the_audio_as_it_
     assert received > 1000, "JACK drops what comes too fast for Python, more on a busy machine"
     assert engine.snapshot().deadline_misses == 0
     np.testing.assert_allclose(sink.samples, samples, atol=1e-5)
+
+
+def test_on_the_screen_a_knob_is_learnt_that_moved_before_and_then_it_moves_the_slider(back_end, tmp_path):
+    """The program in a real terminal; `strength` stands at two thirds of its way, where the knob has to pick it up."""
+    desk, song = Desk(), write(tmp_path / "song.wav", tone(60 * 44_100))
+    command = [sys.executable, str(ROOT / "run_live.py"), "--input", str(song), "--output", str(tmp_path / "out.wav"),
+               "--midi", "desk"]  # fmt: skip
+    try:
+        with terminal(command, XDG_CONFIG_HOME=str(tmp_path), TERM="xterm-256color") as screen:
+            screen.shows("RESTORING", patience_s=START_S)
+            assert wait_for(lambda: [CC_1, 20, 127] in desk.got), "it is connected"
+            desk.send([CC_1, 77, 5])
+            time.sleep(0.1)
+            screen.press("Down", "Down", "Down", "l")
+            screen.shows("shall move strength", "moved last: cc 77 channel 1")
+            screen.press("Enter")
+            screen.shows("strength is bound now")
+            desk.send([CC_1, 77, 84])
+            time.sleep(0.1)
+            desk.send([CC_1, 77, 0])
+            assert wait_for(lambda: re.search(r"strength +●[─┼]+ +0\.00", screen.text) is not None), screen.text
+            screen.press("q")
+            assert screen.exit_code() == 0
+    finally:
+        desk.close()
+    assert "cc 77 channel 1: strength" in (tmp_path / "apollo-rt" / "midi.yaml").read_text()
 
 
 def test_a_port_that_is_not_there_is_an_error_that_names_those_that_are(back_end):

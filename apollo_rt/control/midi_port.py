@@ -42,7 +42,8 @@ def list_ports() -> list[str]:
     Raises:
         ControlError: this machine has no MIDI.
     """
-    _, names = _ports("MidiIn")
+    client, names = _ports("MidiIn")
+    client.delete()  # not left to Python's memory: JACK would wait for it at the program's end, its time-out long
     return [name for name in names if not name.startswith(CLIENT_NAME)]
 
 
@@ -144,7 +145,7 @@ class _RtMidiPort:
     @staticmethod
     def _is_server_alive() -> bool:
         try:
-            _ports("MidiIn")
+            list_ports()
         except ControlError:
             return False
         return True
