@@ -200,3 +200,10 @@ def test_carriers_differ_by_item_and_step_and_are_noise_of_unit_variance() -> No
 def test_quality_counts_decibels_of_bands() -> None:
     _, target = clips(44_100)
     assert Quality(44_100)(target[0] * 10 ** (-6 / 20), target[0])["band_db"] == pytest.approx(6, abs=0.01)
+
+
+def test_quality_asks_for_no_highs_that_a_codec_took_from_the_clean_clip() -> None:
+    cut, whole = _ends_at(16_000)[0], _ends_at(22_050)[0]
+    quality = Quality(44_100)
+    assert quality(whole, cut)["band_db"] < 1.5  # the bands at the edge of the fall
+    assert quality(cut, whole)["band_db"] > 5

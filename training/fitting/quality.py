@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from training.evaluation.metrics import log_spectral_distance, si_sdr_db
-from training.fitting.losses import SpectralView
+from training.fitting.losses import SpectralView, known_bins
 
 _BAND_FLOOR = 1e-7  # of |X|^2 with an unnormalised Hann window of 2048: about -100 dB of full scale
 
@@ -25,17 +25,17 @@ class Quality(nn.Module):
         """Compare.
 
         Returns:
-            band_db: root mean square error of the levels of 48 ERB bands in dB, mean over frames.
+            band_db: root mean square error of the levels of 48 ERB bands in dB, mean over frames; without what a codec
+                took from the clean clip.
             lsd: log-spectral distance in decades.
             si_sdr_db: scale-invariant signal-to-distortion ratio.
 
         Shape:
             (2, samples), the same
         """
-        ours, wanted = (
-            10 * torch.log10(self.view.bands.T @ self.view.power(self.view.spectrum(clip)) + _BAND_FLOOR)
-            for clip in (restored, clean)
-        )
+        powers = [self.view.power(self.view.spectrum(clip)) for clip in (restored, clean)]
+        known = known_bins(powers[1], self.view.bin_hz)
+        ours, wanted = (10 * torch.log10(self.view.bands.T @ (power * known) + _BAND_FLOOR) for power in powers)
         return {
             "band_db": float((ours - wanted).square().mean(1).sqrt().mean()),
             "lsd": log_spectral_distance(restored, clean),
