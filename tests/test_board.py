@@ -16,7 +16,7 @@ from apollo_rt import ApolloEffect, Board, Chain, Mix, load_model
 from apollo_rt.config import Framing
 from apollo_rt.effects.native_run import NativeRun
 from tests import tiny_models
-from tests.vst3_plugin import maximizer, vst3
+from tests.vst3_plugin import loaded, maximizer, vst3
 
 RATE = 44_100
 
@@ -271,7 +271,7 @@ class TestSound:
 
     def test_vst3s_stand_beside_native_plugins_and_ours_and_all_is_aligned(self, models):
         """A limiter with lookahead in one branch, somebody's maximizer behind: 220 and 480 samples late."""
-        limiter, louder = (pedalboard.load_plugin(str(path())) for path in (vst3, maximizer))
+        limiter, louder = (loaded(path()) for path in (vst3, maximizer))
         limiter.threshold_db = -1.0
         board = Board([Mix([Chain([limiter, pedalboard.Gain(-6)]), ApolloEffect(model=models["half"])]), louder])
         audio = impulse()

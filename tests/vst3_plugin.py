@@ -13,7 +13,9 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+import pedalboard
 import pytest
+import torch
 
 SOURCE = Path(__file__).parent / "vst3"
 FRAMEWORK = Path("/usr/share/dpf/distrho")
@@ -40,6 +42,14 @@ def maximizer() -> Path:
         assert os.environ.get("CI") != "true", f"{MAXIMIZER} is missing"
         pytest.skip(f"{MAXIMIZER} is missing (Debian 12: apt install zam-plugins)")
     return MAXIMIZER
+
+
+def loaded(path: Path) -> pedalboard.VST3Plugin:
+    """In this process. ZaMaximX2 is built with -ffast-math, which turns denormals off in the thread that loads it."""
+    try:
+        return pedalboard.load_plugin(str(path))
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def _obstacle() -> str:

@@ -43,7 +43,7 @@ class LearnDialog(Dialog[bool]):
 
     def on_mount(self) -> None:
         """Look whether somebody has moved one."""
-        self.set_interval(_LOOK_S, self._look)
+        self._looking = self.set_interval(_LOOK_S, self._look)
 
     def action_take(self) -> None:
         """Bind the one that moved before this box was opened."""
@@ -52,4 +52,5 @@ class LearnDialog(Dialog[bool]):
 
     def _look(self) -> None:
         if self._midi().get("learning") is None:
+            self._looking.stop()  # a slow screen may be asked to look once more while it closes
             self.dismiss(True)

@@ -28,7 +28,6 @@ class CropSettings:
         mute_share: share of items that are silent from start to end.
         clipped_share: share of items played up to 6 dB too loud and clipped at full scale.
         equalised_share: share of items with another timbre: one random equaliser over both sides.
-        tilts_db: the equaliser's slope above 1 kHz is drawn from this range, in dB per octave.
         rescaled: divide both sides by their joint peak, as published, and leave all gains out.
     """
 
@@ -42,7 +41,6 @@ class CropSettings:
     mute_share: float = 0.005
     clipped_share: float = 0.03
     equalised_share: float = 0.7
-    tilts_db: tuple[float, float] = (-2.0, 8.0)
     rescaled: bool = False
 
 
@@ -70,7 +68,7 @@ def augment(clean: Crop, damaged: Crop, settings: CropSettings, random: np.rando
         width = float(random.uniform(0.0, 2.0))
         sides = [_widened(side, width) for side in sides]
     if random.random() < settings.equalised_share:
-        sides = _equalised(sides, settings.tilts_db, random)
+        sides = _equalised(sides, random)
     order = slice(None, None, 1 if random.random() < 0.5 else -1)
     sign = 1 if random.random() < 0.5 else -1
     sides = [side[order] * np.float32(sign) for side in sides]
@@ -84,18 +82,15 @@ def _widened(side: Crop, width: float) -> Crop:
     return middle + np.float32(width) * (side - middle)
 
 
-def _equalised(sides: list[Crop], tilts_db: tuple[float, float], random: np.random.Generator) -> list[Crop]:
+def _equalised(sides: list[Crop], random: np.random.Generator) -> list[Crop]:
     """Another timbre for both: a smooth random gain over log frequency, tilted mostly towards bright.
 
     A net that has seen one kind of music only learns one slope of the spectrum by heart; this makes it read the slope.
-    Most music falls by 5 to 8 dB per octave; that of some synthesizers doesn't fall at all, so the range must reach it.
     """
     samples = sides[0].shape[1]
     octaves = np.log2(np.fft.rfftfreq(samples, 1000 / SAMPLE_RATE) + 1e-3)
     points = np.arange(-5, 6)
-    curve_db = np.interp(octaves, points, random.normal(0, 3, points.size)) + random.uniform(*tilts_db) * octaves.clip(
-        0, 5
-    )
+    curve_db = np.interp(octaves, points, random.normal(0, 3, points.size)) + random.uniform(-2, 4) * octaves.clip(0, 5)
     bent = [fft.irfft(fft.rfft(side) * 10 ** (curve_db / 20), samples) for side in sides]
     loudest = max(1.0, *(float(np.abs(side).max()) for side in bent))
     return [(side / loudest).astype(np.float32) for side in bent]

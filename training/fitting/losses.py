@@ -91,7 +91,7 @@ class RestorationLoss(nn.Module):
         n_ffts: resolutions of the spectral parts, in samples.
     """
 
-    def __init__(self, weights: LossWeights, sample_rate: int, n_ffts: tuple[int, ...] = (512, 2048, 4096)) -> None:
+    def __init__(self, weights: LossWeights, sample_rate: int, n_ffts: tuple[int, ...] = (512, 2048)) -> None:
         """Build one view for each resolution."""
         super().__init__()
         self.weights = weights
@@ -157,7 +157,7 @@ def known_bins(power: Tensor, bin_hz: float) -> Tensor:
     """Leave out what a codec took from the clean music itself: all above a fall of 25 dB within 1 kHz, above 10 kHz.
 
     Much open music was only ever published as Vorbis or MP3. That its highs are lost is no reason to learn that music
-    has none: trained on them, a net was 10 to 40 dB too soft above 16 kHz on music that had never been coded.
+    has none.
 
     Args:
         power: of the clean music.
