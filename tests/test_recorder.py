@@ -144,7 +144,7 @@ def test_before_the_disk_is_full_what_there_is_is_completed_and_said_once(tmp_pa
     recorder = Recorder(tmp_path, tape, 0, RATE)
     recorder.start()
     tape.end = 16_384
-    assert wait_for(lambda: recorder._writers and recorder._writers[1].n_samples == 16_384)
+    assert wait_for(lambda: len(recorder._writers) == 2 and recorder._writers[1].n_samples == 16_384)
     room[0] = 10**7
     tape.end = 60_000
     assert wait_for(lambda: recorder._has_ended)
