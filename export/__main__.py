@@ -48,11 +48,8 @@ def main(
     net, content = load_restorer(checkpoint)
     turned = {"correction": correction, "carrier_db": carrier_db, "low_carrier_db": low_carrier_db}
     net.turn(**turned)
-    training = _facts(training_file) | {
-        "steps": content["step"],
-        "minutes": round(content["trained_s"] / 60, 1),
-        **turned,
-    }
+    run = {"steps": content["step"], "minutes": round(content["trained_s"] / 60, 1), **turned}
+    training = _facts(training_file) | run
     try:
         graphs = export_graphs(net)
         parity = verify(net, graphs, n_frames)

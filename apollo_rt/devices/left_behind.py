@@ -5,10 +5,10 @@ Where a stream can't be closed its thread stays for as long as the program runs.
 """
 
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
+
+from apollo_rt import system_threads
 
 _names: list[str] = []
 _since_renewal: list[str] = []
@@ -43,16 +43,8 @@ def take_hung() -> bool:
 @contextmanager
 def threads_begun(thread_ids: set[int]) -> Iterator[None]:
     """Add the system's numbers of the threads that begin inside; Python's own are left out, where there are any."""
-    before = _thread_ids()
+    before = system_threads.thread_ids()
     try:
         yield
     finally:
-        ours = {thread.native_id for thread in threading.enumerate()}
-        thread_ids |= _thread_ids() - before - ours
-
-
-def _thread_ids() -> set[int]:
-    """Of this process; none where the system doesn't tell."""
-    with suppress(OSError):
-        return {int(folder.name) for folder in Path("/proc/self/task").iterdir()}
-    return set()
+        thread_ids |= system_threads.begun_since(before)

@@ -66,10 +66,9 @@ class Recording:
         try:
             self._writer.write(samples)
         except AudioFileError as error:
-            self.n_lost += self._writer.n_samples + len(samples)
-            self._writer.abort()
-            self._writer = None
-            self._messages.append(f"{error}; what was recorded of this file is lost, the run goes on without it")
+            self.n_lost += len(samples)
+            self._lose(self._writer, error)
+            self.abort()
 
     def take_messages(self) -> list[str]:
         """What a user should know since the last call, one line each."""
@@ -84,9 +83,7 @@ class Recording:
         """
         writer, self._writer = self._writer, None
         if writer:
-            writer.commit()
-            self._warnings += writer.warnings
-            self.written.append(writer.path)
+            self._complete(writer)
         if self.n_lost:
             self._messages.append(f"{self._path}: {self.n_lost / self._rate:.1f} s could not be written")
 
@@ -108,16 +105,22 @@ class Recording:
         self._writer = None
         length_s = writer.n_samples / self._rate
         try:
-            writer.commit()
+            self._complete(writer)
         except AudioFileError as error:
-            self.n_lost += writer.n_samples
-            self._messages.append(f"{error}; what was recorded of this file is lost, the run goes on without it")
+            self._lose(writer, error)
             return
-        self._warnings += writer.warnings
-        self.written.append(writer.path)
         self._messages.append(
             f"{writer.path}: the disk is full; the {length_s:.1f} s that fitted are kept, the run goes on without it"
         )
+
+    def _complete(self, writer: AudioWriter) -> None:
+        writer.commit()
+        self._warnings += writer.warnings
+        self.written.append(writer.path)
+
+    def _lose(self, writer: AudioWriter, error: AudioFileError) -> None:
+        self.n_lost += writer.n_samples
+        self._messages.append(f"{error}; what was recorded of this file is lost, the run goes on without it")
 
     def _begin_part(self) -> None:
         self._n_parts += 1

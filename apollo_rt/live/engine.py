@@ -160,15 +160,15 @@ class Engine:
             ApolloError: a file broke off, or the device stopped by itself.
         """
         give_up_s = None if timeout_s is None else time.monotonic() + timeout_s
-        while not self._connection.is_over:
+        while True:
+            is_over = self._connection.is_over
             if error := self._error():
                 raise error
+            if is_over:
+                return True
             if give_up_s is not None and time.monotonic() >= give_up_s:
                 return False
             time.sleep(_POLL_S)
-        if error := self._error():
-            raise error
-        return True
 
     def swap_model(self, model: Model, lighter: Mapping[str, Model] | None = None) -> None:
         """Go on with another model, faded over from what is heard; it is made ready before anything changes.

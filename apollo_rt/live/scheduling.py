@@ -22,6 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from apollo_rt import system_threads
+
 HOST_PRIORITY, WORKER_PRIORITY, CALLBACK_PRIORITY = 2, 3, 4
 """Of 1 to 99: above all that is not real time, below every audio server (PulseAudio 5, JACK's clients 5, PipeWire 20
 by rtkit or 88): the server must be able to interrupt a step of 3 ms. The callback interrupts the worker."""
@@ -124,10 +126,9 @@ def new_threads_raised(priority: int = CALLBACK_PRIORITY) -> Iterator[list[Prior
         What they got, once the block is left.
     """
     got: list[Priority] = []
-    before = _thread_ids()
+    before = system_threads.thread_ids()
     yield got
-    own = {thread.native_id for thread in threading.enumerate() if thread.name not in _DEVICE_THREADS}
-    for thread_id in sorted(_thread_ids() - before - own):
+    for thread_id in sorted(system_threads.begun_since(before, _DEVICE_THREADS)):
         if _name_of(thread_id) in _SERVING_THREADS:
             raise_thread(thread_id, SERVING_PRIORITY)
         else:
@@ -136,13 +137,6 @@ def new_threads_raised(priority: int = CALLBACK_PRIORITY) -> Iterator[list[Prior
 
 _DEVICE_THREADS = ("virtual device",)
 """Started by Python, but all they run is compiled."""
-
-
-def _thread_ids() -> set[int]:
-    try:
-        return {int(path.name) for path in Path("/proc/self/task").iterdir()}
-    except OSError:
-        return set()
 
 
 def _name_of(thread_id: int) -> str:

@@ -130,9 +130,9 @@ class RestorationLoss(nn.Module):
         share = 1 / len(self.views)
         for view in self.views:
             spectra = [view.spectrum(clips) for clips in (ours, wanted)]
-            known = known_bins(view.power(spectra[1]), view.bin_hz)
-            spectra = [spectrum * known for spectrum in spectra]
             powers = [view.power(spectrum) for spectrum in spectra]
+            known = known_bins(powers[1], view.bin_hz)
+            powers = [power * known for power in powers]
             if "band" in parts:
                 parts["band"] = parts["band"] + share * log_error(*(view.bands.T @ power for power in powers))
             if "bin" in parts:
@@ -140,7 +140,7 @@ class RestorationLoss(nn.Module):
             if "magnitude" in parts:
                 parts["magnitude"] = parts["magnitude"] + share * compressed_error(*powers)
             if "complex" in parts:
-                parts["complex"] = parts["complex"] + share * complex_error(*spectra)
+                parts["complex"] = parts["complex"] + share * complex_error(*(spectrum * known for spectrum in spectra))
         return parts
 
 
