@@ -1,5 +1,6 @@
 """MIDI without a machine's MIDI: a port that a test plays on, and a clock that it moves."""
 
+from collections import deque
 from pathlib import Path
 
 from apollo_rt.control.midi import MidiControl
@@ -8,18 +9,23 @@ from apollo_rt.errors import ControlError
 
 
 class FakePort:
-    """A desk: what it is sent is kept; unplugged it can't be opened."""
+    """A desk: what is put into `arrived` is fetched, what it is sent is kept; unplugged it can't be opened."""
 
     name = "Desk 1"
 
     def __init__(self):
         self.is_plugged, self.sent, self.n_opened, self.is_open = True, [], 0, False
+        self.arrived = deque()
 
-    def open(self, wanted, receive):
+    def open(self, wanted):
         if not self.is_plugged:
             raise ControlError(f"midi: no {wanted}")
-        self.receive, self.is_open, self.n_opened = receive, True, self.n_opened + 1
+        self.is_open, self.n_opened = True, self.n_opened + 1
         return self
+
+    def fetch(self):
+        assert self.is_open
+        return self.arrived.popleft() if self.arrived else None
 
     def send(self, message):
         assert self.is_open
@@ -59,9 +65,8 @@ class Desk:
 
     def play(self, *messages):
         """Messages that arrive together."""
-        for message in messages:
-            self.port.receive(list(message))
-        self.control.handle(self.control._inbox.take())
+        self.port.arrived.extend(list(message) for message in messages)
+        self.control.handle(self.control.fetch())
 
     def wait(self, seconds=1.0):
         self.clock.now_s += seconds

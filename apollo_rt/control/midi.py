@@ -1,7 +1,7 @@
 """MIDI control: what is moved on a desk becomes commands, and what changes elsewhere is shown on the desk.
 
-    port -> inbox (the system's thread) -> take, 200 times a second -> binding -> soft take-over -> Commander.run
-                                                        desk <- feedback <- parameters, looked at 20 times a second
+    port -> inbox, looked at 200 times a second -> binding -> soft take-over -> Commander.run
+                                    desk <- feedback <- parameters, looked at 20 times a second
 
 The audio path takes no part in it. `look` finds a device again that went away; the thread that mends things calls it.
 """
@@ -9,6 +9,7 @@ The audio path takes no part in it. `look` finds a device again that went away; 
 import threading
 import time
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 from apollo_rt.control import midi_port
@@ -36,9 +37,11 @@ from apollo_rt.control.midi_message import COARSE_MAX, FINE_MAX, Event, encode
 from apollo_rt.errors import ApolloError, ControlError
 from apollo_rt.guarded_thread import GuardedThread
 
-Opener = Callable[[str, midi_port.Receive], midi_port.Port]
+Opener = Callable[[str], midi_port.Port]
 
-_LOOK_S, _COALESCE_S = 0.05, 0.005
+_FETCH_S, _SHOW_S = 0.005, 0.05
+_MOST_FETCHED = 4096
+"""Messages taken at once; a flood doesn't keep the others from the port for longer."""
 _PORT_LOOKS = 8
 """Looks between two questions whether the port is there, 2 s: a question makes a client at the sound server."""
 _PRESSED = 64
@@ -84,7 +87,7 @@ class MidiControl:
         self._use_map(midi_map)
         self._stopping = threading.Event()
         self._thread = GuardedThread("midi", self._run)
-        self._port: midi_port.Port | None = opener(wanted, self._inbox.receive)
+        self._port: midi_port.Port | None = opener(wanted)
         self._name = self._port.name
 
     def start(self) -> None:
@@ -94,7 +97,6 @@ class MidiControl:
     def close(self) -> None:
         """Let go of the port."""
         self._stopping.set()
-        self._inbox.arrived.set()
         self._thread.join()
         with self._lock:
             port, self._port = self._port, None
@@ -153,6 +155,15 @@ class MidiControl:
         port.close()
         return [f"midi: {self._name} is gone; it is waited for"]
 
+    def fetch(self) -> list[Event]:
+        """What has arrived at the port since the last call: of each controller the latest value."""
+        with self._lock:  # who closes a port has taken it away before, under this lock
+            if self._port is None:
+                return []
+            for message in islice(iter(self._port.fetch, None), _MOST_FETCHED):
+                self._inbox.receive(message)
+            return self._inbox.take()
+
     def handle(self, events: list[Event]) -> None:
         """Do what some events are bound to."""
         with self._lock:
@@ -180,17 +191,15 @@ class MidiControl:
 
     def _run(self) -> None:
         shown_s = self._clock_s()
-        while not self._stopping.is_set():
-            if self._inbox.arrived.wait(_LOOK_S):
-                self._stopping.wait(_COALESCE_S)  # more of the same movement is on its way
-            self.handle(self._inbox.take())
-            if self._clock_s() - shown_s >= _LOOK_S:
+        while not self._stopping.wait(_FETCH_S):
+            self.handle(self.fetch())
+            if self._clock_s() - shown_s >= _SHOW_S:
                 shown_s = self._clock_s()
                 self.show()
 
     def _reopen(self) -> list[str]:
         try:
-            port = self._opener(self._wanted, self._inbox.receive)
+            port = self._opener(self._wanted)
         except ControlError:  # still gone
             return []
         with self._lock:

@@ -1,11 +1,15 @@
 """MIDI ports of the machine, by python-rtmidi; nobody else imports it.
 
 On Linux that is ALSA's sequencer where the kernel has one, else JACK.
+
+Messages are fetched, never called back with: JACK would run the callback in its real-time thread, all its clients would
+wait for Python's lock, and to close the port in that moment hangs or crashes the program (python-rtmidi 1.5.8 holds the
+lock while JACK ends the thread, and frees what the callback is about to call).
 """
 
 import ctypes
 import sys
-from collections.abc import Callable
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,8 +19,10 @@ from apollo_rt.errors import ControlError
 VIRTUAL = "virtual"
 CLIENT_NAME = "Apollo RT"
 
-Receive = Callable[[list[int]], None]
-"""Gets the bytes of one message, in a thread of the system's."""
+_QUEUE_LENGTH = 16_384
+"""Messages that wait to be fetched, 0.16 s of the worst flood; newer ones are dropped by the library."""
+_SETTLE_S = 0.02
+"""More than a period of any sound server that music is played through."""
 
 
 class Port(Protocol):
@@ -26,6 +32,9 @@ class Port(Protocol):
     def name(self) -> str:
         """For people."""
 
+    def fetch(self) -> list[int] | None:
+        """The bytes of the next message that has arrived, None if none has; clock, sensing and sysex are left out."""
+
     def send(self, message: list[int]) -> None:
         """Send one message, if there is a way back."""
 
@@ -33,7 +42,7 @@ class Port(Protocol):
         """Whether the device still is."""
 
     def close(self) -> None:
-        """Let go; nothing is received any more."""
+        """Let go; nothing may be asked of it any more."""
 
 
 def list_ports() -> list[str]:
@@ -47,17 +56,16 @@ def list_ports() -> list[str]:
     return [name for name in names if not name.startswith(CLIENT_NAME)]
 
 
-def open_port(wanted: str, receive: Receive) -> Port:
+def open_port(wanted: str) -> Port:
     """Open a port.
 
     Args:
         wanted: its name or a part of it, upper or lower case; or `virtual`: a port for other programs to connect to.
-        receive: called for each message, not for clock, active sensing and system exclusive.
 
     Raises:
         ControlError: there is none, or more than one, or this machine has no MIDI.
     """
-    return _RtMidiPort(wanted, receive)
+    return _RtMidiPort(wanted)
 
 
 def match(names: list[str], wanted: str) -> int:
@@ -90,21 +98,30 @@ def back_end() -> str:
 class _RtMidiPort:
     """See `Port`."""
 
-    def __init__(self, wanted: str, receive: Receive) -> None:
+    def __init__(self, wanted: str) -> None:
         self._wanted = wanted
-        self._input, names = _ports("MidiIn")
-        self._output, out_names = _ports("MidiOut")
-        self._has_output = True
-        if wanted == VIRTUAL:
-            self.name = f"{CLIENT_NAME} (virtual)"
-            self._input.open_virtual_port("in")
-            self._output.open_virtual_port("out")
-        else:
-            index = match(names, wanted)
-            self.name = names[index]
-            self._input.open_port(index, "in")
-            self._has_output = self._open_output(out_names)
-        self._input.set_callback(lambda event, _: receive(event[0]))
+        self._clients: list[Any] = []
+        try:
+            self._input, names = self._client("MidiIn", queue_size_limit=_QUEUE_LENGTH)
+            self._output, out_names = self._client("MidiOut")
+            self._has_output = True
+            if wanted == VIRTUAL:
+                self.name = f"{CLIENT_NAME} (virtual)"
+                self._input.open_virtual_port("in")
+                self._output.open_virtual_port("out")
+            else:
+                index = match(names, wanted)
+                self.name = names[index]
+                self._input.open_port(index, "in")
+                self._has_output = self._open_output(out_names)
+        except BaseException:
+            self.close()
+            raise
+
+    def fetch(self) -> list[int] | None:
+        """The bytes of the next message that has arrived, None if none has."""
+        event = self._input.get_message()
+        return event[0] if event else None
 
     def send(self, message: list[int]) -> None:
         """Send one message, if there is a way back."""
@@ -122,14 +139,21 @@ class _RtMidiPort:
 
     def close(self) -> None:
         """Let go."""
-        self._input.cancel_callback()
-        for side in (self._input, self._output):
+        for client in self._clients:
             if self._is_server_alive():
-                side.close_port()
-                side.delete()
+                client.close_port()
+                time.sleep(
+                    _SETTLE_S
+                )  # JACK's thread may still be in what `delete` takes away before its end
+                client.delete()
             else:
                 # JACK's library crashes when a client of a server that died is closed: it is left behind for good.
-                ctypes.pythonapi.Py_IncRef(ctypes.py_object(side))
+                ctypes.pythonapi.Py_IncRef(ctypes.py_object(client))
+
+    def _client(self, side: str, **options: Any) -> tuple[Any, list[str]]:
+        client, names = _ports(side, **options)
+        self._clients.append(client)
+        return client, names
 
     def _open_output(self, names: list[str]) -> bool:
         """The way back: the output of the same name, else of the same client, else with what is wanted in its name."""
@@ -165,11 +189,11 @@ def _api(rtmidi: Any) -> int:
     return int(rtmidi.API_LINUX_ALSA if Path("/dev/snd/seq").exists() else rtmidi.API_UNIX_JACK)
 
 
-def _ports(side: str) -> tuple[Any, list[str]]:
+def _ports(side: str, **options: Any) -> tuple[Any, list[str]]:
     """A client that isn't connected yet, and the names of the ports that it sees."""
     rtmidi = _rtmidi()
     try:
-        client = getattr(rtmidi, side)(_api(rtmidi), CLIENT_NAME)
+        client = getattr(rtmidi, side)(_api(rtmidi), CLIENT_NAME, **options)
         return client, list(client.get_ports())
     except rtmidi.RtMidiError as error:
         reason = str(error).split(":")[-1].strip()
