@@ -27,6 +27,7 @@ from apollo_rt.app.live_run import LiveOptions
 from apollo_rt.devices.device import Device
 from apollo_rt.live.engine_settings import EngineSettings
 from tests import tiny_models
+from tests.audio_servers import wait_for
 from tests.sound_files import tone, write
 
 ROOT = Path(__file__).parents[1]
@@ -358,6 +359,35 @@ def test_a_midi_port_that_is_not_there_ends_the_run_and_leaves_nothing(live, son
     code, _, errors = live("--input", song, "--output", tmp_path / "out.wav", "--midi", "virtual")
     assert (code, errors) == (1, ["error: midi: python-rtmidi is not installed; pip install 'apollo-rt[midi]'"])
     assert {path.name for path in tmp_path.iterdir()} == {"song.wav"}
+
+
+def test_another_model_is_chosen_while_it_plays(model, tmp_path, monkeypatch) -> None:
+    library = tmp_path / "library"
+    library.mkdir()
+    tiny_models.gain(tmp_path, 0.125).rename(library / "eighth.onnx")
+    monkeypatch.setenv("APOLLO_RT_MODELS", str(library))
+    song, stats = write(tmp_path / "song.wav", tone(60 * 44_100), subtype="FLOAT"), tmp_path / "stats.json"
+    arguments = ("--input", song, "--output", tmp_path / "out.wav", "--plain", "--control", "0", "--stats-json", stats)
+    with started(model, *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        line = next(line for line in process.stdout if line.startswith("control page: "))
+        url, _, token = line.removeprefix("control page: ").strip().partition("/#")
+        socket_url = f"{url.replace('http', 'ws')}/control?token={token}"
+        with websockets.sync.client.connect(socket_url, proxy=None) as client:
+
+            def ask(command: str, **given: object) -> dict:
+                client.send(json.dumps({"command": command, "arguments": given}))
+                return json.loads(client.recv(timeout=30))
+
+            assert not ask("choose_model", name="nobody's")["ok"]
+            assert ask("choose_model", name="eighth")["ok"]
+            assert wait_for(lambda: ask("models")["result"]["models"][-1]["is_used"])
+            time.sleep(1.0)
+            ask("quit")
+        out, errors = process.communicate(timeout=60)
+    assert "plays now" in out + errors
+    played, heard = samples_of(song), samples_of(tmp_path / "out.wav")
+    np.testing.assert_allclose(heard[:1000], 0.5 * played[:1000], atol=2e-6)
+    np.testing.assert_allclose(heard[-1000:], 0.125 * played[len(heard) - 1000 : len(heard)], atol=2e-6)
 
 
 def test_a_page_and_a_socket_are_served_while_it_plays_where_that_is_wanted(model, tmp_path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from types import SimpleNamespace
 
 import pytest
 
@@ -101,7 +102,16 @@ def test_quit_ends_the_session(session):
     assert session.is_over
 
 
-@pytest.mark.parametrize("name", ["devices", "midi"])
+def test_a_model_is_listed_and_chosen(session):
+    chosen = []
+    listed = {"model": "tiny", "models": [{"name": "a", "title": "tiny", "is_used": True}]}
+    session.controls.models_face = SimpleNamespace(describe=lambda: listed, choose=chosen.append)
+    assert run(session, "models") == listed
+    assert run(session, "choose_model", name="a") == listed
+    assert chosen == ["a"]
+
+
+@pytest.mark.parametrize("name", ["devices", "midi", "models"])
 def test_what_a_run_does_not_have_is_an_error_in_one_line(session, name):
     with pytest.raises(ApolloError, match=f"^{name}: [^\n]+$"):
         run(session, name)

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -176,6 +177,26 @@ def test_presets_are_saved_loaded_and_removed(shown: Page, session: LiveSession)
     assert wait_for(lambda: session.controls.get("mix") == 0.5)
     shown.click("#delete")
     assert wait_for(lambda: list(session.controls.preset_names()) == [])
+
+
+def test_another_model_is_chosen(page: Page, session: LiveSession) -> None:
+    chosen: list[str] = []
+
+    def describe() -> dict:
+        used = chosen[-1] if chosen else "small"
+        models = [{"name": name, "title": name, "is_used": name == used} for name in ("small", "mine")]
+        return {"model": used, "models": models}
+
+    session.controls.models_face = SimpleNamespace(describe=describe, choose=chosen.append)
+    try:
+        with served(session) as server:
+            page.open(server.url)
+            page.wait_for("$('model').value === 'small' && !$('models').hidden")
+            page.run("(s => { s.value = 'mine'; s.dispatchEvent(new Event('change')); })($('model'))")
+            assert wait_for(lambda: chosen == ["mine"])
+            page.wait_for("$('model').value === 'mine'")
+    finally:
+        session.controls.models_face = None
 
 
 def test_two_sets_of_values_are_compared(shown: Page, session: LiveSession) -> None:

@@ -93,7 +93,7 @@ def test_the_screen_shows_everything_that_a_user_asks_for(size: tuple[int, int])
         "1.21   2.34   3.00   4.56", "1.20   3.21   3.30   3.40", "misses 7 (2)", "xruns 3 (1)",
         f"latency {LATENCY.total_ms:.1f} ms", "device input 11.2", "algorithmic 11.6", "rebuffering 2.9",
         "headroom 7.3", "device output 16.7", "worker normal, memory not locked",
-        "b bypass", "d delta", "a A/B", "p presets", "o devices", "? help", "q quit",
+        "b bypass", "d delta", "a A/B", "p presets", "o devices", "n net", "? help", "q quit",
     ):  # fmt: skip
         assert wanted in texts[0], f"{wanted!r} is not on the screen:\n{texts[0]}"
     for row in PARAMETERS:
@@ -390,6 +390,25 @@ def test_devices_are_chosen_while_it_runs() -> None:
         await until(lambda: devices.chosen[1:] == [("0", "2")])
         await choose(app, pilot, "tab", "down", "enter")
         await until(lambda: any("is gone" in note.message for note in app._notifications))
+
+    on_screen(session, press)
+
+
+def test_a_model_is_chosen_while_it_runs() -> None:
+    session, chosen = session_of(StillEngine()), []
+    models = [{"name": "small", "title": "small", "is_used": False}, {"name": "mine", "title": "big", "is_used": True}]
+    session.controls.models_face = SimpleNamespace(
+        describe=lambda: {"model": "big", "models": models}, choose=chosen.append
+    )
+
+    async def press(app: Monitor, pilot: Pilot[None]) -> None:
+        await pilot.press("n")
+        await shows(app, "▸ mine, big")
+        await pilot.press("escape", "n")
+        await shows(app, "▸ mine, big")
+        await pilot.press("up", "enter")
+        await until(lambda: chosen == ["small"])
+        await shows(app, "model small is made ready")
 
     on_screen(session, press)
 

@@ -51,6 +51,16 @@ class Devices(Protocol):
         """See `controllable.Controllable.choose_devices`."""
 
 
+class Models(Protocol):
+    """Which models there are, and a way to others."""
+
+    def describe(self) -> Reply:
+        """See `controllable.Controllable.models`."""
+
+    def choose(self, name: str) -> None:
+        """See `controllable.Controllable.choose_model`."""
+
+
 class Midi(Protocol):
     """What MIDI controllers are bound to."""
 
@@ -74,12 +84,14 @@ class LiveControls:
     Attributes:
         presets: the user's.
         devices_face: None: this run has none to choose.
+        models_face: None: this run has none to choose.
         midi_face: None: this run has none.
     """
 
     def __init__(self, engine: RunningEngine, stop: Callable[[], None]) -> None:
         self.presets = Presets(self.rows, self.get, self.set)
         self.devices_face: Devices | None = None
+        self.models_face: Models | None = None
         self.midi_face: Midi | None = None
         self._engine, self._stop = engine, stop
         self._comparison = Comparison(self.rows, self.get, self.set)
@@ -143,6 +155,14 @@ class LiveControls:
         """Go to other devices."""
         self._devices.choose(source, target)
 
+    def models(self) -> Reply:
+        """The models that fit this run, and which one plays."""
+        return self._models.describe()
+
+    def choose_model(self, name: str) -> None:
+        """Go to another model."""
+        self._models.choose(name)
+
     def learn(self, parameter: str | None) -> None:
         """Bind the next MIDI controller that moves to a parameter."""
         self._midi.learn(parameter)
@@ -169,6 +189,12 @@ class LiveControls:
         if self.devices_face is None:
             raise ControlError("devices: this run goes from file to file; start with a device as --input or --output")
         return self.devices_face
+
+    @property
+    def _models(self) -> Models:
+        if self.models_face is None:
+            raise ControlError("models: this run keeps the one that it began with")
+        return self.models_face
 
     @property
     def _midi(self) -> Midi:

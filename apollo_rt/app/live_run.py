@@ -19,6 +19,7 @@ from apollo_rt.app.live_faces import check_files, control_faces
 from apollo_rt.app.live_lines import end_line, run_lines
 from apollo_rt.app.live_session import LiveSession, SessionInfo, SessionLog
 from apollo_rt.app.measure_latency import measure_latency
+from apollo_rt.app.model_picker import ModelPicker
 from apollo_rt.app.own_stderr import stderr_to_ourselves
 from apollo_rt.app.progress import progress_bar
 from apollo_rt.app.signals import ending_calls, interruptible
@@ -120,7 +121,8 @@ def _run(options: LiveOptions, stack: ExitStack) -> None:
             raise
     info = SessionInfo(ends.input_name, ends.output_name, loaded.card.name, ends.has_device, options.duration_s)
     picker = DevicePicker(engine, ends, lambda wanted: reopening(wanted, options.give_up_s, options.follow_default))
-    session = LiveSession(engine, info, picker if ends.has_device else None)
+    models = ModelPicker(engine, loaded, options.provider, options.tier, logging.getLogger(__name__).warning)
+    session = LiveSession(engine, info, picker if ends.has_device else None, models)
     session.notes += [plugin_line(state, loaded.framing.sample_rate) for state in plugins.states()] if plugins else []
     with ends, _log_handled_by(SessionLog(session)), ending_calls(session.stop), ExitStack() as faces:
         try:
@@ -187,17 +189,17 @@ def _conclude(options: LiveOptions, session: LiveSession, ends: Ends, snapshot: 
     for line in (*session.take_messages(), *ends.warnings):
         click.echo(f"warning: {line}", err=True)
     if options.stats_json:
-        _write_stats(options.stats_json, session.info, ends.driver.block_size, snapshot)
+        _write_stats(options.stats_json, session, ends.driver.block_size, snapshot)
     if session.error:
         raise session.error
     click.echo(end_line(snapshot))
 
 
-def _write_stats(path: Path, info: SessionInfo, block_size: int, snapshot: Snapshot) -> None:
+def _write_stats(path: Path, session: LiveSession, block_size: int, snapshot: Snapshot) -> None:
     stats = {
-        "input_name": info.input_name,
-        "output_name": info.output_name,
-        "model_name": info.model_name,
+        "input_name": session.info.input_name,
+        "output_name": session.info.output_name,
+        "model_name": session.model_name,
         "block_size": block_size,
         **snapshot.to_dict(),
     }

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from apollo_rt.app.device_picker import DevicePicker
 from apollo_rt.app.live_controls import LiveControls, RunningEngine
+from apollo_rt.app.model_picker import ModelPicker
 from apollo_rt.control.commands import Commander
 from apollo_rt.errors import ApolloError
 from apollo_rt.latency import LatencyReport
@@ -38,9 +39,11 @@ class LiveSession:
         engine: started, and stopped, by the caller.
         info: what is shown beside it.
         devices: lets a user choose others; None where there are none to choose.
+        models: the same for the model.
 
     Attributes:
         devices: see above.
+        models: see above.
         is_over: nothing more to wait for: the end is played, the time is up, the user wants it, or it failed.
         error: why it failed, if it did.
         notes: what a user should know from the start.
@@ -49,16 +52,22 @@ class LiveSession:
         commands: runs what a user wants done, whichever face it comes from.
     """
 
-    def __init__(self, engine: RunningEngine, info: SessionInfo, devices: DevicePicker | None = None) -> None:
+    def __init__(
+        self,
+        engine: RunningEngine,
+        info: SessionInfo,
+        devices: DevicePicker | None = None,
+        models: ModelPicker | None = None,
+    ) -> None:
         self.info = info
-        self.devices = devices
+        self.devices, self.models = devices, models
         self.is_over = False
         self.error: ApolloError | None = None
         self.notes: list[str] = []
         self.messages: list[str] = []
         self._engine = engine
         self.controls = LiveControls(engine, self.stop)
-        self.controls.devices_face = devices
+        self.controls.devices_face, self.controls.models_face = devices, models
         self.commands = Commander(self.controls)
 
     @property
@@ -73,8 +82,8 @@ class LiveSession:
 
     @property
     def model_name(self) -> str:
-        """For people."""
-        return self.info.model_name
+        """Of the model that plays now, for people."""
+        return self.models.name if self.models else self.info.model_name
 
     def spectra(self) -> Spectra:
         """Of what came in and what is heard, of the same moment."""

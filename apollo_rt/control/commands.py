@@ -130,6 +130,11 @@ def _choose_devices(target: Controllable, given: dict[str, Any]) -> Reply:
     return target.devices()
 
 
+def _choose_model(target: Controllable, given: dict[str, Any]) -> Reply:
+    target.choose_model(given["name"])
+    return target.models()
+
+
 def _learn(target: Controllable, given: dict[str, Any]) -> Reply:
     target.learn(row_of(target, given["name"]).name if "name" in given else None)
     return target.midi()
@@ -195,6 +200,13 @@ COMMANDS = (
             Argument("output", TEXT, "A device as --output takes it.", is_required=False),
         ),
         _choose_devices,
+    ),
+    Command("models", "List the models that fit this run; one plays.", (), lambda target, _: target.models()),
+    Command(
+        "choose_model",
+        "Go to another model while it runs, made ready beside the music and faded over; it takes some seconds.",
+        (Argument("name", TEXT, "A model's name, as `models` tells it."),),
+        _choose_model,
     ),
     Command("stats", "Tell counters, times and latency, as --stats-json does.", (), lambda target, _: target.stats()),
     Command("levels", "Tell the meters of input and output; full scale is 1.", (), lambda target, _: target.levels()),

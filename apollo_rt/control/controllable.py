@@ -57,6 +57,12 @@ class Controllable(Protocol):
     def choose_devices(self, source: str | None, target: str | None) -> None:
         """Go to other devices; ApolloError if they can't be had: then nothing changes."""
 
+    def models(self) -> Reply:
+        """The models that fit this run, and which one plays."""
+
+    def choose_model(self, name: str) -> None:
+        """Go to another model, made ready beside the music; ApolloError if there is none: then nothing changes."""
+
     def learn(self, parameter: str | None) -> None:
         """Bind the next MIDI controller that moves to a parameter; None: don't wait for one any more."""
 

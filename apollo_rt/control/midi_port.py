@@ -142,9 +142,7 @@ class _RtMidiPort:
         for client in self._clients:
             if self._is_server_alive():
                 client.close_port()
-                time.sleep(
-                    _SETTLE_S
-                )  # JACK's thread may still be in what `delete` takes away before its end
+                time.sleep(_SETTLE_S)  # JACK's thread may still be in what `delete` takes away before its end
                 client.delete()
             else:
                 # JACK's library crashes when a client of a server that died is closed: it is left behind for good.

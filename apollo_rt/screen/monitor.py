@@ -20,6 +20,7 @@ from apollo_rt.screen.latency_bar import LatencyBar
 from apollo_rt.screen.learn_dialog import LearnDialog
 from apollo_rt.screen.level_meter import LevelMeter
 from apollo_rt.screen.message_line import MessageLine
+from apollo_rt.screen.model_dialog import ModelDialog
 from apollo_rt.screen.palette import INKS, THEMES
 from apollo_rt.screen.parameter_table import AskForValue, ParameterTable, Wish
 from apollo_rt.screen.preset_dialog import PresetDialog, Request
@@ -53,9 +54,10 @@ class Monitor(App[None]):
         Binding("a", "swap", "A/B", tooltip="compare two sets of parameters: hear the other one"),
         Binding("p", "presets", "presets", tooltip="load, save and remove presets"),
         Binding("o", "devices", "devices", tooltip="choose another input or output"),
+        Binding("n", "models", "net", tooltip="choose another model"),
         Binding("l", "learn", "learn", tooltip="let a MIDI controller move the chosen parameter"),
         Binding("m", "messages", "log", tooltip="everything that was said"),
-        Binding("t", "theme", "theme", tooltip="dark or light"),
+        Binding("t", "theme", "theme", show=False, tooltip="dark or light"),
         Binding("left_square_bracket", "mix(-1)", "less", show=False, key_display="[", tooltip="less restoration"),
         Binding("right_square_bracket", "mix(1)", "more", show=False, key_display="]", tooltip="more restoration"),
         Binding("ctrl+c,ctrl+q", "leave", "quit", show=False, priority=True),
@@ -225,6 +227,18 @@ class Monitor(App[None]):
             text = str(error).splitlines()[0]
             self.call_from_thread(self.notify, text, severity="error", timeout=6.0, markup=False)
             return None
+
+    def action_models(self) -> None:
+        """Choose another model."""
+        reply = self.run_command("models")
+        if reply is None:
+            return
+
+        def take(name: str | None) -> None:
+            if name and self.run_command("choose_model", {"name": name}) is not None:
+                self.notify(f"model {name} is made ready", markup=False)
+
+        self.push_screen(ModelDialog(reply["models"]), take)
 
     def action_learn(self) -> None:
         """Bind a controller to the chosen parameter."""
