@@ -16,7 +16,7 @@ from apollo_rt.control import midi_port
 from apollo_rt.control.commands import Commander, row_of
 from apollo_rt.control.controllable import Controllable, Reply
 from apollo_rt.control.midi_inbox import Inbox
-from apollo_rt.control.midi_knobs import FINE_HALF_S, Feedback, LastMoved, Pairs, Takeover
+from apollo_rt.control.midi_knobs import FINE_HALF_S, Feedback, LastMoved, Pairs, Takeover, is_fine_half
 from apollo_rt.control.midi_map import (
     CC,
     CC14,
@@ -288,16 +288,13 @@ class MidiControl:
 
     def _becomes_fine(self, event: Event) -> bool:
         """Whether it is the fine half of what was learnt just now, which then has 14 bits."""
-        if self._learnt is None or event.kind != CC:
+        if self._learnt is None:
             return False
-        (kind, number, channel), since_s = self._learnt
-        is_soon = self._clock_s() - since_s < FINE_HALF_S
-        is_fine = kind == CC and number is not None and (event.number, event.channel) == (number + FINE, channel)
-        if not (is_soon and is_fine):
+        coarse, since_s = self._learnt
+        if self._clock_s() - since_s >= FINE_HALF_S or not is_fine_half(event, coarse):
             return False
-        action = self._map.bindings[Origin(CC, number, channel)]
         self._learnt = None
-        self._bind(Origin(CC14, number, channel), action)
+        self._bind(Origin(CC14, coarse.number, coarse.channel), self._map.bindings[coarse])
         return True
 
     def _bind(self, origin: Origin, action: Action) -> None:

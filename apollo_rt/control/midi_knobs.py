@@ -167,5 +167,11 @@ class LastMoved:
         if event.kind != CC or event.number is None or event.number >= 2 * FINE:
             return None
         pair = Origin(CC14, event.number % FINE, event.channel)
-        coarse = Origin(CC, pair.number, event.channel)
-        return pair if self.origin == pair or (event.number >= FINE and self.origin == coarse) else None
+        return pair if self.origin == pair or is_fine_half(event, self.origin) else None
+
+
+def is_fine_half(event: Event, coarse: Origin | None) -> bool:
+    """Whether an event is of the controller that holds the 7 lower bits of another one (MIDI 1.0: 32 places above)."""
+    if event.kind != CC or event.number is None:
+        return False
+    return event.number >= FINE and coarse == Origin(CC, event.number - FINE, event.channel)
