@@ -28,8 +28,17 @@ class StepModule(nn.Module):
     """
 
     def __init__(self, net: Restorer, tier: int = -1, n_frames: int = 1, folds: Collection[str] = FOLDS) -> None:
-        """Fold the weights; the net is left as it is."""
+        """Fold the weights; the net is left as it is.
+
+        Raises:
+            ValueError: the net has a lookahead, which only tells what causality costs.
+        """
         super().__init__()
+        if net.config.framing.lookahead_frames:
+            raise ValueError(
+                f"net must be causal to be exported, its lookahead_frames are "
+                f"{net.config.framing.lookahead_frames}; evaluate it with --twin"
+            )
         self.net, self.tier, self.n_frames = net, tier, n_frames
         self.depth = net.config.exits[tier]
         layer = LeanLayer if "layers" in folds else PlainLayer

@@ -1,5 +1,7 @@
 """The lean forms of step and block against the net itself, in PyTorch."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -49,3 +51,9 @@ def test_folding_leaves_the_net_as_it_was() -> None:
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     StepModule(net)
     assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+
+
+def test_a_net_with_a_lookahead_is_refused() -> None:
+    framing = dataclasses.replace(SMALL.framing, lookahead_frames=2)
+    with pytest.raises(ValueError, match="causal to be exported, its lookahead_frames are 2; evaluate it with --twin"):
+        StepModule(lively(dataclasses.replace(SMALL, framing=framing)))

@@ -1,5 +1,6 @@
 """The net: causal, one path for all, silent on silence; and the measures that need no perceptual model."""
 
+import dataclasses
 import math
 
 import pytest
@@ -42,9 +43,13 @@ def test_an_untrained_net_passes_its_input_but_for_an_inaudible_carrier() -> Non
     assert change_db < -60
 
 
+LATE = dataclasses.replace(SMALL, framing=dataclasses.replace(SMALL.framing, lookahead_frames=3))
+
+
+@pytest.mark.parametrize("config", [SMALL, LATE], ids=["causal", "lookahead"])
 @pytest.mark.parametrize("size", [1, 3, 7, 20])
-def test_frames_in_pieces_give_what_all_at_once_gives(size: int) -> None:
-    net, (spectrum, carrier) = lively(), frames(20)
+def test_frames_in_pieces_give_what_all_at_once_gives(size: int, config: ModelConfig) -> None:
+    net, (spectrum, carrier) = lively(config), frames(20)
     with torch.no_grad():
         whole, last = net(spectrum, carrier, net.initial_state(2))
         state, pieces = net.initial_state(2), []
@@ -64,6 +69,21 @@ def test_no_output_frame_depends_on_a_later_one() -> None:
     assert spectrum.grad is not None
     assert spectrum.grad[:, 12:].abs().max() == 0
     assert spectrum.grad[:, 8].abs().max() > 0
+
+
+def test_a_twin_with_a_lookahead_hears_that_far_ahead_and_is_as_late() -> None:
+    net, (spectrum, carrier) = lively(LATE), frames(20)
+    spectrum.requires_grad_()
+    restored, _ = net(spectrum, carrier, net.initial_state(2))
+    restored[:, 11].square().sum().backward()
+    assert spectrum.grad is not None
+    assert spectrum.grad[:, 12:].abs().max() == 0
+    assert spectrum.grad[:, 9:12].abs().max() > 0
+    with torch.no_grad():
+        untrained = Restorer(LATE)
+        passed, _ = untrained(spectrum, carrier, untrained.initial_state(2))
+    torch.testing.assert_close(passed[:, 3:], spectrum[:, :-3].detach(), rtol=1e-2, atol=1e-2)
+    assert passed[:, :3].abs().max() < 1e-3
 
 
 def test_correction_and_carrier_high_and_low_can_be_turned_down_apart() -> None:

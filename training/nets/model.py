@@ -2,7 +2,8 @@
 
 A relative of Apollo (Li & Luo, arXiv 2409.08514). What differs, and why:
 
-- no future frame is used, so that the latency is that of the synthesis window alone;
+- no future frame is used, so that the latency is that of the synthesis window alone; to know what that costs, a net
+  may also be given a `lookahead` by its framing, and is late by as much;
 - both channels are predicted in one step, from mid and side;
 - the input is corrected, `X * (1 + c)`, not replaced: what the codec kept well passes unharmed;
 - what the codec removed is generated: noise (the `carrier`) times a predicted gain per bin, relative to the
@@ -79,14 +80,18 @@ class Restorer(nn.Module):
             tier: index of the exit; its states are the first of those of a better one.
 
         Returns:
-            The running power (batch, 1), then each layer's past frames (batch, n_past_frames, bands, width).
+            The running power (batch, 1), then each layer's past frames (batch, n_past_frames, bands, width); with a
+            lookahead also the newest frames, and what their carriers' gains are relative to (batch, frames).
         """
         weight = self.level_in
         past = [
             weight.new_zeros(batch, block.n_past_frames, self.config.n_bands, self.config.width)
             for block in self.layers[: self.config.exits[tier]]
         ]
-        return [weight.new_zeros(batch, 1), *past]
+        framing = self.config.framing
+        waiting = (batch, framing.lookahead_frames, 2, framing.n_bins, 2)
+        late = [weight.new_zeros(waiting), weight.new_zeros(waiting[:2])] if framing.lookahead_frames else []
+        return [weight.new_zeros(batch, 1), *past, *late]
 
     @torch.no_grad()
     def turn(self, correction: float = 1.0, carrier_db: float = 0.0, low_carrier_db: float = 0.0) -> None:
@@ -118,7 +123,7 @@ class Restorer(nn.Module):
             tier: index of the exit.
 
         Returns:
-            Restored frames, and the state for the next call.
+            Restored frames, late by the framing's lookahead, and the state for the next call.
 
         Shape:
             (batch, frames, 2, bins, 2), the same, state -> (batch, frames, 2, bins, 2), state
@@ -135,8 +140,18 @@ class Restorer(nn.Module):
             tokens, newest = layer(tokens, past)
             next_state.append(newest)
         outputs = self._per_bin(self.heads[tier](self.norms[tier](tokens.flatten(0, 1))))
+        if self.config.framing.lookahead_frames:
+            spectrum, loudness, late = self._delayed(spectrum, loudness.view(batch, n_frames), state[-2:])
+            bins = self._to_mid_side(spectrum.flatten(0, 1))
+            next_state += late
         restored = self._render(bins, self._to_mid_side(carrier.flatten(0, 1), 1.0), outputs, loudness)
         return self._from_mid_side(restored, spectrum.flatten(0, 1)).unflatten(0, (batch, n_frames)), next_state
+
+    def _delayed(self, spectrum: Tensor, loudness: Tensor, late: State) -> tuple[Tensor, Tensor, State]:
+        """Frames and loudness from before the lookahead, and what is kept for the next call."""
+        n_frames = spectrum.shape[1]
+        known = [torch.cat(pair, dim=1) for pair in zip(late, (spectrum, loudness), strict=True)]
+        return known[0][:, :n_frames], known[1][:, :n_frames].flatten(), [part[:, n_frames:] for part in known]
 
     def _to_mid_side(self, frames: Tensor, scale: float | None = None) -> Tensor:
         """(frames, 2, bins, 2) -> (frames, bins - 1, 4): re and im of mid, then of side; Nyquist left out."""
