@@ -1,6 +1,7 @@
 """Items: stems of different songs at the gains drawn, a damage for each, aligned, the same for the same number."""
 
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from training.data.degrade import Damage
 from training.data.items import LEAD, TAIL, Items, ItemSettings, damage_inside, stretches
 
 SHORT = ItemSettings(seconds=4.0)
-PLAIN = ItemSettings(seconds=4.0, mixture_share=0.0, treated_share=0, quiet_share=0, clipped_share=0, faded_share=0)
+UNTOUCHED = ItemSettings(seconds=4.0, treated_share=0, tilted_share=0, quiet_share=0, clipped_share=0, faded_share=0)
+PLAIN = replace(UNTOUCHED, mixture_share=0.0)
 SESSION = 6 * SAMPLE_RATE
 
 
@@ -77,13 +79,37 @@ def test_half_of_the_items_are_mixtures_and_each_comes_once_before_any_comes_twi
 
 
 def test_a_mixture_is_the_recording_itself(three_songs: list[stores.Store], undamaged: None) -> None:
-    plain = ItemSettings(seconds=4.0, mixture_share=1.0, quiet_share=0, clipped_share=0, faded_share=0)
-    made = Items(three_songs, plain, seed=0).make(0)
+    made = Items(three_songs, replace(UNTOUCHED, mixture_share=1.0), seed=0).make(0)
     store = next(store for store in three_songs if made.sources == (f"{store.group}/song/{store.source}",))
     part = next(part for part in stretches(store, 4.0) if f"__{(part.begin + LEAD) // SAMPLE_RATE:04d}__" in made.name)
     original = part.read()
     wanted = original[LEAD:-TAIL] / max(1.0, float(np.abs(original).max()))
     np.testing.assert_allclose(made.clean, wanted, atol=1e-6)
+
+
+def test_a_tilt_is_so_many_decibels_per_octave_above_one_kilohertz() -> None:
+    noise = np.random.default_rng(0).normal(0, 0.1, (4 * SAMPLE_RATE + 7, 2)).astype(np.float32)
+    bent = mixing.tilt(noise, 6.0)
+    assert bent.shape == noise.shape
+    assert bent.dtype == np.float32
+    for low_hz, wanted_db in ((300, 0.0), (2_000, 6.0), (8_000, 18.0)):
+        band = slice(round(low_hz * 0.98 * len(noise) / SAMPLE_RATE), round(low_hz * 1.02 * len(noise) / SAMPLE_RATE))
+        before, after = (np.sum(np.abs(np.fft.rfft(side, axis=0)[band]) ** 2) for side in (noise, bent))
+        assert 10 * np.log10(after / before) == pytest.approx(wanted_db, abs=0.3)
+
+
+def test_half_of_the_items_have_another_slope_before_the_codec(
+    three_songs: list[stores.Store], undamaged: None
+) -> None:
+    plain = replace(UNTOUCHED, mixture_share=1.0)
+    tilted = replace(plain, tilted_share=ItemSettings().tilted_share, slopes_db=(6.0, 6.0))
+    as_recorded, bent = (Items(three_songs, settings, seed=0) for settings in (plain, tilted))
+    changed = [
+        not np.array_equal(as_recorded.make(number).clean, bent.make(number).clean)
+        for number in range(as_recorded.one_pass * 4)
+    ]
+    assert 0.2 < np.mean(changed) < 0.8
+    assert all(np.abs(bent.make(number).clean).max() <= 1.0 for number in range(6))
 
 
 def test_stretches_fill_a_run_and_overlap_by_what_is_cut_off(three_songs: list[stores.Store]) -> None:

@@ -3,7 +3,7 @@
     even numbers   a stretch of a real mixture, each one once before any comes a second time
     odd numbers    1 to 8 stems of different songs, -10 to +10 dB, some with another tone and room
            |
-           level, fades -> one or two lossy codecs over the whole stretch -> cut -> alignment checked
+    slope of the spectrum, level, fades -> one or two lossy codecs over the whole stretch -> cut -> alignment checked
 
 Item number n of a seed is always the same item. Half of the items are real mixtures and half are sums of
 stems, as published; where there are only mixtures or only stems, all are.
@@ -43,6 +43,9 @@ class ItemSettings:
         mixture_share: Share of items that are real mixtures, 0 to 1, where there are stems too.
         max_stems: Of a sum.
         treated_share: Share of the sums whose stems get effects and which are mastered; the others are plain sums.
+        tilted_share: Share of items whose spectrum gets another slope before they are encoded: the codec then
+            leaves what it leaves of bright or dull music, which no equaliser after it can imitate.
+        slopes_db: Least and greatest of those, in decibels per octave above 1 kHz.
         quiet_share: Share of items encoded at a level of -40 dB to 0 dB; the others stay as they are.
         clipped_share: Share of items clipped by up to 6 dB before they are encoded.
         faded_share: Share of items with a fade or a silence before they are encoded.
@@ -52,6 +55,8 @@ class ItemSettings:
     mixture_share: float = 0.5
     max_stems: int = 8
     treated_share: float = 0.6
+    tilted_share: float = 0.5
+    slopes_db: tuple[float, float] = (-2.0, 8.0)
     quiet_share: float = 0.15
     clipped_share: float = 0.05
     faded_share: float = 0.1
@@ -201,8 +206,10 @@ class Items:
         return mixing.master(mixed, random) if treated else mixed
 
     def _played(self, music: Audio, random: np.random.Generator) -> Audio:
-        """Level and fades before the codec, whose noise follows them; full scale is never passed."""
+        """Slope, level and fades before the codec, whose noise follows them; full scale is never passed."""
         settings = self._settings
+        if random.random() < settings.tilted_share:
+            music = mixing.tilt(music, float(random.uniform(*settings.slopes_db)))
         peak = max(float(np.abs(music).max(initial=0.0)), 1e-9)
         music = music / np.float32(max(peak, 1.0))
         if random.random() < settings.clipped_share:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pedalboard
+from scipy import fft
 
 from training.data.audio import SAMPLE_RATE, Audio
 
@@ -85,6 +86,22 @@ def master(audio: Audio, random: np.random.Generator) -> Audio:
     if random.random() < 0.15:
         return np.clip(audio * np.float32(10 ** (random.uniform(0, 6) / 20)), -1, 1)
     return audio * np.float32(_PEAK / max(float(np.abs(audio).max(initial=0.0)), _PEAK))
+
+
+def tilt(audio: Audio, slope_db: float) -> Audio:
+    """Give the spectrum another slope: so many decibels per octave above 1 kHz, none below.
+
+    Args:
+        audio: What is bent, with zero phase.
+        slope_db: Above 0 is brighter.
+
+    Shape:
+        audio and result: ``(samples, 2)``
+    """
+    length = fft.next_fast_len(len(audio), real=True)
+    octaves = np.log2(np.maximum(fft.rfftfreq(length, 1 / SAMPLE_RATE) / 1000, 1.0))
+    gains = (10 ** (slope_db * octaves / 20)).astype(np.float32)
+    return fft.irfft(fft.rfft(audio, length, axis=0) * gains[:, None], length, axis=0)[: len(audio)]
 
 
 def fade(audio: Audio, random: np.random.Generator) -> Audio:
