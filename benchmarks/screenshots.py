@@ -12,10 +12,13 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from apollo_rt.app.live_ends import DEMO_FILE
 from apollo_rt.app.live_session import LiveSession, SessionInfo
+from apollo_rt.app.model_picker import ModelPicker
 from apollo_rt.files.audio_file import AudioReader, Samples
 from apollo_rt.inference.model import Model, load
 from apollo_rt.live.engine import Engine
@@ -24,7 +27,6 @@ from apollo_rt.live.file_feed import Nowhere
 from apollo_rt.live.virtual_device import VirtualDevice
 from apollo_rt.screen.monitor import Monitor
 
-_DEMO = Path(__file__).parents[1] / "apollo_rt" / "data" / "demo.mp3"
 _FONT = "DejaVu Sans Mono, Menlo, Consolas, monospace"
 
 
@@ -52,8 +54,26 @@ PICTURES = (
     Picture("screen-light", keys=("t",)),
     Picture("screen-delta", keys=("d", "down", "down")),
     Picture("screen-presets", keys=("p",)),
+    Picture("screen-devices", keys=("o",)),
+    Picture("screen-models", keys=("n",)),
     Picture("screen-help", lines=50, keys=("question_mark",)),
 )
+
+
+class _ExampleDevices:
+    """Stands for the devices of a machine, as no picture can count on any."""
+
+    def describe(self) -> dict[str, Any]:
+        """What the command `devices` replies."""
+        inputs, outputs = ("Loopback", "USB microphone"), ("speakers", "headphones", "HDMI")
+        lists = {"inputs": inputs, "outputs": outputs}
+        return {
+            end: [{"number": 0, "name": f"{name} (ALSA)", "is_used": name == names[0]} for name in names]
+            for end, names in lists.items()
+        }
+
+    def choose(self, source: str | None, target: str | None) -> None:
+        """Nothing is pressed that asks for it."""
 
 
 class _Again:
@@ -85,13 +105,15 @@ def take_all(model: Model, folder: Path, seconds: float, pictures: Sequence[Pict
         The files.
     """
     rate = model.framing.sample_rate
-    with AudioReader(_DEMO, rate) as reader:
+    with AudioReader(DEMO_FILE, rate) as reader:
         demo = reader.read(30 * rate)
     engine = Engine(model, VirtualDevice(rate), EngineSettings(), _Again(demo), Nowhere())
+    models = ModelPicker(engine, model, "cpu", None, print)
     files: list[Path] = []
     with engine:
         for picture in pictures:
             session = LiveSession(engine, SessionInfo("Loopback", "speakers", model.card.name, False))
+            session.controls.devices_face, session.controls.models_face = _ExampleDevices(), models
             files += _write(asyncio.run(_take(session, picture, seconds)), folder / picture.name)
             session.commands.run("reset")
     return files

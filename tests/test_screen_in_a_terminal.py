@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from apollo_rt.app.live_ends import DEMO_FILE
 from apollo_rt.files.audio_file import AudioReader
 from apollo_rt.screen.palette import THEMES
 from tests.audio_servers import wait_for
@@ -30,7 +31,7 @@ FIRST_SIZE = {"COLUMNS": "80", "LINES": "24"}
 def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo again and again, for as long as tests may take."""
     path = tmp_path_factory.mktemp("song") / "song.wav"
-    reader = AudioReader(ROOT / "apollo_rt" / "data" / "demo.mp3", RATE)
+    reader = AudioReader(DEMO_FILE, RATE)
     with reader:
         soundfile.write(path, np.tile(reader.read(12 * RATE), (25, 1)), RATE, subtype="PCM_16")
     return path
@@ -163,11 +164,15 @@ def test_two_settings_are_compared_and_a_preset_kept(screen: Terminal) -> None:
     assert wait_for(lambda: "Del removes" not in screen.text, PATIENCE_S), "a key behind Escape would belong to it"
 
 
-def test_help_and_log_open_and_close(screen: Terminal) -> None:
+def test_help_models_and_log_open_and_close(screen: Terminal) -> None:
     screen.press("?")
     screen.shows("everywhere", "hear only what the model changed")
     screen.press("Escape")
     assert wait_for(lambda: "everywhere" not in screen.text, PATIENCE_S)
+    screen.press("n")
+    screen.shows("models that fit this run", "Enter goes there")
+    screen.press("Escape")
+    assert wait_for(lambda: "models that fit" not in screen.text, PATIENCE_S)
     screen.press("o")
     screen.shows("devices: this run")
 

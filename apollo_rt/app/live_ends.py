@@ -16,7 +16,7 @@ from apollo_rt.live.file_feed import Source
 from apollo_rt.live.virtual_device import VirtualDevice
 
 DEMO = "demo"
-_DEMO_FILE = Path(__file__).parents[1] / "data" / "demo.mp3"
+DEMO_FILE = Path(__file__).parents[1] / "data" / "demo.mp3"
 
 _WORDS = (DEFAULT, LOOPBACK, SPEAKERS)
 
@@ -236,7 +236,7 @@ def _open_writer(path: Path, sample_rate: int, reader: AudioReader | None) -> Au
 def input_file(wanted: str) -> Path | None:
     """The file that an input is, None if it is a device."""
     if wanted.casefold() == DEMO:
-        return _DEMO_FILE
+        return DEMO_FILE
     return _file(wanted)
 
 

@@ -17,6 +17,7 @@ import platform
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -129,38 +130,19 @@ def write_recording(folder: Path, line: Line, trace: WorkerTrace, about: dict[st
     Raises:
         OSError, AudioFileError: the disk is full, or the like.
     """
-    delay, rate = int(line.control[DELAY]), int(line.control[SAMPLE_RATE])
-    looks, output_begin, end = _looks(line, delay, round(KEPT_S * rate))
-    n_steps = int(trace.n_steps[0])
-    steps, targets = _entries(trace.steps, n_steps), _entries(trace.targets, n_steps)
-    input_begin = min(output_begin - delay, end)
-    slot, taken = _checkpoint_before(trace, input_begin - int(line.control[HOP_DELAY]))
-    if slot >= 0:
-        input_begin = min(input_begin, taken)
-    input_begin = max(input_begin, 0, end + _SPARE - KEPT_SAMPLES)
-    holes = _entries(line.trace.holes, int(line.trace.counts[N_HOLES]))
-    late = steps[:, STEP_POSITION] >= input_begin
-    arrays = {
-        "looks": looks,
-        "steps": steps[late],
-        "targets": targets[late],
-        "holes": holes[holes[:, HOLE_OUTPUT] >= output_begin - delay] if len(holes) else holes,
-        "wet": _part(line.trace.wet, input_begin, end),
-        **_checkpoints(trace, input_begin, end),
-    }
-    np.savez(folder / "trace.npz", **arrays)  # type: ignore[arg-type]  # its stub takes the names for flags
+    looks, cut = _cut(line, trace)
+    np.savez(folder / "trace.npz", **_arrays(line, trace, looks, cut))  # type: ignore[arg-type]  # stub: names are flags
+    rate = int(line.control[SAMPLE_RATE])
     for name, ring, begin in (
-        ("input", line.history.samples, input_begin),
-        ("output", line.trace.output, output_begin),
+        ("input", line.history.samples, cut.input_begin),
+        ("output", line.trace.output, cut.output_begin),
     ):
         with AudioWriter(folder / f"{name}.wav", rate, float_wav=True) as writer:
-            writer.write(_part(ring, begin, end))
+            writer.write(_part(ring, begin, cut.end))
     facts = {
         "format": FORMAT,
-        "input_begin": input_begin,
-        "output_begin": output_begin,
-        "end": end,
-        "delay": delay,
+        **asdict(cut),
+        "delay": int(line.control[DELAY]),
         "hop_delay": int(line.control[HOP_DELAY]),
         "hop_length": int(line.wet.samples.shape[1]),
         "sample_rate": rate,
@@ -182,6 +164,42 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:  # run from its folder, never installed
         return ""
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """Which samples are written, counted from the start of the run."""
+
+    input_begin: int
+    output_begin: int
+    end: int
+
+
+def _cut(line: Line, trace: WorkerTrace) -> tuple[NDArray[np.float64], _Cut]:
+    """The looks of the last `KEPT_S`, and the samples that it takes to run them again."""
+    delay = int(line.control[DELAY])
+    looks, output_begin, end = _looks(line, delay, round(KEPT_S * int(line.control[SAMPLE_RATE])))
+    input_begin = min(output_begin - delay, end)
+    slot, taken = _checkpoint_before(trace, input_begin - int(line.control[HOP_DELAY]))
+    if slot >= 0:
+        input_begin = min(input_begin, taken)
+    return looks, _Cut(max(input_begin, 0, end + _SPARE - KEPT_SAMPLES), output_begin, end)
+
+
+def _arrays(line: Line, trace: WorkerTrace, looks: NDArray[np.float64], cut: _Cut) -> dict[str, NDArray[Any]]:
+    """What `trace.npz` holds."""
+    n_steps = int(trace.n_steps[0])
+    steps, targets = _entries(trace.steps, n_steps), _entries(trace.targets, n_steps)
+    holes = _entries(line.trace.holes, int(line.trace.counts[N_HOLES]))
+    late = steps[:, STEP_POSITION] >= cut.input_begin
+    return {
+        "looks": looks,
+        "steps": steps[late],
+        "targets": targets[late],
+        "holes": holes[holes[:, HOLE_OUTPUT] >= cut.output_begin - int(line.control[DELAY])] if len(holes) else holes,
+        "wet": _part(line.trace.wet, cut.input_begin, cut.end),
+        **_checkpoints(trace, cut.input_begin, cut.end),
+    }
 
 
 def _looks(line: Line, delay: int, n_samples: int) -> tuple[NDArray[np.float64], int, int]:
