@@ -1,17 +1,13 @@
 """What a flood of MIDI does to the audio: `python -m benchmarks.midi_flood [SECONDS]`.
 
-The model that ships plays at real cadence, alone and while a thread of the same process puts 10^5 controller messages a
-second into a port's queue, all bound to parameters. Both runs alternate, three times each; the
-best of each is shown, for other work on the machine disturbs both.
+The model that ships plays at real cadence, beside a port's process that is quiet and one that says 10^5 controller
+messages a second, all bound to parameters. Both runs alternate, three times each; the best of each is shown, for other
+work on the machine disturbs both.
 """
 
-import contextlib
 import sys
 import tempfile
-import threading
 import time
-from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +16,8 @@ import numpy as np
 from apollo_rt.app.live_session import LiveSession, SessionInfo
 from apollo_rt.control.midi import MidiControl
 from apollo_rt.control.midi_map import JUMP, MidiMap, default_map
+from apollo_rt.control.midi_port import Port
+from apollo_rt.control.midi_process import PortProcess
 from apollo_rt.control.parameters import PARAMETERS
 from apollo_rt.inference.model import Model, load
 from apollo_rt.live.engine import Engine
@@ -28,9 +26,27 @@ from apollo_rt.live.file_feed import Nowhere
 from apollo_rt.live.virtual_device import VirtualDevice
 from benchmarks import machine
 
-RATE_PER_S = 100_000
 _BATCH = 500
+"""Messages in 5 ms: 10^5 in a second."""
+
 _ROUNDS = 3
+
+_PROCESS = """
+import sys, threading, time
+messages = "".join(f"b0{20 + index % 6:02x}{index // 6 % 128:02x}\\n" for index in range(int(sys.argv[1])))
+print('{"name": "flood"}', flush=True)
+def pour():
+    due_s = report_s = time.monotonic()
+    while True:
+        print(messages, end="", flush=True)
+        if time.monotonic() >= report_s:
+            print('{"ports": ["flood"]}', flush=True)
+            report_s += 2
+        due_s += 0.005
+        time.sleep(max(due_s - time.monotonic(), 0.0))
+threading.Thread(target=pour, daemon=True).start()
+sys.stdin.read()
+"""
 
 
 @dataclass(frozen=True)
@@ -57,28 +73,14 @@ class Noise:
         return self._random.uniform(-0.1, 0.1, (n_read, 2)).astype(np.float32)
 
 
-class FloodPort:
-    """A port that is played on by the benchmark."""
+def open_flood(_: str) -> Port:
+    """A port whose process says so many messages in a second."""
+    return PortProcess([sys.executable, "-c", _PROCESS, str(_BATCH)])
 
-    name = "flood"
 
-    def __init__(self) -> None:
-        self.arrived: deque[list[int]] = deque()
-
-    def open(self, _: str) -> "FloodPort":
-        return self
-
-    def fetch(self) -> list[int] | None:
-        return self.arrived.popleft() if self.arrived else None
-
-    def send(self, message: list[int]) -> None:
-        """Feedback goes nowhere."""
-
-    def is_there(self) -> bool:
-        return True
-
-    def close(self) -> None:
-        """Nothing is open."""
+def open_quiet(_: str) -> Port:
+    """The same, without a message."""
+    return PortProcess([sys.executable, "-c", _PROCESS, "0"])
 
 
 def run(model: Model, seconds: float, is_flooded: bool) -> Outcome:
@@ -87,15 +89,14 @@ def run(model: Model, seconds: float, is_flooded: bool) -> Outcome:
     engine = Engine(model, VirtualDevice(rate), EngineSettings(), Noise(round(seconds * rate)), Nowhere())
     engine.prepare()
     session = LiveSession(engine, SessionInfo("noise", "nowhere", model.card.name, False))
-    port, midi_map = FloodPort(), MidiMap(default_map(PARAMETERS).bindings, JUMP)
+    opener, midi_map = open_flood if is_flooded else open_quiet, MidiMap(default_map(PARAMETERS).bindings, JUMP)
     with tempfile.TemporaryDirectory() as folder, engine:
         control = MidiControl(
-            "flood", session.commands, session.controls, midi_map, Path(folder) / "map.yaml", print, port.open
+            "flood", session.commands, session.controls, midi_map, Path(folder) / "map.yaml", print, opener
         )
         control.start()
         begin_s, begin_cpu_s = time.monotonic(), time.process_time()
-        with flooded(port) if is_flooded else contextlib.nullcontext():
-            engine.wait()
+        engine.wait()
         elapsed_s, cpu_s = time.monotonic() - begin_s, time.process_time() - begin_cpu_s
         control.close()
         n_received = control.describe()["n_received"]
@@ -103,28 +104,6 @@ def run(model: Model, seconds: float, is_flooded: bool) -> Outcome:
     step = snapshot.step_ms
     per_s = n_received / elapsed_s
     return Outcome(step.p50, step.p99, snapshot.deadline_misses, snapshot.hops, per_s, cpu_s / elapsed_s)
-
-
-@contextlib.contextmanager
-def flooded(port: FloodPort) -> Iterator[None]:
-    """Hand messages over until the end of the block, at the rate or as fast as it goes."""
-    ending = threading.Event()
-    messages = [[0xB0, 20 + index % 6, index // 6 % 128] for index in range(_BATCH)]
-
-    def pour() -> None:
-        due_s = time.monotonic()
-        while not ending.is_set():
-            port.arrived.extend(messages)
-            due_s += _BATCH / RATE_PER_S
-            ending.wait(max(due_s - time.monotonic(), 0.0))
-
-    thread = threading.Thread(target=pour)
-    thread.start()
-    try:
-        yield
-    finally:
-        ending.set()
-        thread.join()
 
 
 def main(seconds: float) -> None:

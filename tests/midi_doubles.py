@@ -31,8 +31,8 @@ class FakePort:
         assert self.is_open
         self.sent.append(message)
 
-    def is_there(self):
-        return self.is_plugged
+    def ports(self):
+        return [self.name] if self.is_plugged else None
 
     def close(self):
         self.is_open = False

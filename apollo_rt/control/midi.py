@@ -12,7 +12,6 @@ from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
-from apollo_rt.control import midi_port
 from apollo_rt.control.commands import Commander, row_of
 from apollo_rt.control.controllable import Controllable, Reply
 from apollo_rt.control.midi_inbox import Inbox
@@ -34,16 +33,18 @@ from apollo_rt.control.midi_map import (
     write_map,
 )  # fmt: skip
 from apollo_rt.control.midi_message import COARSE_MAX, FINE_MAX, Event, encode
+from apollo_rt.control.midi_port import Port
+from apollo_rt.control.midi_process import open_port
 from apollo_rt.errors import ApolloError, ControlError
 from apollo_rt.guarded_thread import GuardedThread
 
-Opener = Callable[[str], midi_port.Port]
+Opener = Callable[[str], Port]
 
 _FETCH_S, _SHOW_S = 0.005, 0.05
 _MOST_FETCHED = 4096
 """Messages taken at once; a flood doesn't keep the others from the port for longer."""
-_PORT_LOOKS = 8
-"""Looks between two questions whether the port is there, 2 s: a question makes a client at the sound server."""
+_LOOKS = 8
+"""Looks from one try to open a lost port again to the next, 2 s: each starts a process."""
 _PRESSED = 64
 
 
@@ -51,7 +52,7 @@ class MidiControl:
     """A MIDI port, and what moves there.
 
     Args:
-        wanted: see `midi_port.open_port`.
+        wanted: see `midi_process.open_port`.
         commander: runs what is bound.
         target: what it acts upon; its values are shown.
         midi_map: what is bound to what.
@@ -72,7 +73,7 @@ class MidiControl:
         midi_map: MidiMap,
         map_path: Path,
         say: Callable[[str], None],
-        opener: Opener = midi_port.open_port,
+        opener: Opener = open_port,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         """Open the port; nothing is done with what arrives before `start`."""
@@ -87,7 +88,7 @@ class MidiControl:
         self._use_map(midi_map)
         self._stopping = threading.Event()
         self._thread = GuardedThread("midi", self._run)
-        self._port: midi_port.Port | None = opener(wanted)
+        self._port: Port | None = opener(wanted)
         self._name = self._port.name
 
     def start(self) -> None:
@@ -123,13 +124,10 @@ class MidiControl:
 
     def describe(self) -> Reply:
         """Ports, state and bindings."""
-        try:
-            ports = midi_port.list_ports() if self._opener is midi_port.open_port else []
-        except ControlError:
-            ports = []
         with self._lock:
+            ports = self._port.ports() if self._port else None
             return {
-                "ports": ports,
+                "ports": ports or [],
                 "port": self._name,
                 "is_connected": self._port is not None,
                 "learning": self._learning,
@@ -140,15 +138,13 @@ class MidiControl:
 
     def look(self) -> list[str]:
         """Find the device again where it went away; returns what a user should know."""
-        self._n_looks += 1
         if self._thread.error:
             error, self._thread.error = self._thread.error, None
             return [f"midi: has stopped by an error of ours: {type(error).__name__}: {error}"]
-        if self._n_looks % _PORT_LOOKS:
-            return []
         if self._port is None:
-            return self._reopen()
-        if self._port.is_there():
+            self._n_looks += 1
+            return [] if self._n_looks % _LOOKS else self._reopen()
+        if self._port.ports() is not None:
             return []
         with self._lock:
             port, self._port = self._port, None

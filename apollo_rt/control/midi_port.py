@@ -1,6 +1,7 @@
 """MIDI ports of the machine, by python-rtmidi; nobody else imports it.
 
-On Linux that is ALSA's sequencer where the kernel has one, else JACK.
+On Linux that is ALSA's sequencer where the kernel has one, else JACK. A port is opened in a process of its own
+(`midi_process`), since JACK's library can crash when one is closed.
 
 Messages are fetched, never called back with: JACK would run the callback in its real-time thread, all its clients would
 wait for Python's lock, and to close the port in that moment hangs or crashes the program (python-rtmidi 1.5.8 holds the
@@ -38,8 +39,8 @@ class Port(Protocol):
     def send(self, message: list[int]) -> None:
         """Send one message, if there is a way back."""
 
-    def is_there(self) -> bool:
-        """Whether the device still is."""
+    def ports(self) -> list[str] | None:
+        """The names of all ports that could be listened to, None when this one's device is gone."""
 
     def close(self) -> None:
         """Let go; nothing may be asked of it any more."""
@@ -129,13 +130,13 @@ class _RtMidiPort:
             with suppress(_rtmidi().RtMidiError):  # it has just gone; `is_there` will tell
                 self._output.send_message(message)
 
-    def is_there(self) -> bool:
-        """Whether the device still is; asked of a new client, for one whose server died still tells the old names."""
+    def ports(self) -> list[str] | None:
+        """See `Port`; asked of a new client, for one whose server died still tells the old names."""
         try:
             names = list_ports()
         except ControlError:
-            return False
-        return self._wanted == VIRTUAL or self.name in names
+            return None
+        return names if self._wanted == VIRTUAL or self.name in names else None
 
     def close(self) -> None:
         """Let go."""

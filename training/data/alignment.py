@@ -18,7 +18,7 @@ _KEPT_HZ = 4_000.0
 0.28 samples early with the whole band, 0.05 with this one)."""
 
 
-class AlignmentError(RuntimeError):
+class AlignmentError(ValueError):
     """The damaged signal can't be laid on the clean one."""
 
 

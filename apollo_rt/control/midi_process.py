@@ -1,0 +1,124 @@
+"""A MIDI port in a process of its own, from outside: opened, heard, told, and found gone (see `midi_host`)."""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from apollo_rt.control.midi_host import REPORT_S
+from apollo_rt.control.midi_port import Port
+from apollo_rt.errors import ControlError
+
+_OPENING_S = 20.0
+_ENDING_S = 2.0
+_SILENT_S = 5 * REPORT_S
+"""After so long without a report the process counts as hung: JACK's library can wait for ever."""
+
+
+def open_port(wanted: str) -> Port:
+    """Open a port.
+
+    Args:
+        wanted: its name or a part of it, upper or lower case; or `virtual`: a port for other programs to connect to.
+
+    Raises:
+        ControlError: there is none, or more than one, or this machine has no MIDI.
+    """
+    return PortProcess([sys.executable, "-m", "apollo_rt.control.midi_host", wanted])
+
+
+class PortProcess:
+    """See `midi_port.Port`; one thread at a time fetches.
+
+    Args:
+        command: starts a process that talks as `midi_host` does.
+
+    Raises:
+        ControlError: it says so, or ends, or says nothing for long.
+    """
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._process = subprocess.Popen(  # noqa: S603  # a command of our own
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for us: we end it
+        )
+        self._lines: deque[bytes] = deque()
+        self._ports: list[str] = []
+        self._heard_s = time.monotonic()
+        self._has_answered = threading.Event()
+        self._listener = threading.Thread(target=self._listen, name="midi port", daemon=True)
+        self._listener.start()
+        try:
+            self.name = self._answer()["name"]
+        except BaseException:
+            self.close()
+            raise
+
+    def fetch(self) -> list[int] | None:
+        """The bytes of the next message that has arrived, None if none has."""
+        while self._lines:
+            line = self._lines.popleft()
+            if not line.startswith(b"{"):
+                return list(bytes.fromhex(line.decode()))
+            self._ports = json.loads(line)["ports"]
+        return None
+
+    def send(self, message: list[int]) -> None:
+        """Send one message, if there is a way back."""
+        assert self._process.stdin is not None
+        with suppress(OSError):  # it has just ended; `ports` will tell
+            self._process.stdin.write(bytes(message).hex().encode() + b"\n")
+            self._process.stdin.flush()
+
+    def ports(self) -> list[str] | None:
+        """The ports there were two seconds ago at most, None when the device is gone."""
+        is_there = self._listener.is_alive() and time.monotonic() - self._heard_s < _SILENT_S
+        return self._ports if is_there else None
+
+    def close(self) -> None:
+        """End the process; one that hangs is killed."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with suppress(OSError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(_ENDING_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._listener.join()
+        self._process.stdout.close()
+
+    def _answer(self) -> dict[str, Any]:
+        """What it says first.
+
+        Raises:
+            ControlError: there is no port.
+        """
+        if not self._has_answered.wait(_OPENING_S):
+            raise ControlError(f"midi: the port isn't open after {_OPENING_S:g} s; does the sound server still answer?")
+        if not self._lines:
+            raise ControlError(f"midi: the port's process ended with code {self._process.wait()} before it was open")
+        answer: dict[str, Any] = json.loads(self._lines.popleft())
+        if "error" in answer:
+            raise ControlError(answer["error"])
+        return answer
+
+    def _listen(self) -> None:
+        """Take what it says, whole lines only, as `fetch` may come at any time."""
+        assert self._process.stdout is not None
+        begun = b""
+        while heard := self._process.stdout.read1():  # type: ignore[attr-defined]  # it is a buffered reader
+            self._heard_s = time.monotonic()
+            *lines, begun = (begun + heard).split(b"\n")
+            self._lines.extend(lines)
+            if lines:
+                self._has_answered.set()
+        self._has_answered.set()
