@@ -26,6 +26,13 @@ _FLAGS = (
     "--remote-debugging-port=0",
 )  # fmt: skip
 _ANSWER_S = 60.0
+_PLACE = """element => {
+    element.scrollIntoView();
+    const { x, y, width, height } = element.getBoundingClientRect(), place = [x + width / 2, y + height / 2];
+    const hit = document.elementFromPoint(...place);
+    return element.contains(hit) || element.closest("label")?.contains(hit) ? place : null;
+}"""
+"""The middle of an element, if it is the one that a click there would hit."""
 
 
 class Page:
@@ -64,12 +71,15 @@ class Page:
         self._call("Input.dispatchKeyEvent", type="keyUp", key=key)
 
     def click(self, selector: str) -> None:
-        """Click with the mouse into the middle of what a selector finds."""
-        x, y = self.run(
-            "(e => { e.scrollIntoView(); const { x, y, width, height } = e.getBoundingClientRect();"
-            " return [x + width / 2, y + height / 2] })"
-            f"(document.querySelector({json.dumps(selector)}))"
-        )
+        """Click with the mouse into the middle of what a selector finds, when that has come to rest there."""
+        seen: list[Any] = [None]
+
+        def rests() -> bool:
+            seen.append(self.run(f"({_PLACE})(document.querySelector({json.dumps(selector)}))"))
+            return seen[-1] is not None and seen[-3:] == [seen[-1]] * 3
+
+        assert wait_for(rests, _ANSWER_S), f"{selector} doesn't come to rest, or is covered"
+        x, y = seen[-1]
         for kind in ("mousePressed", "mouseReleased"):
             self._call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
