@@ -14,7 +14,7 @@ from apollo_rt.control.midi_host import REPORT_S
 from apollo_rt.control.midi_port import Port
 from apollo_rt.errors import ControlError
 
-_OPENING_S = 20.0
+_OPENING_S = 10.0
 _ENDING_S = 2.0
 _SILENT_S = 5 * REPORT_S
 """After so long without a report the process counts as hung: JACK's library can wait for ever."""
