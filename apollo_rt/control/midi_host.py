@@ -22,7 +22,7 @@ from apollo_rt.errors import ControlError
 REPORT_S = 2.0
 """From one question whether the device is there to the next: it makes a client at the sound server."""
 
-_FETCH_S = 0.001
+_FETCH_S = 0.002
 _MOST_FETCHED = 1024
 
 
