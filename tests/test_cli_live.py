@@ -355,10 +355,12 @@ def test_a_bad_file_is_refused_before_anything_is_written(live, song, tmp_path, 
 
 
 def test_a_midi_port_that_is_not_there_ends_the_run_and_leaves_nothing(live, song, tmp_path, monkeypatch) -> None:
-    monkeypatch.setitem(sys.modules, "rtmidi", None)
+    (tmp_path / "missing").mkdir()
+    (tmp_path / "missing" / "rtmidi.py").write_text("raise ImportError")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "missing"))  # the port's process finds it there first
     code, _, errors = live("--input", song, "--output", tmp_path / "out.wav", "--midi", "virtual")
     assert (code, errors) == (1, ["error: midi: python-rtmidi is not installed; pip install 'apollo-rt[midi]'"])
-    assert {path.name for path in tmp_path.iterdir()} == {"song.wav"}
+    assert {path.name for path in tmp_path.iterdir()} == {"song.wav", "missing"}
 
 
 def test_another_model_is_chosen_while_it_plays(model, tmp_path, monkeypatch) -> None:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import deque
@@ -43,10 +44,12 @@ class PortProcess:
     """
 
     def __init__(self, command: Sequence[str]) -> None:
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # open as long as the process
         self._process = subprocess.Popen(  # noqa: S603  # a command of our own
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=self._errors,  # JACK's library talks a lot
             start_new_session=True,  # Ctrl-C is for us: we end it
         )
         self._lines: deque[bytes] = deque()
@@ -95,6 +98,14 @@ class PortProcess:
             self._process.wait()
         self._listener.join()
         self._process.stdout.close()
+        self._errors.close()
+
+    @property
+    def _last_words(self) -> str:
+        """The last line that it wrote to standard error."""
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").splitlines()
+        return lines[-1] if lines else "it gave no reason"
 
     def _answer(self) -> dict[str, Any]:
         """What it says first.
@@ -105,7 +116,10 @@ class PortProcess:
         if not self._has_answered.wait(_OPENING_S):
             raise ControlError(f"midi: the port isn't open after {_OPENING_S:g} s; does the sound server still answer?")
         if not self._lines:
-            raise ControlError(f"midi: the port's process ended with code {self._process.wait()} before it was open")
+            code = self._process.wait()
+            raise ControlError(
+                f"midi: the port's process ended with code {code} before it was open: {self._last_words}"
+            )
         answer: dict[str, Any] = json.loads(self._lines.popleft())
         if "error" in answer:
             raise ControlError(answer["error"])
