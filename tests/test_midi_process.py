@@ -51,7 +51,7 @@ def test_what_it_can_not_open_is_said_in_its_words():
 
 
 def test_one_that_ends_before_it_has_opened_is_an_error_that_says_so():
-    with pytest.raises(ControlError, match="ended with 3 before it was open: no disk"):
+    with pytest.raises(ControlError, match="ended with code 3 before it was open: no disk"):
         process("import sys; print('no disk', file=sys.stderr); raise SystemExit(3)")
 
 
