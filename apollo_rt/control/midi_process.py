@@ -6,6 +6,7 @@ import sys
 import tempfile
 import threading
 import time
+from binascii import unhexlify
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
@@ -69,7 +70,7 @@ class PortProcess:
         while self._lines:
             line = self._lines.popleft()
             if not line.startswith(b"{"):
-                return list(bytes.fromhex(line.decode()))
+                return list(unhexlify(line))
             self._ports = json.loads(line)["ports"]
         return None
 
