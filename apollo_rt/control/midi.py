@@ -15,7 +15,8 @@ from pathlib import Path
 from apollo_rt.control.commands import Commander, row_of
 from apollo_rt.control.controllable import Controllable, Reply
 from apollo_rt.control.midi_inbox import Inbox
-from apollo_rt.control.midi_knobs import FINE_HALF_S, Feedback, LastMoved, Pairs, Takeover, is_fine_half
+from apollo_rt.control.midi_knobs import Feedback, Pairs, Takeover
+from apollo_rt.control.midi_learn import Learning
 from apollo_rt.control.midi_map import (
     CC,
     CC14,
@@ -81,9 +82,7 @@ class MidiControl:
         self._map_path, self._say, self._opener, self._clock_s = map_path, say, opener, clock_s
         self._lock = threading.RLock()  # between the thread that handles, who looks, and who asks and learns
         self._inbox, self._pairs = Inbox(), Pairs(clock_s)
-        self._feedback, self._moved = Feedback(self._send, clock_s), LastMoved(clock_s)
-        self._learning: str | None = None
-        self._learnt: tuple[Origin, float] | None = None
+        self._feedback, self._learning = Feedback(self._send, clock_s), Learning(target, self._bind, clock_s)
         self._n_looks = 0
         self._use_map(midi_map)
         self._stopping = threading.Event()
@@ -107,7 +106,7 @@ class MidiControl:
     def learn(self, parameter: str | None) -> None:
         """Bind the next controller that moves to a parameter; None: don't wait for one any more."""
         with self._lock:
-            self._learning, self._learnt = parameter, None
+            self._learning.wait_for(parameter)
 
     def learn_moved(self, parameter: str) -> None:
         """Bind the controller that moved last to a parameter.
@@ -116,11 +115,7 @@ class MidiControl:
             ControlError: none has moved, or only a key of a keyboard, which can't turn a parameter.
         """
         with self._lock:
-            origin = self._moved.origin
-            if origin is None:
-                raise ControlError("midi: no controller has moved yet")
-            if not self._bind_to(origin, parameter):
-                raise ControlError(f"midi: {origin} is a key, which can switch but not turn {parameter}")
+            self._learning.take_moved(parameter)
 
     def describe(self) -> Reply:
         """Ports, state and bindings."""
@@ -130,8 +125,8 @@ class MidiControl:
                 "ports": ports or [],
                 "port": self._name,
                 "is_connected": self._port is not None,
-                "learning": self._learning,
-                "moved": str(self._moved.origin or ""),
+                "learning": self._learning.parameter,
+                "moved": str(self._learning.moved or ""),
                 "n_received": self._inbox.n_received,
                 **self._map.to_dict(),
             }
@@ -165,10 +160,8 @@ class MidiControl:
         with self._lock:
             for event in events:
                 whole = self._joined(event)
-                if whole:
-                    self._moved.see(whole)
-                    if not self._learn_from(event):
-                        self._act(whole)
+                if whole and not self._learning.takes(event, whole):
+                    self._act(whole)
             for event in self._pairs.due():
                 self._act(event)
 
@@ -262,36 +255,6 @@ class MidiControl:
         if number >= len(names):
             raise ControlError(f"program {number} has no preset; there are {len(names)}")
         return names[number]
-
-    def _learn_from(self, event: Event) -> bool:
-        """Bind an event where one is waited for; says whether it was taken for that."""
-        if self._becomes_fine(event):
-            return True
-        if self._learning is None or event.kind == PROGRAM:
-            return False
-        if event.kind == NOTE and event.value == 0:
-            return False
-        return self._bind_to(Origin(event.kind, event.number, event.channel), self._learning)
-
-    def _bind_to(self, origin: Origin, parameter: str) -> bool:
-        """Bind a controller to a parameter; says whether it can be."""
-        row = row_of(self._target, parameter)
-        if origin.kind == NOTE and not row.is_switch:
-            return False
-        self._learning, self._learnt = None, (origin, self._clock_s())
-        self._bind(origin, Action(TOGGLE if origin.kind == NOTE else TURN, row.name))
-        return True
-
-    def _becomes_fine(self, event: Event) -> bool:
-        """Whether it is the fine half of what was learnt just now, which then has 14 bits."""
-        if self._learnt is None:
-            return False
-        coarse, since_s = self._learnt
-        if self._clock_s() - since_s >= FINE_HALF_S or not is_fine_half(event, coarse):
-            return False
-        self._learnt = None
-        self._bind(Origin(CC14, coarse.number, coarse.channel), self._map.bindings[coarse])
-        return True
 
     def _bind(self, origin: Origin, action: Action) -> None:
         self._use_map(self._map.with_binding(origin, action))

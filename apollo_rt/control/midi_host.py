@@ -13,6 +13,8 @@ import os
 import sys
 import threading
 import time
+from binascii import hexlify, unhexlify
+from contextlib import suppress
 from itertools import islice
 from typing import Any, BinaryIO
 
@@ -45,13 +47,13 @@ class Host:
         reported_s = -REPORT_S
         while not self._is_over.wait(_FETCH_S):
             messages = islice(iter(self._port.fetch, None), _MOST_FETCHED)
-            lines = b"".join(bytes(message).hex().encode() + b"\n" for message in messages)
+            lines = b"".join(map(to_line, messages))
             if time.monotonic() - reported_s >= REPORT_S:
                 ports = self._port.ports()
                 if ports is None:
                     return
                 reported_s = time.monotonic()
-                lines += _line(ports=ports)
+                lines += _report(ports=ports)
             if lines:
                 self._answers.write(lines)
                 self._answers.flush()
@@ -59,11 +61,21 @@ class Host:
     def _follow(self) -> None:
         """Send what is ordered until nobody orders any more."""
         for line in self._orders:
-            self._port.send(list(bytes.fromhex(line.decode())))
+            self._port.send(from_line(line.rstrip()))
         self._is_over.set()
 
 
-def _line(**what: Any) -> bytes:
+def to_line(message: list[int]) -> bytes:
+    """A message as a line of hexadecimal digits."""
+    return hexlify(bytes(message)) + b"\n"
+
+
+def from_line(line: bytes) -> list[int]:
+    """The message that a line holds, without its end."""
+    return list(unhexlify(line))
+
+
+def _report(**what: Any) -> bytes:
     return json.dumps(what).encode() + b"\n"
 
 
@@ -72,19 +84,16 @@ def main(wanted: str) -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what JACK prints goes to standard error; the lines on standard output are ours alone
     try:
-        try:
-            port = midi_port.open_port(wanted)
-        except ControlError as error:
-            answers.write(_line(error=str(error)))
-            return
-        answers.write(_line(name=port.name))
+        port = midi_port.open_port(wanted)
+    except ControlError as error:
+        answers.write(_report(error=str(error)))
+        answers.flush()
+        return
+    with suppress(BrokenPipeError):  # who plays has ended
+        answers.write(_report(name=port.name))
         answers.flush()
         Host(port, sys.stdin.buffer, answers).run()
-        port.close()
-    except BrokenPipeError:
-        pass  # who plays has ended
-    finally:
-        answers.flush()
+    port.close()
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from apollo_rt.control.midi_map import CC, CC14, FINE, JUMP, NOTE, PITCH, PROGRAM, Origin
+from apollo_rt.control.midi_map import CC, CC14, FINE, JUMP, NOTE, PITCH, Origin
 from apollo_rt.control.midi_message import COARSE_MAX, FINE_MAX, Event
 
 _NEAR = 1.5 / COARSE_MAX
@@ -10,8 +10,6 @@ _NEAR = 1.5 / COARSE_MAX
 _SAME = 1e-6
 _FINE_WAIT_S = 0.02
 """For how long a coarse half waits for its fine one; a desk sends both within 2 ms."""
-FINE_HALF_S = 0.2
-"""How soon after a coarse half its fine one has to come for what is learnt to have 14 bits."""
 _HANDS_OFF_S = 0.5
 """For how long after its last movement nothing is sent to a fader: a motor must not pull against a finger."""
 
@@ -138,40 +136,3 @@ def _events(origin: Origin, channel: int, value: int) -> list[Event]:
         coarse = Event(CC, origin.number, channel, value >> 7)
         return [coarse, Event(CC, origin.number + FINE, channel, value & COARSE_MAX)]
     return [Event(origin.kind, origin.number, channel, value)] if origin.kind in (CC, NOTE, PITCH) else []
-
-
-class LastMoved:
-    """The controller that moved last, of all that a parameter can be bound to.
-
-    Args:
-        clock_s: monotonic seconds.
-
-    Attributes:
-        origin: what it is; None: nothing has moved yet.
-    """
-
-    def __init__(self, clock_s: Callable[[], float]) -> None:
-        self.origin: Origin | None = None
-        self._clock_s, self._since_s = clock_s, 0.0
-
-    def see(self, event: Event) -> None:
-        """Take note of an event; a fine half soon after its coarse one makes both one of 14 bits."""
-        if event.kind == PROGRAM or (event.kind == NOTE and event.value == 0):
-            return
-        is_soon = self._clock_s() - self._since_s < FINE_HALF_S
-        pair = self._pair_of(event) if is_soon else None
-        self.origin, self._since_s = pair or Origin(event.kind, event.number, event.channel), self._clock_s()
-
-    def _pair_of(self, event: Event) -> Origin | None:
-        """The controller of 14 bits of which this is a half, if what moved before was the other half or the whole."""
-        if event.kind != CC or event.number is None or event.number >= 2 * FINE:
-            return None
-        pair = Origin(CC14, event.number % FINE, event.channel)
-        return pair if self.origin == pair or is_fine_half(event, self.origin) else None
-
-
-def is_fine_half(event: Event, coarse: Origin | None) -> bool:
-    """Whether an event is of the controller that holds the 7 lower bits of another one (MIDI 1.0: 32 places above)."""
-    if event.kind != CC or event.number is None:
-        return False
-    return event.number >= FINE and coarse == Origin(CC, event.number - FINE, event.channel)

@@ -127,21 +127,18 @@ class _RtMidiPort:
     def send(self, message: list[int]) -> None:
         """Send one message, if there is a way back."""
         if self._has_output:
-            with suppress(_rtmidi().RtMidiError):  # it has just gone; `is_there` will tell
+            with suppress(_rtmidi().RtMidiError):  # it has just gone; `ports` will tell
                 self._output.send_message(message)
 
     def ports(self) -> list[str] | None:
         """See `Port`; asked of a new client, for one whose server died still tells the old names."""
-        try:
-            names = list_ports()
-        except ControlError:
-            return None
-        return names if self._wanted == VIRTUAL or self.name in names else None
+        names = _ports_now()
+        return names if names is not None and (self._wanted == VIRTUAL or self.name in names) else None
 
     def close(self) -> None:
         """Let go."""
         for client in self._clients:
-            if self._is_server_alive():
+            if _ports_now() is not None:
                 client.close_port()
                 time.sleep(_SETTLE_S)  # JACK's thread may still be in what `delete` takes away before its end
                 client.delete()
@@ -165,13 +162,13 @@ class _RtMidiPort:
             self._output.open_port(names.index(name), "out")
         return bool(found)
 
-    @staticmethod
-    def _is_server_alive() -> bool:
-        try:
-            list_ports()
-        except ControlError:
-            return False
-        return True
+
+def _ports_now() -> list[str] | None:
+    """As `list_ports`; None where the server has died."""
+    try:
+        return list_ports()
+    except ControlError:
+        return None
 
 
 def _rtmidi() -> Any:

@@ -6,13 +6,13 @@ import sys
 import tempfile
 import threading
 import time
-from binascii import unhexlify
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from apollo_rt.control.midi_host import REPORT_S
+from apollo_rt.child_process import last_line, wait_or_kill
+from apollo_rt.control.midi_host import REPORT_S, from_line, to_line
 from apollo_rt.control.midi_port import Port
 from apollo_rt.errors import ControlError
 
@@ -23,13 +23,10 @@ _SILENT_S = 5 * REPORT_S
 
 
 def open_port(wanted: str) -> Port:
-    """Open a port.
-
-    Args:
-        wanted: its name or a part of it, upper or lower case; or `virtual`: a port for other programs to connect to.
+    """As `midi_port.open_port`, in a process of its own.
 
     Raises:
-        ControlError: there is none, or more than one, or this machine has no MIDI.
+        ControlError: as there; or the process ended, or didn't answer.
     """
     return PortProcess([sys.executable, "-m", "apollo_rt.control.midi_host", wanted])
 
@@ -70,7 +67,7 @@ class PortProcess:
         while self._lines:
             line = self._lines.popleft()
             if not line.startswith(b"{"):
-                return list(unhexlify(line))
+                return from_line(line)
             self._ports = json.loads(line)["ports"]
         return None
 
@@ -78,7 +75,7 @@ class PortProcess:
         """Send one message, if there is a way back."""
         assert self._process.stdin is not None
         with suppress(OSError):  # it has just ended; `ports` will tell
-            self._process.stdin.write(bytes(message).hex().encode() + b"\n")
+            self._process.stdin.write(to_line(message))
             self._process.stdin.flush()
 
     def ports(self) -> list[str] | None:
@@ -92,21 +89,10 @@ class PortProcess:
         assert self._process.stdout is not None
         with suppress(OSError):
             self._process.stdin.close()
-        try:
-            self._process.wait(_ENDING_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        wait_or_kill(self._process, _ENDING_S)
         self._listener.join()
         self._process.stdout.close()
         self._errors.close()
-
-    @property
-    def _last_words(self) -> str:
-        """The last line that it wrote to standard error."""
-        self._errors.seek(0)
-        lines = self._errors.read().decode(errors="replace").splitlines()
-        return lines[-1] if lines else "it gave no reason"
 
     def _answer(self) -> dict[str, Any]:
         """What it says first.
@@ -119,7 +105,8 @@ class PortProcess:
         if not self._lines:
             code = self._process.wait()
             raise ControlError(
-                f"midi: the port's process ended with code {code} before it was open: {self._last_words}"
+                f"midi: the port's process ended with code {code} before it was open: "
+                f"{last_line(self._errors) or 'it gave no reason'}"
             )
         answer: dict[str, Any] = json.loads(self._lines.popleft())
         if "error" in answer:

@@ -2,7 +2,6 @@
 
 import json
 import mmap
-import os
 import queue
 import signal
 import socket
@@ -13,6 +12,7 @@ import threading
 import time
 from typing import Any
 
+from apollo_rt.child_process import last_line, wait_or_kill
 from apollo_rt.compiled.sockets import set_patience
 from apollo_rt.errors import PluginError
 from apollo_rt.live.plugin_host import NOBODY
@@ -89,9 +89,7 @@ class PluginProcess:
     @property
     def last_words(self) -> str:
         """The last line that it, or a plugin in it, wrote to standard error."""
-        errors = self._files[1].fileno()
-        text = os.pread(errors, 4096, max(os.fstat(errors).st_size - 4096, 0)).decode(errors="replace")
-        return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
+        return last_line(self._files[1])
 
     def take_answers(self) -> list[dict[str, Any]]:
         """What it has said since the last call."""
@@ -136,13 +134,7 @@ class PluginProcess:
         Returns:
             Whether it had to be killed.
         """
-        has_hung = False
-        try:
-            self._process.wait(after_s)
-        except subprocess.TimeoutExpired:
-            has_hung = True
-            self._process.kill()
-            self._process.wait()
+        has_hung = wait_or_kill(self._process, after_s)
         with self._has_changes:
             self._has_changes.notify()
         return has_hung
