@@ -72,7 +72,7 @@ class Page:
 
     def click(self, selector: str) -> None:
         """Click with the mouse into the middle of what a selector finds, when that has come to rest there."""
-        seen: list[Any] = [None]
+        seen: list[Any] = []
 
         def rests() -> bool:
             seen.append(self.run(f"({_PLACE})(document.querySelector({json.dumps(selector)}))"))

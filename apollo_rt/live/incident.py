@@ -142,7 +142,6 @@ def write_recording(folder: Path, line: Line, trace: WorkerTrace, about: dict[st
     facts = {
         "format": FORMAT,
         **asdict(cut),
-        "delay": int(line.control[DELAY]),
         "hop_delay": int(line.control[HOP_DELAY]),
         "hop_length": int(line.wet.samples.shape[1]),
         "sample_rate": rate,
@@ -168,11 +167,12 @@ def _version(package: str) -> str:
 
 @dataclass(frozen=True)
 class _Cut:
-    """Which samples are written, counted from the start of the run."""
+    """Which samples are written, counted from the start of the run, and by how many the output is late."""
 
     input_begin: int
     output_begin: int
     end: int
+    delay: int
 
 
 def _cut(line: Line, trace: WorkerTrace) -> tuple[NDArray[np.float64], _Cut]:
@@ -183,7 +183,7 @@ def _cut(line: Line, trace: WorkerTrace) -> tuple[NDArray[np.float64], _Cut]:
     slot, taken = _checkpoint_before(trace, input_begin - int(line.control[HOP_DELAY]))
     if slot >= 0:
         input_begin = min(input_begin, taken)
-    return looks, _Cut(max(input_begin, 0, end + _SPARE - KEPT_SAMPLES), output_begin, end)
+    return looks, _Cut(max(input_begin, 0, end + _SPARE - KEPT_SAMPLES), output_begin, end, delay)
 
 
 def _arrays(line: Line, trace: WorkerTrace, looks: NDArray[np.float64], cut: _Cut) -> dict[str, NDArray[Any]]:
@@ -196,7 +196,7 @@ def _arrays(line: Line, trace: WorkerTrace, looks: NDArray[np.float64], cut: _Cu
         "looks": looks,
         "steps": steps[late],
         "targets": targets[late],
-        "holes": holes[holes[:, HOLE_OUTPUT] >= cut.output_begin - int(line.control[DELAY])] if len(holes) else holes,
+        "holes": holes[holes[:, HOLE_OUTPUT] >= cut.output_begin - cut.delay] if len(holes) else holes,
         "wet": _part(line.trace.wet, cut.input_begin, cut.end),
         **_checkpoints(trace, cut.input_begin, cut.end),
     }
