@@ -204,6 +204,23 @@ def test_pairs_are_rendered_once_and_listed(tmp_path: Path, monkeypatch: pytest.
         assert pair.shape[1] / SAMPLE_RATE == pytest.approx(line["seconds"], abs=1e-3)
 
 
+def test_an_item_that_a_codec_shifted_is_left_out_and_the_others_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    music(tmp_path / "music", 2)
+    n_made, degrade = [0], items.degrade_in_turn
+
+    def shift_the_second(audio: np.ndarray, chain: tuple[Damage, ...]) -> np.ndarray:
+        n_made[0] += 1
+        return np.roll(audio, 1, axis=0) if n_made[0] == 2 else degrade(audio, chain)
+
+    monkeypatch.setattr(items, "degrade_in_turn", shift_the_second)
+    lines, failed = pairs.render(tmp_path / "music", tmp_path / "pairs", 3 * 4 / 3600, SHORT, seed=0, workers=1)
+    assert [line["number"] for line in lines] == [0, 2]
+    assert list(failed) == ["train item 1"]
+    assert "misaligned by 1.00 samples" in failed["train item 1"]
+
+
 def test_no_music_and_settings_out_of_range_are_clear_errors(three_songs: list[stores.Store]) -> None:
     with pytest.raises(ValueError, match="no music in this split"):
         Items([], SHORT, 0)
