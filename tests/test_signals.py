@@ -2,11 +2,16 @@
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from apollo_rt.app.signals import interruptible
+
+ROOT = Path(__file__).parents[1]
 
 
 class Finalised:
@@ -39,10 +44,33 @@ def test_a_signal_ends_what_is_under_way(name: str) -> None:
     assert signal.getsignal(number) is handler
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(("checks", "n_made"), [(True, 1), (False, 2)])
 def test_one_that_a_finaliser_swallowed_is_raised_again_at_the_latest_at_the_end(checks: bool, n_made: int) -> None:
     assert ended(lambda: Finalised() and None, lambda: None, checks=checks) == n_made
+
+
+def test_what_python_drops_is_printed_only_if_no_signal_raised_it() -> None:
+    program = """
+from apollo_rt.app.signals import interruptible
+from tests.test_signals import Finalised
+
+class Broken:
+    def __del__(self):
+        raise OSError("broken")
+
+with interruptible() as check:
+    Finalised()
+    Broken()
+    try:
+        check()
+    except KeyboardInterrupt:
+        print("interrupted")
+        raise SystemExit
+"""
+    run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout == "interrupted\n"
+    assert "OSError: broken" in run.stderr
+    assert "KeyboardInterrupt" not in run.stderr
 
 
 def test_without_a_signal_nothing_is_raised() -> None:

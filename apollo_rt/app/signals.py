@@ -1,6 +1,7 @@
 """What asks a program to end: Ctrl-C, `kill`, a closed terminal."""
 
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event
@@ -23,7 +24,8 @@ def ending_calls(action: Callable[[], None]) -> Iterator[None]:
 def interruptible() -> Iterator[Callable[[], None]]:
     """Let those signals end a program as Ctrl-C does: all is closed on the way out, no file is left half written.
 
-    Python drops an exception that a signal raises while an object is being finalised, and the program would go on.
+    Python drops an exception that a signal raises while an object is being finalised, and the program would go on. It
+    prints what it drops, with a traceback; not these, since a signal is no fault.
 
     Yields:
         To be called now and then by what takes long: raises what was dropped.
@@ -41,6 +43,21 @@ def interruptible() -> Iterator[Callable[[], None]]:
         if asked.is_set():
             raise KeyboardInterrupt
 
-    with ending_calls(interrupt):
+    with ending_calls(interrupt), _dropped_interrupts_unprinted():
         yield check
         check()
+
+
+@contextmanager
+def _dropped_interrupts_unprinted() -> Iterator[None]:
+    before = sys.unraisablehook
+
+    def hook(dropped: "sys.UnraisableHookArgs") -> None:
+        if not issubclass(dropped.exc_type, KeyboardInterrupt):
+            before(dropped)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
