@@ -49,6 +49,18 @@ def test_one_that_a_finaliser_swallowed_is_raised_again_at_the_latest_at_the_end
     assert ended(lambda: Finalised() and None, lambda: None, checks=checks) == n_made
 
 
+def test_an_error_after_a_signal_is_the_signals() -> None:
+    def broken() -> None:
+        raise RuntimeError("nothing was compiled")
+
+    assert ended(lambda: Finalised() and None, broken, checks=False) == 1
+
+
+def test_an_error_without_a_signal_stays_itself() -> None:
+    with pytest.raises(RuntimeError, match="broken"), interruptible():
+        raise RuntimeError("broken")
+
+
 def test_what_python_drops_is_printed_only_if_no_signal_raised_it() -> None:
     program = """
 from apollo_rt.app.signals import interruptible

@@ -44,7 +44,11 @@ def interruptible() -> Iterator[Callable[[], None]]:
             raise KeyboardInterrupt
 
     with ending_calls(interrupt), _dropped_interrupts_unprinted():
-        yield check
+        try:
+            yield check
+        except Exception:
+            check()  # what was dropped may have broken what was under way: numba's compiler fails so
+            raise
         check()
 
 
