@@ -1,6 +1,7 @@
 """`python -m export --checkpoint last.pt --out model.onnx`."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,11 @@ from apollo_rt.errors import ApolloError
     "--training", "training_file", type=click.Path(path_type=Path, exists=True), help="JSON: what it was trained on."
 )
 @click.option(
-    "--quality", "quality_file", type=click.Path(path_type=Path, exists=True), help="JSON: `training evaluate --json`."
+    "--quality",
+    "quality_files",
+    type=click.Path(path_type=Path, exists=True),
+    multiple=True,
+    help="JSON: `training evaluate --json`, what it can't do; may be given several times.",
 )
 @click.option("--correction", default=1.0, show_default=True, help="Factor of what is corrected.")
 @click.option("--carrier-db", default=0.0, show_default=True, help="Generate more or less of the missing highs.")
@@ -30,7 +35,7 @@ def main(
     name: str,
     licence: str,
     training_file: Path | None,
-    quality_file: Path | None,
+    quality_files: Sequence[Path],
     correction: float,
     carrier_db: float,
     low_carrier_db: float,
@@ -50,10 +55,11 @@ def main(
     net.turn(**turned)
     run = {"steps": content["step"], "minutes": round(content["trained_s"] / 60, 1), **turned}
     training = _facts(training_file) | run
+    quality = {key: value for file in quality_files for key, value in _facts(file).items()}
     try:
         graphs = export_graphs(net)
         parity = verify(net, graphs, n_frames)
-        bundle.write(graphs, bundle.make_card(net, graphs, out, name, licence, training, _facts(quality_file)))
+        bundle.write(graphs, bundle.make_card(net, graphs, out, name, licence, training, quality))
     except ApolloError as error:
         raise click.ClickException(str(error)) from error
     click.echo(
@@ -67,7 +73,14 @@ def main(
 
 def _facts(file: Path | None) -> dict[str, Any]:
     """What a JSON file says, nothing without one."""
-    facts: dict[str, Any] = json.loads(file.read_text()) if file else {}
+    if file is None:
+        return {}
+    try:
+        facts = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise click.ClickException(f"{file}: no JSON: {error}") from error
+    if not isinstance(facts, dict):
+        raise click.ClickException(f"{file}: a {type(facts).__name__}, must be an object")
     return facts
 
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from onnx import numpy_helper
 
+from apollo_rt.app.model_card import card_lines
 from apollo_rt.errors import ModelFileError, ParityError
 from apollo_rt.inference import model_fields as fields
 from apollo_rt.inference.model import Backend, load
@@ -186,35 +187,46 @@ def test_the_test_signal_has_silence_peaks_and_width() -> None:
     assert not np.allclose(left, right)
 
 
-def test_the_command_turns_a_checkpoint_into_a_file(tmp_path: Path) -> None:
-    net = lively(PLAIN)
-    checkpoint.save(
-        tmp_path / "last.pt",
-        config=checkpoint.config_to_dict(PLAIN),
-        averaged=net.state_dict(),
-        step=7,
-        trained_s=60.0,
-    )
-    out = tmp_path / "model.onnx"
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "export",
-            "--checkpoint",
-            tmp_path / "last.pt",
-            "--out",
-            out,
-            "--name",
-            "tiny",
-            *("--frames", "50"),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
+@pytest.fixture(scope="module")
+def checkpoint_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("run") / "last.pt"
+    averaged = lively(PLAIN).state_dict()
+    checkpoint.save(path, config=checkpoint.config_to_dict(PLAIN), averaged=averaged, step=7, trained_s=60.0)
+    return path
+
+
+def run_export(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "export", "--frames", "50", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_command_turns_a_checkpoint_into_a_file(checkpoint_file: Path, tmp_path: Path) -> None:
+    out, figures, limits = (tmp_path / name for name in ("model.onnx", "quality.json", "limits.json"))
+    figures.write_text('{"summary": {"mp3-64": {"restored": {"lsd": 1.5}}}}')
+    limits.write_text('{"fails": ["birds", "bells"]}')
+    done = run_export(
+        *("--checkpoint", checkpoint_file, "--out", out, "--name", "tiny", "--quality", figures, "--quality", limits)
     )
     assert done.returncode == 0, done.stderr
     assert "ONNX and PyTorch" in done.stdout
     assert "full.block" in done.stdout
     card = read_card(out)
     assert (card.name, card.training["steps"]) == ("tiny", 7)
+    assert list(card.quality) == ["summary", "fails"]
+    lines = list(card_lines(card, "0"))
+    assert [line.strip() for line in lines[lines.index("  quality     mp3-64: restored lsd 1.5") + 1 :][:2]] == [
+        "fails: birds",
+        "fails: bells",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"), [("[1, 2]", "a list, must be an object"), ('{"visqol": ', "no JSON: Expecting value")]
+)
+def test_a_card_takes_only_objects(checkpoint_file: Path, tmp_path: Path, text: str, why: str) -> None:
+    facts = tmp_path / "facts.json"
+    facts.write_text(text)
+    done = run_export("--checkpoint", checkpoint_file, "--out", tmp_path / "model.onnx", "--training", facts)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Error: {facts}: {why}")
+    assert list(tmp_path.iterdir()) == [facts]

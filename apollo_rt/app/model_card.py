@@ -37,15 +37,21 @@ def card_lines(card: ModelCard, graph_hash: str) -> Iterator[str]:
 
 
 def _facts(name: str, facts: Mapping[str, Any]) -> Iterator[str]:
-    """Each fact on a line of its own, the name before the first; tables become a line for each row."""
+    """Each fact on a line of its own, the name before the first."""
     for key, value in facts.items():
-        if isinstance(value, Mapping) and any(isinstance(row, Mapping) for row in value.values()):
-            for row, figures in value.items():
-                yield _line(name, f"{row}: {_value(figures)}")
-                name = ""
-            continue
-        yield _line(name, f"{key}: {_value(value)}")
-        name = ""
+        for text in _texts(key, value):
+            yield _line(name, text)
+            name = ""
+
+
+def _texts(key: str, value: Any) -> Iterator[str]:
+    """A fact; a table becomes a line for each row, a list one for each item."""
+    if isinstance(value, Mapping) and any(isinstance(row, Mapping) for row in value.values()):
+        yield from (f"{row}: {_value(figures)}" for row, figures in value.items())
+    elif isinstance(value, list):
+        yield from (f"{key}: {_value(item)}" for item in value)
+    else:
+        yield f"{key}: {_value(value)}"
 
 
 def _value(value: Any) -> str:
