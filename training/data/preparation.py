@@ -11,11 +11,10 @@ import glob
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from training.data.activity import ActivitySettings, active_sessions
 from training.data.audio import measure_cut_hz
 from training.data.fingerprint import Fingerprint, fingerprint, is_same
 from training.data.recordings import MIXTURE, Recording, load_sum
+from training.workers import submitted
 
 UNREADABLE = (OSError, ValueError, EOFError, soundfile.SoundFileError)
 """What a broken file raises."""
@@ -167,14 +167,10 @@ def _outcomes(jobs: dict[str, Callable[[], Any]], workers: int) -> Iterator[tupl
     if workers == 1 or len(jobs) < 2:
         yield from jobs.items()
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        futures = {pool.submit(job): name for name, job in jobs.items()}
-        try:
-            for future in as_completed(futures):
-                yield futures[future], future.result
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    with submitted(jobs.values(), workers) as futures:
+        names = dict(zip(futures, jobs, strict=True))
+        for future in as_completed(futures):
+            yield names[future], future.result
 
 
 def _scan(recording: Recording, folder: Path) -> Scan:

@@ -7,11 +7,9 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +21,7 @@ from training.data.audio import SAMPLE_RATE, Audio
 from training.evaluation import damages, judge, metrics, systems
 from training.evaluation.judge import Judge, Scores, as_tensor
 from training.evaluation.systems import System
+from training.workers import submitted
 
 _LONGEST_S = 600
 _MEASURED_BY = ("visqol-python", "zimtohrli", "torch", "torchmetrics", "av", "numpy", "soxr", "soundfile")
@@ -97,9 +96,9 @@ def run(tasks: Sequence[Task], n_workers: int) -> Iterator[list[Row]]:
         finally:
             torch.set_num_threads(n_threads)
         return
-    # spawned, for a fork of a process with threads (PyTorch's) may hang
-    with ProcessPoolExecutor(n_workers, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
-        yield from pool.map(measure, tasks)
+    with submitted((partial(measure, task) for task in tasks), n_workers, partial(torch.set_num_threads, 1)) as futures:
+        for future in futures:
+            yield future.result()
 
 
 def measure(task: Task) -> list[Row]:
