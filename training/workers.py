@@ -26,7 +26,7 @@ def submitted(
     """
     # Spawned, for a fork of a process with threads (PyTorch's) may hang.
     with ProcessPoolExecutor(n_workers, get_context("spawn"), _begin, (begin,)) as pool:
-        # A process begins by importing, and Python would print where Ctrl-C met it; it holds back what is held back here.
+        # A process begins by importing, and Python would print where Ctrl-C met it; it inherits what is held back.
         with _ctrl_c_held_back():
             futures = [pool.submit(job) for job in jobs]
         try:
