@@ -17,7 +17,7 @@ from training.workers import submitted
 ROOT = Path(__file__).parents[1]
 
 PROGRAM = """
-import sys, time
+import signal, sys, time
 from functools import partial
 from pathlib import Path
 from training.workers import submitted
@@ -32,6 +32,7 @@ def job(number):
     time.sleep(600)
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # where the tests run in the background it is ignored
     try:
         with submitted([partial(job, number) for number in range(5)], 2) as futures:
             futures[0].result()
@@ -41,9 +42,10 @@ if __name__ == "__main__":
 
 
 def test_results_come_in_the_order_of_the_jobs() -> None:
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     with submitted([partial(pow, 2, number) for number in range(5)], 2) as futures:
         assert [future.result() for future in futures] == [1, 2, 4, 8, 16]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == blocked
 
 
 def test_an_error_is_the_jobs_own_and_drops_the_others() -> None:
