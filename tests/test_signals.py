@@ -85,6 +85,22 @@ with interruptible() as check:
     assert "KeyboardInterrupt" not in run.stderr
 
 
+def test_the_exit_code_is_the_programs_wherever_the_signal_came(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text("""
+import sys
+from apollo_rt.app.signals import interruptible
+
+try:
+    with interruptible():
+        exec("import os, signal; os.kill(os.getpid(), signal.SIGTERM)")
+except KeyboardInterrupt:
+    sys.exit(130)
+""")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    run = subprocess.run([sys.executable, "-m", "program"], cwd=tmp_path, env=environment, check=False)
+    assert run.returncode == 130
+
+
 def test_without_a_signal_nothing_is_raised() -> None:
     with interruptible() as check:
         check()

@@ -20,6 +20,10 @@ def ending_calls(action: Callable[[], None]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+class _Interrupted(KeyboardInterrupt):
+    """One of our own: a plain one that passes through `exec` makes Python end by SIGINT, whoever catches it later."""
+
+
 @contextmanager
 def interruptible() -> Iterator[Callable[[], None]]:
     """Let those signals end a program as Ctrl-C does: all is closed on the way out, no file is left half written.
@@ -37,11 +41,11 @@ def interruptible() -> Iterator[Callable[[], None]]:
 
     def interrupt() -> None:
         asked.set()
-        raise KeyboardInterrupt
+        raise _Interrupted
 
     def check() -> None:
         if asked.is_set():
-            raise KeyboardInterrupt
+            raise _Interrupted
 
     with ending_calls(interrupt), _dropped_interrupts_unprinted():
         try:
