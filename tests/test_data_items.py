@@ -78,6 +78,28 @@ def test_half_of_the_items_are_mixtures_and_each_comes_once_before_any_comes_twi
     assert len(mixtures) == len(set(mixtures)) == 6
 
 
+def test_a_group_of_which_there_is_little_comes_by_the_root_of_its_length(tmp_path: Path, undamaged: None) -> None:
+    for group, seconds in (("much", 5.5 + 8 * 4.0), ("little", 5.5)):
+        facts = {"source": "mixture", "group": group, "recording": "song", "split": "train", "licence": "any"}
+        starts = list(range(0, round((seconds - 5.5) * SAMPLE_RATE) + 1, SAMPLE_RATE * 4)) or [0]
+        stores.write(
+            tmp_path / "train" / "mixture" / f"{group}.h5",
+            song(1, seconds),
+            starts,
+            round(5.5 * SAMPLE_RATE),
+            "int16",
+            facts,
+        )
+    stores.write_manifest(tmp_path)
+    source = Items(stores.load_manifest(tmp_path, "train"), SHORT, seed=3)
+    assert source.one_pass == 9 + 3
+    names = [source.make(number).name for number in range(source.one_pass)]
+    assert len(set(names)) == len(names)
+    mixtures = Counter("__".join(name.split("__")[:3]) for name in names)
+    assert sorted(mixtures.values()) == [1] * 9 + [3]
+    assert mixtures["little__song__0001"] == 3
+
+
 def test_a_mixture_is_the_recording_itself(three_songs: list[stores.Store], undamaged: None) -> None:
     made = Items(three_songs, replace(UNTOUCHED, mixture_share=1.0), seed=0).make(0)
     store = next(store for store in three_songs if made.sources == (f"{store.group}/song/{store.source}",))

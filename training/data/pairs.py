@@ -1,6 +1,6 @@
 """Pairs on disk: items rendered once and for all, which is faster than making them while training.
 
-    <folder>/{train,valid}/<group>__<recording>__<start s>__<damage>.npy   int16 (2, samples, 2)
+    <folder>/{train,valid}/<group>__<recording>__<start s>__<number>__<damage>.npy   int16 (2, samples, 2)
     <folder>/{train,valid}/stems__<number>__<damage>.npy                   [clean, damaged][sample][left, right]
     <folder>/manifest.jsonl                                                one line a pair
 
@@ -30,7 +30,7 @@ _FULL_SCALE = 32_767
 def render(
     music: Path, folder: Path, hours: float, settings: ItemSettings, seed: int, workers: int
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """Render items until there are so many hours to train on, and every validation stretch once.
+    """Render items until there are so many hours to train on, and one pass over the validation music.
 
     Args:
         music: Folder of stores with their manifest.
