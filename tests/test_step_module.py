@@ -54,6 +54,6 @@ def test_folding_leaves_the_net_as_it_was() -> None:
 
 
 def test_a_net_with_a_lookahead_is_refused() -> None:
-    framing = dataclasses.replace(SMALL.framing, lookahead_frames=2)
-    with pytest.raises(ValueError, match="causal to be exported, its lookahead_frames are 2; evaluate it with --twin"):
-        StepModule(lively(dataclasses.replace(SMALL, framing=framing)))
+    framing = dataclasses.replace(SMALL.framing, lookahead_frames=3)
+    with pytest.raises(ValueError, match="causal to be exported, its lookahead_frames are 3; evaluate it with --twin"):
+        StepModule(lively(dataclasses.replace(SMALL, framing=framing, exits=())))

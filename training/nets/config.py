@@ -13,7 +13,8 @@ class ModelConfig:
     """Sizes of the net.
 
     Attributes:
-        framing: sample rate, hop and window.
+        framing: sample rate, hop and window. A lookahead makes a twin that can't ship: the convolutions over time look
+            ahead by as many frames together, and fewer of their taps look back.
         band_groups: (number of bands, bins of each), from low to high; together all bins but Nyquist.
         fine_groups: groups whose bins have features and outputs of their own; above them as many bins as make one of
             the newest two hops share theirs: there the ear's bands are twenty times as wide.
@@ -44,7 +45,8 @@ class ModelConfig:
         """Check that the parts fit together.
 
         Raises:
-            ValueError: the bands don't cover the bins, or aren't whole wider bins, or the exits aren't layers.
+            ValueError: the bands don't cover the bins, or aren't whole wider bins, or the exits aren't layers, or the
+                lookahead isn't whole taps of all layers, or there is one and an exit before the last layer.
         """
         covered = sum(count * bins for count, bins in self.band_groups)
         if covered != self.framing.n_bins - 1:
@@ -55,6 +57,12 @@ class ModelConfig:
             object.__setattr__(self, "exits", (len(self.dilations),))
         if sorted({0, *self.exits}) != [0, *self.exits] or self.exits[-1] != len(self.dilations):
             raise ValueError(f"exits must rise from 1 to the {len(self.dilations)} layers, got {self.exits}")
+        ahead, frames_a_tap = self.framing.lookahead_frames, sum(self.dilations)
+        if ahead % frames_a_tap or not 0 <= self.taps_ahead < self.kernel_size:
+            allowed = ", ".join(str(taps * frames_a_tap) for taps in range(self.kernel_size))
+            raise ValueError(f"lookahead_frames must be one of {allowed} with these dilations, got {ahead}")
+        if ahead and len(self.exits) > 1:
+            raise ValueError(f"exits must be [{len(self.dilations)}] with a lookahead, got {list(self.exits)}")
         if self.recent_taps % 2 == 0 or any(bins % self.stride for _, bins in self.band_groups):
             raise ValueError(f"recent_taps must be odd and all bands multiples of {self.stride} bins")
 
@@ -62,6 +70,11 @@ class ModelConfig:
     def n_bands(self) -> int:
         """Tokens of one frame."""
         return sum(count for count, _ in self.band_groups)
+
+    @property
+    def taps_ahead(self) -> int:
+        """Taps of every convolution over time that look ahead."""
+        return self.framing.lookahead_frames // sum(self.dilations)
 
     @property
     def stride(self) -> int:

@@ -76,15 +76,17 @@ class CausalLayer(nn.Module):
       sum up the whole frame and go back to every band. Attention did no better at three times the cost
       (training/EXPERIMENTS.md).
     - channels: a small MLP.
+
+    With taps that look ahead it answers for an earlier frame, `n_frames_ahead` back: what it adds to is that frame.
     """
 
     def __init__(self, config: ModelConfig, dilation: int) -> None:
-        """Start as a pass-through of the newest frame, each band for itself."""
+        """Start as a pass-through of the frame that it answers for, each band for itself."""
         super().__init__()
-        self.dilation = dilation
+        self.dilation, self.n_frames_ahead = dilation, config.taps_ahead * dilation
         n_bands, width, hidden, context = config.n_bands, config.width, config.hidden, config.context
         taps = torch.randn(config.kernel_size, n_bands, width) * 0.1
-        taps[-1] += 1.0
+        taps[-1 - config.taps_ahead] += 1.0
         self.taps = nn.Parameter(taps)
         self.norm = RMSNorm(width)
         self.mixing = nn.Parameter(torch.randn(n_bands, n_bands) * (0.3 * n_bands**-0.5))
@@ -106,7 +108,7 @@ class CausalLayer(nn.Module):
             past: the `n_past_frames` frames before them.
 
         Returns:
-            The frames transformed, and the newest `n_past_frames` frames for the next call.
+            The frames transformed, late by `n_frames_ahead`, and the newest `n_past_frames` frames for the next call.
 
         Shape:
             (batch, frames, bands, width), (batch, n_past_frames, bands, width) -> the same two
@@ -118,7 +120,8 @@ class CausalLayer(nn.Module):
         gathered = normal + self.mixing @ normal
         if self.summary and self.spread:
             gathered = gathered + self.spread(functional.silu(self.summary(normal.flatten(2)))).view(normal.shape)
-        return x + self.narrow(functional.silu(self.widen(gathered))), known[:, n_frames:]
+        answered = known[:, self.n_past_frames - self.n_frames_ahead :][:, :n_frames]
+        return answered + self.narrow(functional.silu(self.widen(gathered))), known[:, n_frames:]
 
 
 class RecentSpectrum(nn.Module):

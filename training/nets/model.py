@@ -3,7 +3,7 @@
 A relative of Apollo (Li & Luo, arXiv 2409.08514). What differs, and why:
 
 - no future frame is used, so that the latency is that of the synthesis window alone; to know what that costs, a net
-  may also be given a `lookahead` by its framing, and is late by as much;
+  may also be given a lookahead by its framing: then its convolutions look to both sides, and it is late by as much;
 - both channels are predicted in one step, from mid and side;
 - the input is corrected, `X * (1 + c)`, not replaced: what the codec kept well passes unharmed;
 - what the codec removed is generated: noise (the `carrier`) times a predicted gain per bin, relative to the
