@@ -214,7 +214,7 @@ def test_the_command_turns_a_checkpoint_into_a_file(checkpoint_file: Path, tmp_p
     assert (card.name, card.training["steps"]) == ("tiny", 7)
     assert list(card.quality) == ["summary", "fails"]
     lines = list(card_lines(card, "0"))
-    assert [line.strip() for line in lines[lines.index("  quality     mp3-64: restored lsd 1.5") + 1 :][:2]] == [
+    assert [line.strip() for line in lines[lines.index("  quality     mp3-64, restored: lsd 1.5") + 1 :][:2]] == [
         "fails: birds",
         "fails: bells",
     ]

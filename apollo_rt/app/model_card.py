@@ -45,9 +45,11 @@ def _facts(name: str, facts: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _texts(key: str, value: Any) -> Iterator[str]:
-    """A fact; a table becomes a line for each row, a list one for each item."""
+    """A fact; a table becomes a line for each row, however deep, a list one for each item."""
     if isinstance(value, Mapping) and any(isinstance(row, Mapping) for row in value.values()):
-        yield from (f"{row}: {_value(figures)}" for row, figures in value.items())
+        for row, figures in value.items():
+            deeper = isinstance(figures, Mapping) and any(isinstance(part, Mapping) for part in figures.values())
+            yield from (f"{row}, {text}" if deeper else text for text in _texts(row, figures))
     elif isinstance(value, list):
         yield from (f"{key}: {_value(item)}" for item in value)
     else:
@@ -56,8 +58,8 @@ def _texts(key: str, value: Any) -> Iterator[str]:
 
 def _value(value: Any) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_value(item)}" for key, item in value.items())
-    return f"{value:g}" if isinstance(value, float) else str(value)
+        return ", ".join(f"{key} {_value(item)}" for key, item in value.items() if item is not None)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _line(name: str, text: str) -> str:
