@@ -46,14 +46,17 @@ def _facts(name: str, facts: Mapping[str, Any]) -> Iterator[str]:
 
 def _texts(key: str, value: Any) -> Iterator[str]:
     """A fact; a table becomes a line for each row, however deep, a list one for each item."""
-    if isinstance(value, Mapping) and any(isinstance(row, Mapping) for row in value.values()):
+    if _is_table(value):
         for row, figures in value.items():
-            deeper = isinstance(figures, Mapping) and any(isinstance(part, Mapping) for part in figures.values())
-            yield from (f"{row}, {text}" if deeper else text for text in _texts(row, figures))
+            yield from (f"{row}, {text}" if _is_table(figures) else text for text in _texts(row, figures))
     elif isinstance(value, list):
         yield from (f"{key}: {_value(item)}" for item in value)
     else:
         yield f"{key}: {_value(value)}"
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, Mapping) and any(isinstance(row, Mapping) for row in value.values())
 
 
 def _value(value: Any) -> str:
