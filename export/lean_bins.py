@@ -3,6 +3,7 @@
 ```
  spectrum, carrier -> planes -> one product -> mid and side, twice, and the carrier's: six times 8 rows of wider bins
  mid, side -> band power -> what is divided by, expanded to wider bins by a product -> features (rows, values) -> bands
+ band power and its average -> rows of logarithms -> maps, one product -> where the carrier's gains begin
  tokens -> bands -> outputs (6, bins) -> gains times the planes -> one product that turns, adds and goes back
 ```
 
@@ -19,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.nets.layers import BandLinear
+from training.nets.layers import LOG_ABSENT, LOG_ABSENT_WIDTH, BandLinear
 from training.nets.model import (
     LOG_FLOOR,
     LOG_GAIN_RANGE,
@@ -75,21 +76,20 @@ class Encoder(nn.Module):
         rows = both.unflatten(-2, (self.n_wide, self.stride)).flatten(-2).transpose(-1, -2)
         return self.planes @ rows.flatten(-2)
 
-    def forward(self, planes: Tensor) -> tuple[list[Tensor], Tensor, Tensor, Tensor]:
-        """Everything of the frame but the running level.
+    def forward(self, planes: Tensor) -> tuple[list[Tensor], Tensor, Tensor]:
+        """Everything of the frame but what needs the running power.
 
         Returns:
             Features of the wider bins: below with those of the fine bins that make them, and above; power of each band,
-            of the frame, and what the carrier's gains are relative to, its root.
+            and what the carrier's gains are relative to, its root.
 
         Shape:
-            (..., 6, stride * 2 * wider bins) -> [(..., rows, values)] * 2, (..., 2, bands), (..., 1, 1), (..., 1, 1)
+            (..., 6, stride * 2 * wider bins) -> [(..., rows, values)] * 2, (..., 2, bands), (..., 1, 1)
         """
         bins = planes[..., :2, :].unflatten(-1, (2 * self.stride, -1)).flatten(-3, -2)
         power = self.part_sum @ (bins * bins)
         band_power = power.unflatten(-2, (2, self.stride)).flatten(-2) @ self.band_mean
         total = self.channel_sum @ band_power
-        frame_power = total @ self.frame_mean
         divisor = (total + 1) @ self.to_wide
         recent = self._recent(bins)
         loudness = torch.linalg.vector_norm(recent, dim=(-2, -1), keepdim=True)
@@ -103,7 +103,7 @@ class Encoder(nn.Module):
         if self.coarse:
             log_high = torch.log(high.unflatten(-2, (2, self.stride)).mean(-2) / high_divisor + LOG_FLOOR)
             rows.append(torch.cat((log_high, high_recent), dim=-2).transpose(-1, -2))
-        return rows, band_power, frame_power, loudness
+        return rows, band_power, loudness
 
     def _recent(self, bins: Tensor) -> Tensor:
         """The newest two hops' spectrum: two dimensions of which one is 1, which ONNX Runtime does faster than one."""
@@ -112,12 +112,13 @@ class Encoder(nn.Module):
         wide = functional.conv2d(lines, self.recent_kernel, padding=(0, reach))
         return wide.squeeze(-2) if self.n_frames > 1 else wide.view(4, -1)
 
-    def tokens(self, rows: list[Tensor], band_power: Tensor, level: Tensor) -> Tensor:
+    def tokens(self, rows: list[Tensor], band_power: Tensor, average: Tensor) -> Tensor:
         """Features to one token a band.
 
         Shape:
-            [(..., rows, values)] * 2, (..., 2, bands), (..., 1, 1) -> (frames * bands, width)
+            [(..., rows, values)] * 2, (..., 2, bands), (..., 2, bands) -> (frames * bands, width)
         """
+        level = self.channel_sum @ average @ self.frame_mean
         groups = (*self.fine, *self.coarse)
         parts = [
             part
@@ -140,6 +141,40 @@ class Encoder(nn.Module):
         if self.n_frames == 1:
             return part.reshape(count, 1, -1)
         return part.reshape(self.n_frames, count, -1).transpose(0, 1)
+
+
+class Envelope(nn.Module):
+    """Where the log gains of the carrier begin: `EnvelopeMap` over rows, its answers for bins in the order of planes.
+
+    Args:
+        net: the trained net.
+    """
+
+    def __init__(self, net: Restorer) -> None:
+        """Lay the weights out for rows of bands; a frame's mean is a sum in `loudness`, which takes its logarithm."""
+        super().__init__()
+        config, one = net.config, net.envelope
+        n_wide = (config.framing.n_bins - 1) // config.stride
+        self.register_buffer("mean_of_sum", torch.tensor(1 / n_wide))
+        self.register_buffer("choice", one.choice.weight.detach().T.contiguous())
+        self.register_buffer("maps", one.maps.weight.detach().T.contiguous())
+        self.choice_bias, self.maps_bias = one.choice.bias, one.maps.bias
+        one_hot = functional.one_hot(net.band_of_bin, config.n_bands).float().T
+        self.register_buffer("to_bins", _by_phase(one_hot, config.stride).contiguous())
+
+    def forward(self, band_power: Tensor, average: Tensor, loudness: Tensor) -> Tensor:
+        """Map both channels alike.
+
+        Shape:
+            (..., 2, bands), (..., 2, bands), (..., 1, 1) -> (..., 2, bins)
+        """
+        reference = loudness * loudness * self.mean_of_sum + 1
+        rows = torch.log((torch.cat((band_power, average), dim=-1) + 1) / reference)
+        usual = rows[..., band_power.shape[-1] :]
+        present = torch.sigmoid((usual - LOG_ABSENT) / LOG_ABSENT_WIDTH)
+        chosen = torch.softmax(present @ self.choice + self.choice_bias, dim=-1)
+        mapped = (rows @ self.maps + self.maps_bias).unflatten(-1, (chosen.shape[-1], -1))
+        return (chosen.unsqueeze(-2) @ mapped).squeeze(-2) @ self.to_bins
 
 
 class Decoder(nn.Module):
@@ -178,15 +213,15 @@ class Decoder(nn.Module):
         back = torch.einsum("cm,pab,ij->ciapmjb", _MID_SIDE, parts, torch.eye(self.stride))
         self.register_buffer("back", back.reshape(4 * self.stride, -1))
 
-    def forward(self, tokens: Tensor, planes: Tensor, loudness: Tensor, spectrum: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, planes: Tensor, envelope: Tensor, loudness: Tensor, spectrum: Tensor) -> Tensor:
         """Correct what is there, add what is missing.
 
         Shape:
-            (frames * bands, width), (..., 6, stride * 2 * wider bins), (..., 1, 1), (..., 2, bins + 1, 2)
-            -> (..., 2, bins + 1, 2)
+            (frames * bands, width), (..., 6, stride * 2 * wider bins), (..., 2, bins), (..., 1, 1),
+            (..., 2, bins + 1, 2) -> (..., 2, bins + 1, 2)
         """
         correction, log_gain = self._outputs(self.norm(tokens)).split((4, 2), dim=-2)
-        gain = torch.exp(log_gain.clamp(*self.gain_range)) * loudness
+        gain = torch.exp((log_gain + envelope).clamp(*self.gain_range)) * loudness
         factors = torch.cat((correction, gain), dim=-2).unflatten(-1, (self.stride, 1, -1))
         products = planes.unflatten(-1, (self.stride, 2, -1)) * factors
         rows = (self.back @ products.flatten(-4, -2)).unflatten(-2, (2, -1)).transpose(-1, -2)

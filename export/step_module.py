@@ -9,7 +9,7 @@ from collections.abc import Collection
 import torch
 from torch import Tensor, nn
 
-from export.lean_bins import Decoder, Encoder
+from export.lean_bins import Decoder, Encoder, Envelope
 from export.lean_layers import LeanLayer, PlainLayer
 from training.nets.model import Restorer
 
@@ -44,14 +44,15 @@ class StepModule(nn.Module):
         layer = LeanLayer if "layers" in folds else PlainLayer
         self.layers = nn.ModuleList(layer(one, n_frames) for one in net.layers[: self.depth])
         self.encoder = Encoder(net, n_frames) if "bins" in folds else None
+        self.envelope = Envelope(net) if "bins" in folds else None
         self.decoder = Decoder(net, n_frames, tier) if "bins" in folds else None
         decay = math.exp(-net.config.framing.hop_period_s / net.config.level_time_s)
         age = torch.arange(n_frames)[:, None] - torch.arange(n_frames)[None]
-        self.register_buffer("level_kernel", torch.where(age >= 0, (1 - decay) * decay ** age.clamp(min=0), 0.0))
-        self.register_buffer("level_decay", decay ** torch.arange(1.0, n_frames + 1)[:, None])
+        self.register_buffer("average_kernel", torch.where(age >= 0, (1 - decay) * decay ** age.clamp(min=0), 0.0))
+        self.register_buffer("average_decay", decay ** torch.arange(1.0, n_frames + 1)[:, None])
 
     def initial_state(self) -> list[Tensor]:
-        """Zeros: (1, 1) running power, then (n_past_frames, bands * width) of each layer."""
+        """Zeros: (1, 2 * bands) running power, then (n_past_frames, bands * width) of each layer."""
         return [tensor[0].flatten(1) if tensor.dim() > 2 else tensor for tensor in self.net.initial_state(1, self.tier)]
 
     def example_inputs(self) -> tuple[Tensor, ...]:
@@ -67,15 +68,15 @@ class StepModule(nn.Module):
         Shape:
             (2, bins, 2), (2, bins, 2), states -> (2, bins, 2), states; in blocks with (frames,) before
         """
-        if self.encoder is None or self.decoder is None:
+        if self.encoder is None or self.envelope is None or self.decoder is None:
             return self._around_layers(spectrum, carrier, state)
         planes = self.encoder.planes_of(spectrum, carrier)
-        rows, band_power, frame_power, loudness = self.encoder(planes)
-        level = self.level_kernel @ frame_power.reshape(self.n_frames, 1) + state[0] * self.level_decay
-        running = level[-1:]
-        tokens = self.encoder.tokens(rows, band_power, level if self.n_frames == 1 else level[:, None])
-        tokens, newest = self._layers(tokens, state[1:])
-        return self.decoder(tokens, planes, loudness, spectrum), running, *newest
+        rows, band_power, loudness = self.encoder(planes)
+        averages = self.average_kernel @ band_power.reshape(self.n_frames, -1) + state[0] * self.average_decay
+        average = averages.view(band_power.shape)
+        envelope = self.envelope(band_power, average, loudness)
+        tokens, newest = self._layers(self.encoder.tokens(rows, band_power, average), state[1:])
+        return self.decoder(tokens, planes, envelope, loudness, spectrum), averages[-1:], *newest
 
     def _layers(self, tokens: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, list[Tensor]]:
         newest = []
@@ -89,10 +90,11 @@ class StepModule(nn.Module):
         net = self.net
         bins = net._to_mid_side(spectrum[None])
         power = bins.square().unflatten(-1, (2, 2)).sum(-1)
-        frame_power = power.mean(1).sum(-1)
-        level, running = net._running_level(frame_power.view(1, 1), state[0])
-        tokens, loudness = net._encode(bins, power, frame_power, level.reshape(-1, 1, 1))
+        band_power = net.bins_to_bands @ power
+        average, running = net._running_power(band_power[None], state[0])
+        tokens, loudness = net._encode(bins, power, band_power, average)
+        envelope = net._envelope(band_power, average, loudness)
         tokens, newest = self._layers(tokens[0], state[1:])
-        outputs = net._per_bin(net.heads[self.tier](net.norms[self.tier](tokens[None])))
+        outputs = net._outputs(tokens[None], envelope, self.tier)
         restored = net._render(bins, net._to_mid_side(carrier[None], 1.0), outputs, loudness)
         return net._from_mid_side(restored, spectrum[None])[0], running, *newest

@@ -23,7 +23,8 @@ class ModelConfig:
         context: numbers in which each layer sums up the whole frame for all bands; 0 leaves that out.
         kernel_size: taps of the convolution over time.
         dilations: frames between taps, one entry a layer.
-        level_time_s: time constant of the running level.
+        level_time_s: time constant of the running power of bands, and so of the level.
+        envelope_maps: linear maps from the levels of bands to those of the carrier.
         exits: layers after which the bands can leave, best last: one tier each, the last is the whole net. None given:
             the whole net alone.
         recent_taps: width in bins of the kernel that picks out the newest two hops, odd.
@@ -38,6 +39,7 @@ class ModelConfig:
     kernel_size: int = 4
     dilations: tuple[int, ...] = (1, 2, 4, 8)
     level_time_s: float = 0.5
+    envelope_maps: int = 4
     exits: tuple[int, ...] = ()
     recent_taps: int = 33
 

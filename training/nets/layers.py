@@ -8,6 +8,9 @@ from apollo_rt.config import Framing
 from apollo_rt.stream.stft import asymmetric_windows
 from training.nets.config import Groups, ModelConfig
 
+LOG_ABSENT, LOG_ABSENT_WIDTH = -12.7, 0.9
+"""Log power of a band against the frame's, below which a codec left nothing there (-55 dB), and how sharply."""
+
 
 class RMSNorm(nn.Module):
     """Divide by the root mean square over the last axis, then scale (Zhang & Sennrich, arXiv 1910.07467)."""
@@ -122,6 +125,44 @@ class CausalLayer(nn.Module):
             gathered = gathered + self.spread(functional.silu(self.summary(normal.flatten(2)))).view(normal.shape)
         answered = known[:, self.n_past_frames - self.n_frames_ahead :][:, :n_frames]
         return answered + self.narrow(functional.silu(self.widen(gathered))), known[:, n_frames:]
+
+
+class EnvelopeMap(nn.Module):
+    """How loud the music goes on where the codec ended it: linear maps from levels to levels, softly chosen among.
+
+    Piecewise linear mapping, as speech was widened with (Nakatoh, Tsushima & Norimatsu, Eurospeech 1997); chosen among
+    by where the music ends. What is linear in levels goes on with a slope that it has never met.
+
+    Args:
+        n_bands: bands of a frame.
+        n_maps: how many there are to choose among.
+    """
+
+    def __init__(self, n_bands: int, n_maps: int) -> None:
+        """Start at zero, whichever is chosen."""
+        super().__init__()
+        self.choice = nn.Linear(n_bands, n_maps)
+        self.maps = nn.Linear(2 * n_bands, n_maps * n_bands)
+        nn.init.zeros_(self.maps.weight)
+        nn.init.zeros_(self.maps.bias)
+
+    def forward(self, now: Tensor, usual: Tensor) -> Tensor:
+        """Map both channels alike.
+
+        Args:
+            now: log power of bands against what the carrier's gains are relative to.
+            usual: the same of their running power.
+
+        Returns:
+            Log gains of the carrier.
+
+        Shape:
+            (frames, bands, 2), the same -> (frames, bands, 2)
+        """
+        present = torch.sigmoid((usual - LOG_ABSENT) / LOG_ABSENT_WIDTH)
+        chosen = torch.softmax(self.choice(present.transpose(1, 2)), dim=-1)
+        mapped = self.maps(torch.cat((now, usual), dim=1).transpose(1, 2)).unflatten(-1, (chosen.shape[-1], -1))
+        return (chosen[..., None, :] @ mapped).squeeze(-2).transpose(1, 2)
 
 
 class RecentSpectrum(nn.Module):

@@ -8,6 +8,8 @@ A relative of Apollo (Li & Luo, arXiv 2409.08514). What differs, and why:
 - the input is corrected, `X * (1 + c)`, not replaced: what the codec kept well passes unharmed;
 - what the codec removed is generated: noise (the `carrier`) times a predicted gain per bin, relative to the
   loudness of the newest two hops, so that silence stays silent and a hit is followed at once;
+- how loud that is begins with linear maps from band levels, which go on where the layers, that only know what they
+  have met, fall back to the music they were trained on;
 - beside the long window the net sees the newest two hops alone: what it generates lasts as long as they do;
 - bands are mixed by matrices instead of attention, and high bins share features and outputs: a third of the work;
 - loudness is divided out by a causal running level;
@@ -23,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.nets.config import ModelConfig
-from training.nets.layers import BandLinear, CausalLayer, RecentSpectrum, RMSNorm
+from training.nets.layers import BandLinear, CausalLayer, EnvelopeMap, RecentSpectrum, RMSNorm
 
 LOG_FLOOR = 1e-5  # of a bin's power, as a share of its band's mean
 LOG_MAGNITUDE_SCALE, LOUDNESS_SCALE = 0.25, 0.2  # of logarithms of power: features of about unit size
@@ -48,6 +50,7 @@ class Restorer(nn.Module):
 
     bins_to_bands: Tensor
     band_of_bin: Tensor
+    band_share: Tensor
 
     def __init__(self, config: ModelConfig) -> None:
         """Build a net that passes its input through unchanged until it is trained."""
@@ -60,6 +63,7 @@ class Restorer(nn.Module):
         self.recent = RecentSpectrum(config.framing, config.recent_taps)
         self.level_in = nn.Parameter(torch.randn(config.n_bands, 2, config.width) * 0.5)
         self.layers = nn.ModuleList(CausalLayer(config, dilation) for dilation in config.dilations)
+        self.envelope = EnvelopeMap(config.n_bands, config.envelope_maps)
         self.norms = nn.ModuleList(RMSNorm(config.width) for _ in config.exits)
         self.heads = nn.ModuleList(
             BandLinear(config.width, config.head_groups, _OUTPUTS_PER_BIN, to_bins=True) for _ in config.exits
@@ -69,6 +73,7 @@ class Restorer(nn.Module):
         self.register_buffer("band_of_bin", band_of_bin, persistent=False)
         one_hot = functional.one_hot(band_of_bin, config.n_bands).float()
         self.register_buffer("bins_to_bands", (one_hot / widths).T.contiguous(), persistent=False)
+        self.register_buffer("band_share", widths / widths.sum(), persistent=False)
         # A squared sine has half the energy of a rectangle: this makes a bin's power that of the samples, in units.
         self.spectrum_scale = (config.framing.analysis_length / 2) ** -0.5 / _UNIT
 
@@ -80,8 +85,9 @@ class Restorer(nn.Module):
             tier: index of the exit; its states are the first of those of a better one.
 
         Returns:
-            The running power (batch, 1), then each layer's past frames (batch, n_past_frames, bands, width); with a
-            lookahead also the newest frames, and what their carriers' gains are relative to (batch, frames).
+            The running power (batch, 2 bands) of mid's bands, then side's, and each layer's past frames
+            (batch, n_past_frames, bands, width); with a lookahead also the newest frames, what their carriers' gains
+            are relative to (batch, frames), and where these begin (batch, frames, bands, 2).
         """
         weight = self.level_in
         past = [
@@ -89,9 +95,10 @@ class Restorer(nn.Module):
             for block in self.layers[: self.config.exits[tier]]
         ]
         framing = self.config.framing
-        waiting = (batch, framing.lookahead_frames, 2, framing.n_bins, 2)
-        late = [weight.new_zeros(waiting), weight.new_zeros(waiting[:2])] if framing.lookahead_frames else []
-        return [weight.new_zeros(batch, 1), *past, *late]
+        waiting = (batch, framing.lookahead_frames)
+        kept = ((2, framing.n_bins, 2), (), (self.config.n_bands, 2)) if framing.lookahead_frames else ()
+        late = [weight.new_zeros(*waiting, *shape) for shape in kept]
+        return [weight.new_zeros(batch, 2 * self.config.n_bands), *past, *late]
 
     @torch.no_grad()
     def turn(self, correction: float = 1.0, carrier_db: float = 0.0, low_carrier_db: float = 0.0) -> None:
@@ -131,27 +138,30 @@ class Restorer(nn.Module):
         batch, n_frames = spectrum.shape[:2]
         bins = self._to_mid_side(spectrum.flatten(0, 1))
         power = bins.square().unflatten(-1, (2, 2)).sum(-1)
-        frame_power = power.mean(1).sum(-1)
-        level, running = self._running_level(frame_power.view(batch, n_frames), state[0])
-        tokens, loudness = self._encode(bins, power, frame_power, level.reshape(-1, 1, 1))
+        band_power = self.bins_to_bands @ power
+        average, running = self._running_power(band_power.unflatten(0, (batch, n_frames)), state[0])
+        tokens, loudness = self._encode(bins, power, band_power, average)
+        envelope = self._envelope(band_power, average, loudness)
         tokens, next_state = tokens.unflatten(0, (batch, n_frames)), [running]
         depth = self.config.exits[tier]
         for layer, past in zip(self.layers[:depth], state[1 : depth + 1], strict=True):
             tokens, newest = layer(tokens, past)
             next_state.append(newest)
-        outputs = self._per_bin(self.heads[tier](self.norms[tier](tokens.flatten(0, 1))))
         if self.config.framing.lookahead_frames:
-            spectrum, loudness, late = self._delayed(spectrum, loudness.view(batch, n_frames), state[-2:])
+            newest = [spectrum, loudness.view(batch, n_frames), envelope.unflatten(0, (batch, n_frames))]
+            (spectrum, loudness, envelope), late = self._delayed(newest, state[-len(newest) :])
+            loudness, envelope = loudness.flatten(), envelope.flatten(0, 1)
             bins = self._to_mid_side(spectrum.flatten(0, 1))
             next_state += late
+        outputs = self._outputs(tokens.flatten(0, 1), envelope, tier)
         restored = self._render(bins, self._to_mid_side(carrier.flatten(0, 1), 1.0), outputs, loudness)
         return self._from_mid_side(restored, spectrum.flatten(0, 1)).unflatten(0, (batch, n_frames)), next_state
 
-    def _delayed(self, spectrum: Tensor, loudness: Tensor, late: State) -> tuple[Tensor, Tensor, State]:
-        """Frames and loudness from before the lookahead, and what is kept for the next call."""
-        n_frames = spectrum.shape[1]
-        known = [torch.cat(pair, dim=1) for pair in zip(late, (spectrum, loudness), strict=True)]
-        return known[0][:, :n_frames], known[1][:, :n_frames].flatten(), [part[:, n_frames:] for part in known]
+    def _delayed(self, newest: list[Tensor], late: State) -> tuple[list[Tensor], State]:
+        """What is known of the frames from before the lookahead, and what is kept for the next call."""
+        n_frames = newest[0].shape[1]
+        known = [torch.cat(pair, dim=1) for pair in zip(late, newest, strict=True)]
+        return [part[:, :n_frames] for part in known], [part[:, n_frames:] for part in known]
 
     def _to_mid_side(self, frames: Tensor, scale: float | None = None) -> Tensor:
         """(frames, 2, bins, 2) -> (frames, bins - 1, 4): re and im of mid, then of side; Nyquist left out."""
@@ -163,23 +173,27 @@ class Restorer(nn.Module):
         mid, side = (bins * (0.5**0.5 / self.spectrum_scale)).split(2, dim=-1)
         return torch.cat((torch.stack((mid + side, mid - side), dim=1), spectrum[:, :, -1:]), dim=2)
 
-    def _running_level(self, frame_power: Tensor, running: Tensor) -> tuple[Tensor, Tensor]:
-        """One-pole average of the power: the recursion written as one product with its decaying kernel."""
-        n_frames = frame_power.shape[1]
-        decay = math.exp(-self.config.framing.hop_period_s / self.config.level_time_s)
-        index = torch.arange(n_frames, device=frame_power.device)
-        age = index[None, :] - index[:, None]
-        kernel = torch.where(age >= 0, (1 - decay) * decay ** age.clamp(min=0), 0.0)
-        averaged = frame_power @ kernel + running * decay ** (index + 1)
-        return averaged, averaged[:, -1:]
+    def _running_power(self, band_power: Tensor, running: Tensor) -> tuple[Tensor, Tensor]:
+        """One-pole average of the bands' power: the recursion written as one product with its decaying kernel.
 
-    def _encode(self, bins: Tensor, power: Tensor, frame_power: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
+        Shape:
+            (batch, frames, bands, 2), (batch, 2 bands) -> (batch * frames, bands, 2), (batch, 2 bands)
+        """
+        n_frames = band_power.shape[1]
+        decay = math.exp(-self.config.framing.hop_period_s / self.config.level_time_s)
+        index = torch.arange(n_frames, device=band_power.device)
+        age = index[:, None] - index[None, :]
+        kernel = torch.where(age >= 0, (1 - decay) * decay ** age.clamp(min=0), 0.0)
+        faded = running[:, None] * decay ** (index[:, None] + 1)
+        averaged = kernel @ band_power.transpose(-1, -2).flatten(2) + faded
+        return averaged.flatten(0, 1).unflatten(-1, (2, -1)).transpose(-1, -2), averaged[:, -1]
+
+    def _encode(self, bins: Tensor, power: Tensor, band_power: Tensor, average: Tensor) -> tuple[Tensor, Tensor]:
         """Bins to one token a band: shape within the band, and loudness of the band against the running level.
 
         Returns:
             Tokens, and the power (frames,) that the carrier's gains are relative to.
         """
-        band_power = self.bins_to_bands @ power
         total = band_power.sum(-1, keepdim=True) + 1
         per_bin = total[:, self.band_of_bin]
         n_fine, stride = self.config.n_fine, self.config.stride
@@ -191,16 +205,30 @@ class Restorer(nn.Module):
             coarse = power[:, n_fine:].unflatten(1, (-1, stride)).mean(2)
             log_coarse = LOG_MAGNITUDE_SCALE * torch.log(coarse / per_wide_bin[:, n_fine // stride :] + LOG_FLOOR)
             tokens = torch.cat((tokens, self.split_coarse(log_coarse)), dim=1)
-        loudness = LOUDNESS_SCALE * torch.log((band_power + 1) / (level + 1))
+        level = (self.band_share @ average).sum(-1)
+        loudness = LOUDNESS_SCALE * torch.log((band_power + 1) / (level + 1)[:, None, None])
         tokens = tokens + loudness[..., :1] * self.level_in[:, 0] + loudness[..., 1:] * self.level_in[:, 1]
         recent = self.recent(bins)
         log_recent = LOG_MAGNITUDE_SCALE * torch.log(recent / per_wide_bin + LOG_FLOOR)
         return tokens + self.split_recent(log_recent), recent.mean(1).sum(-1)
 
-    def _per_bin(self, outputs: Tensor) -> Tensor:
-        """(frames, places, outputs) -> (frames, bins - 1, outputs): above the fine bins, neighbours share theirs."""
+    def _envelope(self, band_power: Tensor, average: Tensor, loudness: Tensor) -> Tensor:
+        """Where the log gains of the carrier begin.
+
+        Shape:
+            (frames, bands, 2), the same, (frames,) -> (frames, bands, 2)
+        """
+        reference = (loudness + 1)[:, None, None]
+        return self.envelope(torch.log((band_power + 1) / reference), torch.log((average + 1) / reference))
+
+    def _outputs(self, tokens: Tensor, envelope: Tensor, tier: int) -> Tensor:
+        """(frames, bands, width) -> (frames, bins - 1, outputs): above the fine bins, neighbours share theirs."""
+        outputs = self.heads[tier](self.norms[tier](tokens))
         fine, coarse = outputs.split((self.config.n_fine, outputs.shape[1] - self.config.n_fine), dim=1)
-        return torch.cat((fine, coarse.repeat_interleave(self.config.stride, dim=1)), dim=1)
+        correction, log_gain = torch.cat((fine, coarse.repeat_interleave(self.config.stride, dim=1)), dim=1).split(
+            (4, 2), dim=-1
+        )
+        return torch.cat((correction, log_gain + envelope[:, self.band_of_bin]), dim=-1)
 
     def _render(self, bins: Tensor, carrier: Tensor, outputs: Tensor, loudness: Tensor) -> Tensor:
         """Correct what is there, add what is missing."""
