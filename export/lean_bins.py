@@ -55,8 +55,7 @@ class Encoder(nn.Module):
         self.register_buffer("part_sum", torch.kron(torch.eye(2 * self.stride), torch.ones(1, 2)))
         self.register_buffer("recent_sum", torch.kron(torch.eye(2), torch.ones(1, 2)))
         self.register_buffer("band_mean", _by_phase(net.bins_to_bands, self.stride).T.contiguous())
-        widths = torch.bincount(net.band_of_bin).float()
-        self.register_buffer("frame_mean", (widths / self.n_bins)[:, None])
+        self.register_buffer("frame_mean", net.band_share[:, None])
         self.register_buffer("channel_sum", torch.ones(1, 2))
         one_hot = functional.one_hot(net.band_of_bin[:: self.stride], config.n_bands).float().T
         self.register_buffer("to_wide", one_hot.contiguous())
