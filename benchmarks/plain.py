@@ -136,7 +136,7 @@ def shipped_net(model: Model, checkpoint: Path = CHECKPOINT) -> Any:
     from training.fitting.checkpoint import load_restorer
 
     net, _ = load_restorer(checkpoint)
-    turned = ("correction", "carrier_db", "low_carrier_db")
+    turned = ("correction", "carrier_db", "low_carrier_db", "departure")
     net.turn(**{name: model.card.training[name] for name in turned if name in model.card.training})
     return net.eval()
 

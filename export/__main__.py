@@ -28,6 +28,7 @@ from apollo_rt.errors import ApolloError
 @click.option("--correction", default=1.0, show_default=True, help="Factor of what is corrected.")
 @click.option("--carrier-db", default=0.0, show_default=True, help="Generate more or less of the missing highs.")
 @click.option("--low-carrier-db", default=0.0, show_default=True, help="The same where the bins are fine: below them.")
+@click.option("--departure", default=1.0, show_default=True, help="Share of how far layers depart from the maps.")
 @click.option("--frames", "n_frames", default=2000, show_default=True, help="Compare so many frames before writing.")
 def main(
     checkpoint: Path,
@@ -39,6 +40,7 @@ def main(
     correction: float,
     carrier_db: float,
     low_carrier_db: float,
+    departure: float,
     n_frames: int,
 ) -> None:
     """Turn a training checkpoint into one verified, self-describing ONNX file."""
@@ -51,7 +53,12 @@ def main(
 
     torch.set_num_threads(1)  # one frame is too short to share
     net, content = load_restorer(checkpoint)
-    turned = {"correction": correction, "carrier_db": carrier_db, "low_carrier_db": low_carrier_db}
+    turned = {
+        "correction": correction,
+        "carrier_db": carrier_db,
+        "low_carrier_db": low_carrier_db,
+        "departure": departure,
+    }
     net.turn(**turned)
     run = {"steps": content["step"], "minutes": round(content["trained_s"] / 60, 1), **turned}
     training = _facts(training_file) | run

@@ -169,6 +169,7 @@ def test_the_engine_hears_what_training_hears() -> None:
         ({"exits": (2, 1)}, r"exits must rise from 1 to the 2 layers"),
         ({"band_groups": ((8, 8),)}, r"band_groups must cover 128 bins, they cover 64"),
         ({"recent_taps": 32}, "recent_taps must be odd"),
+        ({"envelope_maps": 0}, "envelope_maps must be at least 1, got 0"),
     ],
 )
 def test_sizes_that_do_not_fit_together_are_clear_errors(changes: dict[str, Any], message: str) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from training.fitting import checkpoint
+from training.fitting.losses import known_bins, missing_level_error
 from training.nets.apollo_published import SAMPLE_RATE, PublishedApollo
 from training.nets.config import ModelConfig
 from training.nets.framing import TorchFraming
@@ -47,6 +48,14 @@ class Generator(nn.Module, ABC):
             (batch, 2, samples) -> (batch, 2, samples or less)
         """
 
+    def losses_of_parts(self, damaged: Tensor, clean: Tensor) -> dict[str, Tensor]:
+        """Losses of parts of the net that are taught by themselves, beside the whole; added to its loss as they are.
+
+        Shape:
+            (batch, 2, samples), the same -> () each
+        """
+        return {}
+
     @abstractmethod
     def head(self) -> dict[str, Any]:
         """What a checkpoint says of the net beside its weights, plain values; equal heads can share weights."""
@@ -78,6 +87,7 @@ def item_seeds(seed: int, step: int, items: Sequence[int]) -> list[int]:
 
 
 _CONFIG = ModelConfig()
+_MAPS_EVERY = 4  # frames that the maps are taught by: neighbours, of a window eight hops long, say much the same
 
 
 class CausalGenerator(Generator):
@@ -113,6 +123,20 @@ class CausalGenerator(Generator):
         restored, _ = self.net(spectrum, carrier, self.net.initial_state(len(damaged), tier), tier)
         with torch.autocast(damaged.device.type, enabled=False):  # an inverse FFT knows no half precision
             return self.framing.synthesise(restored.float())[..., self.framing.framing.hop_delay :]
+
+    def losses_of_parts(self, damaged: Tensor, clean: Tensor) -> dict[str, Tensor]:
+        """Of the maps, which say how loud the carrier is before the layers do."""
+        spectrum, wanted = self.framing.analyse(damaged), self.framing.analyse(clean)
+        kept = slice(_MAPS_EVERY - 1, None, _MAPS_EVERY)
+        power = wanted[:, kept].square().sum((2, -1)).transpose(1, 2)
+        known = known_bins(power[:, :-1], self.sample_rate / self.net.config.framing.analysis_length)
+        error = missing_level_error(
+            self.net.carrier_levels(spectrum, _MAPS_EVERY),
+            self.net.recent_power(spectrum[:, kept]),
+            self.net.recent_power(wanted[:, kept]),
+            (self.net.bins_to_bands @ known)[:, None],
+        )
+        return {"envelope": error}
 
     def head(self) -> dict[str, Any]:
         """As `checkpoint.load_restorer` wants it."""

@@ -5,6 +5,7 @@ anew by the caller each step: a loss on all of them costs twice the time and tau
 over items, so that a batch shared by several processes gives the same gradients.
 """
 
+import math
 from dataclasses import asdict, dataclass
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 _POWER_FLOOR = 1e-7  # of |X|^2 with an unnormalised Hann window of 2048: about -100 dB of full scale
+_LEVEL_FLOOR = 30.0  # of a band's power in the net's unit: -85 dB of full scale
 _BEST_SNR_DB = 45.0  # a clip this close is done: undamaged items must not rule the gradient
 _STEEP_DB, _STEEP_WITHIN_HZ, _LOWEST_END_HZ = 25.0, 1000.0, 10_000.0  # no instrument ends like that up there
 _PUBLISHED_N_FFTS = (32, 64, 128, 256, 512, 1024, 2048)
@@ -191,6 +193,32 @@ def snr_db(estimate: Tensor, target: Tensor) -> Tensor:
     error = (estimate - target).square().mean((1, 2))
     signal = target.square().mean((1, 2))
     return 10 * torch.log10((signal + 1e-9) / (error + signal * 10 ** (-_BEST_SNR_DB / 10) + 1e-9))
+
+
+# Levels that a codec took
+
+
+def missing_level_error(added: Tensor, damaged: Tensor, clean: Tensor, known: Tensor) -> Tensor:
+    """Mean square error in decades of how loud what is added is, against what is missing; mean over items.
+
+    Bands that lost more than 3 dB count ten times as much as others. There what is missing is taken to be at least 20
+    dB below the music, so that a band that lost nothing is no logarithm of zero.
+
+    Args:
+        added: log power of bands.
+        damaged: power of bands.
+        clean: power of bands.
+        known: 1 where the clean music has something to teach, else 0 (`known_bins`).
+
+    Shape:
+        (batch, frames, bands, channels) three times, what broadcasts to it -> ()
+    """
+    missing = (clean - damaged).clamp(min=0) + 0.01 * clean
+    floor = added.new_tensor(_LEVEL_FLOOR)
+    decades = (torch.logaddexp(added, floor.log()) - torch.log(missing + floor)) / math.log(10)
+    counts = known * ((clean > 2 * damaged + floor).to(added.dtype) + 0.1)
+    per_item = (decades.square() * counts).flatten(1).sum(1) / (counts.flatten(1).sum(1) + 1e-6)
+    return per_item.mean()
 
 
 # Energies of bins, or of bands (Glasberg & Moore 1990): the log-spectral distance (Gray & Markel 1976)

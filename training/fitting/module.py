@@ -148,6 +148,9 @@ class RestorationModule(LightningModule):
         clean = clean[..., : restored.shape[-1]]
         with torch.autocast(self.device.type, enabled=False):  # spectra and logarithms need all digits
             loss, parts = self._restoration_loss(restored, clean, damaged)
+            of_parts = self.generator.losses_of_parts(damaged[..., : clean.shape[-1]], clean)
+        loss = loss + sum(of_parts.values())
+        parts |= {name: value.detach() for name, value in of_parts.items()}
         if self.critic and self.steps >= self.adversary.critics_from_step:
             parts["critic"] = self._teach_critics(restored.detach(), clean)
             if openness := self.adversary.openness(self.steps):

@@ -48,7 +48,8 @@ class ModelConfig:
 
         Raises:
             ValueError: the bands don't cover the bins, or aren't whole wider bins, or the exits aren't layers, or the
-                lookahead isn't whole taps of all layers, or there is one and an exit before the last layer.
+                lookahead isn't whole taps of all layers, or there is one and an exit before the last layer, or there
+                is no map.
         """
         covered = sum(count * bins for count, bins in self.band_groups)
         if covered != self.framing.n_bins - 1:
@@ -65,6 +66,8 @@ class ModelConfig:
             raise ValueError(f"lookahead_frames must be one of {allowed} with these dilations, got {ahead}")
         if ahead and len(self.exits) > 1:
             raise ValueError(f"exits must be [{len(self.dilations)}] with a lookahead, got {list(self.exits)}")
+        if self.envelope_maps < 1:
+            raise ValueError(f"envelope_maps must be at least 1, got {self.envelope_maps}")
         if self.recent_taps % 2 == 0 or any(bins % self.stride for _, bins in self.band_groups):
             raise ValueError(f"recent_taps must be odd and all bands multiples of {self.stride} bins")
 

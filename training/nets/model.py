@@ -9,7 +9,7 @@ A relative of Apollo (Li & Luo, arXiv 2409.08514). What differs, and why:
 - what the codec removed is generated: noise (the `carrier`) times a predicted gain per bin, relative to the
   loudness of the newest two hops, so that silence stays silent and a hit is followed at once;
 - how loud that is begins with linear maps from band levels, which go on where the layers, that only know what they
-  have met, fall back to the music they were trained on;
+  have met, fall back to the music they were trained on. The maps are taught by themselves, the layers what is left;
 - beside the long window the net sees the newest two hops alone: what it generates lasts as long as they do;
 - bands are mixed by matrices instead of attention, and high bins share features and outputs: a third of the work;
 - loudness is divided out by a causal running level;
@@ -20,10 +20,12 @@ One forward path: a whole clip is the same call as one frame, with another numbe
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from apollo_rt.stream.stft import asymmetric_windows
 from training.nets.config import ModelConfig
 from training.nets.layers import BandLinear, CausalLayer, EnvelopeMap, RecentSpectrum, RMSNorm
 
@@ -76,6 +78,8 @@ class Restorer(nn.Module):
         self.register_buffer("band_share", widths / widths.sum(), persistent=False)
         # A squared sine has half the energy of a rectangle: this makes a bin's power that of the samples, in units.
         self.spectrum_scale = (config.framing.analysis_length / 2) ** -0.5 / _UNIT
+        analysis, synthesis = (np.square(window, dtype=float) for window in asymmetric_windows(config.framing))
+        self.carrier_kept = float(analysis.mean() * synthesis.sum() / config.framing.hop_length)
 
     def initial_state(self, batch: int = 1, tier: int = -1) -> State:
         """Everything before the first frame was silence.
@@ -101,8 +105,10 @@ class Restorer(nn.Module):
         return [weight.new_zeros(batch, 2 * self.config.n_bands), *past, *late]
 
     @torch.no_grad()
-    def turn(self, correction: float = 1.0, carrier_db: float = 0.0, low_carrier_db: float = 0.0) -> None:
-        """Correct and generate more or less than was learnt; both are folded into the last layer.
+    def turn(
+        self, correction: float = 1.0, carrier_db: float = 0.0, low_carrier_db: float = 0.0, departure: float = 1.0
+    ) -> None:
+        """Correct and generate more or less than was learnt; all of it is folded into the last layer.
 
         Generated music can't be the waveform that was lost: each dB less costs some highs and gains some SI-SDR. Low
         down, where most energy is and the codec left something, it costs more and is missed less. Which setting is best
@@ -112,11 +118,15 @@ class Restorer(nn.Module):
             correction: factor of the predicted corrections.
             carrier_db: added to the predicted gains of the carrier of the high bins, which share outputs.
             low_carrier_db: added to those of the fine bins below.
+            departure: share of how far the layers' gains of the carrier depart from what the maps say. Layers know
+                music by heart; for music that is like none of it, less is better.
         """
         for head in self.heads:
             for group, (weight, bias) in enumerate(zip(head.weights, head.biases, strict=True)):
                 for tensor in (weight, bias):
-                    tensor.view(*tensor.shape[:-1], -1, _OUTPUTS_PER_BIN)[..., :4] *= correction
+                    per_bin = tensor.view(*tensor.shape[:-1], -1, _OUTPUTS_PER_BIN)
+                    per_bin[..., :4] *= correction
+                    per_bin[..., 4:] *= departure
                 turned_db = low_carrier_db if group < self.config.fine_groups else carrier_db
                 bias.view(*bias.shape[:-1], -1, _OUTPUTS_PER_BIN)[..., 4:] += turned_db * math.log(10) / 20
 
@@ -141,7 +151,8 @@ class Restorer(nn.Module):
         band_power = self.bins_to_bands @ power
         average, running = self._running_power(band_power.unflatten(0, (batch, n_frames)), state[0])
         tokens, loudness = self._encode(bins, power, band_power, average)
-        envelope = self._envelope(band_power, average, loudness)
+        # The maps have a loss of their own (`carrier_levels`): taught by this one, they learn what layers leave them.
+        envelope = self._envelope(band_power, average, loudness).detach()
         tokens, next_state = tokens.unflatten(0, (batch, n_frames)), [running]
         depth = self.config.exits[tier]
         for layer, past in zip(self.layers[:depth], state[1 : depth + 1], strict=True):
@@ -156,6 +167,44 @@ class Restorer(nn.Module):
         outputs = self._outputs(tokens.flatten(0, 1), envelope, tier)
         restored = self._render(bins, self._to_mid_side(carrier.flatten(0, 1), 1.0), outputs, loudness)
         return self._from_mid_side(restored, spectrum.flatten(0, 1)).unflatten(0, (batch, n_frames)), next_state
+
+    def carrier_levels(self, spectrum: Tensor, every: int = 1) -> Tensor:
+        """How loud the carrier would be heard if the maps alone were asked: what they are taught by.
+
+        Args:
+            spectrum: frames of both channels from the beginning of a clip, as the analysis gives them.
+            every: frames from one answer to the next; the last frame has one.
+
+        Returns:
+            Log power of each band of mid and side, on the scale of `recent_power`. Only the maps have a gradient.
+
+        Shape:
+            (batch, frames, 2, bins, 2) -> (batch, frames / every, bands, 2)
+        """
+        with torch.no_grad():
+            batch = len(spectrum)
+            bins = self._to_mid_side(spectrum.flatten(0, 1))
+            band_power = self.bins_to_bands @ bins.square().unflatten(-1, (2, 2)).sum(-1)
+            average, _ = self._running_power(band_power.unflatten(0, (batch, -1)), self.initial_state(batch)[0])
+            bins, band_power, average = (
+                part.unflatten(0, (batch, -1))[:, every - 1 :: every].flatten(0, 1)
+                for part in (bins, band_power, average)
+            )
+            loudness = self.recent(bins).mean(1).sum(-1)
+        log_gain = self._envelope(band_power, average, loudness) + SILENT_GAIN
+        heard = torch.log((loudness + 1e-12) * self.carrier_kept)[:, None, None]
+        return (2 * log_gain + heard).unflatten(0, (batch, -1))
+
+    @torch.no_grad()
+    def recent_power(self, spectrum: Tensor) -> Tensor:
+        """Power of each band of mid and side in the newest two hops, in squares of -100 dB of full scale.
+
+        Shape:
+            (batch, frames, 2, bins, 2) -> (batch, frames, bands, 2)
+        """
+        recent = self.recent(self._to_mid_side(spectrum.flatten(0, 1)))
+        wide = self.bins_to_bands[:, :: self.config.stride]
+        return (wide / wide.sum(1, keepdim=True) @ recent).unflatten(0, spectrum.shape[:2])
 
     def _delayed(self, newest: list[Tensor], late: State) -> tuple[list[Tensor], State]:
         """What is known of the frames from before the lookahead, and what is kept for the next call."""
