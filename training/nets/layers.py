@@ -8,6 +8,7 @@ from apollo_rt.config import Framing
 from apollo_rt.stream.stft import asymmetric_windows
 from training.nets.config import Groups, ModelConfig
 
+SILENT_GAIN = -8.0  # added to the carrier's log gains: what nothing was learnt for is inaudible
 LOG_ABSENT, LOG_ABSENT_WIDTH = -12.7, 0.9
 """Log power of a band against the frame's, below which a codec left nothing there (-55 dB), and how sharply."""
 
@@ -139,12 +140,12 @@ class EnvelopeMap(nn.Module):
     """
 
     def __init__(self, n_bands: int, n_maps: int) -> None:
-        """Start at zero, whichever is chosen."""
+        """Start with a carrier as loud as the music: learnt from silence, maps were 3 dB worse after 1200 steps."""
         super().__init__()
         self.choice = nn.Linear(n_bands, n_maps)
         self.maps = nn.Linear(2 * n_bands, n_maps * n_bands)
         nn.init.zeros_(self.maps.weight)
-        nn.init.zeros_(self.maps.bias)
+        nn.init.constant_(self.maps.bias, -SILENT_GAIN)
 
     def forward(self, now: Tensor, usual: Tensor) -> Tensor:
         """Map both channels alike.

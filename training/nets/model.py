@@ -27,11 +27,10 @@ from torch.nn import functional
 
 from apollo_rt.stream.stft import asymmetric_windows
 from training.nets.config import ModelConfig
-from training.nets.layers import BandLinear, CausalLayer, EnvelopeMap, RecentSpectrum, RMSNorm
+from training.nets.layers import SILENT_GAIN, BandLinear, CausalLayer, EnvelopeMap, RecentSpectrum, RMSNorm
 
 LOG_FLOOR = 1e-5  # of a bin's power, as a share of its band's mean
 LOG_MAGNITUDE_SCALE, LOUDNESS_SCALE = 0.25, 0.2  # of logarithms of power: features of about unit size
-SILENT_GAIN = -8.0  # where the carrier's log gain starts: inaudible
 LOG_GAIN_RANGE = (-14.0, 3.0)  # inaudible to absurd: keeps a wild net finite
 _FEATURES_PER_BIN = 6  # re and im of mid and side, log magnitude of mid and side
 _FEATURES_PER_WIDE_BIN = 2  # log magnitude of mid and side
@@ -70,6 +69,9 @@ class Restorer(nn.Module):
         self.heads = nn.ModuleList(
             BandLinear(config.width, config.head_groups, _OUTPUTS_PER_BIN, to_bins=True) for _ in config.exits
         )
+        with torch.no_grad():  # the maps begin with a carrier as loud as the music, of which layers then leave nothing
+            for bias in (bias for head in self.heads for bias in head.biases):
+                _by_bin(bias)[..., 4:] = SILENT_GAIN
         widths = torch.tensor([bins for count, bins in config.band_groups for _ in range(count)])
         band_of_bin = torch.repeat_interleave(torch.arange(config.n_bands), widths)
         self.register_buffer("band_of_bin", band_of_bin, persistent=False)
@@ -123,12 +125,11 @@ class Restorer(nn.Module):
         """
         for head in self.heads:
             for group, (weight, bias) in enumerate(zip(head.weights, head.biases, strict=True)):
-                for tensor in (weight, bias):
-                    per_bin = tensor.view(*tensor.shape[:-1], -1, _OUTPUTS_PER_BIN)
+                for per_bin in (_by_bin(weight), _by_bin(bias)):
                     per_bin[..., :4] *= correction
                     per_bin[..., 4:] *= departure
                 turned_db = low_carrier_db if group < self.config.fine_groups else carrier_db
-                bias.view(*bias.shape[:-1], -1, _OUTPUTS_PER_BIN)[..., 4:] += turned_db * math.log(10) / 20
+                _by_bin(bias)[..., 4:] += turned_db * math.log(10) / 20
 
     def forward(self, spectrum: Tensor, carrier: Tensor, state: State, tier: int = -1) -> tuple[Tensor, State]:
         """Restore frames.
@@ -287,3 +288,8 @@ class Restorer(nn.Module):
         new_re = re + re * c_re - im * c_im + gain * carrier[..., 0::2]
         new_im = im + re * c_im + im * c_re + gain * carrier[..., 1::2]
         return torch.stack((new_re, new_im), dim=-1).flatten(-2)
+
+
+def _by_bin(weights: Tensor) -> Tensor:
+    """Of a head, its outputs apart. Shape: (..., bins * outputs) -> (..., bins, outputs), a view."""
+    return weights.view(*weights.shape[:-1], -1, _OUTPUTS_PER_BIN)
