@@ -144,7 +144,8 @@ class EnvelopeMap(nn.Module):
         super().__init__()
         self.choice = nn.Linear(n_bands, n_maps)
         self.maps = nn.Linear(2 * n_bands, n_maps * n_bands)
-        nn.init.zeros_(self.maps.weight)
+        # Not all alike, or nothing would tell which to choose.
+        nn.init.normal_(self.maps.weight, std=0.003)
         nn.init.constant_(self.maps.bias, -SILENT_GAIN)
 
     def forward(self, now: Tensor, usual: Tensor) -> Tensor:
