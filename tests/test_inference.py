@@ -57,6 +57,7 @@ def passing() -> Restorer:
 def causal() -> Restorer:
     """The same net, doing something."""
     net = passing()
+    torch.manual_seed(1)  # whatever the net drew before
     with torch.no_grad():
         for parameter in net.parameters():
             parameter += 0.05 * torch.randn(parameter.shape)
@@ -125,7 +126,7 @@ def test_the_causal_net_in_blocks_gives_what_it_gives_at_once(n_samples: int, bl
     whole = restored(CausalRestoration(causal(), 100.0), audio)
     pieces = restored(CausalRestoration(causal(), block_s), audio)
     assert pieces.shape == audio.shape
-    assert np.abs(whole - audio).max() > 1e-4
+    assert np.abs(whole - audio).max() > 1e-3
     np.testing.assert_allclose(pieces, whole, rtol=0, atol=1e-5)
 
 

@@ -204,8 +204,8 @@ class Restorer(nn.Module):
             (batch, frames, 2, bins, 2) -> (batch, frames, bands, 2)
         """
         recent = self.recent(self._to_mid_side(spectrum.flatten(0, 1)))
-        wide = self.bins_to_bands[:, :: self.config.stride]
-        return (wide / wide.sum(1, keepdim=True) @ recent).unflatten(0, spectrum.shape[:2])
+        wide_to_bands = self.bins_to_bands[:, :: self.config.stride] * self.config.stride
+        return (wide_to_bands @ recent).unflatten(0, spectrum.shape[:2])
 
     def _delayed(self, newest: list[Tensor], late: State) -> tuple[list[Tensor], State]:
         """What is known of the frames from before the lookahead, and what is kept for the next call."""
