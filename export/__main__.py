@@ -37,11 +37,8 @@ def main(
     licence: str,
     training_file: Path | None,
     quality_files: Sequence[Path],
-    correction: float,
-    carrier_db: float,
-    low_carrier_db: float,
-    departure: float,
     n_frames: int,
+    **turned: float,
 ) -> None:
     """Turn a training checkpoint into one verified, self-describing ONNX file."""
     import torch
@@ -53,12 +50,6 @@ def main(
 
     torch.set_num_threads(1)  # one frame is too short to share
     net, content = load_restorer(checkpoint)
-    turned = {
-        "correction": correction,
-        "carrier_db": carrier_db,
-        "low_carrier_db": low_carrier_db,
-        "departure": departure,
-    }
     net.turn(**turned)
     run = {"steps": content["step"], "minutes": round(content["trained_s"] / 60, 1), **turned}
     training = _facts(training_file) | run

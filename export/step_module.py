@@ -89,9 +89,7 @@ class StepModule(nn.Module):
         """What stands around the layers, as the net has it; for a step only, to measure what folding brings."""
         net = self.net
         bins = net._to_mid_side(spectrum[None])
-        power = bins.square().unflatten(-1, (2, 2)).sum(-1)
-        band_power = net.bins_to_bands @ power
-        average, running = net._running_power(band_power[None], state[0])
+        power, band_power, average, running = net._powers(bins, state[0])
         tokens, loudness = net._encode(bins, power, band_power, average)
         envelope = net._envelope(band_power, average, loudness)
         tokens, newest = self._layers(tokens[0], state[1:])

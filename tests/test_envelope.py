@@ -79,10 +79,10 @@ def test_what_the_maps_answer_is_how_loud_the_carrier_is() -> None:
 
 def test_the_running_power_is_that_of_a_steady_sound() -> None:
     net = Restorer(SMALL)
-    steady = torch.rand(1, 1, SMALL.n_bands, 2).expand(1, 4000, -1, -1)
-    average, running = net._running_power(steady, torch.zeros(1, 2 * SMALL.n_bands))
-    torch.testing.assert_close(average[-1], steady[0, 0], rtol=1e-3, atol=1e-5)
-    torch.testing.assert_close(running.view(2, -1).T, steady[0, 0], rtol=1e-3, atol=1e-5)
+    steady = torch.randn(SMALL.framing.n_bins - 1, 4).expand(4000, -1, -1)
+    _, band_power, average, running = net._powers(steady, torch.zeros(1, 2 * SMALL.n_bands))
+    torch.testing.assert_close(average[-1], band_power[0], rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(running.view(2, -1).T, band_power[0], rtol=1e-3, atol=1e-5)
 
 
 # How the maps learn

@@ -148,9 +148,7 @@ class Restorer(nn.Module):
         """
         batch, n_frames = spectrum.shape[:2]
         bins = self._to_mid_side(spectrum.flatten(0, 1))
-        power = bins.square().unflatten(-1, (2, 2)).sum(-1)
-        band_power = self.bins_to_bands @ power
-        average, running = self._running_power(band_power.unflatten(0, (batch, n_frames)), state[0])
+        power, band_power, average, running = self._powers(bins, state[0])
         tokens, loudness = self._encode(bins, power, band_power, average)
         # The maps have a loss of their own (`carrier_levels`): taught by this one, they learn what layers leave them.
         envelope = self._envelope(band_power, average, loudness).detach()
@@ -185,8 +183,7 @@ class Restorer(nn.Module):
         with torch.no_grad():
             batch = len(spectrum)
             bins = self._to_mid_side(spectrum.flatten(0, 1))
-            band_power = self.bins_to_bands @ bins.square().unflatten(-1, (2, 2)).sum(-1)
-            average, _ = self._running_power(band_power.unflatten(0, (batch, -1)), self.initial_state(batch)[0])
+            _, band_power, average, _ = self._powers(bins, self.initial_state(batch)[0])
             bins, band_power, average = (
                 part.unflatten(0, (batch, -1))[:, every - 1 :: every].flatten(0, 1)
                 for part in (bins, band_power, average)
@@ -223,20 +220,25 @@ class Restorer(nn.Module):
         mid, side = (bins * (0.5**0.5 / self.spectrum_scale)).split(2, dim=-1)
         return torch.cat((torch.stack((mid + side, mid - side), dim=1), spectrum[:, :, -1:]), dim=2)
 
-    def _running_power(self, band_power: Tensor, running: Tensor) -> tuple[Tensor, Tensor]:
-        """One-pole average of the bands' power: the recursion written as one product with its decaying kernel.
+    def _powers(self, bins: Tensor, running: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Power of bins and of bands, and its running average: a recursion written as one product with its kernel.
 
         Shape:
-            (batch, frames, bands, 2), (batch, 2 bands) -> (batch * frames, bands, 2), (batch, 2 bands)
+            (batch * frames, bins, 4), (batch, 2 bands) -> (batch * frames, bins, 2), (batch * frames, bands, 2) twice,
+            (batch, 2 bands)
         """
-        n_frames = band_power.shape[1]
+        power = bins.square().unflatten(-1, (2, 2)).sum(-1)
+        band_power = self.bins_to_bands @ power
+        per_clip = band_power.unflatten(0, (len(running), -1))
+        n_frames = per_clip.shape[1]
         decay = math.exp(-self.config.framing.hop_period_s / self.config.level_time_s)
         index = torch.arange(n_frames, device=band_power.device)
         age = index[:, None] - index[None, :]
         kernel = torch.where(age >= 0, (1 - decay) * decay ** age.clamp(min=0), 0.0)
         faded = running[:, None] * decay ** (index[:, None] + 1)
-        averaged = kernel @ band_power.transpose(-1, -2).flatten(2) + faded
-        return averaged.flatten(0, 1).unflatten(-1, (2, -1)).transpose(-1, -2), averaged[:, -1]
+        averaged = kernel @ per_clip.transpose(-1, -2).flatten(2) + faded
+        average = averaged.flatten(0, 1).unflatten(-1, (2, -1)).transpose(-1, -2)
+        return power, band_power, average, averaged[:, -1]
 
     def _encode(self, bins: Tensor, power: Tensor, band_power: Tensor, average: Tensor) -> tuple[Tensor, Tensor]:
         """Bins to one token a band: shape within the band, and loudness of the band against the running level.
