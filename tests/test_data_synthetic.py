@@ -1,4 +1,4 @@
-"""Synthetic songs: scores are read and varied note by note, instruments play them in time."""
+"""The open corpus. Synthetic songs: scores are read and varied note by note, instruments play them in time."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from training.data import drums, lmms, oscillators, packages, scores, soundfont, synthetic
+from training.data import corpus, drums, lmms, oscillators, packages, scores, soundfont, synthetic
 from training.data.audio import SAMPLE_RATE, active_level_db
 from training.data.oscillators import Patch
 from training.data.recordings import MIXTURE
@@ -151,3 +151,16 @@ def test_no_group_is_in_two_splits_and_no_evaluation_author_is_trained_on() -> N
     assert {package.name for package in packages.PACKAGES if package.split == "test"} == {"hyperrogue-music"}
     assert lmms.author_of(Path("Saber-FinalStep.mmpz")) == "Saber"
     assert lmms.author_of(Path("Crunk(Demo).mmp")) == "Crunk"
+
+
+def test_of_a_package_of_stems_each_folder_is_one_song(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = np.random.default_rng(0).standard_normal((SAMPLE_RATE, 2)).astype(np.float32) * 0.1
+    for part in ("loud/song", "loud/guitar", "poor/song"):
+        file = tmp_path / "raw" / "stems-data" / f"{part}.wav"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(file, noise[:, :1] if part == "poor/song" else noise, SAMPLE_RATE)
+    package = packages.Package("stems-data", "train", "MIT", "", "*/*.wav", 1_000_000, in_parts=True)
+    monkeypatch.setattr(packages, "PACKAGES", (package,))
+    (loud,) = corpus._recorded(tmp_path)
+    assert (loud.key, set(loud.stems)) == ("stems-data/loud", {"song", "guitar"})
+    assert sorted(file.stem for file in loud.mixture) == ["guitar", "song"]

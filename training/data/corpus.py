@@ -51,10 +51,18 @@ def build(work: Path, songs: int, seed: int, workers: int) -> tuple[list[Recordi
 def _recorded(work: Path) -> Iterator[Recording]:
     """The music of the packages, without files of a low bit rate."""
     for package in packages.PACKAGES:
+        songs: dict[Path, tuple[Path, ...]] = {}
         for file in packages.music_of(package, work):
-            bitrate_bps = file.stat().st_size * 8 / soundfile.info(file).duration
-            if bitrate_bps >= package.min_bitrate_bps:
-                yield Recording("open", package.name, plain(file.stem), package.split, package.licence, (file,))
+            song = file.parent if package.in_parts else file
+            songs[song] = (*songs.get(song, ()), file)
+        for song, files in songs.items():
+            if max(map(_bitrate_bps, files)) >= package.min_bitrate_bps:
+                stems = {plain(file.stem): (file,) for file in files} if package.in_parts else {}
+                yield Recording("open", package.name, plain(song.stem), package.split, package.licence, files, stems)
+
+
+def _bitrate_bps(file: Path) -> float:
+    return file.stat().st_size * 8 / soundfile.info(file).duration
 
 
 def _rendered(work: Path, workers: int) -> tuple[list[Recording], dict[str, str]]:

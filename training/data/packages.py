@@ -21,6 +21,7 @@ class Package:
         archive: Glob of the zip archive inside the package that holds the music, empty if none.
         music: Glob of the music files inside package or archive.
         min_bitrate_bps: Files below this are left out: the target is lossy itself.
+        in_parts: The files of one folder are the stems of one song, of which one must have that bit rate.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Package:
     archive: str
     music: str
     min_bitrate_bps: int = 150_000
+    in_parts: bool = False
 
 
 PACKAGES: tuple[Package, ...] = (
@@ -38,6 +40,23 @@ PACKAGES: tuple[Package, ...] = (
     Package("hyperrogue-music", "test", "CC-BY-SA-3.0", "", "**/hyperrogue/music/*.ogg", 300_000),
     Package("ufoai-music", "train", "GPL-2, CC-BY-3.0, CC-BY-SA-3.0 by song", "**/0music.pk3", "music/*.ogg"),
     Package("0ad-data", "train", "CC-BY-SA-3.0", "**/public.zip", "audio/music/*.ogg"),
+    Package("naev-data", "train", "GPL-3, CC-BY-3.0, CC-BY-SA-3.0, public domain by song", "", "**/snd/music/*.ogg"),
+    Package("unknown-horizons", "train", "GPL-2+, CC-BY-SA-3.0 by song", "", "**/content/audio/music/**/*.ogg"),
+    Package("starfighter-data", "train", "CC-BY, CC-BY-SA, GPL by song", "", "**/starfighter/music/*.ogg"),
+    Package("freecol", "train", "CC-BY-4.0", "", "**/resources/music/default/*.ogg"),
+    Package("fretsonfire-songs-sectoid", "train", "MIT", "", "**/sectoid/*/*.ogg", in_parts=True),
+    Package("fretsonfire-songs-muldjord", "train", "CC-BY-SA-3.0", "", "**/muldjord/*/*.ogg", in_parts=True),
+    Package("warmux-data", "train", "GPL-2+", "", "**/warmux/music/**/*.ogg"),
+    Package("openclonk-data", "train", "CC-BY-3.0, CC0, ISC by song", "", "**/Music.ocg/*.ogg"),
+    Package("plee-the-bear-data", "train", "CC-BY-SA-3.0", "", "**/plee-the-bear/music/**/*.ogg"),
+    Package("torus-trooper-data", "train", "BSD-2-Clause", "", "**/*.ogg"),
+    Package("mu-cade-data", "train", "BSD-2-Clause", "", "**/*.ogg"),
+    Package("gunroar-data", "train", "BSD-2-Clause", "", "**/*.ogg"),
+    Package("titanion-data", "train", "BSD-2-Clause", "", "**/*.ogg"),
+    Package("val-and-rick-data", "train", "BSD-2-Clause", "", "**/*.ogg"),
+    Package("miceamaze", "train", "CC-BY-3.0", "", "**/miceamaze/music/*.ogg"),
+    Package("pathological", "train", "GPL-2+", "", "**/pathological/music/*.ogg"),
+    Package("glob2-data", "train", "GPL-3+", "", "**/glob2/data/zik/*.ogg"),
 )
 
 
