@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache, partial
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 
 import soundfile
@@ -51,11 +53,9 @@ def build(work: Path, songs: int, seed: int, workers: int) -> tuple[list[Recordi
 def _recorded(work: Path) -> Iterator[Recording]:
     """The music of the packages, without files of a low bit rate."""
     for package in packages.PACKAGES:
-        songs: dict[Path, tuple[Path, ...]] = {}
-        for file in packages.music_of(package, work):
-            song = file.parent if package.in_parts else file
-            songs[song] = (*songs.get(song, ()), file)
-        for song, files in songs.items():
+        song_of = attrgetter("parent") if package.in_parts else Path  # the files come sorted
+        for song, found in groupby(packages.music_of(package, work), song_of):
+            files = tuple(found)
             if max(map(_bitrate_bps, files)) >= package.min_bitrate_bps:
                 stems = {plain(file.stem): (file,) for file in files} if package.in_parts else {}
                 yield Recording("open", package.name, plain(song.stem), package.split, package.licence, files, stems)
