@@ -1,5 +1,6 @@
 """The open corpus. Synthetic songs: scores are read and varied note by note, instruments play them in time."""
 
+import struct
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from training.data import corpus, drums, lmms, oscillators, packages, scores, soundfont, synthetic
+from tests.audio_servers import need
+from training.data import corpus, drums, lmms, oscillators, packages, scores, soundfont, synthetic, trackers
 from training.data.audio import SAMPLE_RATE, active_level_db
 from training.data.oscillators import Patch
 from training.data.recordings import MIXTURE
@@ -144,7 +146,7 @@ def test_stems_are_brought_to_one_level() -> None:
 
 
 def test_no_group_is_in_two_splits_and_no_evaluation_author_is_trained_on() -> None:
-    groups = [package.name for package in packages.PACKAGES] + [author.name for author in lmms.AUTHORS]
+    groups = [group.name for group in (*packages.PACKAGES, *lmms.AUTHORS, *trackers.GAMES)]
     assert len(groups) == len(set(groups))
     held_out = {author.name for author in lmms.AUTHORS if author.split == "test"}
     assert held_out == {"Saber", "Thomasso", "Momo64", "Settel", "Jousboxx", "EsoXLB"}
@@ -164,3 +166,36 @@ def test_of_a_package_of_stems_each_folder_is_one_song(tmp_path: Path, monkeypat
     (loud,) = corpus._recorded(tmp_path)
     assert (loud.key, set(loud.stems)) == ("stems-data/loud", {"song", "guitar"})
     assert sorted(file.stem for file in loud.mixture) == ["guitar", "song"]
+
+
+def test_songs_of_trackers_are_rendered_once_and_what_is_no_song_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need("openmpt123")
+    folder = tmp_path / "raw" / "game-data" / "music"
+    folder.mkdir(parents=True)
+    (folder / "song.mod").write_bytes(mod(np.random.default_rng(0).integers(-60, 60, 400)))
+    (folder / "broken.xm").write_bytes(b"none")
+    (folder / "read.me").touch()
+    monkeypatch.setattr(lmms, "AUTHORS", ())
+    monkeypatch.setattr(trackers, "GAMES", (trackers.Game("game-data", "MIT"),))
+    ((song,), failed) = corpus._rendered(tmp_path, 1)
+    (file,) = song.mixture
+    audio, rate = soundfile.read(file)
+    assert (song.key, song.licence, song.split, rate) == ("game-data/song.mod", "MIT", "train", SAMPLE_RATE)
+    assert 0.01 < np.abs(audio).max() < 1
+    assert failed == {"game-data/broken.xm": "openmpt123 ended with status 0 and rendered nothing"}
+    assert [found.name for found in file.parent.iterdir()] == ["song.mod.flac"]
+    written = file.stat()
+    corpus._rendered(tmp_path, 1)
+    assert file.stat() == written
+
+
+def mod(sample: np.ndarray) -> bytes:
+    """A song of one pattern that plays a looped sample of 8 bits, in the format of ProTracker."""
+    words, loudest = len(sample) // 2, 64
+    first = bytes(22) + struct.pack(">HBBHH", words, 0, loudest, 0, words)
+    none = bytes(22) + struct.pack(">HBBHH", 0, 0, 0, 0, 1)
+    note = bytes((0x01, 0xAC, 0x10, 0x00))  # sample 1, C-2
+    order = bytes((1, 127)) + bytes(128)
+    return bytes(20) + first + 30 * none + order + b"M.K." + note + bytes(1020) + sample.astype(np.int8).tobytes()

@@ -1,7 +1,7 @@
 """The open corpus: music that can be had by package name on Debian, as recordings.
 
     game music (Vorbis) ---------------------------\
-    LMMS songs --rendered--------------------------+-> recordings
+    songs of LMMS and trackers --rendered----------+-> recordings
     MMA, MIDI songs, drum kits --synthetic songs---/   (with stems)
 
 The split goes by group, which is a package or an author, never by clip. Nothing of the test groups
@@ -10,17 +10,18 @@ may reach a training run. Nothing here is committed to the repository.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache, partial
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import soundfile
 
-from training.data import drums, lmms, packages, soundfont, synthetic
+from training.data import drums, lmms, packages, soundfont, synthetic, trackers
 from training.data.preparation import run_all
-from training.data.recordings import MIXTURE, Recording, plain
+from training.data.recordings import MIXTURE, Recording, Split, plain
 from training.data.scores import Accompanist
 
 SOUNDFONTS = ("fluid-soundfont-gm", "musescore-general-soundfont-lossless")
@@ -41,7 +42,7 @@ def build(work: Path, songs: int, seed: int, workers: int) -> tuple[list[Recordi
         The recordings, and what could not be made, with the reasons.
 
     Raises:
-        RuntimeError: Something that all needs isn't there: Debian, a package, LMMS.
+        RuntimeError: Something that all needs isn't there: Debian, a package, LMMS, openmpt123.
     """
     if songs:
         soundfont.check()
@@ -66,16 +67,25 @@ def _bitrate_bps(file: Path) -> float:
 
 
 def _rendered(work: Path, workers: int) -> tuple[list[Recording], dict[str, str]]:
-    """The songs of LMMS."""
-    songs = {f"lmms/{song.stem}": (author, song) for author in lmms.AUTHORS for song in lmms.songs_of(author)}
-    jobs = {name: partial(lmms.render, song, work / "rendered") for name, (_, song) in songs.items()}
-    files, failed = run_all(jobs, workers, "Rendering LMMS songs")
-    recordings = []
-    for name, wav in sorted(files.items()):
-        author, _ = songs[name]
-        group = f"lmms-{author.name}"
-        recordings.append(Recording("open", group, plain(wav.stem), author.split, author.licence, (wav,)))
-    return recordings, failed
+    """The songs of LMMS and of trackers."""
+    folder = work / "rendered"
+    jobs: dict[str, Callable[[], Any]] = {}
+    for author in lmms.AUTHORS:
+        for song in lmms.songs_of(author):
+            render = partial(lmms.render, song, folder)
+            jobs[f"lmms/{song.stem}"] = partial(_recording, render, f"lmms-{author.name}", author.split, author.licence)
+    for game in trackers.GAMES:
+        for song in trackers.songs_of(game, work):
+            render = partial(trackers.render, song, folder / game.name)
+            jobs[f"{game.name}/{song.name}"] = partial(_recording, render, game.name, "train", game.licence)
+    recordings, failed = run_all(jobs, workers, "Rendering songs")
+    return [recordings[name] for name in sorted(recordings)], failed
+
+
+def _recording(render: Callable[[], Path], group: str, split: Split, licence: str) -> Recording:
+    """Of a song that is rendered first."""
+    file = render()
+    return Recording("open", group, plain(file.stem), split, licence, (file,))
 
 
 def _synthetic(work: Path, count: int, seed: int, workers: int) -> tuple[list[Recording], dict[str, str]]:

@@ -62,7 +62,7 @@ def prepare(
     """Prepare music to train on: MUSDB18-HQ, MoisesDB, plain folders, or `open`.
 
     Writes the active parts of every mixture and stem to OUT/music, and pairs of damaged and clean music to
-    OUT/pairs, which is what `fit` reads. `open` fetches and prepares the open corpus: it downloads 4.2 GB of
+    OUT/pairs, which is what `fit` reads. `open` fetches and prepares the open corpus: it downloads 4.3 GB of
     Debian packages and needs the packages lmms and lmms-common. All can be interrupted and started again.
     """
     is_open = OPEN in sources
