@@ -63,7 +63,7 @@ def prepare(
 
     Writes the active parts of every mixture and stem to OUT/music, and pairs of damaged and clean music to
     OUT/pairs, which is what `fit` reads. `open` fetches and prepares the open corpus: it downloads 4.3 GB of
-    Debian packages and needs the packages lmms and lmms-common. All can be interrupted and started again.
+    Debian packages and needs the packages lmms, lmms-common and openmpt123. All can be interrupted and started again.
     """
     is_open = OPEN in sources
     stride = round((stride_s or _STRIDES_S[is_open]) * 100) * SAMPLE_RATE // 100
