@@ -184,7 +184,7 @@ def test_songs_of_trackers_are_rendered_once_and_what_is_no_song_is_named(
     audio, rate = soundfile.read(file)
     assert (song.key, song.licence, song.split, rate) == ("game-data/song.mod", "MIT", "train", SAMPLE_RATE)
     assert 0.01 < np.abs(audio).max() < 1
-    assert failed == {"game-data/broken.xm": "openmpt123 ended with status 0 and rendered nothing"}
+    assert failed == {"game-data/broken.xm": "openmpt123 rendered nothing whole; it ended with status 0"}
     assert [found.name for found in file.parent.iterdir()] == ["song.mod.flac"]
     written = file.stat()
     corpus._rendered(tmp_path, 1)

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 from training.data.audio import SAMPLE_RATE
 from training.data.recordings import Split, plain
+from training.data.rendering import render_once
 
 DEMOS = Path("/usr/share/lmms/projects")
 """Where the Debian package `lmms-common` puts its songs."""
-
-_TIMEOUT_S = 600
-"""The slowest song took 200 s on a loaded core."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +50,6 @@ def songs_of(author: Author) -> list[Path]:
 def render(song: Path, folder: Path) -> Path:
     """Render a song, unless it is there.
 
-    LMMS may crash when it is done, so its last word counts, not its status.
-
     Args:
         song: A project file.
         folder: For the WAV file.
@@ -63,27 +57,11 @@ def render(song: Path, folder: Path) -> Path:
     Raises:
         OSError: LMMS failed, or took too long.
     """
-    wav = folder / f"{plain(song.stem)}.wav"
-    if wav.exists():
-        return wav
-    folder.mkdir(parents=True, exist_ok=True)
-    part = wav.with_suffix(".part.wav")
-    arguments = ["lmms", "--allowroot", "render", str(song), "-f", "wav", "-s", str(SAMPLE_RATE), "-a", "-o", str(part)]
-    try:
-        finished = subprocess.run(  # noqa: S603 (a fixed program, and a path of our own listing)
-            arguments,
-            env={**os.environ, "QT_QPA_PLATFORM": "offscreen"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_TIMEOUT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise OSError(f"lmms took longer than {_TIMEOUT_S} s") from error
-    if not finished.stdout.rstrip().endswith(b"Done"):
-        raise OSError(f"lmms ended with status {finished.returncode}")
-    part.replace(wav)
-    return wav
+
+    def command(wav: Path) -> list[str]:
+        return ["lmms", "--allowroot", "render", str(song), "-f", "wav", "-s", str(SAMPLE_RATE), "-a", "-o", str(wav)]
+
+    return render_once(folder / f"{plain(song.stem)}.wav", command, lambda said, _: said.rstrip().endswith(b"Done"))
 
 
 def author_of(song: Path) -> str:

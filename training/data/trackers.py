@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 from training.data import packages
 from training.data.audio import SAMPLE_RATE
 from training.data.recordings import plain
+from training.data.rendering import render_once
 
 SUFFIXES = (".it", ".mod", ".s3m", ".xm")
 
@@ -17,7 +17,6 @@ _GAIN_DB = -6
 """Trackers add up their samples; at 0 dB the loudest songs clip."""
 _LONGEST_S = 200
 """Some songs go round for ten minutes."""
-_TIMEOUT_S = 600
 
 
 @dataclass(frozen=True)
@@ -68,21 +67,9 @@ def render(song: Path, folder: Path) -> Path:
     Raises:
         OSError: openmpt123 failed, or took too long.
     """
-    flac = folder / f"{plain(song.name)}.flac"
-    if flac.exists():
-        return flac
-    folder.mkdir(parents=True, exist_ok=True)
-    part = flac.with_suffix(".part.flac")
-    part.unlink(missing_ok=True)
-    arguments = ["openmpt123", "--batch", "--quiet", "--samplerate", str(SAMPLE_RATE), "--no-float"]
-    arguments += ["--gain", str(_GAIN_DB), "--end-time", str(_LONGEST_S), "--output", str(part), str(song)]
-    try:
-        finished = subprocess.run(  # noqa: S603 (a fixed program, and a path of our own listing)
-            arguments, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT_S, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise OSError(f"openmpt123 took longer than {_TIMEOUT_S} s") from error
-    if finished.returncode or not part.exists():  # a file that it can't read is no error to it
-        raise OSError(f"openmpt123 ended with status {finished.returncode} and rendered nothing")
-    part.replace(flac)
-    return flac
+
+    def command(flac: Path) -> list[str]:
+        form = ["--samplerate", str(SAMPLE_RATE), "--no-float", "--gain", str(_GAIN_DB), "--end-time", str(_LONGEST_S)]
+        return ["openmpt123", "--batch", "--quiet", *form, "--output", str(flac), str(song)]
+
+    return render_once(folder / f"{plain(song.name)}.flac", command, lambda _, flac: flac.exists())

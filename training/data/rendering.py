@@ -1,0 +1,49 @@
+"""Songs that a program of the system renders, each once."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+_TIMEOUT_S = 600
+"""The slowest song took 200 s on a loaded core."""
+
+
+def render_once(file: Path, command: Callable[[Path], list[str]], is_done: Callable[[bytes, Path], bool]) -> Path:
+    """Have a song rendered, unless it is there.
+
+    Args:
+        file: To render to, in a folder that is made.
+        command: For the file that it is written to until it is whole.
+        is_done: By what the program printed and that file. The status is not asked: LMMS may crash when it is done, and
+            to openmpt123 a file that it can't read is no error.
+
+    Returns:
+        The file.
+
+    Raises:
+        OSError: The program failed, or took too long.
+    """
+    if file.exists():
+        return file
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f"{file.stem}.part{file.suffix}")
+    part.unlink(missing_ok=True)
+    arguments = command(part)
+    try:
+        finished = subprocess.run(  # noqa: S603 (a fixed program, and a path of our own listing)
+            arguments,
+            env={**os.environ, "QT_QPA_PLATFORM": "offscreen"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise OSError(f"{arguments[0]} took longer than {_TIMEOUT_S} s") from error
+    if not is_done(finished.stdout, part):
+        raise OSError(f"{arguments[0]} rendered nothing whole; it ended with status {finished.returncode}")
+    part.replace(file)
+    return file
