@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from tests.fit_runs import write_config, write_pairs
+from training.fitting.checkpoint import load_restorer
 from training.fitting.generators import CausalGenerator, PublishedGenerator
 from training.fitting.run import FitCli, fit
 from training.fitting.schedule import Staircase
@@ -24,6 +25,16 @@ def test_a_causal_configuration_builds_a_causal_net(name: str, tmp_path: Path) -
     module = build(name, tmp_path).model
     assert isinstance(module.generator, CausalGenerator)
     assert bool(module.critic) == (name != "causal.yaml")
+
+
+@pytest.mark.parametrize("name", ["causal.yaml", "causal_critics.yaml"])
+def test_a_configuration_for_one_cpu_goes_on_from_what_ships(name: str, tmp_path: Path) -> None:
+    shipped = CONFIGS.parent / "checkpoints" / "shipped.pt"
+    generator = build(name, tmp_path, f"--model.generator.start={shipped}").model.generator
+    assert isinstance(generator, CausalGenerator)
+    assert generator.n_tiers == 2
+    learnt = load_restorer(shipped)[0].state_dict()
+    assert all(weights.equal(learnt[key]) for key, weights in generator.net.state_dict().items())
 
 
 def test_the_published_recipe_has_the_published_numbers(tmp_path: Path) -> None:
