@@ -191,6 +191,16 @@ def test_songs_of_trackers_are_rendered_once_and_what_is_no_song_is_named(
     assert file.stat() == written
 
 
+def test_half_a_song_of_a_tracker_is_not_taken_for_a_song(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "openmpt123"
+    program.write_text('#!/bin/sh\nwhile [ "$1" != --output ]; do shift; done\necho half > "$2"\nexit 1\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with pytest.raises(OSError, match="nothing whole; it ended with status 1"):
+        trackers.render(tmp_path / "song.mod", tmp_path / "rendered")
+    assert not (tmp_path / "rendered" / "song.mod.flac").exists()
+
+
 def mod(sample: np.ndarray) -> bytes:
     """A song of one pattern that plays a looped sample of 8 bits, in the format of ProTracker."""
     words, loudest = len(sample) // 2, 64

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import CompletedProcess
 
 from training.data.audio import SAMPLE_RATE
 from training.data.recordings import Split, plain
@@ -61,7 +62,10 @@ def render(song: Path, folder: Path) -> Path:
     def command(wav: Path) -> list[str]:
         return ["lmms", "--allowroot", "render", str(song), "-f", "wav", "-s", str(SAMPLE_RATE), "-a", "-o", str(wav)]
 
-    return render_once(folder / f"{plain(song.stem)}.wav", command, lambda said, _: said.rstrip().endswith(b"Done"))
+    def is_done(finished: CompletedProcess[bytes], _: Path) -> bool:
+        return finished.stdout.rstrip().endswith(b"Done")  # its last word counts: it may crash when it is done
+
+    return render_once(folder / f"{plain(song.stem)}.wav", command, is_done)
 
 
 def author_of(song: Path) -> str:

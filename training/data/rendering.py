@@ -6,19 +6,21 @@ import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 
 _TIMEOUT_S = 600
 """The slowest song took 200 s on a loaded core."""
 
 
-def render_once(file: Path, command: Callable[[Path], list[str]], is_done: Callable[[bytes, Path], bool]) -> Path:
+def render_once(
+    file: Path, command: Callable[[Path], list[str]], is_done: Callable[[CompletedProcess[bytes], Path], bool]
+) -> Path:
     """Have a song rendered, unless it is there.
 
     Args:
         file: To render to, in a folder that is made.
         command: For the file that it is written to until it is whole.
-        is_done: By what the program printed and that file. The status is not asked: LMMS may crash when it is done, and
-            to openmpt123 a file that it can't read is no error.
+        is_done: By how the program ended, and that file; programs differ in what tells it.
 
     Returns:
         The file.
@@ -43,7 +45,7 @@ def render_once(file: Path, command: Callable[[Path], list[str]], is_done: Calla
         )
     except subprocess.TimeoutExpired as error:
         raise OSError(f"{arguments[0]} took longer than {_TIMEOUT_S} s") from error
-    if not is_done(finished.stdout, part):
+    if not is_done(finished, part):
         raise OSError(f"{arguments[0]} rendered nothing whole; it ended with status {finished.returncode}")
     part.replace(file)
     return file

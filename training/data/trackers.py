@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import CompletedProcess
 
 from training.data import packages
 from training.data.audio import SAMPLE_RATE
@@ -72,4 +73,7 @@ def render(song: Path, folder: Path) -> Path:
         form = ["--samplerate", str(SAMPLE_RATE), "--no-float", "--gain", str(_GAIN_DB), "--end-time", str(_LONGEST_S)]
         return ["openmpt123", "--batch", "--quiet", *form, "--output", str(flac), str(song)]
 
-    return render_once(folder / f"{plain(song.name)}.flac", command, lambda _, flac: flac.exists())
+    def is_done(finished: CompletedProcess[bytes], flac: Path) -> bool:
+        return finished.returncode == 0 and flac.exists()  # of a file that it can't read it ends with 0
+
+    return render_once(folder / f"{plain(song.name)}.flac", command, is_done)
