@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from apollo_rt.files.audio_file import AudioReader
+from apollo_rt.files.audio_reader import AudioReader
 from apollo_rt.inference.model import Model, load
 from apollo_rt.inference.model_file import default_model_path, read_card
 from apollo_rt.stream.stft import Samples

@@ -23,7 +23,7 @@ def main(start_s: float) -> None:
     model = apollo_rt.load_model()
     reached("model loaded")
     from apollo_rt.app.live_ends import DEMO, input_file
-    from apollo_rt.files.audio_file import AudioReader
+    from apollo_rt.files.audio_reader import AudioReader
     from apollo_rt.live.engine import Engine
     from apollo_rt.live.engine_settings import EngineSettings
     from apollo_rt.live.file_feed import Nowhere

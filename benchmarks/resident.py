@@ -8,7 +8,7 @@ import numpy as np
 
 from apollo_rt import ApolloEffect
 from apollo_rt.app.live_ends import DEMO, FirstPart, input_file
-from apollo_rt.files.audio_file import AudioReader
+from apollo_rt.files.audio_reader import AudioReader
 from apollo_rt.inference.model import Model, load
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings

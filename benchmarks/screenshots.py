@@ -19,7 +19,7 @@ import numpy as np
 from apollo_rt.app.live_ends import DEMO_FILE
 from apollo_rt.app.live_session import LiveSession, SessionInfo
 from apollo_rt.app.model_picker import ModelPicker
-from apollo_rt.files.audio_file import AudioReader, Samples
+from apollo_rt.files.audio_reader import AudioReader, Samples
 from apollo_rt.inference.model import Model, load
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from apollo_rt import ApolloEffect
-from apollo_rt.files.audio_file import AudioWriter
+from apollo_rt.files.audio_writer import AudioWriter
 from apollo_rt.files.jobs import Job, run_jobs
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings

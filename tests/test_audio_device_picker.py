@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from apollo_rt.app.live_ends import input_file
-from apollo_rt.files.audio_file import AudioReader
+from apollo_rt.files.audio_reader import AudioReader
 from tests.audio_servers import RATE, PulseServer, short_folder, wait_for
 from tests.real_terminal import PATIENCE_S, START_S, Terminal, terminal
 

@@ -11,8 +11,9 @@ import pytest
 import soundfile
 
 from apollo_rt.errors import AudioFileError
-from apollo_rt.files import audio_file
-from apollo_rt.files.audio_file import AudioReader, AudioWriter, refuse_same_file
+from apollo_rt.files import audio_writer
+from apollo_rt.files.audio_reader import AudioReader
+from apollo_rt.files.audio_writer import AudioWriter, refuse_same_file
 from tests.sound_files import (
     BAD_SOURCES,
     bad_source,
@@ -257,7 +258,7 @@ class TestWriter:
         assert list(tmp_path.iterdir()) == []
 
     def test_a_wav_file_stops_before_its_length_fields_overflow(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(audio_file, "_WAV_LIMIT_BYTES", 6000)
+        monkeypatch.setattr(audio_writer, "_WAV_LIMIT_BYTES", 6000)
         with AudioWriter(tmp_path / "out.wav", 44_100) as writer:
             writer.write(tone(1000))
             with pytest.raises(AudioFileError, match="4 GB"):
@@ -272,7 +273,7 @@ class TestWriter:
         path.write_text("what was here before")
         script = f"""if True:
             import numpy
-            from apollo_rt.files.audio_file import AudioFileError, AudioWriter
+            from apollo_rt.files.audio_writer import AudioFileError, AudioWriter
             noise = numpy.random.default_rng(0).uniform(-0.5, 0.5, (44_100, 2)).astype(numpy.float32)
             try:
                 with AudioWriter({str(path)!r}, 44_100) as writer:

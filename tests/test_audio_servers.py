@@ -15,7 +15,8 @@ import pytest
 from apollo_rt.app.live_ends import input_file
 from apollo_rt.config import Framing
 from apollo_rt.errors import ModelFileError
-from apollo_rt.files.audio_file import AudioReader, AudioWriter
+from apollo_rt.files.audio_reader import AudioReader
+from apollo_rt.files.audio_writer import AudioWriter
 from apollo_rt.files.offline import restore_file
 from apollo_rt.inference.model_file import default_model_path
 from tests import tiny_models

@@ -19,7 +19,7 @@ from apollo_rt.config import Framing
 from apollo_rt.control.midi_map import default_map
 from apollo_rt.control.parameters import PARAMETERS
 from apollo_rt.control.socket_server import ControlServer
-from apollo_rt.files.audio_file import AudioReader
+from apollo_rt.files.audio_reader import AudioReader
 from apollo_rt.inference.model import Model, load
 from apollo_rt.inference.model_file import default_model_path
 from apollo_rt.live.engine import Engine

@@ -129,7 +129,7 @@ import threading
 from pathlib import Path
 from apollo_rt.inference import model
 from apollo_rt.files import offline
-from apollo_rt.files.audio_file import AudioWriter
+from apollo_rt.files.audio_writer import AudioWriter
 from tests import tiny_models
 from tests.sound_files import tone
 

@@ -10,7 +10,7 @@ import soundfile
 from apollo_rt.config import Framing
 from apollo_rt.errors import AudioFileError
 from apollo_rt.files import recording as module
-from apollo_rt.files.audio_file import AudioWriter
+from apollo_rt.files.audio_writer import AudioWriter
 from apollo_rt.files.recording import Recording
 from apollo_rt.inference.model import load
 from apollo_rt.live.engine import Engine

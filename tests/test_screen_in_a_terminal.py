@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from apollo_rt.app.live_ends import DEMO_FILE
-from apollo_rt.files.audio_file import AudioReader
+from apollo_rt.files.audio_reader import AudioReader
 from apollo_rt.screen.palette import THEMES
 from tests.audio_servers import wait_for
 from tests.real_terminal import PATIENCE_S, START_S, Terminal, terminal

@@ -8,7 +8,7 @@ import pytest
 import apollo_rt
 from apollo_rt.config import Framing
 from apollo_rt.control.parameters import Parameters, parameter
-from apollo_rt.files.audio_file import AudioReader
+from apollo_rt.files.audio_reader import AudioReader
 from apollo_rt.inference.model import load
 from apollo_rt.inference.onnx_session import run_step
 from apollo_rt.stream.block_stream import open_block_stream

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from apollo_rt.app.progress import progress_bar
 from apollo_rt.errors import ApolloError, AudioFileError
-from apollo_rt.files.audio_file import AudioReader, AudioWriter, refuse_same_file
+from apollo_rt.files.audio_reader import AudioReader
+from apollo_rt.files.audio_writer import AudioWriter, refuse_same_file
 from apollo_rt.stream.rate_converter import RateConverter
 from apollo_rt.stream.stft import carrier_frames
 from training.fitting import checkpoint

@@ -34,7 +34,7 @@ def replay(folder: Path, output: Path | None, model: str | None) -> None:
 
 def _replayed(path: Path, incident: "Incident", output: Path | None, model: str | None) -> bool:
     """Run one; says what came of it, and whether the output is the same."""
-    from apollo_rt.files.audio_file import AudioWriter
+    from apollo_rt.files.audio_writer import AudioWriter
     from apollo_rt.inference.model_choice import open_model
     from apollo_rt.live.incident import file_digest
     from apollo_rt.live.replay import run_again

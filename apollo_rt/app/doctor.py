@@ -16,7 +16,7 @@ from apollo_rt.app.live_ends import DEMO, input_file
 from apollo_rt.app.progress import progress_bar
 from apollo_rt.devices.device import Direction
 from apollo_rt.errors import DeviceError
-from apollo_rt.files.audio_file import AudioReader
+from apollo_rt.files.audio_reader import AudioReader
 from apollo_rt.inference.model import Model
 from apollo_rt.inference.model_choice import open_model, open_tiers
 from apollo_rt.live.scheduling import Priority, lock_memory, raise_this_thread

@@ -8,7 +8,8 @@ from typing import Self
 from apollo_rt.devices import pulse
 from apollo_rt.devices.device import DEFAULT, LOOPBACK, SPEAKERS, Device, find_device, refuse_feedback
 from apollo_rt.errors import DeviceError
-from apollo_rt.files.audio_file import AudioReader, AudioWriter, Samples, encoding_of, refuse_same_file
+from apollo_rt.files.audio_reader import AudioReader, Samples
+from apollo_rt.files.audio_writer import AudioWriter, encoding_of, refuse_same_file
 from apollo_rt.files.jobs import MUSIC_SUFFIXES
 from apollo_rt.files.recording import Recording
 from apollo_rt.live.driver import Driver

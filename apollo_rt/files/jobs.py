@@ -16,7 +16,7 @@ from threading import Event, Lock
 
 from apollo_rt.control.parameters import Parameters
 from apollo_rt.errors import ApolloError, AudioFileError
-from apollo_rt.files.audio_file import WRITABLE_SUFFIXES, encoding_of, refuse_same_file
+from apollo_rt.files.audio_writer import WRITABLE_SUFFIXES, encoding_of, refuse_same_file
 from apollo_rt.files.offline import Progress, RestoreReport, restore_file
 from apollo_rt.inference.model import Model, load
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from apollo_rt.control.parameters import Parameters
-from apollo_rt.files.audio_file import AudioReader, AudioWriter, Samples, refuse_same_file
+from apollo_rt.files.audio_reader import AudioReader, Samples
+from apollo_rt.files.audio_writer import AudioWriter, refuse_same_file
 from apollo_rt.inference.model import Model, load
 from apollo_rt.stream.block_stream import BlockStream, open_block_stream
 from apollo_rt.stream.dry_line import DryLine

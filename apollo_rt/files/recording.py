@@ -11,7 +11,8 @@ import shutil
 from pathlib import Path
 
 from apollo_rt.errors import AudioFileError
-from apollo_rt.files.audio_file import AudioWriter, Samples
+from apollo_rt.files.audio_reader import Samples
+from apollo_rt.files.audio_writer import AudioWriter
 
 _LEAST_FREE_BYTES, _ENOUGH_FREE_BYTES = 16 * 2**20, 32 * 2**20
 """With no more room than the first a file is completed; with the second the next one begins."""

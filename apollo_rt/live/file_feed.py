@@ -16,14 +16,14 @@ _POLL_S = 0.002
 
 
 class Source(Protocol):
-    """Where samples come from, `audio_file.AudioReader` for one."""
+    """Where samples come from, `audio_reader.AudioReader` for one."""
 
     def read(self, n_samples: int) -> Samples:
         """The next samples, `(samples, 2)`; fewer than asked for only at the end, then none."""
 
 
 class Sink(Protocol):
-    """Where samples go, `audio_file.AudioWriter` for one."""
+    """Where samples go, `audio_writer.AudioWriter` for one."""
 
     def write(self, samples: Samples) -> None:
         """Append `(samples, 2)`."""

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apollo_rt.errors import AudioFileError
-from apollo_rt.files.audio_file import AudioWriter
+from apollo_rt.files.audio_writer import AudioWriter
 from apollo_rt.live.line import DELAY, HOP_DELAY, SAMPLE_RATE, Line
 from apollo_rt.live.ring import CHUNK, WRITTEN
 from apollo_rt.live.stats import COUNTERS, XRUNS

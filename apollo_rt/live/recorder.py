@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apollo_rt.errors import AudioFileError
-from apollo_rt.files.audio_file import AudioWriter
+from apollo_rt.files.audio_writer import AudioWriter
 from apollo_rt.guarded_thread import GuardedThread
 from apollo_rt.live.heard import Heard
 

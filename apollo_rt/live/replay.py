@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apollo_rt.errors import ApolloError, AudioFileError
-from apollo_rt.files.audio_file import AudioReader
+from apollo_rt.files.audio_reader import AudioReader
 from apollo_rt.inference.model import Model
 from apollo_rt.live.holes import add_hole, fade_around_holes, make_holes
 from apollo_rt.live.incident import FORMAT

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from apollo_rt.files.audio_file import AudioReader
+from apollo_rt.files.audio_reader import AudioReader
 from training.data import degrade
 from training.data.audio import SAMPLE_RATE, Audio
 from training.evaluation import damages, judge, metrics, systems
