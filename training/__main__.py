@@ -1,4 +1,4 @@
-"""`python -m training prepare | fit | inference | evaluate | picture`."""
+"""`python -m training prepare | levels | fit | inference | evaluate | picture`."""
 
 from importlib import import_module
 
@@ -6,6 +6,7 @@ import click
 
 _COMMANDS = {
     "prepare": ("training.data.prepare", "prepare"),
+    "levels": ("training.levels.commands", "levels"),
     "fit": ("training.fitting.fit", "command"),
     "inference": ("training.inference", "command"),
     "evaluate": ("training.evaluation.evaluate", "command"),

@@ -23,22 +23,30 @@ from training.data.alignment import AlignmentError
 from training.data.audio import SAMPLE_RATE, Audio, resample
 
 Mode = Literal["joint", "stereo", "abr", "vbr"]
-Codec = Literal["mp3", "aac", "opus", "vorbis"]
+Codec = Literal["mp3", "aac", "opus", "vorbis", "mp2", "ac3", "wma"]
 
 
 @dataclass(frozen=True)
 class _Format:
-    """How one codec is written: PyAV's names for encoder, container and sample format."""
+    """How one codec is written: PyAV's names for encoder, container and sample format.
+
+    `late` is how many samples at its own rate the decoded signal comes late where the container doesn't say so
+    (measured by `alignment` with PyAV 18.1); a negative number of samples is lost at the beginning.
+    """
 
     encoder: str
     container: str
     sample_format: str
+    late: int = 0
 
 
 _FORMATS: dict[str, _Format] = {
     "mp3": _Format("libmp3lame", "mp3", "fltp"),
     "aac": _Format("aac", "mp4", "fltp"),
     "opus": _Format("libopus", "ogg", "flt"),
+    "mp2": _Format("mp2", "mp2", "s16", late=481),
+    "ac3": _Format("ac3", "ac3", "fltp", late=256),
+    "wma": _Format("wmav2", "asf", "fltp", late=-2048),
 }
 
 
@@ -79,7 +87,7 @@ class Damage:
         """Short name for file names, such as ``mp3-48`` or ``mp3-24-mpeg2``."""
         parts = [self.codec, str(round(self.bitrate_bps / 1000))]
         if self.codec == "mp3" and self.encode_rate != SAMPLE_RATE:
-            parts.append("mpeg2")
+            parts.append("mpeg2" if self.encode_rate == 22_050 else f"{self.encode_rate // 1000}khz")
         if self.mode != "joint":
             parts.append(self.mode)
         return "-".join(parts)
@@ -151,6 +159,8 @@ def degrade(audio: Audio, damage: Damage) -> Audio:
         raise ValueError(f"audio must be (samples, 2) and not empty, got shape {audio.shape}")
     encoded = encode(resample(audio, SAMPLE_RATE, damage.encode_rate), damage)
     decoded, rate = decode(io.BytesIO(encoded))
+    late = _FORMATS[damage.codec].late if damage.codec in _FORMATS else 0
+    decoded = np.pad(decoded[max(late, 0) :], ((max(-late, 0), 0), (0, 0)))
     damaged = resample(decoded, rate, SAMPLE_RATE)
     missing = len(audio) - len(damaged)
     if missing > SAMPLE_RATE // 10:
@@ -230,6 +240,8 @@ def _encode_vorbis(audio: Audio, damage: Damage) -> bytes:
 
 def _frames(audio: Audio, rate: int, sample_format: str) -> Iterator[av.AudioFrame]:
     """Cut audio into PyAV frames of one second."""
+    if sample_format.startswith("s16"):
+        audio = np.clip(np.round(audio * 32_767), -32_768, 32_767).astype(np.int16)
     for start in range(0, len(audio), rate):
         block = audio[start : start + rate]
         planes = block.T if sample_format.endswith("p") else block.reshape(1, -1)

@@ -2,24 +2,26 @@
 
 musdb18hq   {train,test}/<artist - title>/{drums,bass,other,vocals,mixture}.wav
 moisesdb    <song>/data.json, <song>/<stem>/<track>.wav
+listed      LICENCES.tsv beside the music, with the columns file, author, licence and split
 folder      any tree of music files; a folder with a file named `mixture` is one song with its stems
 """
 
 from __future__ import annotations
 
+import csv
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import soundfile
 
 from training.data.held_out import is_held_out, is_test_folder, is_valid_folder
 from training.data.recordings import MIXTURE, Recording, Split, plain, split_by_name
 
-Layout = Literal["musdb18hq", "moisesdb", "folder"]
+Layout = Literal["musdb18hq", "moisesdb", "listed", "folder"]
 
 MUSDB_VALID = frozenset(
     {
@@ -41,6 +43,9 @@ MUSDB_VALID = frozenset(
 )
 """The validation songs that users of MUSDB18 agree on (the package `musdb`, `configs/mus.yaml`)."""
 
+LISTING = "LICENCES.tsv"
+"""What says whose each file is, and where it may be used."""
+
 ENDINGS = frozenset({f".{name.lower()}" for name in soundfile.available_formats()} | {".aif", ".m4a"} - {".raw"})
 """What counts as a music file."""
 
@@ -60,6 +65,8 @@ def recognise(source: Path) -> Layout:
         return "musdb18hq"
     if any(source.glob("*/data.json")) or any(source.glob("*/*/data.json")):
         return "moisesdb"
+    if (source / LISTING).is_file():
+        return "listed"
     return "folder"
 
 
@@ -117,6 +124,15 @@ def _moisesdb(source: Path, _: str) -> Iterator[Recording]:
             yield Recording("moisesdb", group, name, split, _MOISESDB_LICENCE, mixture, stems)
 
 
+def _listed(source: Path, _: str) -> Iterator[Recording]:
+    """Groups, licences and splits stand in the list; a file that is listed but missing is an error of the list."""
+    with (source / LISTING).open(newline="") as listing:
+        for row in csv.DictReader(listing, delimiter="\t"):
+            file = source / row["file"]
+            split: Split = next(name for name in get_args(Split) if name == row["split"])
+            yield Recording("listed", plain(row["author"]), plain(file.stem), split, row["licence"], (file,))
+
+
 def _folder(source: Path, licence: str) -> Iterator[Recording]:
     """Every folder of files is one group; every file a recording, unless one of them is the mixture of the others."""
     by_folder: dict[Path, list[Path]] = defaultdict(list)
@@ -139,6 +155,7 @@ def _folder(source: Path, licence: str) -> Iterator[Recording]:
 _FINDERS: dict[Layout, Callable[[Path, str], Iterator[Recording]]] = {
     "musdb18hq": _musdb18hq,
     "moisesdb": _moisesdb,
+    "listed": _listed,
     "folder": _folder,
 }
 

@@ -1,0 +1,14 @@
+"""`python -m training levels prepare | fit`."""
+
+import click
+
+from training.levels import fit, prepare
+
+
+@click.group()
+def levels() -> None:
+    """Learn the levels of what is missing: prepare a store of levels, fit the level net."""
+
+
+levels.add_command(prepare.command)
+levels.add_command(fit.command)

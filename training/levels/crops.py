@@ -1,0 +1,138 @@
+"""Crops of levels for training: what is cheap to vary in the domain of levels is varied here, for both sides alike.
+
+Another equalisation and another loudness are sums, another balance is a sum of powers and of what the channels have in
+common. Crop number n of a seed is always the same crop.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from training.levels import store
+from training.levels.bands import FLOOR, LevelBands
+
+Levels = dict[str, NDArray[np.float32]]
+LOUDEST, SOFTEST = 0.0, -4.0  # of gains, as levels: 0 to -40 dB
+
+
+@dataclass(frozen=True)
+class LevelCropSettings:
+    """How crops are drawn.
+
+    Attributes:
+        frames: length.
+        equalised_share: share of crops with another equalisation.
+        balanced_share: share of crops with another balance, some of them with one silent channel.
+    """
+
+    frames: int = 768
+    equalised_share: float = 0.7
+    balanced_share: float = 0.15
+
+
+class LevelCrops(Dataset[tuple[dict[str, Tensor], Tensor, Tensor]]):
+    """Crops by number.
+
+    Args:
+        folder: of one split of a store.
+        settings: how they are drawn.
+        seed: of the random numbers.
+        bands: what was measured.
+
+    Raises:
+        ValueError: the folder holds no item that is long enough.
+    """
+
+    def __init__(
+        self, folder: Path, settings: LevelCropSettings, seed: int = 0, bands: LevelBands | None = None
+    ) -> None:
+        """List the folder; a group counts by the root of its amount, or a large one would drown all."""
+        self.folder, self.settings, self.seed = folder, settings, seed
+        self.bands = bands or LevelBands()
+        self.items = [item for item in store.items_of(folder) if item.frames >= settings.frames]
+        if not self.items:
+            raise ValueError(f"folder must hold items of {settings.frames} frames or more, found none in {folder}")
+        amount: dict[str, int] = {}
+        for item in self.items:
+            amount[item.group] = amount.get(item.group, 0) + item.frames
+        self._chances = np.cumsum([item.frames * amount[item.group] ** -0.5 for item in self.items])
+        self._curves = {part: np.log2(self.bands.centres_hz(part) / 1000) for part in self.bands.widths}
+
+    def __len__(self) -> int:
+        """More than any run needs."""
+        return 2**62
+
+    def __getitem__(self, index: int) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """Draw one crop.
+
+        Returns:
+            Levels of the damaged music by part, those to be reached, and 1 for each band that has something to teach.
+
+        Shape:
+            parts ``(frames, *bands.widths[part])``; wanted ``(frames, 4, n_short)``; known ``(n_short,)``
+        """
+        random = np.random.default_rng((self.seed, index))
+        place = int(np.searchsorted(self._chances, random.random() * self._chances[-1], "right"))
+        item = self.items[place]
+        begin = int(random.integers(item.frames - self.settings.frames + 1))
+        levels, wanted = store.read(self.folder, item, begin, self.settings.frames, self.bands)
+        if random.random() < self.settings.balanced_share:
+            levels, wanted = _balanced(levels, wanted, random)
+        if random.random() < 0.5:
+            levels, wanted = _swapped(levels, wanted)
+        levels, wanted = self._played(levels, wanted, random)
+        known = (self.bands.centres_hz("short") < item.cut_hz - 300).astype(np.float32)
+        return {name: torch.from_numpy(part) for name, part in levels.items()}, *map(torch.from_numpy, (wanted, known))
+
+    def _played(
+        self, levels: Levels, wanted: NDArray[np.float32], random: np.random.Generator
+    ) -> tuple[Levels, NDArray[np.float32]]:
+        """Another loudness, and another timbre: a smooth curve over the octaves, brighter more often than darker."""
+        gain = random.uniform(SOFTEST, LOUDEST) * random.random()
+        points, bends, tilt = np.arange(-6, 6), np.zeros(12), 0.0
+        if random.random() < self.settings.equalised_share:
+            bends, tilt = random.normal(0, 0.3, 12), random.uniform(-0.3, 0.4)
+
+        def curve(part: str) -> NDArray[np.float32]:
+            octaves = self._curves[part]
+            return (gain + np.interp(octaves, points, bends) + tilt * octaves.clip(0, 5)).astype(np.float32)
+
+        return {name: part + curve(name) for name, part in levels.items()}, wanted + curve("short")
+
+
+def _swapped(levels: Levels, wanted: NDArray[np.float32]) -> tuple[Levels, NDArray[np.float32]]:
+    """Left for right."""
+    order = [1, 0, 2, 3]
+    turned = {name: part[:, order] for name, part in levels.items() if name in ("long", "short")}
+    turned["fast"], turned["slow"] = levels["fast"][:, ::-1].copy(), levels["slow"][:, :, order]
+    return {name: turned[name] for name in levels}, wanted[:, order]
+
+
+def _balanced(
+    levels: Levels, wanted: NDArray[np.float32], random: np.random.Generator
+) -> tuple[Levels, NDArray[np.float32]]:
+    """One channel softer by 3 dB or more, or silent."""
+    gains = np.ones(2, np.float32)
+    gains[random.integers(2)] = 0.0 if random.random() < 0.4 else 10 ** (-random.uniform(0.15, 1.5))
+    turned = {name: _weighted(part, gains, axis) for name, part, axis in _with_signals(levels)}
+    fast = np.log10(10 ** levels["fast"] * np.square(gains)[:, None, None] + FLOOR)
+    return {**levels, **turned, "fast": fast.astype(np.float32)}, _weighted(wanted, gains, 1)
+
+
+def _with_signals(levels: Levels) -> list[tuple[str, NDArray[np.float32], int]]:
+    return [("long", levels["long"], 1), ("short", levels["short"], 1), ("slow", levels["slow"], 2)]
+
+
+def _weighted(part: NDArray[np.float32], gains: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
+    """Powers of left and right by their gains; what they have in common, by both, tells mid and side."""
+    left, right, mid, side = np.moveaxis(10**part, axis, 0)
+    left, right, common = left * gains[0] ** 2, right * gains[1] ** 2, (mid - side) / 2 * gains.prod()
+    half = (left + right) / 2
+    common = np.clip(common, -half, half)
+    stacked = np.stack([left, right, half + common, half - common], axis=axis)
+    return np.log10(stacked + FLOOR).astype(np.float32)

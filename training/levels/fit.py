@@ -1,0 +1,57 @@
+"""`python -m training levels fit`: trains the level net on a store of levels; the same command again goes on."""
+
+import time
+from pathlib import Path
+
+import click
+
+from training.fitting.fit import restart_with_fast_allocator
+
+
+@click.command("fit")
+@click.option("--levels", "folder", type=click.Path(path_type=Path, exists=True, file_okay=False), required=True)
+@click.option("--run", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of the run.")
+@click.option("--steps", default=100_000, show_default=True, type=click.IntRange(1), help="Where the run ends.")
+@click.option("--minutes", type=click.FloatRange(0.0, min_open=True), help="End this part of the run after so long.")
+@click.option("--decay-from", default=1.0, show_default=True, type=click.FloatRange(0, 1), help="Share of the steps.")
+@click.option("--batch", default=8, show_default=True, type=click.IntRange(1), help="Crops a step.")
+@click.option("--frames", default=768, show_default=True, type=click.IntRange(16), help="Length of a crop.")
+@click.option("--width", default=256, show_default=True, type=click.IntRange(8))
+@click.option("--hidden", default=256, show_default=True, type=click.IntRange(8))
+@click.option("--learning-rate", default=1.5e-3, show_default=True)
+@click.option("--validate-every", default=1000, show_default=True, type=click.IntRange(1), help="Steps.")
+@click.option("--threads", default=1, show_default=True, type=click.IntRange(1))
+@click.option("--precision", default="bf16-mixed", show_default=True)
+@click.option("--seed", default=0, show_default=True)
+def command(
+    folder: Path,
+    run: Path,
+    steps: int,
+    minutes: float | None,
+    decay_from: float,
+    batch: int,
+    frames: int,
+    width: int,
+    hidden: int,
+    learning_rate: float,
+    validate_every: int,
+    threads: int,
+    precision: str,
+    seed: int,
+) -> None:
+    """Train the level net.
+
+    Writes RUN/last.ckpt, with which the same command goes on, and RUN/levels.pt, the averaged net alone.
+    """
+    restart_with_fast_allocator()
+    from training.levels.run import Settings, fit
+    from training.nets.level_net import LevelNetConfig
+
+    ends = time.monotonic() + 60 * minutes if minutes else None
+    settings = Settings(
+        folder, run, steps, ends, decay_from, batch, frames, learning_rate, validate_every, threads, precision, seed
+    )
+    try:
+        fit(settings, LevelNetConfig(width=width, hidden=hidden))
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error

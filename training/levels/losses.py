@@ -1,0 +1,81 @@
+"""How far levels are from those to be reached, for training and for validation."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from training.levels.bands import FLOOR
+from training.nets.level_net import LOWEST, shrunk
+
+
+def reached(short: Tensor, missing: Tensor, coherence: Tensor) -> Tensor:
+    """Levels of the damaged music with what is predicted added: powers of what has nothing in common add.
+
+    Args:
+        short: of the damaged music.
+        missing: predicted, left and right.
+        coherence: between what is added to them.
+
+    Shape:
+        (batch, frames, 4, bands), (batch, frames, 2, bands), (batch, frames, bands) -> (batch, frames, 4, bands)
+    """
+    left, right = (10 ** shrunk(missing, short[:, :, :2]).clamp(-13.0, 1.0)).unbind(2)
+    half, common = (left + right) / 2, torch.sqrt(left * right) * coherence
+    added = torch.stack((left, right, half + common, half - common), dim=2)
+    return torch.log10(10**short + added + FLOOR)
+
+
+def level_error(ours: Tensor, wanted: Tensor, known: Tensor, loud: Tensor) -> Tensor:
+    """Mean square error in bels of left, right, mid and side; what lies below `LOWEST` of the music is all the same.
+
+    Shape:
+        (batch, frames, 4, bands), the same, (batch, bands), (batch, frames) -> ()
+    """
+    lowest = (loud + LOWEST)[..., None, None].clamp(min=-10.5)
+    error = torch.logaddexp(ours * _LN10, lowest * _LN10) - torch.logaddexp(wanted * _LN10, lowest * _LN10)
+    weights = known[:, None, None, :].expand_as(error)
+    return (error.square() * weights).sum() / weights.sum() / _LN10**2
+
+
+_LN10 = 2.302585092994046
+
+
+class Movement(NamedTuple):
+    """What validation says of the bands that lost more than 6 dB, left and right.
+
+    Attributes:
+        error_db: root mean square error.
+        clip_db: of it one number a clip.
+        slow_db: of it what changes over half a second, by band.
+        frame_db: of it what changes from frame to frame.
+        correlation: of the movements around each band's mean.
+    """
+
+    error_db: float
+    clip_db: float
+    slow_db: float
+    frame_db: float
+    correlation: float
+
+
+def movement(ours: Tensor, wanted: Tensor, damaged: Tensor, known: Tensor) -> Movement | None:
+    """Take one clip's error apart; None where nothing is missing.
+
+    Shape:
+        ours, wanted, damaged: (frames, 4, bands); known: (bands,)
+    """
+    ours, wanted, damaged = ours[:, :2], wanted[:, :2], damaged[:, :2]
+    lost = ((10**wanted).mean(0) > 4 * (10**damaged).mean(0)) & known.bool() & (wanted.mean(0) > -9.0)
+    if not lost.any():
+        return None
+    ours, wanted = (10 * part.clamp(min=-10.0)[:, lost] for part in (ours, wanted))
+    error = ours - wanted
+    clip = error.mean()
+    kernel = torch.full((1, 1, 87), 1 / 87)
+    smooth = torch.nn.functional.conv1d((error - clip).T[:, None], kernel, padding=43)[:, 0].T
+    frame = error - clip - smooth
+    mine, theirs = ours - ours.mean(0), wanted - wanted.mean(0)
+    correlation = (mine * theirs).sum() / (mine.square().sum() * theirs.square().sum()).sqrt().clamp(min=1e-6)
+    numbers = [error.square().mean().sqrt(), clip.abs(), smooth.square().mean().sqrt(), frame.square().mean().sqrt()]
+    return Movement(*map(float, numbers), float(correlation))

@@ -1,0 +1,101 @@
+"""The level net in training, as Lightning sees it."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from training.levels.losses import level_error, movement, reached
+from training.nets.level_net import LevelNet, LevelNetConfig, reference
+
+Batch = tuple[dict[str, Tensor], Tensor, Tensor]
+
+
+class LevelModule(LightningModule):
+    """Learns levels.
+
+    The learning rate rises over the first steps, stays, and falls to nothing over the last part of the run: a run may
+    be taken up and made longer as often as one likes before that (Hu et al., arXiv 2404.06395, section 4).
+
+    Args:
+        config: of the net.
+        learning_rate: at its highest.
+        warmup_steps: until it is.
+        decay_from: share of the run from which it falls; 1 never.
+        averaging: share of the averaged net that one step keeps.
+    """
+
+    def __init__(
+        self,
+        config: LevelNetConfig,
+        learning_rate: float = 1.5e-3,
+        warmup_steps: int = 300,
+        decay_from: float = 1.0,
+        averaging: float = 0.999,
+    ) -> None:
+        """Build the net and its average."""
+        super().__init__()
+        self.net = LevelNet(config)
+        self.averaged = AveragedModel(self.net, multi_avg_fn=get_ema_multi_avg_fn(averaging)).requires_grad_(False)
+        self._rates = learning_rate, warmup_steps, decay_from
+        self.heard_s = 0.0
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """AdamW (Loshchilov & Hutter, arXiv 1711.05101)."""
+        return torch.optim.AdamW(self.net.parameters(), lr=self._rates[0], betas=(0.9, 0.98), weight_decay=0.01)
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Set the learning rate."""
+        highest, warmup, decay_from = self._rates
+        done = self.trainer.global_step / self.trainer.max_steps
+        fall = 1.0 if done < decay_from else max((1 - done) / (1 - decay_from), 0.0)
+        for group in self.optimizers(use_pl_optimizer=False).param_groups:
+            group["lr"] = highest * min(1.0, (self.trainer.global_step + 1) / warmup) * fall
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """One step."""
+        levels, wanted, known = batch
+        missing, coherence, _ = self.net(levels)
+        with torch.autocast(self.device.type, enabled=False):
+            ours = reached(levels["short"], missing, coherence)
+            loss = level_error(ours, wanted, known, reference(levels))
+        self.heard_s += wanted.shape[0] * wanted.shape[1] * self.net.config.bands.framing.hop_period_s
+        self.log("train/error_db", 10 * loss.detach().sqrt())
+        return loss
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """Average."""
+        self.averaged.update_parameters(self.net)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Measure one whole item."""
+        levels, wanted, known = batch
+        missing, coherence, _ = self.averaged(levels)
+        with torch.autocast(self.device.type, enabled=False):
+            short = levels["short"]
+            ours = reached(short, missing.float(), coherence.float())
+            error = 10 * level_error(ours, wanted, known, reference(levels)).sqrt()
+            parts = movement(ours[0].float(), wanted[0], short[0], known[0])
+        kind = "damaged" if parts else "rest"
+        self.log(f"valid/{kind}_db", error, on_epoch=True, batch_size=1)
+        for name, value in (parts._asdict() if parts else {}).items():
+            self.log(f"valid/{name}", value, on_epoch=True, batch_size=1)
+
+    def on_save_checkpoint(self, content: dict[str, Any]) -> None:
+        """Remember how much was heard."""
+        content["heard_s"] = self.heard_s
+
+    def on_load_checkpoint(self, content: dict[str, Any]) -> None:
+        """Take it up."""
+        self.heard_s = content["heard_s"]
+
+
+def save_net(module: LevelModule, path: Path) -> None:
+    """Writes the averaged net with its sizes, and nothing that only a run needs."""
+    weights = {name: value.half() for name, value in module.averaged.module.state_dict().items()}
+    content = {"config": asdict(module.net.config), "weights": weights, "heard_s": module.heard_s}
+    torch.save(content, path)

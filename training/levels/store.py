@@ -1,0 +1,95 @@
+"""Levels on disk: one item is a stretch of music with one damage, measured once.
+
+<folder>/<split>/<name>.npy       float16 (frames, numbers): long, short, fast of the damaged, short of the clean
+<folder>/<split>/<name>.slow.npy  float16 (frames / 4, numbers): running averages of the damaged
+<folder>/<split>/<name>.json      source, damage, where the clean music itself ends; written last
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.levels.bands import LevelBands
+
+SLOW_EVERY = 4
+"""Running averages over half a second and more are kept for every fourth frame."""
+
+_FAST = ("long", "short", "fast")
+
+
+@dataclass(frozen=True)
+class LevelItem:
+    """What is known of an item beside its levels.
+
+    Attributes:
+        name: of its files.
+        group: whose music it is; splits go by it.
+        damage: label, `none` for undamaged.
+        cut_hz: where the clean music itself ends; above there is nothing to learn.
+        frames: length.
+    """
+
+    name: str
+    group: str
+    damage: str
+    cut_hz: float
+    frames: int
+
+
+def write(
+    folder: Path, item: LevelItem, damaged: dict[str, NDArray[np.float16]], clean: dict[str, NDArray[np.float16]]
+) -> None:
+    """Writes one item; it counts once its `.json` is there.
+
+    Args:
+        folder: of the split.
+        item: what is known of it.
+        damaged: levels by part.
+        clean: levels by part, of which `short` is kept.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    frames = item.frames
+    parts = [*(damaged[name] for name in _FAST), clean["short"]]
+    np.save(folder / f"{item.name}.npy", np.concatenate([part.reshape(frames, -1) for part in parts], axis=1))
+    np.save(folder / f"{item.name}.slow.npy", damaged["slow"][::SLOW_EVERY].reshape(-(-frames // SLOW_EVERY), -1))
+    part = folder / f"{item.name}.json.part"
+    part.write_text(json.dumps(asdict(item)))
+    part.replace(folder / f"{item.name}.json")
+
+
+def items_of(folder: Path) -> list[LevelItem]:
+    """Lists what is complete, by name."""
+    return [LevelItem(**json.loads(file.read_text())) for file in sorted(folder.glob("*.json"))]
+
+
+def read(
+    folder: Path, item: LevelItem, begin: int, frames: int, bands: LevelBands
+) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.float32]]:
+    """Reads a stretch of one item.
+
+    Args:
+        folder: of the split.
+        item: which.
+        begin: first frame.
+        frames: how many.
+        bands: what was measured.
+
+    Returns:
+        Levels of the damaged music by part, and those to be reached.
+
+    Shape:
+        parts: ``(frames, *bands.widths[part])``; wanted: ``(frames, 4, n_short)``
+    """
+    values = np.load(folder / f"{item.name}.npy", mmap_mode="r")[begin : begin + frames].astype(np.float32)
+    rows = np.arange(begin, begin + frames) // SLOW_EVERY
+    slow = np.load(folder / f"{item.name}.slow.npy", mmap_mode="r")[rows[0] : rows[-1] + 1][rows - rows[0]]
+    levels, at = {}, 0
+    for name in _FAST:
+        size = int(np.prod(bands.widths[name]))
+        levels[name] = values[:, at : at + size].reshape(frames, *bands.widths[name])
+        at += size
+    levels["slow"] = slow.astype(np.float32).reshape(frames, *bands.widths["slow"])
+    return levels, values[:, at:].reshape(frames, *bands.widths["short"])

@@ -1,0 +1,162 @@
+"""The level net: from levels of damaged music, how loud what is missing is, and how alike in both channels.
+
+Levels are log10 of power (`training.levels.bands`). Depthwise dilated convolutions look back over time, an MLP mixes
+channels; running averages over seconds stand beside the newest levels, so that how a spectrum ends is known from now
+and from before. What is generated is loud relative to its own channel: a silent channel stays silent.
+"""
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from training.levels.bands import FLOOR, LevelBands
+
+LOWEST = -8.0
+"""Levels further below the running level of the music are all the same: 80 dB, below 16-bit rounding."""
+
+_SCALE = 0.5  # of levels as features: about unit size
+_SHRINK = -0.6  # a quarter of the power that is there
+_OUTPUTS = 3  # level of left and of right, how alike
+State = list[Tensor]
+
+
+@dataclass(frozen=True)
+class LevelNetConfig:
+    """Sizes.
+
+    Attributes:
+        bands: what is measured and what is predicted.
+        width: channels of a frame.
+        hidden: channels inside the MLP of a layer.
+        kernel_size: taps of a convolution over time.
+        dilations: frames between taps, one entry a layer.
+    """
+
+    bands: LevelBands = field(default_factory=LevelBands)
+    width: int = 256
+    hidden: int = 256
+    kernel_size: int = 4
+    dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 1, 2, 4, 8)
+
+
+class LevelLayer(nn.Module):
+    """Looks back, then mixes channels; one residual around both."""
+
+    def __init__(self, config: LevelNetConfig, dilation: int) -> None:
+        """Start close to a pass-through."""
+        super().__init__()
+        self.dilation = dilation
+        self.taps = nn.Parameter(torch.randn(config.kernel_size, config.width) * 0.3)
+        self.scale = nn.Parameter(torch.ones(config.width))
+        self.widen = nn.Linear(config.width, 2 * config.hidden)
+        self.narrow = nn.Linear(config.hidden, config.width)
+        nn.init.normal_(self.narrow.weight, std=0.1 * config.hidden**-0.5)
+        with torch.no_grad():
+            self.taps[-1] += 1.0
+
+    @property
+    def n_past_frames(self) -> int:
+        """Frames of the past that the layer keeps."""
+        return (len(self.taps) - 1) * self.dilation
+
+    def forward(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
+        """Transform frames.
+
+        Shape:
+            (batch, frames, width), (batch, n_past_frames, width) -> the same two
+        """
+        n_frames = x.shape[1]
+        known = torch.cat((past, x), dim=1)
+        taps = self.taps.to(x.dtype)
+        mixed = sum(known[:, i * self.dilation : i * self.dilation + n_frames] * tap for i, tap in enumerate(taps))
+        normal = mixed * torch.rsqrt(mixed.float().square().mean(-1, keepdim=True) + 1e-6).to(x.dtype)
+        gate, value = self.widen(normal * self.scale.to(x.dtype)).chunk(2, dim=-1)
+        return x + self.narrow(functional.silu(gate) * value), known[:, n_frames:]
+
+
+class LevelNet(nn.Module):
+    """Levels in, levels out.
+
+    Args:
+        config: sizes.
+    """
+
+    def __init__(self, config: LevelNetConfig) -> None:
+        """Begin with something soft in both channels."""
+        super().__init__()
+        self.config = config
+        bands = config.bands
+        n_in = sum(int(torch.tensor(shape).prod()) for shape in bands.widths.values())
+        self.encode = nn.Linear(n_in, config.width)
+        self.layers = nn.ModuleList(LevelLayer(config, dilation) for dilation in config.dilations)
+        self.scale = nn.Parameter(torch.ones(config.width))
+        self.decode = nn.Linear(config.width, _OUTPUTS * bands.n_short)
+        self.slopes = nn.Linear(n_in, _OUTPUTS * bands.n_short, bias=False)  # goes on where layers have met nothing
+        nn.init.zeros_(self.slopes.weight)
+        nn.init.normal_(self.decode.weight, std=0.01)
+        with torch.no_grad():
+            self.decode.bias.view(_OUTPUTS, -1)[:2] = -2.0
+            self.decode.bias.view(_OUTPUTS, -1)[2] = 0.5
+
+    def initial_state(self, batch: int = 1) -> State:
+        """Everything before the first frame was nothing. Shape: a list of (batch, n_past_frames, width)."""
+        weight = self.encode.weight
+        return [weight.new_zeros(batch, layer.n_past_frames, self.config.width) for layer in self.layers]
+
+    def forward(self, levels: dict[str, Tensor], state: State | None = None) -> tuple[Tensor, Tensor, State]:
+        """Predict what is missing.
+
+        Args:
+            levels: of damaged music, by part.
+            state: from `initial_state` or the call before.
+
+        Returns:
+            Levels of what is missing, left and right; the coherence between them, -1 to 1; the next state.
+
+        Shape:
+            parts (batch, frames, *bands.widths[part]) -> (batch, frames, 2, bands), (batch, frames, bands), state
+        """
+        loud, own = reference(levels), own_level(levels)
+        features = torch.cat([_relative(levels[part], loud).flatten(2) for part in self.config.bands.widths], dim=-1)
+        x, next_state = self.encode(features), []
+        state = self.initial_state(len(x)) if state is None else state
+        for layer, past in zip(self.layers, state, strict=True):
+            x, newest = layer(x, past.to(x.dtype))
+            next_state.append(newest)
+        normal = x * torch.rsqrt(x.float().square().mean(-1, keepdim=True) + 1e-6).to(x.dtype)
+        out = self.decode(normal * self.scale.to(x.dtype)) + self.slopes(features)
+        out = out.float().unflatten(-1, (_OUTPUTS, -1))
+        return own[..., None] + out[..., :2, :], torch.tanh(out[..., 2, :]), next_state
+
+
+def reference(levels: dict[str, Tensor]) -> Tensor:
+    """The running level of both channels together, over the shortest time. Shape: -> (batch, frames)."""
+    return torch.log10((10 ** levels["slow"][:, :, 0, :2]).sum((-1, -2)) + 100 * FLOOR)
+
+
+def own_level(levels: dict[str, Tensor]) -> Tensor:
+    """The level of each channel in the newest two hops. Shape: -> (batch, frames, 2)."""
+    return torch.log10((10 ** levels["short"][:, :, :2]).sum(-1))
+
+
+def shrunk(missing: Tensor, present: Tensor) -> Tensor:
+    """Leaves out what would hardly be heard beside what is there, and would only harm it.
+
+    A level 6 dB below what is there loses 6 dB, one 20 dB below 28 dB: music that lacks nothing gets nothing.
+
+    Args:
+        missing: levels that are predicted.
+        present: levels of the damaged music.
+    """
+    scale = math.log(10)
+    both = torch.logaddexp(missing * scale, (present + _SHRINK) * scale) / scale
+    return missing + 2 * (missing - both)
+
+
+def _relative(part: Tensor, loud: Tensor) -> Tensor:
+    """Features: against the running level, nothing below `LOWEST`."""
+    relative = part - loud.reshape(*loud.shape, *[1] * (part.ndim - 2))
+    return relative.clamp(min=LOWEST) * _SCALE + 1.0
