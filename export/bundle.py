@@ -8,15 +8,14 @@ from typing import Any
 import onnx
 
 from apollo_rt.inference.model_file import Golden, Graph, ModelCard, State, card_metadata, graph_sha256, read_card
-from export.to_onnx import ExportedGraph
+from export.to_onnx import ExportedGraph, Net
 from export.verify import engine_output, music_like, reference
-from training.nets.model import Restorer
 
 _GOLDEN_HOPS = 24  # 0.14 s: past the longest dilation's first wrap, yet only some 90 kB
 
 
 def make_card(
-    net: Restorer,
+    net: Net,
     graphs: Sequence[ExportedGraph],
     path: Path,
     name: str,
@@ -45,13 +44,14 @@ def make_card(
         golden=goldens.pop(tiers[0]),
         graphs=tuple(_entry(graph) for graph in further),
         further_goldens=goldens,
+        recent_samples=net.config.framing.synthesis_length if "recent" in net.frame_inputs else 0,
     )
 
 
-def _golden(net: Restorer, tier: int) -> Golden:
+def _golden(net: Net, tier: int) -> Golden:
     hop_length = net.config.framing.hop_length
     signal = music_like(_GOLDEN_HOPS, hop_length, seed=7)
-    _, _, restored = reference(net, signal, tier)
+    _, restored = reference(net, signal, tier)
     return Golden(signal.T.reshape(_GOLDEN_HOPS, hop_length, 2), engine_output(net, restored))
 
 

@@ -121,7 +121,8 @@ def main(checkpoint: Path) -> None:
     torch.set_num_threads(1)
     net, _ = load_restorer(checkpoint)
     signal = music_like(_CALIBRATION_FRAMES + _TEST_FRAMES, net.config.framing.hop_length, seed=11)
-    spectrum, carrier, _ = (part.numpy() for part in reference(net, signal))
+    frames, _ = reference(net, signal)
+    spectrum, carrier = (frames[name].numpy() for name in ("spectrum", "carrier"))
     calibration = spectrum[:_CALIBRATION_FRAMES], carrier[:_CALIBRATION_FRAMES]
     test = spectrum[_CALIBRATION_FRAMES:], carrier[_CALIBRATION_FRAMES:]
     with TemporaryDirectory() as folder:

@@ -27,6 +27,8 @@ class StepModule(nn.Module):
         folds: what is written leanly; the rest is called as it stands in the net.
     """
 
+    frame_inputs = Restorer.frame_inputs
+
     def __init__(self, net: Restorer, tier: int = -1, n_frames: int = 1, folds: Collection[str] = FOLDS) -> None:
         """Fold the weights; the net is left as it is.
 

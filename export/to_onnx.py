@@ -8,9 +8,11 @@ import onnx
 import torch
 from torch import nn
 
+from export.level_step import LevelStep
 from export.operators import check_operators
 from export.shared_weights import share_weights, with_weights_of
 from export.step_module import StepModule
+from training.nets.level_restorer import LevelRestorer
 from training.nets.model import Restorer
 
 OPSET = 20
@@ -18,6 +20,10 @@ BLOCK_FRAMES = 16
 """Of one call for files: as many as the second-level cache of a small core holds (`python -m export blocks`)."""
 
 _TIERS = ("full", "light", "lighter", "lightest")
+
+
+Net = Restorer | LevelRestorer
+Step = StepModule | LevelStep
 
 
 @dataclass(frozen=True)
@@ -33,19 +39,24 @@ class ExportedGraph:
 
     name: str
     tier: str
-    module: StepModule
+    module: Step
     model: onnx.ModelProto
 
 
-def tier_names(net: Restorer) -> tuple[str, ...]:
+def tier_names(net: Net) -> tuple[str, ...]:
     """Best first, the order of a file; the net's exits have the best last."""
     n_tiers = len(net.config.exits)
     return _TIERS[:n_tiers] if n_tiers <= len(_TIERS) else tuple(f"tier {i}" for i in range(n_tiers))
 
 
-def input_names(n_states: int) -> list[str]:
+def step_of(net: Net, tier: int = -1, n_frames: int = 1) -> Step:
+    """A net with the shapes of the model contract."""
+    return LevelStep(net, tier, n_frames) if isinstance(net, LevelRestorer) else StepModule(net, tier, n_frames)
+
+
+def input_names(step: Step) -> list[str]:
     """Names of the graph's inputs in order."""
-    return ["spectrum", "carrier", *(f"state_{i}" for i in range(n_states))]
+    return [*step.frame_inputs, *(f"state_{i}" for i in range(len(step.initial_state())))]
 
 
 def output_names(n_states: int) -> list[str]:
@@ -53,7 +64,7 @@ def output_names(n_states: int) -> list[str]:
     return ["restored", *(f"state_{i}_next" for i in range(n_states))]
 
 
-def export_graphs(net: Restorer, block_frames: int = BLOCK_FRAMES) -> list[ExportedGraph]:
+def export_graphs(net: Net, block_frames: int = BLOCK_FRAMES) -> list[ExportedGraph]:
     """All graphs of a net over one set of weights, the main one first.
 
     Args:
@@ -64,7 +75,7 @@ def export_graphs(net: Restorer, block_frames: int = BLOCK_FRAMES) -> list[Expor
     for place, tier in enumerate(tier_names(net)):
         exit_index = len(net.config.exits) - 1 - place
         names += [(f"{tier}.step", tier), (f"{tier}.block", tier)]
-        modules += [StepModule(net, exit_index), StepModule(net, exit_index, block_frames)]
+        modules += [step_of(net, exit_index), step_of(net, exit_index, block_frames)]
     models = [to_onnx(module) for module in modules]
     further = share_weights(models)
     models[1:] = [with_weights_of(models[0], graph) for graph in further]
@@ -77,14 +88,13 @@ def export_graphs(net: Restorer, block_frames: int = BLOCK_FRAMES) -> list[Expor
     ]
 
 
-def to_onnx(step: StepModule) -> onnx.ModelProto:
+def to_onnx(step: Step) -> onnx.ModelProto:
     """Trace a step or a block and check the graph.
 
     Raises:
         onnx.checker.ValidationError: the exporter made an invalid graph.
     """
-    n_states = len(step.initial_state())
-    return trace(step, step.example_inputs(), input_names(n_states), output_names(n_states))
+    return trace(step, step.example_inputs(), input_names(step), output_names(len(step.initial_state())))
 
 
 def trace(

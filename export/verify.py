@@ -21,9 +21,8 @@ from torch import Tensor
 
 from apollo_rt.errors import ParityError
 from apollo_rt.stream.stft import carrier_frames
-from export.to_onnx import ExportedGraph, output_names
+from export.to_onnx import ExportedGraph, Net, output_names
 from training.nets.framing import TorchFraming
-from training.nets.model import Restorer
 
 _TOLERANCE_DB = -80.0  # float32 sums in another order; measured -110 to -125 dB on trained nets
 
@@ -75,20 +74,22 @@ def music_like(n_hops: int, hop_length: int, seed: int = 0) -> Array:
 
 
 @torch.no_grad()
-def reference(net: Restorer, signal: Array, tier: int = -1) -> tuple[Tensor, Tensor, Tensor]:
+def reference(net: Net, signal: Array, tier: int = -1) -> tuple[dict[str, Tensor], Tensor]:
     """PyTorch over the whole signal in one call.
 
     Returns:
-        spectrum, carrier and restored frames, each (frames, 2, bins, 2).
+        What the net takes of each frame, by name, (frames, ...) each; and restored frames, (frames, 2, bins, 2).
     """
-    framing = TorchFraming(net.config.framing)
-    spectrum = framing.analyse(torch.from_numpy(signal)[None])
+    framing, audio = TorchFraming(net.config.framing), torch.from_numpy(signal)[None]
+    spectrum = framing.analyse(audio)
     carrier = torch.view_as_real(torch.from_numpy(carrier_frames(0, spectrum.shape[1], net.config.framing.n_bins)))
-    restored, _ = net(spectrum, carrier[None], net.initial_state(1, tier), tier)
-    return spectrum[0], carrier, restored[0]
+    known = {"spectrum": spectrum, "carrier": carrier[None], "recent": framing.newest(audio)}
+    frames = {name: known[name] for name in net.frame_inputs}
+    restored, _ = net(*frames.values(), net.initial_state(1, tier), tier)
+    return {name: values[0] for name, values in frames.items()}, restored[0]
 
 
-def engine_output(net: Restorer, restored: Tensor) -> Array:
+def engine_output(net: Net, restored: Tensor) -> Array:
     """What the streaming engine must put out for these frames, from a fresh state.
 
     Shape:
@@ -98,7 +99,7 @@ def engine_output(net: Restorer, restored: Tensor) -> Array:
     return samples.T.reshape(len(restored), -1, 2).numpy()
 
 
-def verify(net: Restorer, graphs: Sequence[ExportedGraph], n_frames: int = 2000, seed: int = 0) -> Parity:
+def verify(net: Net, graphs: Sequence[ExportedGraph], n_frames: int = 2000, seed: int = 0) -> Parity:
     """Compare PyTorch offline, PyTorch step by step and all graphs, over pieces of random lengths from fresh starts.
 
     Raises:
@@ -140,16 +141,16 @@ class _Piece:
     """
 
     @torch.no_grad()
-    def __init__(self, net: Restorer, tier: int, signal: Array, first_frame: int) -> None:
+    def __init__(self, net: Net, tier: int, signal: Array, first_frame: int) -> None:
         self.first_frame = first_frame
-        spectrum, carrier, offline = reference(net, signal, tier)
-        self.spectrum, self.carrier = spectrum.numpy(), carrier.numpy()
+        inputs, offline = reference(net, signal, tier)
+        self.inputs = {name: values.numpy() for name, values in inputs.items()}
         self.level = float(offline.abs().max())
         self.offline_error_db = _SILENCE_DB
         self.restored, self.states = [], []
         state = net.initial_state(1, tier)
-        for frame, (x, c) in enumerate(zip(spectrum, carrier, strict=True)):
-            restored, state = net(x[None, None], c[None, None], state, tier)
+        for frame, values in enumerate(zip(*inputs.values(), strict=True)):
+            restored, state = net(*(value[None, None] for value in values), state, tier)
             self.restored.append(restored[0, 0].numpy())
             self.states.append([tensor.flatten().numpy() for tensor in state])
             error_db = self._check("PyTorch streaming", frame, "restored", self.restored[-1], offline[frame].numpy())
@@ -167,7 +168,7 @@ class _Piece:
         while begin < len(self.restored):
             is_block = n_block > 1 and begin + n_block <= len(self.restored)
             frames = slice(begin, begin + n_block) if is_block else begin
-            feed = {"spectrum": self.spectrum[frames], "carrier": self.carrier[frames]}
+            feed = {name: values[frames] for name, values in self.inputs.items()}
             feed |= {f"state_{i}": value for i, value in enumerate(state)}
             got, *state = (session if is_block or n_block == 1 else step).run(names, feed)
             for offset, restored in enumerate(got if is_block else got[None]):

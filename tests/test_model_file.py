@@ -138,8 +138,8 @@ def test_a_field_that_does_not_parse_is_refused_by_its_name(path, key, value):
 
 
 def test_a_file_of_a_newer_format_is_refused_with_what_to_do(path):
-    change(path, "format_version", "3")
-    assert "format 3" in refusal(path)
+    change(path, "format_version", "4")
+    assert "format 4" in refusal(path)
     assert "update apollo-rt" in refusal(path)
 
 
@@ -288,3 +288,10 @@ def test_what_a_card_writes_is_text_throughout(path):
     metadata = card_metadata(read_card(path), "0" * 64)
     assert all(isinstance(value, str) for value in metadata.values())
     assert json.loads(metadata["apollo_rt.states"])[0]["shape"] == [2, 129, 2]
+
+
+def test_the_newest_samples_that_a_graph_is_given_are_no_more_than_a_window_has(tmp_path):
+    path = tiny_models.newest_samples(tmp_path, 96)
+    assert read_card(path).inputs["recent"] == (2, 96)
+    change(path, "recent_samples", "257")
+    assert "recent_samples: must be 0 to 256" in refusal(path)

@@ -20,6 +20,7 @@ from apollo_rt.stream.processor import (
     reset_processor,
 )
 from apollo_rt.stream.shaping import read_targets
+from apollo_rt.stream.stft import asymmetric_windows
 from tests import tiny_models
 from tests.tiny_models import SMALL
 
@@ -248,3 +249,20 @@ def test_a_second_process_loads_the_compiled_hop_from_the_cache(tmp_path):
     command = [sys.executable, "-c", code, str(tiny_models.busy(tmp_path))]
     answers = [subprocess.check_output(command, text=True).strip() for _ in range(2)]
     assert answers[1] == "[(1, 0), (1, 0)]"
+
+
+def test_a_model_that_asks_for_them_gets_the_newest_samples_as_they_came_in(tmp_path):
+    """Frame k times the sum of the newest 96 samples: overlap-added by hand from frames of the same analysis."""
+    processor = Processor(model.load(tiny_models.newest_samples(tmp_path, 96)))
+    random = np.random.default_rng(5)
+    samples = random.uniform(-0.3, 0.3, (20 * SMALL.hop_length, 2)).astype(np.float32)
+    out = np.concatenate([processor.process(hop) for hop in samples.reshape(20, SMALL.hop_length, 2)])
+    padded = np.concatenate((np.zeros((SMALL.analysis_length, 2), np.float32), samples))
+    wanted, (_, synthesis) = np.zeros_like(padded), asymmetric_windows(SMALL)
+    for frame in range(20):
+        end = SMALL.analysis_length + (frame + 1) * SMALL.hop_length
+        heard = slice(end - SMALL.synthesis_length, end)
+        windowed = padded[heard] * (asymmetric_windows(SMALL)[0][-SMALL.synthesis_length :] * synthesis)[:, None]
+        wanted[heard] += windowed * padded[end - 96 : end].sum(0)
+    begin = SMALL.analysis_length - SMALL.hop_length
+    np.testing.assert_allclose(out, wanted[begin : begin + len(out)], atol=1e-4)

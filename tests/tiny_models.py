@@ -42,6 +42,17 @@ def carrier_only(directory: Path, scale: float = 1.0, framing: Framing = SMALL) 
     return write(directory / "carrier.onnx", framing, nodes, constants={"scale": scale}, carrier="hash-uniform-1")
 
 
+def newest_samples(directory: Path, n_samples: int = 96, framing: Framing = SMALL) -> Path:
+    """Multiplies each frame with the sum of the newest samples of its own channel."""
+    nodes = [
+        helper.make_node("ReduceSum", ["recent", "axis"], ["sums"], keepdims=1),
+        node("Unsqueeze", "sums axis", "factors"),
+        node("Mul", "spectrum factors", "restored"),
+    ]
+    path = directory / "newest_samples.onnx"
+    return write(path, framing, nodes, constants={"axis": np.array([-1], np.int64)}, recent_samples=n_samples)
+
+
 def faulty(directory: Path, value: float = float("nan"), level: float = 0.5, framing: Framing = SMALL) -> Path:
     """Returns each frame as it is, but `value` everywhere while the input is louder than `level`.
 
@@ -117,6 +128,7 @@ def write(
     states: list[tuple[int, ...]] | None = None,
     constants: Mapping[str, float | np.ndarray] | None = None,
     carrier: str = "none",
+    recent_samples: int = 0,
 ) -> Path:
     """A model file from graph nodes; its golden pair is silence (which `carrier_only` and `busy` would not return)."""
     silence = np.zeros((4, framing.hop_length, 2), np.float32)
@@ -131,9 +143,13 @@ def write(
         quality={},
         licence="MIT",
         golden=Golden(silence, silence),
+        recent_samples=recent_samples,
     )
     initial = [
-        numpy_helper.from_array(np.asarray(value, np.float32), name) for name, value in (constants or {}).items()
+        numpy_helper.from_array(
+            value if np.ndim(value) and value.dtype == np.int64 else np.asarray(value, np.float32), name
+        )
+        for name, value in (constants or {}).items()
     ]
     graph = helper.make_graph(nodes, path.stem, _values(card.inputs), _values(card.outputs), initial)
     model = helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 17)])
@@ -154,7 +170,7 @@ def in_blocks(path: Path, n_frames: int = 4, spoilt: bool = False) -> Path:
     nodes = [
         helper.make_node("Split", [name], [f"{name}.{i}.whole" for i in range(n_frames)], axis=0, num_outputs=n_frames)
         for name in card.inputs
-        if name in ("spectrum", "carrier")
+        if name in ("spectrum", "carrier", "recent")
     ]
     nexts = {state.input: state.output for state in card.states}
     own = [numpy_helper.from_array(np.zeros(1, np.int64), "block.axis")]
@@ -164,7 +180,7 @@ def in_blocks(path: Path, n_frames: int = 4, spoilt: bool = False) -> Path:
         nodes += [
             helper.make_node("Squeeze", [f"{name}.{i}.whole", "block.axis"], [f"{name}.{i}"])
             for name in card.inputs
-            if name in ("spectrum", "carrier")
+            if name in ("spectrum", "carrier", "recent")
         ]
         for original in model.graph.node:
             unrolled = onnx.NodeProto()

@@ -20,13 +20,15 @@ class Buffers(NamedTuple):
 
     Shape:
         spectrum, restored: (2, n_bins); carrier: the same, or (2, 0) where the model takes none; for blocks with
-        (frames,) before. states: (2, values), of which a run with parity p reads row p and writes the other.
+        (frames,) before. states: (2, values), of which a run with parity p reads row p and writes the other. recent:
+        (2, samples), none where the model takes none; for blocks with (frames,) before.
     """
 
     spectrum: NDArray[np.complex64]
     carrier: NDArray[np.complex64]
     restored: NDArray[np.complex64]
     states: NDArray[np.float32]
+    recent: NDArray[np.float32]
 
 
 def allocate(card: ModelCard, graph: Graph | None, zeros: Zeros) -> tuple[Buffers, list[_Tensors], list[_Tensors]]:
@@ -46,13 +48,15 @@ def allocate(card: ModelCard, graph: Graph | None, zeros: Zeros) -> tuple[Buffer
     n_bins = card.framing.n_bins
     sizes = (n_bins, 0 if card.carrier == "none" else n_bins, n_bins)
     spectrum, carrier, restored = (_aligned((*lead, 2, size), np.complex64, zeros) for size in sizes)
+    recent = _aligned((*lead, 2, card.recent_samples), np.float32, zeros)
     frame = {"spectrum": _as_parts(spectrum)} | ({} if card.carrier == "none" else {"carrier": _as_parts(carrier)})
+    frame |= {"recent": recent} if card.recent_samples else {}
     inputs = [frame | {state.input: view for state, view in zip(of_graph, row, strict=True)} for row in views]
     outputs = [
         {"restored": _as_parts(restored)} | {state.output: view for state, view in zip(of_graph, row, strict=True)}
         for row in views[::-1]
     ]
-    return Buffers(spectrum, carrier, restored, states), inputs, outputs
+    return Buffers(spectrum, carrier, restored, states, recent), inputs, outputs
 
 
 def _aligned(shape: tuple[int, ...], dtype: Any, zeros: Zeros) -> Any:

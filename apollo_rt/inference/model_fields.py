@@ -99,6 +99,14 @@ def framing(metadata: Mapping[str, str]) -> Framing:
         raise FieldError(f"{PREFIX}{error}") from error
 
 
+def recent_samples(metadata: Mapping[str, str], framing: Framing) -> int:
+    """Newest samples beside a spectrum: no more than its own window has."""
+    count = integer(metadata, "recent_samples")
+    if count > framing.analysis_length:
+        raise FieldError(f"{PREFIX}recent_samples: must be 0 to {framing.analysis_length}, is {count}")
+    return count
+
+
 def json_value(metadata: Mapping[str, str], key: str, kind: type) -> Any:
     """JSON of one kind."""
     try:
@@ -122,7 +130,7 @@ def states(metadata: Mapping[str, str]) -> tuple[State, ...]:
     """What the main graph hands from step to step."""
     found = tuple(_state(entry) for entry in json_value(metadata, "states", list))
     inputs, outputs = {state.input for state in found}, {state.output for state in found}
-    if len(inputs) < len(found) or len(outputs) < len(found) or {"spectrum", "carrier"} & inputs:
+    if len(inputs) < len(found) or len(outputs) < len(found) or {"spectrum", "carrier", "recent"} & inputs:
         raise FieldError(f"{PREFIX}states: an input or output is named twice")
     if "restored" in outputs:
         raise FieldError(f"{PREFIX}states: the output 'restored' is no state")

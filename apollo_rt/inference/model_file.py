@@ -22,7 +22,7 @@ from apollo_rt.inference.model_fields import Graph as Graph
 from apollo_rt.inference.model_fields import State as State
 from apollo_rt.inference.protobuf import ProtobufError, merged_model, scan_model
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 WINDOW = "asymmetric-sine"
 CARRIERS = ("none", "hash-uniform-1")
 
@@ -39,6 +39,7 @@ class ModelCard:
         framing: sample rate, hop, windows and lookahead.
         states: the tensors that are fed back.
         carrier: name of the noise generator, or `none`.
+        recent_samples: newest samples that a frame's graph gets beside its spectrum, 0 for none.
         tiers: names of the model's sizes, best first.
         training: data, steps, commit and date of the training.
         quality: measured figures.
@@ -61,6 +62,7 @@ class ModelCard:
     golden: Golden = field(compare=False, repr=False)
     graphs: tuple[Graph, ...] = ()
     further_goldens: Mapping[str, Golden] = field(default_factory=dict, compare=False, repr=False)
+    recent_samples: int = 0
     format_version: int = field(default=FORMAT_VERSION, compare=False)
 
     @property
@@ -77,7 +79,8 @@ class ModelCard:
         """Names and shapes of a graph's inputs; None is the main graph."""
         names = ("spectrum",) if self.carrier == "none" else ("spectrum", "carrier")
         states = {state.input: state.shape for state in self.states_of(graph)}
-        return dict.fromkeys(names, self._frames_of(graph)) | states
+        recent = {"recent": (*self._lead_of(graph), 2, self.recent_samples)} if self.recent_samples else {}
+        return dict.fromkeys(names, self._frames_of(graph)) | recent | states
 
     def outputs_of(self, graph: Graph | None) -> dict[str, tuple[int, ...]]:
         """Names and shapes of a graph's outputs."""
@@ -88,8 +91,10 @@ class ModelCard:
         return self.states if graph is None else self.states[: graph.n_states]
 
     def _frames_of(self, graph: Graph | None) -> tuple[int, ...]:
-        lead = () if graph is None or graph.n_frames == 1 else (graph.n_frames,)
-        return (*lead, 2, self.framing.n_bins, 2)
+        return (*self._lead_of(graph), 2, self.framing.n_bins, 2)
+
+    def _lead_of(self, graph: Graph | None) -> tuple[int, ...]:
+        return () if graph is None or graph.n_frames == 1 else (graph.n_frames,)
 
     def graph_of(self, tier: str, block: bool) -> Graph | None:
         """The entry of a tier's step or block graph; None where there is none, and for the main graph."""
@@ -190,6 +195,7 @@ def card_metadata(card: ModelCard, graph_sha256: str, graphs: Mapping[str, bytes
         "channels": "2",
         "window": WINDOW,
         "carrier": card.carrier,
+        "recent_samples": str(card.recent_samples),
         "states": json.dumps([state._asdict() for state in card.states]),
         "tiers": json.dumps(card.tiers),
         "graphs": json.dumps(entries),
@@ -241,6 +247,7 @@ def _parse(path: Path, metadata: dict[str, str], graph_hash: str) -> ModelCard:
         golden=goldens.pop(tiers[0]),
         graphs=_graphs(metadata, tiers, len(states)) if version > 1 else (),
         further_goldens=goldens,
+        recent_samples=fields.recent_samples(metadata, framing) if version > 2 else 0,
         format_version=version,
     )
 

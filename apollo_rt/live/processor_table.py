@@ -15,7 +15,7 @@ from apollo_rt.stream.processor import Processor, ProcessorState
 from apollo_rt.stream.shaping import Shaping
 from apollo_rt.stream.stft import Analysis, Synthesis
 
-_N_ARRAYS = 18
+_N_ARRAYS = 19
 ProcessorTable = NDArray[np.int64]
 """(slots, 2 * arrays): of each array its address and the length of its last axis."""
 
@@ -58,13 +58,14 @@ def processor_at(table: ProcessorTable, slot: int) -> ProcessorState:
             array_from_address(row[18], (2, n_carrier), np.complex64),
             array_from_address(row[20], (2, n_bins), np.complex64),
             array_from_address(row[22], (2, n_states), np.float32),
+            array_from_address(row[24], (2, row[25]), np.float32),
         ),
         Shaping(
-            array_from_address(row[24], row[25], np.float64),
-            array_from_address(row[26], (2, n_bins), np.float32),
+            array_from_address(row[26], row[27], np.float64),
+            array_from_address(row[28], (2, n_bins), np.float32),
         ),
-        array_from_address(row[28], (row[29], 2, n_bins), np.complex64),
-        array_from_address(row[30], row[31], np.float32),
-        array_from_address(row[32], row[33], np.int64),
+        array_from_address(row[30], (row[31], 2, n_bins), np.complex64),
+        array_from_address(row[32], row[33], np.float32),
         array_from_address(row[34], row[35], np.int64),
+        array_from_address(row[36], row[37], np.int64),
     )

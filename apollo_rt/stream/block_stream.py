@@ -18,7 +18,7 @@ from apollo_rt.inference.model import Block, Buffers, Model
 from apollo_rt.stream.processor import FRAME, SAMPLE_FAULTS, Processor, ProcessorState, is_plausible
 from apollo_rt.stream.restoration_stream import exchange
 from apollo_rt.stream.shaping import read_targets, shape
-from apollo_rt.stream.stft import CARRIER_SEED, Frame, Samples, analyse, fill_carrier, synthesise
+from apollo_rt.stream.stft import CARRIER_SEED, Samples, analyse, copy_recent, fill_carrier, synthesise
 
 
 class BlockStream:
@@ -79,7 +79,7 @@ class BlockStream:
         read_targets(state.shaping, self._parameters.values)
         was_flushing = flush_to_zero(True)
         try:
-            n_faults = _analyse_block(state, buffers.spectrum, buffers.carrier, self._waiting)
+            n_faults = _analyse_block(state, buffers, self._waiting)
             status = self._block.bound.run(self._parity)
             if status == 0 and _is_block_plausible(state, buffers):
                 _synthesise_block(state, buffers, self._ready)
@@ -108,11 +108,13 @@ def open_block_stream(model: Model, threads: int = 1, parameters: Parameters | N
 
 
 @realtime
-def _analyse_block(state: ProcessorState, spectra: Frame, carriers: Frame, samples: Samples) -> int:
+def _analyse_block(state: ProcessorState, buffers: Buffers, samples: Samples) -> int:
+    spectra = buffers.spectrum
     n_faults, hop_length = 0, samples.shape[0] // spectra.shape[0]
     for frame in range(spectra.shape[0]):
         n_faults += analyse(state.analysis, samples[frame * hop_length : (frame + 1) * hop_length], spectra[frame])
-        fill_carrier(CARRIER_SEED, state.counters[FRAME] + frame, carriers[frame])
+        copy_recent(state.analysis, buffers.recent[frame])
+        fill_carrier(CARRIER_SEED, state.counters[FRAME] + frame, buffers.carrier[frame])
     return n_faults
 
 

@@ -29,6 +29,7 @@ from apollo_rt.stream.stft import (
     Samples,
     Synthesis,
     analyse,
+    copy_recent,
     fill_carrier,
     new_analysis,
     new_synthesis,
@@ -122,9 +123,10 @@ def rest_processor(state: ProcessorState) -> None:
 
 @realtime
 def _begin(state: ProcessorState, hop_in: Samples) -> None:
-    """All that comes before the step: spectrum, carrier, and the spectrum kept as the dry frame."""
+    """All that comes before the step: spectrum, newest samples, carrier, and the spectrum kept as the dry frame."""
     counters, spectrum, frames = state.counters, state.buffers.spectrum, state.frames
     counters[SAMPLE_FAULTS] += analyse(state.analysis, hop_in, spectrum)
+    copy_recent(state.analysis, state.buffers.recent)
     fill_carrier(CARRIER_SEED, counters[FRAME], state.buffers.carrier)
     newest = counters[FRAME] % frames.shape[0]
     for channel in range(spectrum.shape[0]):

@@ -107,6 +107,19 @@ def analyse(analysis: Analysis, hop: Samples, spectrum: Frame) -> int:
     return n_zeroed
 
 
+@realtime
+def copy_recent(analysis: Analysis, recent: NDArray[np.float32]) -> None:
+    """Write the newest samples, as many as there is room for, as they came in.
+
+    Shape:
+        (2, samples)
+    """
+    n_samples, n_recent = analysis.past.shape[1], recent.shape[1]
+    for channel in range(2):
+        for n in range(n_recent):
+            recent[channel, n] = analysis.past[channel, n_samples - n_recent + n]
+
+
 # --- synthesis -------------------------------------------------------------------------------------------------------
 
 

@@ -12,13 +12,19 @@ import torch
 from torch.torch_version import TorchVersion
 
 from apollo_rt.config import Framing
+from training.levels.bands import LevelBands
 from training.nets import apollo_published
 from training.nets.apollo_published import PublishedApollo
 from training.nets.config import ModelConfig
+from training.nets.level_net import LevelNet, LevelNetConfig
+from training.nets.level_restorer import LevelRestorer
 from training.nets.model import Restorer
 
 RUN = "apollo_rt_run"
 """Where a run's own checkpoint holds what Lightning doesn't know: what the net is, steps, seconds trained."""
+
+LEVELS = "levels"
+"""Where a checkpoint of a level net holds its sizes."""
 
 _AVERAGED = "averaged.module.net."
 
@@ -120,7 +126,7 @@ def _read(path: Path) -> dict[str, Any]:
     return content
 
 
-def load_restorer(path: Path) -> tuple[Restorer, dict[str, Any]]:
+def load_restorer(path: Path) -> tuple[Restorer | LevelRestorer, dict[str, Any]]:
     """The averaged causal net of a checkpoint, ready for inference, and what else the file says.
 
     Raises:
@@ -128,11 +134,36 @@ def load_restorer(path: Path) -> tuple[Restorer, dict[str, Any]]:
     """
     content = load(path)
     try:
+        if LEVELS in content:
+            return load_levels(content), content
         model = Restorer(config_from_dict(content["config"]))
         model.load_state_dict(content["averaged"])
     except (KeyError, TypeError, RuntimeError):
         raise ValueError(f"{path}: holds no causal net that this version knows") from None
     return model.eval(), content
+
+
+def load_levels(content: dict[str, Any]) -> LevelRestorer:
+    """The restorer around the level net of a checkpoint.
+
+    Args:
+        content: of a file that `save_levels` wrote.
+
+    Raises:
+        KeyError, TypeError, RuntimeError: it holds another net.
+    """
+    values = dict(content[LEVELS])
+    bands = dict(values.pop("bands"))
+    framing = Framing(**bands.pop("framing"))
+    net = LevelRestorer(LevelNetConfig(bands=LevelBands(framing, **bands), **values))
+    net.levels.load_state_dict({name: weight.float() for name, weight in content["averaged"].items()})
+    return net.eval()
+
+
+def save_levels(path: Path, net: LevelNet, **content: Any) -> None:
+    """Write a level net, its weights in half precision: what is rounded off lies 60 dB below them."""
+    weights = {name: weight.half() for name, weight in net.state_dict().items()}
+    save(path, **{LEVELS: dataclasses.asdict(net.config)}, averaged=weights, **content)
 
 
 def load_published(path: Path) -> PublishedApollo:

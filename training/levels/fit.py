@@ -23,6 +23,7 @@ from training.fitting.fit import restart_with_fast_allocator
 @click.option("--threads", default=1, show_default=True, type=click.IntRange(1))
 @click.option("--precision", default="bf16-mixed", show_default=True)
 @click.option("--seed", default=0, show_default=True)
+@click.option("--start", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="A net to begin with.")
 def command(
     folder: Path,
     run: Path,
@@ -38,6 +39,7 @@ def command(
     threads: int,
     precision: str,
     seed: int,
+    start: Path | None,
 ) -> None:
     """Train the level net.
 
@@ -49,7 +51,19 @@ def command(
 
     ends = time.monotonic() + 60 * minutes if minutes else None
     settings = Settings(
-        folder, run, steps, ends, decay_from, batch, frames, learning_rate, validate_every, threads, precision, seed
+        folder,
+        run,
+        steps,
+        ends,
+        decay_from,
+        batch,
+        frames,
+        learning_rate,
+        validate_every,
+        threads,
+        precision,
+        seed,
+        start,
     )
     try:
         fit(settings, LevelNetConfig(width=width, hidden=hidden))

@@ -1,16 +1,19 @@
 """The level net in training, as Lightning sees it."""
 
-from dataclasses import asdict
-from pathlib import Path
+import time
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from training.levels.losses import level_error, movement, reached
 from training.nets.level_net import LevelNet, LevelNetConfig, reference
+from training.nets.level_restorer import LevelRestorer
+
+_LIGHTER = 0.4
+"""How much the error of a lighter tier counts."""
 
 Batch = tuple[dict[str, Tensor], Tensor, Tensor]
 
@@ -42,7 +45,24 @@ class LevelModule(LightningModule):
         self.net = LevelNet(config)
         self.averaged = AveragedModel(self.net, multi_avg_fn=get_ema_multi_avg_fn(averaging)).requires_grad_(False)
         self._rates = learning_rate, warmup_steps, decay_from
-        self.heard_s = 0.0
+        self.heard_s = self.trained_s = 0.0
+        self._since = time.monotonic()
+
+    def begin_with(self, net: nn.Module, content: dict[str, Any]) -> None:
+        """Take over the weights of another run, and what it has heard.
+
+        Args:
+            net: from `checkpoint.load_restorer`.
+            content: what that said beside it.
+
+        Raises:
+            ValueError: it is no level net of the same sizes.
+        """
+        if not isinstance(net, LevelRestorer) or net.levels.config != self.net.config:
+            raise ValueError("the net to start with must be a level net of the same sizes")
+        self.net.load_state_dict(net.levels.state_dict())
+        self.averaged.module.load_state_dict(net.levels.state_dict())
+        self.heard_s, self.trained_s = content["heard_s"], content["trained_s"]
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW (Loshchilov & Hutter, arXiv 1711.05101)."""
@@ -50,34 +70,40 @@ class LevelModule(LightningModule):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Set the learning rate."""
+        self._since = time.monotonic()
         highest, warmup, decay_from = self._rates
         done = self.trainer.global_step / self.trainer.max_steps
         fall = 1.0 if done < decay_from else max((1 - done) / (1 - decay_from), 0.0)
         for group in self.optimizers(use_pl_optimizer=False).param_groups:
             group["lr"] = highest * min(1.0, (self.trainer.global_step + 1) / warmup) * fall
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """One step."""
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """One step; all tiers learn from it."""
         levels, wanted, known = batch
-        missing, coherence, _ = self.net(levels)
+        tiers = self.net.of_all_tiers(levels)
         with torch.autocast(self.device.type, enabled=False):
-            ours = reached(levels["short"], missing, coherence)
-            loss = level_error(ours, wanted, known, reference(levels))
+            loud = reference(levels)
+            losses = [level_error(reached(levels["short"], *tier), wanted, known, loud) for tier in tiers]
+            loss = losses[-1]
         self.heard_s += wanted.shape[0] * wanted.shape[1] * self.net.config.bands.framing.hop_period_s
         self.log("train/error_db", 10 * loss.detach().sqrt())
-        return loss
+        return {"loss": loss + _LIGHTER * sum(losses[:-1]), "error": loss.detach()}
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Average."""
         self.averaged.update_parameters(self.net)
+        self.trained_s += time.monotonic() - self._since
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Measure one whole item."""
         levels, wanted, known = batch
-        missing, coherence, _ = self.averaged(levels)
+        tiers = self.averaged.module.of_all_tiers(levels)
         with torch.autocast(self.device.type, enabled=False):
             short = levels["short"]
-            ours = reached(short, missing.float(), coherence.float())
+            for tier, (missing, coherence) in enumerate(tiers[:-1]):
+                error = 10 * level_error(reached(short, missing, coherence), wanted, known, reference(levels)).sqrt()
+                self.log(f"valid/tier_{tier}_db", error, on_epoch=True, batch_size=1)
+            ours = reached(short, *tiers[-1])
             error = 10 * level_error(ours, wanted, known, reference(levels)).sqrt()
             parts = movement(ours[0].float(), wanted[0], short[0], known[0])
         kind = "damaged" if parts else "rest"
@@ -87,15 +113,8 @@ class LevelModule(LightningModule):
 
     def on_save_checkpoint(self, content: dict[str, Any]) -> None:
         """Remember how much was heard."""
-        content["heard_s"] = self.heard_s
+        content["heard_s"], content["trained_s"] = self.heard_s, self.trained_s
 
     def on_load_checkpoint(self, content: dict[str, Any]) -> None:
         """Take it up."""
-        self.heard_s = content["heard_s"]
-
-
-def save_net(module: LevelModule, path: Path) -> None:
-    """Writes the averaged net with its sizes, and nothing that only a run needs."""
-    weights = {name: value.half() for name, value in module.averaged.module.state_dict().items()}
-    content = {"config": asdict(module.net.config), "weights": weights, "heard_s": module.heard_s}
-    torch.save(content, path)
+        self.heard_s, self.trained_s = content["heard_s"], content["trained_s"]

@@ -13,12 +13,12 @@ from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
-from training.fitting import machine
+from training.fitting import checkpoint, machine
 from training.fitting.callbacks import OrderlyEnd
 from training.levels import store
 from training.levels.bands import LevelBands
 from training.levels.crops import LevelCrops, LevelCropSettings
-from training.levels.module import LevelModule, save_net
+from training.levels.module import LevelModule
 from training.nets.level_net import LevelNetConfig
 
 
@@ -38,6 +38,7 @@ class Settings:
     threads: int
     precision: str
     seed: int
+    start: Path | None
 
 
 def fit(settings: Settings, config: LevelNetConfig) -> None:
@@ -49,6 +50,8 @@ def fit(settings: Settings, config: LevelNetConfig) -> None:
     machine.prepare(settings.threads)
     seed_everything(settings.seed, verbose=False)
     module = LevelModule(config, settings.learning_rate, decay_from=settings.decay_from)
+    if settings.start:
+        module.begin_with(*checkpoint.load_restorer(settings.start))
     crops = LevelCrops(settings.folder / "train", LevelCropSettings(settings.frames), settings.seed, config.bands)
     whole = DataLoader(WholeItems(settings.folder / "valid", config.bands), batch_size=1)
     last = settings.run / "last.ckpt"
@@ -76,7 +79,13 @@ def fit(settings: Settings, config: LevelNetConfig) -> None:
     stream = DataLoader(Numbered(crops, first * settings.batch), batch_size=settings.batch)
     trainer.fit(module, stream, whole, ckpt_path=last if last.exists() else None)
     trainer.save_checkpoint(last)
-    save_net(module, settings.run / "levels.pt")
+    _save(module, settings.run)
+
+
+def _save(module: LevelModule, run: Path) -> None:
+    """The averaged net alone: what `python -m export --checkpoint` and `--start` take."""
+    facts = {"step": module.global_step, "trained_s": module.trained_s, "heard_s": module.heard_s}
+    checkpoint.save_levels(run / "levels.pt", module.averaged.module, **facts)
 
 
 class Numbered(IterableDataset[Any]):
@@ -128,7 +137,7 @@ class Lines(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LevelModule, outputs: Any, *_: Any) -> None:
         """A line every 100 steps."""
-        self._sum, self._count = self._sum + float(outputs["loss"]), self._count + 1
+        self._sum, self._count = self._sum + float(outputs["error"]), self._count + 1
         trainer.should_stop |= self._settings.ends is not None and time.monotonic() > self._settings.ends
         if self._count < 100:
             return
@@ -143,5 +152,5 @@ class Lines(Callback):
         found = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("valid")}
         shown = " ".join(f"{name.removeprefix('valid/')} {value:.3f}" for name, value in found.items())
         print(f"valid step {trainer.global_step} {pl_module.heard_s / 3600:.2f} h {shown}", flush=True)
-        save_net(pl_module, self._settings.run / "levels.pt")
+        _save(pl_module, self._settings.run)
         self._since, self._heard_s = time.monotonic(), pl_module.heard_s

@@ -45,6 +45,15 @@ class TorchFraming(nn.Module):
         spectrum = torch.stft(padded, n, hop, n, self.analysis_window, center=False, return_complex=True)
         return torch.view_as_real(spectrum.unflatten(0, (batch, channels)).permute(0, 3, 1, 2))
 
+    def newest(self, audio: Tensor) -> Tensor:
+        """Cut out what a frame can change: the newest two hops of samples of each frame, under no window.
+
+        Shape:
+            (batch, 2, samples) -> (batch, frames, 2, synthesis length)
+        """
+        length, hop = self.framing.synthesis_length, self.framing.hop_length
+        return functional.pad(audio, (length - hop, 0)).unfold(-1, length, hop).transpose(1, 2)
+
     def synthesise(self, spectrum: Tensor) -> Tensor:
         """Overlap-add frames as the engine does: each frame completes the hop before its newest one.
 

@@ -12,13 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from apollo_rt.config import Framing
 from training.levels.bands import FLOOR, LevelBands
 
 LOWEST = -8.0
 """Levels further below the running level of the music are all the same: 80 dB, below 16-bit rounding."""
 
-_SCALE = 0.5  # of levels as features: about unit size
-_SHRINK = -0.6  # a quarter of the power that is there
+FEATURE_SCALE, FEATURE_OFFSET = 0.5, 1.0  # of levels as features: about unit size
+SHRINK = -0.6  # a quarter of the power that is there
 _OUTPUTS = 3  # level of left and of right, how alike
 State = list[Tensor]
 
@@ -33,13 +34,29 @@ class LevelNetConfig:
         hidden: channels inside the MLP of a layer.
         kernel_size: taps of a convolution over time.
         dilations: frames between taps, one entry a layer.
+        exits: layers after which levels can be read, best last: one tier each, the last is the whole net.
     """
 
     bands: LevelBands = field(default_factory=LevelBands)
     width: int = 256
     hidden: int = 256
     kernel_size: int = 4
-    dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 1, 2, 4, 8)
+    dilations: tuple[int, ...] = (1, 4, 16, 1, 2, 4, 8, 2, 1)
+    exits: tuple[int, ...] = (3, 9)
+
+    @property
+    def framing(self) -> Framing:
+        """The engine's."""
+        return self.bands.framing
+
+    def __post_init__(self) -> None:
+        """Check the exits.
+
+        Raises:
+            ValueError: they don't rise from 1 to the number of layers.
+        """
+        if sorted({0, *self.exits}) != [0, *self.exits] or self.exits[-1] != len(self.dilations):
+            raise ValueError(f"exits must rise from 1 to the {len(self.dilations)} layers, got {self.exits}")
 
 
 class LevelLayer(nn.Module):
@@ -92,26 +109,28 @@ class LevelNet(nn.Module):
         n_in = sum(int(torch.tensor(shape).prod()) for shape in bands.widths.values())
         self.encode = nn.Linear(n_in, config.width)
         self.layers = nn.ModuleList(LevelLayer(config, dilation) for dilation in config.dilations)
-        self.scale = nn.Parameter(torch.ones(config.width))
-        self.decode = nn.Linear(config.width, _OUTPUTS * bands.n_short)
+        self.scales = nn.ParameterList(torch.ones(config.width) for _ in config.exits)
+        self.decoders = nn.ModuleList(nn.Linear(config.width, _OUTPUTS * bands.n_short) for _ in config.exits)
         self.slopes = nn.Linear(n_in, _OUTPUTS * bands.n_short, bias=False)  # goes on where layers have met nothing
         nn.init.zeros_(self.slopes.weight)
-        nn.init.normal_(self.decode.weight, std=0.01)
-        with torch.no_grad():
-            self.decode.bias.view(_OUTPUTS, -1)[:2] = -2.0
-            self.decode.bias.view(_OUTPUTS, -1)[2] = 0.5
+        for decoder in self.decoders:
+            nn.init.normal_(decoder.weight, std=0.01)
+            with torch.no_grad():
+                decoder.bias.view(_OUTPUTS, -1)[:2] = -2.0
+                decoder.bias.view(_OUTPUTS, -1)[2] = 0.5
 
-    def initial_state(self, batch: int = 1) -> State:
+    def initial_state(self, batch: int = 1, tier: int = -1) -> State:
         """Everything before the first frame was nothing. Shape: a list of (batch, n_past_frames, width)."""
-        weight = self.encode.weight
-        return [weight.new_zeros(batch, layer.n_past_frames, self.config.width) for layer in self.layers]
+        weight, depth = self.encode.weight, self.config.exits[tier]
+        return [weight.new_zeros(batch, layer.n_past_frames, self.config.width) for layer in self.layers[:depth]]
 
-    def forward(self, levels: dict[str, Tensor], state: State | None = None) -> tuple[Tensor, Tensor, State]:
+    def forward(self, levels: dict[str, Tensor], state: State, tier: int = -1) -> tuple[Tensor, Tensor, State]:
         """Predict what is missing.
 
         Args:
             levels: of damaged music, by part.
-            state: from `initial_state` or the call before.
+            state: from `initial_state` or the call before, of the same tier or a better one.
+            tier: index of the exit.
 
         Returns:
             Levels of what is missing, left and right; the coherence between them, -1 to 1; the next state.
@@ -119,17 +138,36 @@ class LevelNet(nn.Module):
         Shape:
             parts (batch, frames, *bands.widths[part]) -> (batch, frames, 2, bands), (batch, frames, bands), state
         """
-        loud, own = reference(levels), own_level(levels)
+        x, features, next_state = self._through(levels, state, self.config.exits[tier])
+        return *self._read(x, features, levels, tier), next_state
+
+    def of_all_tiers(self, levels: dict[str, Tensor]) -> list[tuple[Tensor, Tensor]]:
+        """Predict from silence on, once for each tier: what all of them are trained by at once."""
+        state, begin, found = self.initial_state(len(levels["short"])), 0, []
+        x: Tensor | None = None
+        for tier, end in enumerate(self.config.exits):
+            x, features, _ = self._through(levels, state[begin:end], end, begin, x)
+            found.append(self._read(x, features, levels, tier))
+            begin = end
+        return found
+
+    def _through(
+        self, levels: dict[str, Tensor], state: State, end: int, begin: int = 0, x: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, State]:
+        """The layers from `begin` to `end`."""
+        loud = reference(levels)
         features = torch.cat([_relative(levels[part], loud).flatten(2) for part in self.config.bands.widths], dim=-1)
-        x, next_state = self.encode(features), []
-        state = self.initial_state(len(x)) if state is None else state
-        for layer, past in zip(self.layers, state, strict=True):
+        x, next_state = self.encode(features) if x is None else x, []
+        for layer, past in zip(self.layers[begin:end], state, strict=False):
             x, newest = layer(x, past.to(x.dtype))
             next_state.append(newest)
+        return x, features, next_state
+
+    def _read(self, x: Tensor, features: Tensor, levels: dict[str, Tensor], tier: int) -> tuple[Tensor, Tensor]:
         normal = x * torch.rsqrt(x.float().square().mean(-1, keepdim=True) + 1e-6).to(x.dtype)
-        out = self.decode(normal * self.scale.to(x.dtype)) + self.slopes(features)
+        out = self.decoders[tier](normal * self.scales[tier].to(x.dtype)) + self.slopes(features)
         out = out.float().unflatten(-1, (_OUTPUTS, -1))
-        return own[..., None] + out[..., :2, :], torch.tanh(out[..., 2, :]), next_state
+        return own_level(levels)[..., None] + out[..., :2, :], torch.tanh(out[..., 2, :])
 
 
 def reference(levels: dict[str, Tensor]) -> Tensor:
@@ -152,11 +190,11 @@ def shrunk(missing: Tensor, present: Tensor) -> Tensor:
         present: levels of the damaged music.
     """
     scale = math.log(10)
-    both = torch.logaddexp(missing * scale, (present + _SHRINK) * scale) / scale
+    both = torch.logaddexp(missing * scale, (present + SHRINK) * scale) / scale
     return missing + 2 * (missing - both)
 
 
 def _relative(part: Tensor, loud: Tensor) -> Tensor:
     """Features: against the running level, nothing below `LOWEST`."""
     relative = part - loud.reshape(*loud.shape, *[1] * (part.ndim - 2))
-    return relative.clamp(min=LOWEST) * _SCALE + 1.0
+    return relative.clamp(min=LOWEST) * FEATURE_SCALE + FEATURE_OFFSET

@@ -18,8 +18,8 @@ from apollo_rt.stream.stft import asymmetric_windows
 from training.levels.bands import FLOOR, banded, scale_of
 from training.nets.level_net import LevelNet, LevelNetConfig, shrunk
 
-_SILENT = -11.0
-"""Levels below this are not generated: -110 dB of full scale."""
+SILENT = -11.0
+"""Levels up to this are not generated: -110 dB of full scale."""
 
 State = list[Tensor]
 
@@ -30,6 +30,8 @@ class LevelRestorer(nn.Module):
     Args:
         config: sizes of the level net, and the framing.
     """
+
+    frame_inputs = ("spectrum", "carrier", "recent")
 
     def __init__(self, config: LevelNetConfig) -> None:
         """Build the net; how loud a carrier is heard follows from the windows."""
@@ -53,27 +55,30 @@ class LevelRestorer(nn.Module):
         decays = [math.exp(-bands.framing.hop_period_s / time_s) for time_s in bands.slow_times_s]
         self.register_buffer("decays", torch.tensor(decays), persistent=False)
 
-    def initial_state(self, batch: int = 1) -> State:
+    def initial_state(self, batch: int = 1, tier: int = -1) -> State:
         """Nothing was before: sums and weights of the running averages, then the level net's."""
         bands = self.config.bands
         sums = self.decays.new_zeros(batch, len(bands.slow_times_s), 4, bands.n_short)
-        return [sums, self.decays.new_zeros(batch, len(bands.slow_times_s)), *self.levels.initial_state(batch)]
+        return [sums, self.decays.new_zeros(batch, len(bands.slow_times_s)), *self.levels.initial_state(batch, tier)]
 
-    def forward(self, spectrum: Tensor, recent: Tensor, carrier: Tensor, state: State) -> tuple[Tensor, State]:
+    def forward(
+        self, spectrum: Tensor, carrier: Tensor, recent: Tensor, state: State, tier: int = -1
+    ) -> tuple[Tensor, State]:
         """Add what is missing.
 
         Args:
             spectrum: frames as the analysis gives them.
-            recent: the newest two hops of samples of each frame.
             carrier: noise of unit variance per complex bin; its two channels have nothing in common.
+            recent: the newest two hops of samples of each frame.
             state: from `initial_state` or the call before.
+            tier: index of the exit.
 
         Shape:
-            (batch, frames, 2, bins, 2), (batch, frames, 2, synthesis length), (batch, frames, 2, bins, 2), state
+            (batch, frames, 2, bins, 2) twice, (batch, frames, 2, synthesis length), state
             -> (batch, frames, 2, bins, 2), state
         """
         levels, slow_state = self.measure(spectrum, recent, state)
-        missing, coherence, net_state = self.levels(levels, state[2:])
+        missing, coherence, net_state = self.levels(levels, state[2:], tier)
         gains = self._gains(shrunk(missing.float(), levels["short"][:, :, :2]))
         return spectrum + gains[..., None] * self._placed(carrier, coherence.float()), [*slow_state, *net_state]
 
@@ -110,7 +115,7 @@ class LevelRestorer(nn.Module):
 
     def _gains(self, missing: Tensor) -> Tensor:
         """Levels of bands to gains of bins, Nyquist none. Shape: (..., bands) -> (..., bins)."""
-        power = torch.where(missing > _SILENT, 10 ** (missing.clamp(_SILENT, 1.0) + self.level_to_power), 0.0)
+        power = (10 ** missing.clamp(max=1.0) - 10**SILENT).clamp(min=0.0) * 10**self.level_to_power
         by_bin = torch.sqrt(power)[..., self.band_of_bin]
         return torch.nn.functional.pad(by_bin, (0, 1))
 

@@ -49,6 +49,7 @@ class Restorer(nn.Module):
         config: sizes.
     """
 
+    frame_inputs = ("spectrum", "carrier")
     bins_to_bands: Tensor
     band_of_bin: Tensor
     band_share: Tensor
