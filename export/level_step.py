@@ -108,7 +108,7 @@ class LevelStep(nn.Module):
         """Gains of left and right (frames, 2, bands), and the coherence (frames, 1, bands)."""
         present = short[:, :2]
         own = present.sum(-1, keepdim=True) + self.bands.n_short * FLOOR
-        missing = torch.exp((out[:, :2] * _LN10).clamp(max=30.0)) * own
+        missing = torch.exp((out[:, :2] * _LN10).clamp(max=0.0)) * own
         share = missing / (missing + 10**SHRINK * (present + FLOOR))
         heard = (missing * share * share).clamp(max=10.0) - 10**SILENT
         return torch.sqrt(heard.clamp(min=0.0) * self.to_power), torch.tanh(out[:, 2:])

@@ -98,3 +98,14 @@ def test_about_one_group_in_twenty_is_for_validation_always_the_same() -> None:
     splits = [split_by_name(str(number)) for number in range(2000)]
     assert splits == [split_by_name(str(number)) for number in range(2000)]
     assert 0.03 < splits.count("valid") / 2000 < 0.07
+
+
+def test_a_listed_folder_says_whose_each_file_is_and_where_it_may_be_used(tmp_path: Path) -> None:
+    touch(tmp_path, "a/one.ogg", "b/two.ogg", "unlisted.ogg")
+    rows = ["file\tauthor\tlicence\tsplit", "a/one.ogg\tAn Author\tCC0\ttrain", "b/two.ogg\tAnother\tGPL-2\tvalid"]
+    (tmp_path / "LICENCES.tsv").write_text("\n".join(rows) + "\n")
+    found = layouts.find(tmp_path)
+    assert [(one.layout, one.group, one.name, one.split, one.licence) for one in found] == [
+        ("listed", "An-Author", "one", "train", "CC0"),
+        ("listed", "Another", "two", "valid", "GPL-2"),
+    ]

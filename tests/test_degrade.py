@@ -21,6 +21,10 @@ EVERY_CODEC = [
     Damage("aac", 48_000),
     Damage("opus", 48_000, encode_rate=48_000),
     Damage("vorbis", 64_000),
+    Damage("mp3", 64_000, encode_rate=24_000),
+    Damage("mp2", 96_000),
+    Damage("ac3", 96_000),
+    Damage("wma", 64_000),
 ]
 
 
@@ -103,7 +107,7 @@ def test_audio_that_is_not_stereo_is_refused_with_its_shape() -> None:
 
 def test_an_unknown_codec_and_a_bit_rate_of_nothing_are_refused() -> None:
     with pytest.raises(ValueError, match="codec"):
-        Damage("wma")  # type: ignore[arg-type]
+        Damage("flac")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="bitrate_bps"):
         Damage("mp3", 0)
 

@@ -19,11 +19,10 @@ from apollo_rt.inference.model_file import default_model_path, read_card
 from apollo_rt.stream.processor import Processor
 from export import bundle
 from export.operators import check_operators
-from export.to_onnx import ExportedGraph, export_graphs
+from export.to_onnx import ExportedGraph, Net, export_graphs
 from export.verify import music_like, verify
-from tests.tiny_nets import PLAIN, lively
+from tests.tiny_nets import PLAIN, lively, lively_levels
 from training.fitting import checkpoint
-from training.nets.model import Restorer
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -32,18 +31,19 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-@pytest.fixture(scope="module")
-def net() -> Restorer:
-    return lively()
+@pytest.fixture(scope="module", params=[lively, lively_levels], ids=["tokens", "levels"])
+def net(request: pytest.FixtureRequest) -> Net:
+    made: Net = request.param()
+    return made
 
 
 @pytest.fixture(scope="module")
-def graphs(net: Restorer) -> list[ExportedGraph]:
+def graphs(net: Net) -> list[ExportedGraph]:
     return export_graphs(net, block_frames=8)
 
 
 @pytest.fixture(scope="module")
-def path(net: Restorer, graphs: list[ExportedGraph], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def path(net: Net, graphs: list[ExportedGraph], tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("model") / "small.onnx"
     bundle.write(graphs, bundle.make_card(net, graphs, target, "small", "MIT", {"steps": 1}, {"visqol": 3}))
     return target
@@ -58,7 +58,7 @@ def engine_on_golden(path: Path, tier: str | None = None) -> tuple[np.ndarray, n
 
 
 def test_all_graphs_equal_pytorch_over_hundreds_of_frames_and_fresh_starts(
-    net: Restorer, graphs: list[ExportedGraph]
+    net: Net, graphs: list[ExportedGraph]
 ) -> None:
     parity = verify(net, graphs, n_frames=400)
     assert parity.n_frames == 400
@@ -68,7 +68,7 @@ def test_all_graphs_equal_pytorch_over_hundreds_of_frames_and_fresh_starts(
 
 
 @pytest.mark.parametrize("index", range(4))
-def test_a_changed_weight_of_any_graph_fails_the_export(net: Restorer, graphs: list[ExportedGraph], index: int) -> None:
+def test_a_changed_weight_of_any_graph_fails_the_export(net: Net, graphs: list[ExportedGraph], index: int) -> None:
     broken = onnx.ModelProto()
     broken.CopyFrom(graphs[index].model)
     name = next(name for node in broken.graph.node for name in node.input if "decoder.fine_bias" in name)
@@ -80,7 +80,7 @@ def test_a_changed_weight_of_any_graph_fails_the_export(net: Restorer, graphs: l
         verify(net, changed, n_frames=40)
 
 
-def test_a_state_that_drifts_fails_the_export_by_its_name(net: Restorer, graphs: list[ExportedGraph]) -> None:
+def test_a_state_that_drifts_fails_the_export_by_its_name(net: Net, graphs: list[ExportedGraph]) -> None:
     broken = onnx.ModelProto()
     broken.CopyFrom(graphs[0].model)
     node = next(node for node in broken.graph.node if "state_2_next" in node.output)
@@ -93,7 +93,7 @@ def test_a_state_that_drifts_fails_the_export_by_its_name(net: Restorer, graphs:
         verify(net, changed, n_frames=40)
 
 
-def test_the_weights_stand_in_the_file_once(net: Restorer, path: Path) -> None:
+def test_the_weights_stand_in_the_file_once(net: Net, path: Path) -> None:
     n_values = sum(parameter.numel() for parameter in net.parameters())
     card = read_card(path)
     assert all(len(fields.decoded(metadata(path), f"graph.{graph.name}")) < 60_000 for graph in card.graphs)

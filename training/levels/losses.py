@@ -22,7 +22,7 @@ def reached(short: Tensor, missing: Tensor, coherence: Tensor) -> Tensor:
     """
     left, right = (10 ** shrunk(missing, short[:, :, :2]).clamp(-13.0, 1.0)).unbind(2)
     half, common = (left + right) / 2, torch.sqrt(left * right) * coherence
-    added = torch.stack((left, right, half + common, half - common), dim=2)
+    added = torch.stack((left, right, half + common, half - common), dim=2).clamp(min=0.0)  # rounding goes below
     return torch.log10(10**short + added + FLOOR)
 
 

@@ -30,6 +30,7 @@ class LevelModule(LightningModule):
         warmup_steps: until it is.
         decay_from: share of the run from which it falls; 1 never.
         averaging: share of the averaged net that one step keeps.
+        fuse: fuse net and losses with `torch.compile`: half a minute at the start, then 1.4 times as fast on a CPU.
     """
 
     def __init__(
@@ -39,12 +40,14 @@ class LevelModule(LightningModule):
         warmup_steps: int = 300,
         decay_from: float = 1.0,
         averaging: float = 0.999,
+        fuse: bool = False,
     ) -> None:
         """Build the net and its average."""
         super().__init__()
         self.net = LevelNet(config)
         self.averaged = AveragedModel(self.net, multi_avg_fn=get_ema_multi_avg_fn(averaging)).requires_grad_(False)
         self._rates = learning_rate, warmup_steps, decay_from
+        self._losses = torch.compile(self._errors, dynamic=False) if fuse else self._errors
         self.heard_s = self.trained_s = 0.0
         self._since = time.monotonic()
 
@@ -80,14 +83,18 @@ class LevelModule(LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """One step; all tiers learn from it."""
         levels, wanted, known = batch
-        tiers = self.net.of_all_tiers(levels)
-        with torch.autocast(self.device.type, enabled=False):
-            loud = reference(levels)
-            losses = [level_error(reached(levels["short"], *tier), wanted, known, loud) for tier in tiers]
-            loss = losses[-1]
+        losses = self._losses(levels, wanted, known)
+        loss = losses[-1]
         self.heard_s += wanted.shape[0] * wanted.shape[1] * self.net.config.bands.framing.hop_period_s
         self.log("train/error_db", 10 * loss.detach().sqrt())
         return {"loss": loss + _LIGHTER * sum(losses[:-1]), "error": loss.detach()}
+
+    def _errors(self, levels: dict[str, Tensor], wanted: Tensor, known: Tensor) -> list[Tensor]:
+        """Mean square error of each tier."""
+        tiers = self.net.of_all_tiers(levels)
+        with torch.autocast(self.device.type, enabled=False):
+            loud = reference(levels)
+            return [level_error(reached(levels["short"], *tier), wanted, known, loud) for tier in tiers]
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Average."""

@@ -39,6 +39,7 @@ class Settings:
     precision: str
     seed: int
     start: Path | None
+    fuse: bool
 
 
 def fit(settings: Settings, config: LevelNetConfig) -> None:
@@ -49,7 +50,7 @@ def fit(settings: Settings, config: LevelNetConfig) -> None:
     """
     machine.prepare(settings.threads)
     seed_everything(settings.seed, verbose=False)
-    module = LevelModule(config, settings.learning_rate, decay_from=settings.decay_from)
+    module = LevelModule(config, settings.learning_rate, decay_from=settings.decay_from, fuse=settings.fuse)
     if settings.start:
         module.begin_with(*checkpoint.load_restorer(settings.start))
     crops = LevelCrops(settings.folder / "train", LevelCropSettings(settings.frames), settings.seed, config.bands)

@@ -167,7 +167,8 @@ class LevelNet(nn.Module):
         normal = x * torch.rsqrt(x.float().square().mean(-1, keepdim=True) + 1e-6).to(x.dtype)
         out = self.decoders[tier](normal * self.scales[tier].to(x.dtype)) + self.slopes(features)
         out = out.float().unflatten(-1, (_OUTPUTS, -1))
-        return own_level(levels)[..., None] + out[..., :2, :], torch.tanh(out[..., 2, :])
+        # Never louder than the rest of its channel, so that in a silent one nothing is.
+        return own_level(levels)[..., None] + out[..., :2, :].clamp(max=0.0), torch.tanh(out[..., 2, :])
 
 
 def reference(levels: dict[str, Tensor]) -> Tensor:
