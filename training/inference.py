@@ -25,6 +25,7 @@ from training.fitting import checkpoint
 from training.nets import apollo_published
 from training.nets.apollo_published import PublishedApollo
 from training.nets.framing import TorchFraming
+from training.nets.level_restorer import LevelRestorer
 from training.nets.model import Restorer
 
 Samples = npt.NDArray[np.float32]
@@ -106,7 +107,7 @@ class CausalRestoration:
 
     needs_stereo = True
 
-    def __init__(self, net: Restorer, block_s: float = CHUNK_S) -> None:
+    def __init__(self, net: Restorer | LevelRestorer, block_s: float = CHUNK_S) -> None:
         framing = net.config.framing
         self.sample_rate = framing.sample_rate
         self._net = net
@@ -131,7 +132,7 @@ class CausalRestoration:
 class _CausalPass:
     """One run of the causal net over one piece of music: what it remembers between blocks."""
 
-    def __init__(self, net: Restorer) -> None:
+    def __init__(self, net: Restorer | LevelRestorer) -> None:
         framing = net.config.framing
         self._net = net
         self._device = next(net.parameters()).device
@@ -150,10 +151,16 @@ class _CausalPass:
         framing = self._framing.framing
         known = np.concatenate((self._past, block))
         self._past = known[len(known) - len(self._past) :]
-        spectrum = self._framing.analyse(_as_batch(known).to(self._device))[:, self._n_past :]
-        carrier = torch.from_numpy(carrier_frames(self._n_frames, spectrum.shape[1], framing.n_bins))
-        self._n_frames += spectrum.shape[1]
-        frames, self._state = self._net(spectrum, torch.view_as_real(carrier)[None].to(self._device), self._state)
+        audio = _as_batch(known).to(self._device)
+        n_frames = len(block) // framing.hop_length
+        carrier = torch.from_numpy(carrier_frames(self._n_frames, n_frames, framing.n_bins))
+        self._n_frames += n_frames
+        inputs = {
+            "spectrum": self._framing.analyse(audio)[:, self._n_past :],
+            "carrier": torch.view_as_real(carrier)[None].to(self._device),
+            "recent": self._framing.newest(audio)[:, self._n_past :],
+        }
+        frames, self._state = self._net(*(inputs[name] for name in self._net.frame_inputs), self._state)
         samples = self._framing.synthesise(torch.cat((self._last, frames), dim=1))[0, :, framing.hop_length :]
         self._last = frames[:, -1:]
         return np.ascontiguousarray(samples.T.cpu().numpy())
