@@ -44,13 +44,14 @@ class LevelStep(nn.Module):
         self.running = _Running(net, n_frames)
         self.layers = nn.ModuleList(_Layer(one, n_frames) for one in levels.layers[: levels.config.exits[tier]])
         scale = FEATURE_SCALE / _LN10
-        for name, linear in (("encode", levels.encode), ("slopes", levels.slopes)):
-            self.register_buffer(f"{name}_weight", linear.weight.detach().T.contiguous() * scale)
+        slopes = levels.slopes.weight.detach() * levels.slope_scale
+        self.register_buffer("encode_weight", levels.encode.weight.detach().T.contiguous() * scale)
+        self.register_buffer("slopes_weight", slopes.T.contiguous() * scale)
         self.register_buffer("encode_bias", levels.encode.bias.detach() + FEATURE_OFFSET * levels.encode.weight.sum(1))
         self.norm = _norm(levels.scales[tier])
         decoder = levels.decoders[tier]
         self.register_buffer("decode_weight", decoder.weight.detach().T.contiguous())
-        decode_bias = decoder.bias.detach() + FEATURE_OFFSET * levels.slopes.weight.detach().sum(1)
+        decode_bias = decoder.bias.detach() + FEATURE_OFFSET * slopes.sum(1)
         self.register_buffer("decode_bias", decode_bias)
         self.register_buffer("to_power", 10**net.level_to_power)
         self.register_buffer("nothing", torch.zeros(n_frames, 2, 2))

@@ -43,6 +43,23 @@ def level_error(ours: Tensor, wanted: Tensor, known: Tensor, loud: Tensor) -> Te
 
 
 _LN10 = 2.302585092994046
+_INAUDIBLE = -10.0  # -100 dB of full scale
+
+
+def missing_error(missing: Tensor, short: Tensor, wanted: Tensor, known: Tensor) -> Tensor:
+    """Mean error in bels of what is predicted for the bands that lost more than 3 dB, at once and not in the sum.
+
+    In the sum a level that has fallen far below what is there has no gradient any more, and would never come back.
+
+    Shape:
+        (batch, frames, 2, bands), (batch, frames, 4, bands) twice, (batch, bands) -> ()
+    """
+    there, whole = 10 ** short[:, :, :2], 10 ** wanted[:, :, :2]
+    is_lost = (whole > 2 * there) & (wanted[:, :, :2] > _INAUDIBLE) & known.bool()[:, None, None]
+    error = missing - torch.log10((whole - there).clamp(min=FLOOR))
+    return torch.nn.functional.smooth_l1_loss(error * is_lost, torch.zeros_like(error), reduction="sum") / (
+        is_lost.sum() + 1
+    )
 
 
 class Movement(NamedTuple):

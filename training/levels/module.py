@@ -8,7 +8,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from training.levels.losses import level_error, movement, reached
+from training.levels.losses import level_error, missing_error, movement, reached
 from training.nets.level_net import LevelNet, LevelNetConfig, reference
 from training.nets.level_restorer import LevelRestorer
 
@@ -48,6 +48,7 @@ class LevelModule(LightningModule):
         self.averaged = AveragedModel(self.net, multi_avg_fn=get_ema_multi_avg_fn(averaging)).requires_grad_(False)
         self._rates = learning_rate, warmup_steps, decay_from
         self._losses = torch.compile(self._errors, dynamic=False) if fuse else self._errors
+        self._weights = [_LIGHTER] * (len(config.exits) - 1) + [1.0]
         self.heard_s = self.trained_s = 0.0
         self._since = time.monotonic()
 
@@ -83,18 +84,23 @@ class LevelModule(LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """One step; all tiers learn from it."""
         levels, wanted, known = batch
-        losses = self._losses(levels, wanted, known)
-        loss = losses[-1]
+        errors = self._losses(levels, wanted, known)
+        loss = sum(weight * sum(of_tier) for weight, of_tier in zip(self._weights, errors, strict=True))
         self.heard_s += wanted.shape[0] * wanted.shape[1] * self.net.config.bands.framing.hop_period_s
-        self.log("train/error_db", 10 * loss.detach().sqrt())
-        return {"loss": loss + _LIGHTER * sum(losses[:-1]), "error": loss.detach()}
+        reached_error, missing = (error.detach() for error in errors[-1])
+        self.log("train/error_db", 10 * reached_error.sqrt())
+        self.log("train/missing", missing)
+        return {"loss": loss, "error": reached_error, "missing": missing}
 
-    def _errors(self, levels: dict[str, Tensor], wanted: Tensor, known: Tensor) -> list[Tensor]:
-        """Mean square error of each tier."""
+    def _errors(self, levels: dict[str, Tensor], wanted: Tensor, known: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Errors of each tier: of the levels that are reached, and of what is missing by itself."""
         tiers = self.net.of_all_tiers(levels)
         with torch.autocast(self.device.type, enabled=False):
-            loud = reference(levels)
-            return [level_error(reached(levels["short"], *tier), wanted, known, loud) for tier in tiers]
+            loud, short = reference(levels), levels["short"]
+            return [
+                (level_error(reached(short, *tier), wanted, known, loud), missing_error(tier[0], short, wanted, known))
+                for tier in tiers
+            ]
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Average."""

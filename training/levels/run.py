@@ -129,7 +129,7 @@ class Lines(Callback):
     def __init__(self, settings: Settings, n_items: int) -> None:
         self._settings, self._n_items = settings, n_items
         self._since, self._heard_s = time.monotonic(), 0.0
-        self._sum, self._count = 0.0, 0
+        self._sum, self._missing, self._count = 0.0, 0.0, 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LevelModule) -> None:
         """Say what is learnt from."""
@@ -138,14 +138,18 @@ class Lines(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LevelModule, outputs: Any, *_: Any) -> None:
         """A line every 100 steps."""
-        self._sum, self._count = self._sum + float(outputs["error"]), self._count + 1
+        self._sum, self._missing = self._sum + float(outputs["error"]), self._missing + float(outputs["missing"])
+        self._count += 1
         trainer.should_stop |= self._settings.ends is not None and time.monotonic() > self._settings.ends
         if self._count < 100:
             return
         speed = (pl_module.heard_s - self._heard_s) / (time.monotonic() - self._since)
-        error = 10 * (self._sum / self._count) ** 0.5
-        print(f"step {trainer.global_step} error {error:.3f} dB, {speed:.1f} s of music a second", flush=True)
-        self._sum, self._count = 0.0, 0
+        error, missing = 10 * (self._sum / self._count) ** 0.5, self._missing / self._count
+        print(
+            f"step {trainer.global_step} error {error:.3f} dB, missing {missing:.4f}, {speed:.1f} s of music a second",
+            flush=True,
+        )
+        self._sum, self._missing, self._count = 0.0, 0.0, 0
         self._since, self._heard_s = time.monotonic(), pl_module.heard_s
 
     def on_validation_end(self, trainer: Trainer, pl_module: LevelModule) -> None:

@@ -113,6 +113,8 @@ class LevelNet(nn.Module):
         self.decoders = nn.ModuleList(nn.Linear(config.width, _OUTPUTS * bands.n_short) for _ in config.exits)
         self.slopes = nn.Linear(n_in, _OUTPUTS * bands.n_short, bias=False)  # goes on where layers have met nothing
         nn.init.zeros_(self.slopes.weight)
+        # So many features that move together would make each step of the optimiser a leap.
+        self.slope_scale = n_in**-0.5
         for decoder in self.decoders:
             nn.init.normal_(decoder.weight, std=0.01)
             with torch.no_grad():
@@ -165,7 +167,7 @@ class LevelNet(nn.Module):
 
     def _read(self, x: Tensor, features: Tensor, levels: dict[str, Tensor], tier: int) -> tuple[Tensor, Tensor]:
         normal = x * torch.rsqrt(x.float().square().mean(-1, keepdim=True) + 1e-6).to(x.dtype)
-        out = self.decoders[tier](normal * self.scales[tier].to(x.dtype)) + self.slopes(features)
+        out = self.decoders[tier](normal * self.scales[tier].to(x.dtype)) + self.slopes(features) * self.slope_scale
         out = out.float().unflatten(-1, (_OUTPUTS, -1))
         # Never louder than the rest of its channel, so that in a silent one nothing is.
         return own_level(levels)[..., None] + out[..., :2, :].clamp(max=0.0), torch.tanh(out[..., 2, :])
