@@ -8,11 +8,13 @@ from typing import Any
 import click
 
 from apollo_rt.errors import ApolloError
+from apollo_rt.existing import refuse_existing
 
 
 @click.command()
 @click.option("--checkpoint", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=True)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The ONNX file to write.")
+@click.option("--overwrite", is_flag=True, help="Replace a file that is there already.")
 @click.option("--name", default="apollo-rt", show_default=True, help="Short name of the model.")
 @click.option("--licence", default="MIT", show_default=True, help="SPDX id or text.")
 @click.option(
@@ -33,6 +35,7 @@ from apollo_rt.errors import ApolloError
 def main(
     checkpoint: Path,
     out: Path,
+    overwrite: bool,
     name: str,
     licence: str,
     training_file: Path | None,
@@ -48,6 +51,10 @@ def main(
     from export.verify import verify
     from training.fitting.checkpoint import load_restorer
 
+    try:
+        refuse_existing(out, overwrite)
+    except ApolloError as error:
+        raise click.ClickException(str(error)) from error
     torch.set_num_threads(1)  # one frame is too short to share
     net, content = load_restorer(checkpoint)
     net.turn(**turned)

@@ -45,6 +45,7 @@ from apollo_rt.app.parameter_options import parameter_options, take_parameters
     help="Stop after so much sound.",
 )  # fmt: skip
 @click.option("--stats-json", type=click.Path(path_type=Path), metavar="FILE", help="Write figures at the end.")
+@click.option("--overwrite", is_flag=True, help="Replace OUTPUT and figures that are there already.")
 @click.option(
     "--capture-incident", "incidents", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
     help="When something is missed, write the last 10 s there; `apollo-rt replay DIR` runs them again.",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from apollo_rt.errors import ApolloError
+from apollo_rt.existing import refuse_existing
 
 if TYPE_CHECKING:
     from apollo_rt.inference.model import Model
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
 @click.command(short_help="Run an incident again, off line.")
 @click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
 @click.option("--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help="Write what comes out, as wav.")
+@click.option("--overwrite", is_flag=True, help="Replace a file that is there already.")
 @click.option("--model", metavar="FILE", help="Where the model is now, if not where it was.")
-def replay(folder: Path, output: Path | None, model: str | None) -> None:
+def replay(folder: Path, output: Path | None, overwrite: bool, model: str | None) -> None:
     """Run an incident that `live --capture-incident` wrote again, and compare: the output is the same, bit for bit.
 
     DIR is an incident, or a folder of incidents. Ends with code 1 where an output differs.
@@ -27,6 +29,8 @@ def replay(folder: Path, output: Path | None, model: str | None) -> None:
     folders = sorted(folder.glob("incident-*")) or [folder]
     if output is not None and len(folders) > 1:
         raise click.UsageError(f"--output is for one incident, {folder} holds {len(folders)}")
+    if output is not None:
+        refuse_existing(output, overwrite)
     results = [_replayed(path, read_incident(path), output, model) for path in folders]
     if not all(results):
         raise click.exceptions.Exit(1)

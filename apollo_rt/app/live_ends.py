@@ -8,9 +8,10 @@ from typing import Self
 from apollo_rt.devices import pulse
 from apollo_rt.devices.device import DEFAULT, LOOPBACK, SPEAKERS, Device, find_device, refuse_feedback
 from apollo_rt.errors import DeviceError
+from apollo_rt.existing import refuse_existing
 from apollo_rt.files.audio_reader import AudioReader, Samples
 from apollo_rt.files.audio_writer import AudioWriter, encoding_of, refuse_same_file
-from apollo_rt.files.jobs import MUSIC_SUFFIXES
+from apollo_rt.files.music_names import MUSIC_SUFFIXES, refuse_address
 from apollo_rt.files.recording import Recording
 from apollo_rt.live.driver import Driver
 from apollo_rt.live.file_feed import Source
@@ -190,6 +191,7 @@ def open_ends(
     pace: bool = True,
     allow_feedback: bool = False,
     duration_s: float | None = None,
+    overwrite: bool = False,
 ) -> Ends:
     """Open the files and find the devices that the user named.
 
@@ -201,9 +203,10 @@ def open_ends(
         pace: from file to file, run in real time.
         allow_feedback: accept an input that hears the output.
         duration_s: read no more than this of a file.
+        overwrite: a target that is there already is replaced.
 
     Raises:
-        ApolloError: an end is missing, ambiguous, not usable, or both are the same.
+        ApolloError: an end is missing, ambiguous, not usable, both are the same, or the target is there already.
         ValueError: a pace other than a device's own.
     """
     source_path, target_path = input_file(source), output_file(target)
@@ -211,6 +214,7 @@ def open_ends(
         refuse_same_file(source_path, target_path)
     if target_path:
         encoding_of(target_path)
+        refuse_existing(target_path, overwrite)
     words = None if source_path else source, None if target_path else target
     wanted = WantedDevices(*words, sample_rate, block_size, allow_feedback)
     captured, played = wanted.find()
@@ -247,6 +251,7 @@ def output_file(wanted: str) -> Path | None:
 
 
 def _file(wanted: str) -> Path | None:
+    refuse_address(wanted)
     path = Path(wanted)
     if path.suffix.lower() in MUSIC_SUFFIXES or (len(path.parts) > 1 and path.parent.is_dir()):
         return path

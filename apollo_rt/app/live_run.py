@@ -24,6 +24,7 @@ from apollo_rt.app.own_stderr import stderr_to_ourselves
 from apollo_rt.app.progress import progress_bar
 from apollo_rt.app.signals import ending_calls, interruptible
 from apollo_rt.errors import ApolloError
+from apollo_rt.existing import refuse_existing
 from apollo_rt.inference.model import Model
 from apollo_rt.inference.model_choice import open_model, open_tier, open_tiers
 from apollo_rt.latency import FADE_LENGTH
@@ -46,6 +47,7 @@ class LiveOptions:
         provider: what runs it, see `model_choice.open_model`.
         tier: the best of its tiers that is wanted; None: its best.
         stats_json: where to write figures at the end.
+        overwrite: replace the output's file and the figures' where they are there already.
         plain: lines, even where a screen could be shown.
         incidents: where to write what was missed, see `EngineSettings`.
         measure_latency: only measure the latency, see `measure_latency`.
@@ -67,6 +69,7 @@ class LiveOptions:
     tier: str | None = None
     duration_s: float | None = None
     stats_json: Path | None = None
+    overwrite: bool = False
     pace: bool = True
     allow_feedback: bool = False
     plain: bool = False
@@ -87,7 +90,7 @@ def run_live(options: LiveOptions) -> None:
         ApolloError: something that the user can mend.
     """
     if options.stats_json:
-        _refuse_unwritable(options.stats_json)
+        _refuse_unwritable(options.stats_json, options.overwrite)
     if options.control.record and not options.pace:
         raise ValueError("--record is for what plays in its time: leave --no-pace out, or write a file with --output")
     check_files(options.control, options.chain.names_plugins)
@@ -107,6 +110,7 @@ def _run(options: LiveOptions, stack: ExitStack) -> None:
             options.pace,
             options.allow_feedback or options.measure_latency,
             options.duration_s,
+            options.overwrite,
         )
         if options.measure_latency:
             measure_latency(loaded, ends, _settings(options, ends))
@@ -209,8 +213,9 @@ def _write_stats(path: Path, session: LiveSession, block_size: int, snapshot: Sn
         raise ApolloError(f"{path}: can't be written: {error.strerror}") from None
 
 
-def _refuse_unwritable(path: Path) -> None:
+def _refuse_unwritable(path: Path, overwrite: bool) -> None:
     """Better now than after an hour of music."""
+    refuse_existing(path, overwrite)
     if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
         raise ApolloError(f"{path}: can't be written")
 

@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from apollo_rt.control.parameters import Parameters
+from apollo_rt.existing import refuse_existing
 from apollo_rt.files.audio_reader import AudioReader, Samples
 from apollo_rt.files.audio_writer import AudioWriter, refuse_same_file
 from apollo_rt.inference.model import Model, load
@@ -63,27 +65,31 @@ def restore_file(
     float_wav: bool = False,
     threads: int = 1,
     hop_by_hop: bool = False,
+    existing: Literal["error", "overwrite"] = "error",
     **parameters: float,
 ) -> RestoreReport:
     """Restore one file; the result has the source's length, sample rate and channels, and is aligned with it.
 
     Args:
         source: what FFmpeg decodes, mono or stereo.
-        target: .wav, .flac, .ogg or .mp3. It appears when it is complete, in place of a file that had its name before.
+        target: .wav, .flac, .ogg or .mp3. It appears when it is complete.
         model: None for the model that ships with the package.
         progress: called after every block.
         float_wav: write a wav file of 32-bit floats instead of 24-bit integers.
         threads: that share the work on one block of frames.
         hop_by_hop: as the live engine does it, bit for bit, and slower.
+        existing: what becomes of a file that has the target's name.
         parameters: by the names of the table of parameters: `mix`, `strength`, `air_db` ...
 
     Raises:
         AudioFileError: the source can't be read, or the target can't be written; nothing is left of it then.
+        ExistingFileError: the target is there already; nothing was done.
         ModelFileError: the model that ships with the package is damaged.
         ValueError: there is no such parameter, or it is out of bounds.
     """
     started_s = time.perf_counter()
     refuse_same_file(source, target)
+    refuse_existing(target, existing == "overwrite", "existing='overwrite' replaces it")
     live = Parameters(**parameters)
     stream = _open_stream(model or load(), live, threads, hop_by_hop)
     line = DryLine(stream.latency_samples, live, stream.framing.sample_rate)
