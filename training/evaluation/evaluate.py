@@ -44,9 +44,7 @@ _NEW_FILE = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option("--listen", "n_examples", type=click.IntRange(0), default=6, show_default=True, help="Clips on the page.")
 @click.option("--json", "json_file", type=_NEW_FILE, help="Write the means here, as a model file's card takes them.")
-@click.option(
-    "--overwrite", is_flag=True, help="Replace the file of --json; the folder of --out is written anew anyway."
-)
+@click.option("--overwrite", is_flag=True, help="Replace the file of --json; --out is written anew anyway.")
 @click.option("--workers", type=click.IntRange(1), help="Processes; as many as there are cores if left out.")
 @click.option("--kept", type=click.Path(path_type=Path, file_okay=False), help="Folder of results kept between runs.")
 def command(
