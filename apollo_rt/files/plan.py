@@ -12,7 +12,6 @@ A name depends on what is restored, never on its order, so that a run that is st
 
 import os
 import unicodedata
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,15 +141,20 @@ def _targets(found: Sequence[_Found], suffix: str) -> list[tuple[_Found, Path]]:
     except ValueError:  # on several drives of Windows
         root = ""
     names = [thing.names(root, suffix) for thing in found]
-    chosen = [0] * len(found)
+    levels = [0] * len(found)
     while True:
-        keys = [_key(options[level]) for options, level in zip(names, chosen, strict=True)]
-        times = Counter(keys)
-        clashing = [i for i, key in enumerate(keys) if times[key] > 1 and chosen[i] < len(names[i]) - 1]
-        if not clashing:
-            return [(thing, names[i][chosen[i]]) for i, thing in enumerate(found)]
-        for i in clashing:
-            chosen[i] += 1
+        groups: dict[str, list[int]] = {}
+        for i, options in enumerate(names):
+            groups.setdefault(_key(options[levels[i]]), []).append(i)
+        lengthened = False
+        for group in groups.values():
+            shortest = min(levels[i] for i in group)
+            if len(group) > 1 and shortest < len(names[0]) - 1:
+                lengthened = True
+                for i in group:
+                    levels[i] += levels[i] == shortest
+        if not lengthened:
+            return [(thing, names[i][levels[i]]) for i, thing in enumerate(found)]
 
 
 def _key(name: Path) -> str:
