@@ -19,7 +19,8 @@ def printable(text: object) -> str:
     Args:
         text: of wherever it comes from; what is no text is shown as `str` does.
     """
-    return "".join(_shown(character) for character in str(text))
+    text = str(text)
+    return text if text.isprintable() else "".join(map(_shown, text))
 
 
 def _shown(character: str) -> str:

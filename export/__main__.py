@@ -44,6 +44,11 @@ def main(
     **turned: float,
 ) -> None:
     """Turn a training checkpoint into one verified, self-describing ONNX file."""
+    try:
+        refuse_existing(out, overwrite)
+    except ApolloError as error:
+        raise click.ClickException(str(error)) from error
+
     import torch
 
     from export import bundle
@@ -51,10 +56,6 @@ def main(
     from export.verify import verify
     from training.fitting.checkpoint import load_restorer
 
-    try:
-        refuse_existing(out, overwrite)
-    except ApolloError as error:
-        raise click.ClickException(str(error)) from error
     torch.set_num_threads(1)  # one frame is too short to share
     net, content = load_restorer(checkpoint)
     net.turn(**turned)

@@ -253,6 +253,7 @@ def command(
     except (RuntimeError, AssertionError):
         raise click.ClickException(f"--device {device} is not there; try cpu") from None
     try:
+        refuse_existing(target, overwrite)  # before a checkpoint of gigabytes is loaded
         restoration = load(checkpoint_file, device, chunk_s)
         with progress_bar() as report:
             warnings = restore_file(

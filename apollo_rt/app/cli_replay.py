@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from apollo_rt.app.say import say
 from apollo_rt.errors import ApolloError
 from apollo_rt.existing import refuse_existing
 
@@ -49,7 +50,7 @@ def _replayed(path: Path, incident: "Incident", output: Path | None, model: str 
         raise ApolloError(f"{loaded.card.path}: is not the model of {path}; name that with --model")
     result = run_again(incident, _by_slot(loaded, facts["tiers"]))
     for line in report_lines(path, incident, result):
-        click.echo(line)
+        say(line)
     if output is not None:
         with AudioWriter(output, facts["sample_rate"], float_wav=True) as writer:
             writer.write(result.output)

@@ -9,8 +9,6 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import click
-
 from apollo_rt.app.control_options import ControlOptions
 from apollo_rt.app.device_picker import DevicePicker, reopening
 from apollo_rt.app.live_chain import ChainOptions, open_plugins, plugin_line
@@ -22,6 +20,7 @@ from apollo_rt.app.measure_latency import measure_latency
 from apollo_rt.app.model_picker import ModelPicker
 from apollo_rt.app.own_stderr import stderr_to_ourselves
 from apollo_rt.app.progress import progress_bar
+from apollo_rt.app.say import say
 from apollo_rt.app.signals import ending_calls, interruptible
 from apollo_rt.errors import ApolloError
 from apollo_rt.existing import refuse_existing
@@ -191,12 +190,12 @@ def _show(session: LiveSession, is_plain: bool) -> None:
 def _conclude(options: LiveOptions, session: LiveSession, ends: Ends, snapshot: Snapshot) -> None:
     """Say how it went, and write it down."""
     for line in (*session.take_messages(), *ends.warnings):
-        click.echo(f"warning: {line}", err=True)
+        say(*f"warning: {line}".split("\n"), err=True)
     if options.stats_json:
         _write_stats(options.stats_json, session, ends.driver.block_size, snapshot)
     if session.error:
         raise session.error
-    click.echo(end_line(snapshot))
+    say(end_line(snapshot))
 
 
 def _write_stats(path: Path, session: LiveSession, block_size: int, snapshot: Snapshot) -> None:
