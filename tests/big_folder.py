@@ -204,7 +204,7 @@ def main() -> None:
         for kill_at, number in ((folder.good // 4, signal.SIGKILL), (folder.good // 2, signal.SIGTERM), (None, 0)):
             run = restore(folder, out, model, kill_at, number)
             sizes = [size / 1e6 for _, size in run.memory if size]
-            middle = sizes[len(sizes) // 2]
+            middle = sizes[len(sizes) // 2]  # long after all is loaded
             print(
                 f"ended with {run.code} after {run.took_s:.1f} s: {len(written(out))} files, {len(hidden(out))} hidden"
             )

@@ -44,7 +44,8 @@ def main(arguments: Sequence[str] | None = None, name: str = "apollo-rt") -> Non
         arguments: None: those of the process.
         name: what the program is called in its help.
 
-    Exit codes: 0 all went well, 1 something that the user can mend (one line on stderr says what), 2 wrong usage.
+    Exit codes: 0 all went well, 1 something that the user can mend (one line on stderr says what), 2 wrong usage, 130
+    an interrupt; 3 to 100 so many files failed (see `restore`).
     """
     sys.exit(_exit_code(arguments, name))
 
@@ -54,7 +55,10 @@ def _exit_code(arguments: Sequence[str] | None, name: str) -> int:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             result = apollo_rt.main(arguments, name, standalone_mode=False)
-    except click.Abort:
+    except click.Abort as abort:
+        if isinstance(abort.__cause__, EOFError):  # which click takes for an end of what the user types
+            say(f"error: something that was to be read ended too early ({abort.__cause__})", err=True)
+            return 1
         return _INTERRUPTED
     except click.ClickException as error:
         error.show()
