@@ -1,5 +1,6 @@
 """The command line: one program, one place where errors become one line and an exit code."""
 
+import io
 import sys
 import warnings
 from collections.abc import Sequence
@@ -61,7 +62,9 @@ def _exit_code(arguments: Sequence[str] | None, name: str) -> int:
             return 1
         return _INTERRUPTED
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        say(*shown.getvalue().splitlines(), err=True)
         return error.exit_code
     except (ApolloError, ValueError) as error:
         say(*f"error: {error}".split("\n"), err=True)
