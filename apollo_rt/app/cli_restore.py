@@ -15,6 +15,7 @@ from apollo_rt.app.progress import progress_bar
 from apollo_rt.app.say import say
 from apollo_rt.app.signals import interruptible
 from apollo_rt.existing import Existing, is_there, refuse_named_twice
+from apollo_rt.printable import printable
 
 if TYPE_CHECKING:
     from apollo_rt.files.jobs import Outcome
@@ -113,7 +114,7 @@ def _inputs_and_output(paths: Sequence[str], output: str | None) -> tuple[Sequen
     if is_there(paths[-1]):
         # `restore *.mp3` would make the last song of the first one.
         raise click.UsageError(
-            f"{paths[-1]} is a file that is there, so is it an input too, or the output? Name the output with -o "
+            f"{printable(paths[-1])} is a file that is there, so is it an input too, or the output? Name the output with -o "
             "(and replace a file with --overwrite)"
         )
     return paths[:-1], paths[-1]
