@@ -275,6 +275,18 @@ def test_a_reader_that_goes_away_stops_nothing(model, tmp_path, also_stderr) -> 
         assert "Traceback" not in done.stderr
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="closes descriptors as shells do")
+@pytest.mark.parametrize("closed", [(1,), (2,), (0, 1, 2)])
+def test_a_program_that_is_started_without_streams_restores_the_same(model, tmp_path, closed) -> None:
+    songs(tmp_path / "in", "a.wav", broken=("broken.mp3",))
+    script = f"{sys.executable} -m apollo_rt restore --model {model} {tmp_path}/in -o {tmp_path}/out"
+    ends = {0: "<&-", 1: ">&-", 2: "2>&-"}
+    done = subprocess.run(["sh", "-c", f"{script} {' '.join(ends[n] for n in closed)}"], cwd=ROOT, timeout=300)
+    assert done.returncode == 1
+    (written,) = (tmp_path / "out").iterdir()
+    assert soundfile.info(written).frames == 1000
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
 def test_a_terminal_that_cannot_show_a_name_stops_nothing(model, tmp_path, encoding) -> None:
     songs(tmp_path / "in", "Наушники.wav", "日本.wav", "ä.wav")

@@ -14,7 +14,7 @@ from apollo_rt.app.cli_plugins import plugins
 from apollo_rt.app.cli_prepare import prepare
 from apollo_rt.app.cli_replay import replay
 from apollo_rt.app.cli_restore import restore
-from apollo_rt.app.say import say
+from apollo_rt.app.say import open_closed_streams, say
 from apollo_rt.errors import ApolloError
 
 _INTERRUPTED = 130
@@ -48,6 +48,7 @@ def main(arguments: Sequence[str] | None = None, name: str = "apollo-rt") -> Non
     Exit codes: 0 all went well, 1 something that the user can mend (one line on stderr says what), 2 wrong usage, 130
     an interrupt; 3 to 100 so many files failed (see `restore`).
     """
+    open_closed_streams()
     sys.exit(_exit_code(arguments, name))
 
 

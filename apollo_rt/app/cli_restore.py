@@ -114,8 +114,8 @@ def _inputs_and_output(paths: Sequence[str], output: str | None) -> tuple[Sequen
     if is_there(paths[-1]):
         # `restore *.mp3` would make the last song of the first one.
         raise click.UsageError(
-            f"{printable(paths[-1])} is a file that is there, so is it an input too, or the output? Name the output with -o "
-            "(and replace a file with --overwrite)"
+            f"{printable(paths[-1])} is a file that is there, so is it an input too, or the output? Name the output "
+            "with -o (and replace a file with --overwrite)"
         )
     return paths[:-1], paths[-1]
 
