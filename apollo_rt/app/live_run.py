@@ -23,6 +23,7 @@ from apollo_rt.app.model_picker import ModelPicker
 from apollo_rt.app.own_stderr import stderr_to_ourselves
 from apollo_rt.app.progress import progress_bar
 from apollo_rt.app.signals import ending_calls, interruptible
+from apollo_rt.atomic_file import refuse_irregular, write_whole
 from apollo_rt.errors import ApolloError
 from apollo_rt.inference.model import Model
 from apollo_rt.inference.model_choice import open_model, open_tier, open_tiers
@@ -204,14 +205,18 @@ def _write_stats(path: Path, session: LiveSession, block_size: int, snapshot: Sn
         **snapshot.to_dict(),
     }
     try:
-        path.write_text(json.dumps(stats, indent=2) + "\n")
+        write_whole(path, json.dumps(stats, indent=2) + "\n")
     except OSError as error:
         raise ApolloError(f"{path}: can't be written: {error.strerror}") from None
 
 
 def _refuse_unwritable(path: Path) -> None:
     """Better now than after an hour of music."""
-    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+    try:
+        refuse_irregular(path)
+    except OSError as error:
+        raise ApolloError(f"{path}: {error.strerror}") from None
+    if not os.access(path.parent, os.W_OK):
         raise ApolloError(f"{path}: can't be written")
 
 
