@@ -42,6 +42,7 @@ class AtomicFile:
         target: where it will be, links resolved.
         part: where it is until then.
         error: the first write that failed, which every later call raises again.
+        is_done: it has its name, or was thrown away.
 
     Raises:
         OSError: the target exists (`FileExistsError`), is no regular file, or its folder can't be written to.
@@ -52,7 +53,7 @@ class AtomicFile:
         self.target = Path(os.path.realpath(target))
         self.error: OSError | None = None
         self._replace = replace
-        self._is_done = False
+        self.is_done = False
         self._position = self._end = 0
         before = _regular(self.target)
         if before and not replace:
@@ -113,7 +114,16 @@ class AtomicFile:
             OSError: the name can't be taken; `FileExistsError` where it is another's and nothing may be replaced.
         """
         _take_name(self.part, Path(target) if target is not None else self.target, self._replace)
-        self._is_done = True
+        self.is_done = True
+
+    def give_back_name(self, target: str | os.PathLike[str]) -> None:
+        """Undo `take_name`; the part is there again.
+
+        Raises:
+            OSError: it can't be renamed.
+        """
+        Path(target).rename(self.part)
+        self.is_done = False
 
     def commit(self) -> None:
         """Finish the part and take the target's name; a second time does nothing.
@@ -121,7 +131,7 @@ class AtomicFile:
         Raises:
             OSError: see `finish` and `take_name`; nothing is left then but what was there before.
         """
-        if self._is_done:
+        if self.is_done:
             return
         try:
             self.finish()
@@ -133,9 +143,9 @@ class AtomicFile:
     def abort(self) -> None:
         """Remove what was written; a file that has the target's name keeps it, untouched."""
         self._close()
-        if self._is_done:
+        if self.is_done:
             return
-        self._is_done = True
+        self.is_done = True
         with suppress(OSError):
             self.part.unlink(missing_ok=True)
 

@@ -19,6 +19,7 @@ from apollo_rt.app.progress import progress_bar
 from apollo_rt.errors import ApolloError, AudioFileError
 from apollo_rt.files.audio_reader import AudioReader
 from apollo_rt.files.audio_writer import AudioWriter, refuse_same_file
+from apollo_rt.files.output_format import OutputSettings
 from apollo_rt.stream.rate_converter import RateConverter
 from apollo_rt.stream.stft import carrier_frames
 from training.fitting import checkpoint
@@ -211,7 +212,7 @@ def restore_file(
     refuse_same_file(source, target)
     with (
         AudioReader(source, restoration.sample_rate) as reader,
-        AudioWriter(target, reader.source_rate, reader.source_channels) as writer,
+        AudioWriter(target, reader.source_rate, reader.source_channels, OutputSettings(overwrite=True)) as writer,
     ):
         n_channels = 2 if restoration.needs_stereo else reader.source_channels
         back = RateConverter(restoration.sample_rate, reader.source_rate, 2)

@@ -35,6 +35,7 @@ def replay(folder: Path, output: Path | None, model: str | None) -> None:
 def _replayed(path: Path, incident: "Incident", output: Path | None, model: str | None) -> bool:
     """Run one; says what came of it, and whether the output is the same."""
     from apollo_rt.files.audio_writer import AudioWriter
+    from apollo_rt.files.output_format import OutputSettings
     from apollo_rt.inference.model_choice import open_model
     from apollo_rt.live.incident import file_digest
     from apollo_rt.live.replay import run_again
@@ -47,7 +48,7 @@ def _replayed(path: Path, incident: "Incident", output: Path | None, model: str 
     for line in report_lines(path, incident, result):
         click.echo(line)
     if output is not None:
-        with AudioWriter(output, facts["sample_rate"], float_wav=True) as writer:
+        with AudioWriter(output, facts["sample_rate"], settings=OutputSettings(float_wav=True)) as writer:
             writer.write(result.output)
     return result.is_equal
 

@@ -2,17 +2,20 @@
 
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from apollo_rt.app.model_options import model_option, provider_option
+from apollo_rt.app.output_options import output_options, take_output
 from apollo_rt.app.parameter_options import parameter_options, take_parameters
 from apollo_rt.app.progress import progress_bar
 from apollo_rt.app.signals import interruptible
 
 if TYPE_CHECKING:
     from apollo_rt.files.jobs import Job, Outcome
+    from apollo_rt.files.offline import RestoreReport
+    from apollo_rt.files.output_format import OutputSettings
 
 
 @click.command(short_help="Restore files and folders.")
@@ -27,27 +30,27 @@ if TYPE_CHECKING:
     metavar="N",
     help="Cores to use: for as many files at once, or for one. All there are, if not given.",
 )
-@click.option("--float", "float_wav", is_flag=True, help="Write wav files of 32-bit floats, which don't clip.")
+@output_options
 def restore(
     paths: tuple[str, ...],
     output: str | None,
     model: str | None,
     provider: str,
     threads: int | None,
-    float_wav: bool,
-    **parameters: float,
+    **parameters: Any,
 ) -> None:
-    """Restore INPUT to OUTPUT: the same length, sample rate and channels.
+    """Restore INPUT to OUTPUT: the same length and channels, with its tags and cover.
 
-    One file becomes the file OUTPUT: .wav, .flac, .ogg or .mp3. Several files, or folders with everything in them, go
-    into the folder OUTPUT as flac.
+    One file becomes the file OUTPUT: .flac, .wav, .m4a, .mp3, .ogg, .opus, .aiff or .w64. Several files, or folders
+    with everything in them, go into the folder OUTPUT as flac.
     """
     inputs, target = (paths, output) if output is not None else (paths[:-1], paths[-1])
     if not inputs:
         raise click.UsageError("name at least one input, and the output last")
     with interruptible() as check:
+        settings = take_output(parameters)
         values = take_parameters(parameters)
-        if not _restore_all(inputs, target, values, model, provider, threads or _n_cores(), float_wav, check):
+        if not _restore_all(inputs, target, values, model, provider, threads or _n_cores(), settings, check):
             raise click.exceptions.Exit(1)
 
 
@@ -58,15 +61,18 @@ def _restore_all(
     model: str | None,
     provider: str,
     threads: int,
-    float_wav: bool,
+    settings: "OutputSettings",
     check: Callable[[], None],
 ) -> bool:
     """Returns whether all went well."""
     # Late, because onnxruntime would make --help wait.
     from apollo_rt.files.jobs import plan_jobs, run_jobs
+    from apollo_rt.files.recovery import leftover_lines
     from apollo_rt.inference.model_choice import open_model
 
     jobs = plan_jobs(inputs, output)
+    for line in leftover_lines(job.target.parent for job in jobs):
+        click.echo(f"warning: {line}", err=True)
     places = {job: f"{job.source.name} ({number} of {len(jobs)})" for number, job in enumerate(jobs, 1)}
     with progress_bar() as report:
 
@@ -75,7 +81,7 @@ def _restore_all(
             report(places[job], n_done, n_all)
 
         loaded = open_model(model, provider)
-        outcomes = [_said(outcome) for outcome in run_jobs(jobs, loaded, parameters, show, float_wav, threads)]
+        outcomes = [_said(outcome) for outcome in run_jobs(jobs, loaded, parameters, show, settings, threads)]
     return all(outcome.report for outcome in outcomes)
 
 
@@ -94,6 +100,13 @@ def _said(outcome: "Outcome") -> "Outcome":
         click.echo(f"warning: {warning}", err=True)
     click.echo(
         f"{report.source} -> {report.target}: {report.duration_s:.1f} s of sound in {report.elapsed_s:.1f} s, "
-        f"{report.duration_s / max(report.elapsed_s, 1e-3):.1f} times real time"
+        f"{report.duration_s / max(report.elapsed_s, 1e-3):.1f} times real time{_rate_change(report)}"
     )
     return outcome
+
+
+def _rate_change(report: "RestoreReport") -> str:
+    """Said where the file got another rate: a low one has no room for what is restored."""
+    if report.sample_rate == report.source_rate:
+        return ""
+    return f"; from {report.source_rate} to {report.sample_rate} Hz"

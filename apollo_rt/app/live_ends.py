@@ -9,9 +9,10 @@ from apollo_rt.devices import pulse
 from apollo_rt.devices.device import DEFAULT, LOOPBACK, SPEAKERS, Device, find_device, refuse_feedback
 from apollo_rt.errors import DeviceError
 from apollo_rt.files.audio_reader import AudioReader, Samples
-from apollo_rt.files.audio_writer import AudioWriter, encoding_of, refuse_same_file
+from apollo_rt.files.audio_writer import AudioWriter, refuse_same_file
 from apollo_rt.files.jobs import MUSIC_SUFFIXES
-from apollo_rt.files.recording import Recording
+from apollo_rt.files.output_format import OutputSettings, format_of
+from apollo_rt.files.recording import Recording, numbered
 from apollo_rt.live.driver import Driver
 from apollo_rt.live.file_feed import Source
 from apollo_rt.live.virtual_device import VirtualDevice
@@ -190,6 +191,8 @@ def open_ends(
     pace: bool = True,
     allow_feedback: bool = False,
     duration_s: float | None = None,
+    overwrite: bool = False,
+    model: str = "",
 ) -> Ends:
     """Open the files and find the devices that the user named.
 
@@ -201,6 +204,8 @@ def open_ends(
         pace: from file to file, run in real time.
         allow_feedback: accept an input that hears the output.
         duration_s: read no more than this of a file.
+        overwrite: let the output replace a file.
+        model: what will restore, for the tags.
 
     Raises:
         ApolloError: an end is missing, ambiguous, not usable, or both are the same.
@@ -210,7 +215,7 @@ def open_ends(
     if source_path and target_path:
         refuse_same_file(source_path, target_path)
     if target_path:
-        encoding_of(target_path)
+        format_of(target_path)
     words = None if source_path else source, None if target_path else target
     wanted = WantedDevices(*words, sample_rate, block_size, allow_feedback)
     captured, played = wanted.find()
@@ -220,7 +225,8 @@ def open_ends(
     driver = wanted.driver(captured, played) if has_device else VirtualDevice(sample_rate, block_size, pace)
     reader = AudioReader(source_path, sample_rate) if source_path else None
     try:
-        writer = _open_writer(target_path, sample_rate, reader) if target_path else None
+        settings = OutputSettings(overwrite=overwrite)
+        writer = _open_writer(target_path, sample_rate, reader, settings, model) if target_path else None
     except BaseException:
         if reader:
             reader.close()
@@ -229,9 +235,15 @@ def open_ends(
     return Ends(str(captured or source), str(played or target), driver, reader, part, writer, wanted)
 
 
-def _open_writer(path: Path, sample_rate: int, reader: AudioReader | None) -> AudioWriter | Recording:
+def _open_writer(
+    path: Path, sample_rate: int, reader: AudioReader | None, settings: OutputSettings, model: str
+) -> AudioWriter | Recording:
     """From file to file a full disk is an error; what a device captures doesn't come again, so it is another matter."""
-    return AudioWriter(path, sample_rate, reader.source_channels) if reader else Recording(path, sample_rate)
+    if reader:
+        return AudioWriter(path, sample_rate, reader.source_channels, settings, reader.tags, model)
+    recording = Recording(numbered(path), sample_rate, settings=settings)
+    recording.begin()
+    return recording
 
 
 def input_file(wanted: str) -> Path | None:

@@ -14,7 +14,7 @@ import click
 from apollo_rt.app.control_options import ControlOptions
 from apollo_rt.app.device_picker import DevicePicker, reopening
 from apollo_rt.app.live_chain import ChainOptions, open_plugins, plugin_line
-from apollo_rt.app.live_ends import Ends, open_ends
+from apollo_rt.app.live_ends import Ends, open_ends, output_file
 from apollo_rt.app.live_faces import check_files, control_faces
 from apollo_rt.app.live_lines import end_line, run_lines
 from apollo_rt.app.live_session import LiveSession, SessionInfo, SessionLog
@@ -25,6 +25,7 @@ from apollo_rt.app.progress import progress_bar
 from apollo_rt.app.signals import ending_calls, interruptible
 from apollo_rt.atomic_file import refuse_irregular, write_whole
 from apollo_rt.errors import ApolloError
+from apollo_rt.files.recovery import leftover_lines
 from apollo_rt.inference.model import Model
 from apollo_rt.inference.model_choice import open_model, open_tier, open_tiers
 from apollo_rt.latency import FADE_LENGTH
@@ -40,7 +41,8 @@ class LiveOptions:
     """What the user asked for.
 
     Attributes:
-        source: see `live_ends.open_ends`; so `target`, `block_size`, `pace`, `allow_feedback` and `duration_s`.
+        source: see `live_ends.open_ends`; so `target`, `block_size`, `pace`, `allow_feedback`, `duration_s` and
+            `overwrite`.
         parameters: where they begin, by name.
         headroom: see `EngineSettings`; None: as much as the ends need.
         model: name or file of a model; None: the built-in one.
@@ -67,6 +69,7 @@ class LiveOptions:
     provider: str = "auto"
     tier: str | None = None
     duration_s: float | None = None
+    overwrite: bool = False
     stats_json: Path | None = None
     pace: bool = True
     allow_feedback: bool = False
@@ -92,8 +95,17 @@ def run_live(options: LiveOptions) -> None:
     if options.control.record and not options.pace:
         raise ValueError("--record is for what plays in its time: leave --no-pace out, or write a file with --output")
     check_files(options.control, options.chain.names_plugins)
+    _say_leftovers(options)
     with ExitStack() as stack:
         _run(options, stack)
+
+
+def _say_leftovers(options: LiveOptions) -> None:
+    """Recordings that a killed run left where this one writes."""
+    path = output_file(options.target)
+    folders = [folder for folder in (path and path.parent, options.control.record) if folder]
+    for line in leftover_lines(folders):
+        click.echo(f"warning: {line}", err=True)
 
 
 def _run(options: LiveOptions, stack: ExitStack) -> None:
@@ -108,6 +120,8 @@ def _run(options: LiveOptions, stack: ExitStack) -> None:
             options.pace,
             options.allow_feedback or options.measure_latency,
             options.duration_s,
+            options.overwrite,
+            loaded.card.name,
         )
         if options.measure_latency:
             measure_latency(loaded, ends, _settings(options, ends))

@@ -16,8 +16,9 @@ from threading import Event, Lock
 
 from apollo_rt.control.parameters import Parameters
 from apollo_rt.errors import ApolloError, AudioFileError
-from apollo_rt.files.audio_writer import WRITABLE_SUFFIXES, encoding_of, refuse_same_file
+from apollo_rt.files.audio_writer import refuse_same_file
 from apollo_rt.files.offline import Progress, RestoreReport, restore_file
+from apollo_rt.files.output_format import WRITABLE_SUFFIXES, OutputSettings, format_of
 from apollo_rt.inference.model import Model, load
 
 MUSIC_SUFFIXES = frozenset(
@@ -90,7 +91,7 @@ def run_jobs(
     model: Model | None = None,
     parameters: Mapping[str, float] | None = None,
     progress: JobProgress | None = None,
-    float_wav: bool = False,
+    output: OutputSettings | None = None,
     threads: int = 1,
 ) -> Iterator[Outcome]:
     """Restore files, as many at once as there are threads for; one that fails does not stop the others.
@@ -102,7 +103,7 @@ def run_jobs(
         model: None for the model that ships with the package.
         parameters: as in `restore_file`, by name.
         progress: called after every block, by one thread at a time.
-        float_wav: as in `restore_file`.
+        output: as in `restore_file`.
         threads: cores to use.
 
     Yields:
@@ -127,7 +128,7 @@ def run_jobs(
                 if progress:
                     progress(job, done, total)
 
-        return _outcome(job, model, parameters or {}, report_progress, float_wav, threads_each)
+        return _outcome(job, model, parameters or {}, report_progress, output, threads_each)
 
     if n_at_once == 1:
         yield from map(restore, jobs)
@@ -146,13 +147,13 @@ def _outcome(
     model: Model,
     parameters: Mapping[str, float],
     progress: Progress,
-    float_wav: bool,
+    output: OutputSettings | None,
     threads: int,
 ) -> Outcome:
     try:
         if job.makes_folders:
             job.target.parent.mkdir(parents=True, exist_ok=True)
-        report = restore_file(job.source, job.target, model, progress, float_wav, threads, False, **parameters)
+        report = restore_file(job.source, job.target, model, progress, output, threads, False, **parameters)
     except (ApolloError, OSError) as error:
         return Outcome(job, None, str(error))
     return Outcome(job, report, None)
@@ -193,7 +194,7 @@ def _refuse_clashes(jobs: Sequence[Job]) -> None:
     sources = {job.source.resolve(): job.source for job in jobs}
     makers: dict[Path, Path] = {}
     for job in jobs:
-        encoding_of(job.target)
+        format_of(job.target)
         refuse_same_file(job.source, job.target)
         target = job.target.resolve()
         if target in sources:

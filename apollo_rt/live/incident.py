@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from apollo_rt.atomic_file import whole_path, write_whole
 from apollo_rt.errors import AudioFileError
 from apollo_rt.files.audio_writer import AudioWriter
+from apollo_rt.files.output_format import OutputSettings
 from apollo_rt.live.line import DELAY, HOP_DELAY, SAMPLE_RATE, Line
 from apollo_rt.live.ring import CHUNK, WRITTEN
 from apollo_rt.live.stats import COUNTERS, XRUNS
@@ -133,7 +134,7 @@ def write_recording(folder: Path, line: Line, trace: WorkerTrace, about: dict[st
         ("input", line.history.samples, cut.input_begin),
         ("output", line.trace.output, cut.output_begin),
     ):
-        with AudioWriter(folder / f"{name}.wav", rate, float_wav=True) as writer:
+        with AudioWriter(folder / f"{name}.wav", rate, settings=OutputSettings(float_wav=True)) as writer:
             writer.write(_part(ring, begin, cut.end))
     facts = {
         "format": FORMAT,
