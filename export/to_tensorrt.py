@@ -13,6 +13,7 @@ import click
 
 from apollo_rt.atomic_file import write_whole
 from apollo_rt.errors import ApolloError, ProviderError
+from apollo_rt.existing import refuse_existing
 from apollo_rt.inference.accelerator import NoGpuError, find_gpu
 from apollo_rt.inference.model_file import ModelCard, read_card
 from apollo_rt.inference.model_library import find_model
@@ -115,10 +116,12 @@ def _check_tensors(tensorrt: Any, logger: Any, plan: bytes, card: ModelCard) -> 
 @click.command()
 @click.option("--model", metavar="NAME|FILE", help="Another model than the one that ships.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The plan to write.")
+@click.option("--overwrite", is_flag=True, help="Replace a file that is there already.")
 @click.option("--fp16", is_flag=True, help="Half precision where it is faster.")
-def main(model: str | None, out: Path, fp16: bool) -> None:
+def main(model: str | None, out: Path, overwrite: bool, fp16: bool) -> None:
     """Build a TensorRT plan of a model file, on the GPU that will run it."""
     try:
+        refuse_existing(out, overwrite)
         facts = build_plan(find_model(model), out, fp16)
     except (ApolloError, OSError) as error:
         raise click.ClickException(str(error)) from error

@@ -143,14 +143,11 @@ class TestReader:
         assert "\n" not in message
 
 
-OVER = OutputSettings(overwrite=True)
-
-
 class TestWriter:
     def test_the_name_is_taken_only_when_the_file_is_complete(self, tmp_path):
         path = tmp_path / "out.wav"
         path.write_text("what was here before")
-        with AudioWriter(path, 44_100, settings=OVER) as writer:
+        with AudioWriter(path, 44_100, overwrite=True) as writer:
             writer.write(tone(1000))
             assert path.read_text() == "what was here before"
         assert soundfile.info(path).frames == 1000
@@ -161,7 +158,7 @@ class TestWriter:
         path.write_text("what was here before")
 
         def write_until_interrupted():
-            with AudioWriter(path, 44_100, settings=OVER) as writer:
+            with AudioWriter(path, 44_100, overwrite=True) as writer:
                 writer.write(tone(1000))
                 raise KeyboardInterrupt
 
@@ -171,7 +168,7 @@ class TestWriter:
         assert [p.name for p in tmp_path.iterdir()] == ["out.flac"]
 
     def test_a_name_that_cannot_be_taken_at_the_end_leaves_nothing(self, tmp_path):
-        writer = AudioWriter(tmp_path / "out.wav", 44_100, settings=OVER)
+        writer = AudioWriter(tmp_path / "out.wav", 44_100, overwrite=True)
         writer.write(tone(10))
         (tmp_path / "out.wav").mkdir()
         with pytest.raises(AudioFileError, match="can't be written"):
@@ -268,10 +265,9 @@ class TestWriter:
         script = f"""if True:
             import numpy
             from apollo_rt.files.audio_writer import AudioFileError, AudioWriter
-            from apollo_rt.files.output_format import OutputSettings
             noise = numpy.random.default_rng(0).uniform(-0.5, 0.5, (44_100, 2)).astype(numpy.float32)
             try:
-                with AudioWriter({str(path)!r}, 44_100, settings=OutputSettings(overwrite=True)) as writer:
+                with AudioWriter({str(path)!r}, 44_100, overwrite=True) as writer:
                     for _ in range(40):
                         writer.write(noise)
             except AudioFileError as error:

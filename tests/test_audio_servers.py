@@ -14,6 +14,9 @@ import pytest
 
 from apollo_rt.app.live_ends import input_file
 from apollo_rt.config import Framing
+from apollo_rt.devices.device import Device, describe_devices, find_device
+from apollo_rt.devices.loopback import with_server
+from apollo_rt.devices.pulse import read_server
 from apollo_rt.errors import ModelFileError
 from apollo_rt.files.audio_reader import AudioReader
 from apollo_rt.files.audio_writer import AudioWriter
@@ -245,6 +248,27 @@ def test_the_servers_sinks_are_devices_without_any_alsa_configuration(pulse: Pul
     with LiveRun([*COMMAND, "--duration", "0.5"], environment, model) as run:
         assert run.wait() == 0, run.text
     assert "Monitor of Loopback (PulseAudio) -> speakers (PulseAudio), " in run.text
+
+
+def test_sinks_are_found_by_names_in_any_script_and_twins_by_their_second_names(
+    pulse: PulseServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, description in (
+        ("geraet", "Gérät"), ("naushniki", "Наушники Büro"), ("usb-1", "USB Audio"), ("usb-2", "USB Audio"),
+    ):  # fmt: skip
+        pulse.add_sink(name, description)
+    for name, value in pulse.environment.items():
+        monkeypatch.setenv(name, value)
+    server = read_server()
+    sinks = {sink.name: sink.description for sink in server.sinks}
+    assert (sinks["geraet"], sinks["naushniki"]) == ("Gérät", "Наушники Büro")
+    assert server.monitored_sink("naushniki.monitor") == "naushniki"
+    devices = with_server([Device(0, "pulse", "ALSA", 2, 2)], server)
+    for typed, sink in (("gérät", "geraet"), ("НАУШНИКИ", "naushniki"), ("USB Audio [usb-2]", "usb-2")):
+        assert find_device(devices, typed, "output").environment == (("PULSE_SINK", sink),)
+    listed = "\n".join(describe_devices(devices))
+    assert "Monitor of Gérät " in listed
+    assert "USB Audio [usb-1] " in listed
 
 
 @pytest.mark.parametrize(

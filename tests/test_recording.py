@@ -11,7 +11,6 @@ from apollo_rt.config import Framing
 from apollo_rt.errors import AudioFileError
 from apollo_rt.files import recording as module
 from apollo_rt.files.audio_writer import AudioWriter
-from apollo_rt.files.output_format import OutputSettings
 from apollo_rt.files.recording import Recording, numbered
 from apollo_rt.inference.model import load
 from apollo_rt.live.engine import Engine
@@ -93,7 +92,7 @@ def test_before_the_disk_is_full_what_fitted_is_completed_and_it_goes_on_in_anot
 def test_a_limit_that_comes_as_a_surprise_leaves_no_half_file_and_keeps_what_had_the_name(disk, tmp_path):
     path = tmp_path / "out.flac"
     path.write_bytes(b"as it was")
-    recording = Recording(numbered(path), RATE, settings=OutputSettings(overwrite=True))
+    recording = Recording(numbered(path), RATE, overwrite=True)
     recording.begin()
     seconds(recording, noise(2 * RATE))
     disk.is_broken, disk.free = True, MB

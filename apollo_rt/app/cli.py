@@ -14,6 +14,7 @@ from apollo_rt.app.cli_prepare import prepare
 from apollo_rt.app.cli_recover import recover
 from apollo_rt.app.cli_replay import replay
 from apollo_rt.app.cli_restore import restore
+from apollo_rt.app.say import say
 from apollo_rt.errors import ApolloError
 
 _INTERRUPTED = 130
@@ -61,7 +62,7 @@ def _exit_code(arguments: Sequence[str] | None, name: str) -> int:
         error.show()
         return error.exit_code
     except (ApolloError, ValueError) as error:
-        click.echo(f"error: {error}", err=True)
+        say(*f"error: {error}".split("\n"), err=True)
         return 1
     return result if isinstance(result, int) else 0
 
@@ -75,4 +76,4 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     """As `warnings.showwarning`, in one line without the place in our code."""
-    click.echo(f"warning: {message}", err=True)
+    say(f"warning: {message}", err=True)

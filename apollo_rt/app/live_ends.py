@@ -8,10 +8,11 @@ from typing import Self
 from apollo_rt.devices import pulse
 from apollo_rt.devices.device import DEFAULT, LOOPBACK, SPEAKERS, Device, find_device, refuse_feedback
 from apollo_rt.errors import DeviceError
+from apollo_rt.existing import refuse_existing
 from apollo_rt.files.audio_reader import AudioReader, Samples
 from apollo_rt.files.audio_writer import AudioWriter, refuse_same_file
-from apollo_rt.files.jobs import MUSIC_SUFFIXES
-from apollo_rt.files.output_format import OutputSettings, format_of
+from apollo_rt.files.music_names import MUSIC_SUFFIXES, refuse_address
+from apollo_rt.files.output_format import format_of
 from apollo_rt.files.recording import Recording, numbered
 from apollo_rt.live.driver import Driver
 from apollo_rt.live.file_feed import Source
@@ -204,11 +205,11 @@ def open_ends(
         pace: from file to file, run in real time.
         allow_feedback: accept an input that hears the output.
         duration_s: read no more than this of a file.
-        overwrite: let the output replace a file.
+        overwrite: a target that is there already is replaced.
         model: what will restore, for the tags.
 
     Raises:
-        ApolloError: an end is missing, ambiguous, not usable, or both are the same.
+        ApolloError: an end is missing, ambiguous, not usable, both are the same, or the target is there already.
         ValueError: a pace other than a device's own.
     """
     source_path, target_path = input_file(source), output_file(target)
@@ -216,6 +217,7 @@ def open_ends(
         refuse_same_file(source_path, target_path)
     if target_path:
         format_of(target_path)
+        refuse_existing(target_path, overwrite)
     words = None if source_path else source, None if target_path else target
     wanted = WantedDevices(*words, sample_rate, block_size, allow_feedback)
     captured, played = wanted.find()
@@ -225,8 +227,7 @@ def open_ends(
     driver = wanted.driver(captured, played) if has_device else VirtualDevice(sample_rate, block_size, pace)
     reader = AudioReader(source_path, sample_rate) if source_path else None
     try:
-        settings = OutputSettings(overwrite=overwrite)
-        writer = _open_writer(target_path, sample_rate, reader, settings, model) if target_path else None
+        writer = _open_writer(target_path, sample_rate, reader, model, overwrite) if target_path else None
     except BaseException:
         if reader:
             reader.close()
@@ -236,12 +237,14 @@ def open_ends(
 
 
 def _open_writer(
-    path: Path, sample_rate: int, reader: AudioReader | None, settings: OutputSettings, model: str
+    path: Path, sample_rate: int, reader: AudioReader | None, model: str, overwrite: bool
 ) -> AudioWriter | Recording:
     """From file to file a full disk is an error; what a device captures doesn't come again, so it is another matter."""
     if reader:
-        return AudioWriter(path, sample_rate, reader.source_channels, settings, reader.tags, model)
-    recording = Recording(numbered(path), sample_rate, settings=settings)
+        return AudioWriter(
+            path, sample_rate, reader.source_channels, tags=reader.tags, model=model, overwrite=overwrite
+        )
+    recording = Recording(numbered(path), sample_rate, overwrite=overwrite)
     recording.begin()
     return recording
 
@@ -259,6 +262,7 @@ def output_file(wanted: str) -> Path | None:
 
 
 def _file(wanted: str) -> Path | None:
+    refuse_address(wanted)
     path = Path(wanted)
     if path.suffix.lower() in MUSIC_SUFFIXES or (len(path.parts) > 1 and path.parent.is_dir()):
         return path

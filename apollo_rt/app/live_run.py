@@ -9,8 +9,6 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import click
-
 from apollo_rt.app.control_options import ControlOptions
 from apollo_rt.app.device_picker import DevicePicker, reopening
 from apollo_rt.app.live_chain import ChainOptions, open_plugins, plugin_line
@@ -22,9 +20,11 @@ from apollo_rt.app.measure_latency import measure_latency
 from apollo_rt.app.model_picker import ModelPicker
 from apollo_rt.app.own_stderr import stderr_to_ourselves
 from apollo_rt.app.progress import progress_bar
+from apollo_rt.app.say import say
 from apollo_rt.app.signals import ending_calls, interruptible
 from apollo_rt.atomic_file import refuse_irregular, write_whole
 from apollo_rt.errors import ApolloError
+from apollo_rt.existing import refuse_existing
 from apollo_rt.files.recovery import leftover_lines
 from apollo_rt.inference.model import Model
 from apollo_rt.inference.model_choice import open_model, open_tier, open_tiers
@@ -41,14 +41,14 @@ class LiveOptions:
     """What the user asked for.
 
     Attributes:
-        source: see `live_ends.open_ends`; so `target`, `block_size`, `pace`, `allow_feedback`, `duration_s` and
-            `overwrite`.
+        source: see `live_ends.open_ends`; so `target`, `block_size`, `pace`, `allow_feedback` and `duration_s`.
         parameters: where they begin, by name.
         headroom: see `EngineSettings`; None: as much as the ends need.
         model: name or file of a model; None: the built-in one.
         provider: what runs it, see `model_choice.open_model`.
         tier: the best of its tiers that is wanted; None: its best.
         stats_json: where to write figures at the end.
+        overwrite: replace the output's file and the figures' where they are there already.
         plain: lines, even where a screen could be shown.
         incidents: where to write what was missed, see `EngineSettings`.
         measure_latency: only measure the latency, see `measure_latency`.
@@ -69,8 +69,8 @@ class LiveOptions:
     provider: str = "auto"
     tier: str | None = None
     duration_s: float | None = None
-    overwrite: bool = False
     stats_json: Path | None = None
+    overwrite: bool = False
     pace: bool = True
     allow_feedback: bool = False
     plain: bool = False
@@ -91,7 +91,7 @@ def run_live(options: LiveOptions) -> None:
         ApolloError: something that the user can mend.
     """
     if options.stats_json:
-        _refuse_unwritable(options.stats_json)
+        _refuse_unwritable(options.stats_json, options.overwrite)
     if options.control.record and not options.pace:
         raise ValueError("--record is for what plays in its time: leave --no-pace out, or write a file with --output")
     check_files(options.control, options.chain.names_plugins)
@@ -105,7 +105,7 @@ def _say_leftovers(options: LiveOptions) -> None:
     path = output_file(options.target)
     folders = [folder for folder in (path and path.parent, options.control.record) if folder]
     for line in leftover_lines(folders):
-        click.echo(f"warning: {line}", err=True)
+        say(f"warning: {line}", err=True)
 
 
 def _run(options: LiveOptions, stack: ExitStack) -> None:
@@ -202,12 +202,12 @@ def _show(session: LiveSession, is_plain: bool) -> None:
 def _conclude(options: LiveOptions, session: LiveSession, ends: Ends, snapshot: Snapshot) -> None:
     """Say how it went, and write it down."""
     for line in (*session.take_messages(), *ends.warnings):
-        click.echo(f"warning: {line}", err=True)
+        say(*f"warning: {line}".split("\n"), err=True)
     if options.stats_json:
         _write_stats(options.stats_json, session, ends.driver.block_size, snapshot)
     if session.error:
         raise session.error
-    click.echo(end_line(snapshot))
+    say(end_line(snapshot))
 
 
 def _write_stats(path: Path, session: LiveSession, block_size: int, snapshot: Snapshot) -> None:
@@ -224,12 +224,13 @@ def _write_stats(path: Path, session: LiveSession, block_size: int, snapshot: Sn
         raise ApolloError(f"{path}: can't be written: {error.strerror}") from None
 
 
-def _refuse_unwritable(path: Path) -> None:
+def _refuse_unwritable(path: Path, overwrite: bool) -> None:
     """Better now than after an hour of music."""
+    refuse_existing(path, overwrite)
     try:
         refuse_irregular(path)
     except OSError as error:
-        raise ApolloError(f"{path}: {error.strerror}") from None
+        raise ApolloError(f"{path}: can't be written: {error.strerror}") from None
     if not os.access(path.parent, os.W_OK):
         raise ApolloError(f"{path}: can't be written")
 

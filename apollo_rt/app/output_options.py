@@ -17,20 +17,14 @@ def output_options(command: _Command) -> _Command:
     return command
 
 
-def take_output(options: dict[str, Any], overwrite: bool = False) -> OutputSettings:
-    """Take them out of the options of a command.
-
-    Args:
-        options: of the command; what is not ours is left in.
-        overwrite: files that exist may be replaced.
-    """
+def take_output(options: dict[str, Any]) -> OutputSettings:
+    """Take them out of the options of a command; what is not ours is left in."""
     rate = options.pop("rate")
     return OutputSettings(
         float_wav=options.pop("float_wav"),
         rate=int(rate) if rate.isdecimal() else rate,
         quality=options.pop("quality"),
         bitrate_kbps=options.pop("bitrate"),
-        overwrite=overwrite,
     )
 
 

@@ -13,7 +13,7 @@ from typing import Protocol, Self
 import numpy as np
 
 from apollo_rt.atomic_file import AtomicFile
-from apollo_rt.errors import AudioFileError
+from apollo_rt.errors import AudioFileError, ExistingFileError
 from apollo_rt.files.audio_reader import Samples
 from apollo_rt.files.av_encoder import AvEncoder
 from apollo_rt.files.output_format import OutputFormat, OutputSettings, format_of
@@ -38,19 +38,21 @@ class AudioWriter:
     Args:
         path: the suffix picks the format, see `output_format`. A link is followed.
         sample_rate: Hz, of the samples; a format that has only one is converted to.
-        channels: 1 or 2; 1 stores the average of both channels.
-        settings: quality, and whether an existing file is replaced at the end.
+        channels: 1 stores the average of the two that `write` gets, 2 both; more get samples of so many columns.
+        settings: quality, and bits of wav files.
         tags: what the source says about the music; what the format holds of it is carried over.
         model: name of the model that made the sound, for the tags.
         n_expected: length in samples, where it is known; what can't be held is refused before anything is written.
+        overwrite: a file that has the name is replaced at the end.
 
     Attributes:
         path: as given, or the name that was taken.
         sample_rate: Hz.
 
     Raises:
-        AudioFileError: unknown suffix, a place that can't be written to, a name that is taken, or a rate, length or bit
-            rate that the format can't hold.
+        AudioFileError: unknown suffix, a place that can't be written to, or a rate, length, bit rate or number of
+            channels that the format can't hold.
+        ExistingFileError: the name is taken.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class AudioWriter:
         tags: Tags | None = None,
         model: str = "",
         n_expected: int | None = None,
+        overwrite: bool = False,
     ) -> None:
         """Open the `.part` file."""
         self.path = Path(path)
@@ -76,7 +79,7 @@ class AudioWriter:
         carried, self._left_out = carry(tags or Tags(), self._form, made_by(model))
         with self._explained():
             _refuse_unwritable(self.path)
-            self._file = AtomicFile(self.path, settings.overwrite)
+            self._file = AtomicFile(self.path, overwrite)
         with self._undone():
             self._encoder = _open_encoder(self._file, self._form, rate, channels, kbps, carried)
 
@@ -106,7 +109,7 @@ class AudioWriter:
             samples: full scale is 1.0.
 
         Shape:
-            `(samples, 2)`
+            `(samples, 2)`; with more than two channels `(samples, channels)`
 
         Raises:
             AudioFileError: the disk is full or gone, or the file would pass the limit of its format.
@@ -151,6 +154,7 @@ class AudioWriter:
 
         Raises:
             AudioFileError: the last bytes can't be written, or the name can't be taken; nothing is left.
+            ExistingFileError: the name is taken by now.
         """
         if self._file.is_done:
             return
@@ -181,7 +185,7 @@ class AudioWriter:
         except but:
             raise
         except FileExistsError:
-            raise AudioFileError(f"{self.path}: exists already; say --overwrite, or choose another name") from None
+            raise ExistingFileError(f"{self.path}: is there already; --overwrite replaces it") from None
         except OSError as error:
             reason = " ".join(str(error.strerror or error).split()).rstrip(".")
             raise AudioFileError(f"{self.path}: can't be written: {reason}") from None

@@ -29,6 +29,10 @@ _HIGHEST_AUDIBLE_HZ = 20_500
 """Encoders keep everything below; left alone, they cut at 16 to 20 kHz."""
 
 
+_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+"""FFmpeg's name for what a number of channels usually is, in the order of wav files: FL FR FC LFE BL BR ..."""
+
+
 class AvEncoder:
     """Samples to one file.
 
@@ -36,7 +40,7 @@ class AvEncoder:
         file: written from its beginning.
         form: how.
         sample_rate: Hz, one that the format holds.
-        channels: 1 or 2.
+        channels: 1 to 8.
         kbps: bit rate; 0 where nothing is lost.
         tags: what to say about the music.
 
@@ -49,7 +53,7 @@ class AvEncoder:
     ) -> None:
         """Write the header."""
         self._file, self._form, self._tags = file, form, tags
-        self._layout = "mono" if channels == 1 else "stereo"
+        self._layout = _LAYOUTS[channels]
         self._rate, self._n_samples = sample_rate, 0
         options = _muxer_options(form.container, sample_rate)
         with self._checked():

@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from apollo_rt.control.parameters import Parameters
+from apollo_rt.existing import refuse_existing
 from apollo_rt.files.audio_reader import AudioReader, Samples
 from apollo_rt.files.audio_writer import AudioWriter, refuse_same_file
 from apollo_rt.files.output_format import OutputSettings
@@ -66,6 +68,7 @@ def restore_file(
     output: OutputSettings | None = None,
     threads: int = 1,
     hop_by_hop: bool = False,
+    existing: Literal["error", "overwrite"] = "error",
     **parameters: float,
 ) -> RestoreReport:
     """Restore one file; the result has the source's length and channels, and is aligned with it.
@@ -75,24 +78,28 @@ def restore_file(
         target: its suffix picks the format, see `output_format`. It appears when it is complete.
         model: None for the model that ships with the package.
         progress: called after every block.
-        output: rate and quality of what is written, and whether it may replace a file; None for the usual.
+        output: rate and quality of what is written; None for the usual.
         threads: that share the work on one block of frames.
         hop_by_hop: as the live engine does it, bit for bit, and slower.
+        existing: what becomes of a file that has the target's name.
         parameters: by the names of the table of parameters: `mix`, `strength`, `air_db` ...
 
     Raises:
         AudioFileError: the source can't be read, or the target can't be written; nothing is left of it then.
+        ExistingFileError: the target is there already; nothing was done.
         ModelFileError: the model that ships with the package is damaged.
         ValueError: there is no such parameter, or it is out of bounds.
     """
     started_s = time.perf_counter()
     refuse_same_file(source, target)
+    is_replaced = existing == "overwrite"
+    refuse_existing(target, is_replaced, "existing='overwrite' replaces it")
     live, output, model = Parameters(**parameters), output or OutputSettings(), model or load()
     stream = _open_stream(model, live, threads, hop_by_hop)
     line = DryLine(stream.latency_samples, live, stream.framing.sample_rate)
     with (
         AudioReader(source, stream.framing.sample_rate) as reader,
-        _open_writer(target, reader, model, output) as writer,
+        _open_writer(target, reader, model, output, is_replaced) as writer,
     ):
         back = RateConverter(stream.framing.sample_rate, writer.sample_rate, 2)
         for block in _restored(reader, stream, line):
@@ -113,12 +120,11 @@ def restore_file(
 
 
 def _open_writer(
-    target: str | os.PathLike[str], reader: AudioReader, model: Model, output: OutputSettings
+    target: str | os.PathLike[str], reader: AudioReader, model: Model, output: OutputSettings, overwrite: bool
 ) -> AudioWriter:
     rate = output.rate_for(reader.source_rate, model.framing.sample_rate, Path(target))
-    return AudioWriter(
-        target, rate, reader.source_channels, output, reader.tags, model.card.name, _length_at(reader, rate)
-    )
+    length = _length_at(reader, rate)
+    return AudioWriter(target, rate, reader.source_channels, output, reader.tags, model.card.name, length, overwrite)
 
 
 def _length_at(reader: AudioReader, sample_rate: int) -> int | None:

@@ -40,7 +40,6 @@ class OutputSettings:
         rate: "auto" (the source's, but never below the model's), "keep" (the source's), or Hz.
         quality: of lossy formats; "lossless" is ALAC in .m4a.
         bitrate_kbps: instead of that; None for the quality's.
-        overwrite: a file that has the name already is replaced.
 
     Raises:
         ValueError: a value is none of those, or beyond its bounds.
@@ -50,7 +49,6 @@ class OutputSettings:
     rate: int | Literal["auto", "keep"] = "auto"
     quality: Quality = "high"
     bitrate_kbps: int | None = None
-    overwrite: bool = False
 
     def __post_init__(self) -> None:
         """Check once, before anything opens."""
@@ -89,6 +87,7 @@ class OutputFormat:
         rates: all that it can hold, in Hz; empty: `rate_bounds`.
         rate_bounds: lowest and highest, in Hz.
         most_bytes: of sound, where lengths are limited.
+        most_channels: that are written.
         kbps: by quality, of stereo; empty where nothing is lost.
         kbps_bounds: lowest and highest of stereo.
     """
@@ -100,6 +99,7 @@ class OutputFormat:
     rates: tuple[int, ...] = ()
     rate_bounds: tuple[int, int] = SAMPLE_RATES
     most_bytes: int | None = None
+    most_channels: int = 8
     kbps: Mapping[Quality, int] = field(default_factory=dict)
     kbps_bounds: tuple[int, int] = (0, 0)
 
@@ -114,14 +114,17 @@ class OutputFormat:
         Args:
             path: for the message.
             sample_rate: Hz.
-            channels: 1 or 2.
+            channels: 1 or more.
             n_samples: as far as known.
 
         Raises:
             AudioFileError: rate, channels or length are beyond its bounds.
         """
-        if channels not in (1, 2):
-            raise AudioFileError(f"{path}: one or two channels can be written, got {channels}")
+        if not 1 <= channels <= self.most_channels:
+            raise AudioFileError(
+                f"{path}: {self.name} is written with at most {self.most_channels} channels, got {channels}; choose "
+                "another format, or --downmix"
+            )
         if not self._holds_rate(sample_rate):
             raise AudioFileError(
                 f"{path}: {self.name} holds sample rates of {self._rates_in_words()} Hz, got {sample_rate}; "
@@ -155,8 +158,8 @@ class OutputFormat:
             return min(self.kbps[settings.quality] * channels // 2, high)
         if not low <= settings.bitrate_kbps <= high:
             raise AudioFileError(
-                f"{path}: {self.name} at {sample_rate} Hz and {channels} channels holds bit rates from {low} to {high} "
-                f"kbit/s, got {settings.bitrate_kbps}"
+                f"{path}: {self.name} at {sample_rate} Hz with {channels} channels holds bit rates from {low} to "
+                f"{high} kbit/s, got {settings.bitrate_kbps}"
             )
         return settings.bitrate_kbps
 
@@ -181,8 +184,8 @@ class OutputFormat:
         )
 
 
-_AIFF = OutputFormat("AIFF", "aiff", "pcm_s24be", "s32", most_bytes=2**32 - 2**24)
-"""Lengths in an AIFF file have 32 bits; 16 MB are left for the tags."""
+_AIFF = OutputFormat("AIFF", "aiff", "pcm_s24be", "s32", most_bytes=2**32 - 2**24, most_channels=2)
+"""Lengths in an AIFF file have 32 bits; 16 MB are left for the tags. With many channels FFmpeg 8.1's muxer crashed."""
 
 _FORMATS: Final[Mapping[str, OutputFormat]] = {
     ".wav": OutputFormat("wav", "wav", "pcm_s24le", "s32"),
@@ -193,6 +196,7 @@ _FORMATS: Final[Mapping[str, OutputFormat]] = {
         "vorbis",
         "flt",
         rate_bounds=(8000, 192_000),
+        most_channels=2,
         kbps={"standard": 192, "high": 320, "best": 500},
         kbps_bounds=(64, 500),
     ),
@@ -202,6 +206,7 @@ _FORMATS: Final[Mapping[str, OutputFormat]] = {
         "libmp3lame",
         "flt",
         rates=_MPEG_RATES,
+        most_channels=2,
         kbps={"standard": 192, "high": 320, "best": 320},
         kbps_bounds=(8, 320),
     ),

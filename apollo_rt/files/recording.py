@@ -9,17 +9,14 @@ that is pulled), what can't be completed is removed, and nothing half-written ta
 replaces another file: where a name is taken meanwhile, the next one is.
 """
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
-from apollo_rt.errors import AudioFileError
+from apollo_rt.errors import ApolloError, AudioFileError, ExistingFileError
 from apollo_rt.files.audio_reader import Samples
 from apollo_rt.files.audio_writer import AudioWriter
-from apollo_rt.files.output_format import OutputSettings
 
 Names = Callable[[], Iterator[tuple[Path, ...]]]
 """Called for each part: gives names for its tracks, further ones where those are taken."""
@@ -38,21 +35,19 @@ class Recording:
         names: of the files, one for each track.
         sample_rate: Hz.
         longest: samples of one part; None: what its format holds.
-        settings: quality; whether the first part may replace files.
+        overwrite: the first part may replace files.
 
     Attributes:
         written: the files that are complete.
         n_lost: samples that no file has.
     """
 
-    def __init__(
-        self, names: Names, sample_rate: int, longest: int | None = None, settings: OutputSettings | None = None
-    ) -> None:
+    def __init__(self, names: Names, sample_rate: int, longest: int | None = None, overwrite: bool = False) -> None:
         """Nothing is opened before `begin` or the first samples."""
         self.written: list[Path] = []
         self.n_lost = 0
         self._names, self._rate, self._longest = names, sample_rate, longest
-        self._settings = settings or OutputSettings()
+        self._overwrite = overwrite
         self._writers: list[AudioWriter] = []
         self._others: Iterator[tuple[Path, ...]] = iter(())
         self._folder = next(names())[0].resolve().parent
@@ -76,9 +71,10 @@ class Recording:
 
         Raises:
             AudioFileError: it can't be opened.
+            ExistingFileError: its name is taken.
         """
         self._others = self._names()
-        self._open(next(self._others), self._settings)
+        self._open(next(self._others), self._overwrite)
 
     def write(self, *tracks: Samples) -> None:
         """Append samples to each track, or count them as lost.
@@ -155,19 +151,22 @@ class Recording:
     def _begin_part(self) -> bool:
         """Open files under the next names that are free; returns whether that went well."""
         self._others = self._names()
-        free = next(paths for paths in self._others if not any(map(os.path.lexists, paths)))
-        try:
-            self._open(free, replace(self._settings, overwrite=False))
-        except AudioFileError as error:
-            self._lose(error, 0)
-            return False
-        return True
+        for paths in self._others:
+            try:
+                self._open(paths)
+            except ExistingFileError:
+                continue
+            except AudioFileError as error:
+                self._lose(error, 0)
+                return False
+            return True
+        return False
 
-    def _open(self, paths: tuple[Path, ...], settings: OutputSettings) -> None:
+    def _open(self, paths: tuple[Path, ...], overwrite: bool = False) -> None:
         try:
             for path in paths:
-                self._writers.append(AudioWriter(path, self._rate, settings=settings))
-        except AudioFileError:
+                self._writers.append(AudioWriter(path, self._rate, overwrite=overwrite))
+        except ApolloError:
             self.abort()
             raise
 

@@ -10,9 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, cast
 
-from platformdirs import user_cache_path
-
 from apollo_rt.atomic_file import write_whole
+from apollo_rt.own_folders import own_folder
 
 ProviderName = Literal["cpu", "cuda", "tensorrt"]
 NAMES: Final = ("auto", "cpu", "cuda", "tensorrt")
@@ -146,7 +145,7 @@ def cache_folder(key: CacheKey, root: Path | None = None) -> Path:
         key: see there.
         root: None for the user's cache folder.
     """
-    folder = (root or user_cache_path("apollo-rt", appauthor=False) / "tensorrt") / key.digest
+    folder = (root or own_folder("cache") / "tensorrt") / key.digest
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / "key.json", json.dumps(key._asdict(), indent=2) + "\n")
     return folder

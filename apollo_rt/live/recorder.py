@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from apollo_rt.errors import AudioFileError
+from apollo_rt.errors import ApolloError
 from apollo_rt.files.recording import Names, Recording
 from apollo_rt.guarded_thread import GuardedThread
 from apollo_rt.live.heard import Heard
@@ -121,7 +121,7 @@ class Recorder:
                 self._recording.write(*part)
             self._recording.commit()
             self._messages += self._recording.warnings
-        except (AudioFileError, OSError) as error:
+        except (ApolloError, OSError) as error:
             self._messages.append(f"{error}; the recording has ended, the music goes on")
         finally:
             self._has_ended = True
