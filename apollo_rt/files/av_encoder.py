@@ -19,10 +19,13 @@ from av.container import OutputContainer
 
 from apollo_rt.atomic_file import AtomicFile
 from apollo_rt.files.container_head import append_id3, write_head
-from apollo_rt.files.mp3_length import correct_length
+from apollo_rt.files.exact_length import correct_mp3, correct_w64
 from apollo_rt.files.output_format import OutputFormat
 from apollo_rt.files.tag_carrying import chapter_comments, comments
 from apollo_rt.files.tags import Tags
+
+_BUFFER_BYTES = 32_768
+"""What a run that is killed loses at most, beside what its encoder holds."""
 
 _MPEG_1_HZ = 32_000
 _HIGHEST_AUDIBLE_HZ = 20_500
@@ -57,7 +60,9 @@ class AvEncoder:
         self._rate, self._n_samples = sample_rate, 0
         options = _muxer_options(form.container, sample_rate)
         with self._checked():
-            self._container: OutputContainer = av.open(_Quiet(file), "w", format=form.container, options=options)
+            self._container: OutputContainer = av.open(
+                _Quiet(file), "w", format=form.container, options=options, buffer_size=_BUFFER_BYTES
+            )
             self._stream = self._add_stream(kbps)
             self._write_head()
 
@@ -90,7 +95,9 @@ class AvEncoder:
             self._container.mux(self._stream.encode(None))
             self._container.close()
         if self._form.container == "mp3":
-            correct_length(self._file, self._n_samples, 1152 if self._rate >= _MPEG_1_HZ else 576)
+            correct_mp3(self._file, self._n_samples, 1152 if self._rate >= _MPEG_1_HZ else 576)
+        elif self._form.container == "w64":
+            correct_w64(self._file, self._n_samples * self._stream.channels * (3 if self._form.clips else 4))
         elif self._form.container in ("wav", "aiff") and self._n_samples:  # what follows no sound is taken for some
             append_id3(self._file, self._form.container, self._tags)
 

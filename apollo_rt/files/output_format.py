@@ -87,7 +87,7 @@ class OutputFormat:
         rates: all that it can hold, in Hz; empty: `rate_bounds`.
         rate_bounds: lowest and highest, in Hz.
         most_bytes: of sound, where lengths are limited.
-        most_channels: that are written.
+        channels: numbers of them that are written.
         kbps: by quality, of stereo; empty where nothing is lost.
         kbps_bounds: lowest and highest of stereo.
     """
@@ -99,7 +99,7 @@ class OutputFormat:
     rates: tuple[int, ...] = ()
     rate_bounds: tuple[int, int] = SAMPLE_RATES
     most_bytes: int | None = None
-    most_channels: int = 8
+    channels: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8)
     kbps: Mapping[Quality, int] = field(default_factory=dict)
     kbps_bounds: tuple[int, int] = (0, 0)
 
@@ -120,10 +120,10 @@ class OutputFormat:
         Raises:
             AudioFileError: rate, channels or length are beyond its bounds.
         """
-        if not 1 <= channels <= self.most_channels:
+        if channels not in self.channels:
             raise AudioFileError(
-                f"{path}: {self.name} is written with at most {self.most_channels} channels, got {channels}; choose "
-                "another format, or --downmix"
+                f"{path}: {self.name} is written with {', '.join(map(str, self.channels))} channels, got {channels}; "
+                "choose another format, or --downmix"
             )
         if not self._holds_rate(sample_rate):
             raise AudioFileError(
@@ -166,9 +166,10 @@ class OutputFormat:
     def _most_kbps(self, sample_rate: int, channels: int) -> int:
         if self.codec == "libmp3lame":  # MPEG 1, 2, 2.5: ISO/IEC 11172-3, 13818-3, and LAME's own bound
             return 320 if sample_rate >= 32_000 else 160 if sample_rate >= 16_000 else 64
+        most = self.kbps_bounds[1] * channels // 2
         if self.codec == "aac":  # 6144 bits for each channel and 1024 samples: ISO/IEC 14496-3, 4.5.3.3
-            return min(self.kbps_bounds[1], 6144 * channels * sample_rate // 1024 // 1000)
-        return self.kbps_bounds[1] * channels // 2
+            return min(most, 6144 * channels * sample_rate // 1024 // 1000)
+        return most
 
     def _holds_rate(self, rate: int) -> bool:
         if self.rates:
@@ -184,8 +185,8 @@ class OutputFormat:
         )
 
 
-_AIFF = OutputFormat("AIFF", "aiff", "pcm_s24be", "s32", most_bytes=2**32 - 2**24, most_channels=2)
-"""Lengths in an AIFF file have 32 bits; 16 MB are left for the tags. With many channels FFmpeg 8.1's muxer crashed."""
+_AIFF = OutputFormat("AIFF", "aiff", "pcm_s24be", "s32", most_bytes=2**32 - 2**24)
+"""Lengths in an AIFF file have 32 bits; 16 MB are left for the tags."""
 
 _FORMATS: Final[Mapping[str, OutputFormat]] = {
     ".wav": OutputFormat("wav", "wav", "pcm_s24le", "s32"),
@@ -196,7 +197,7 @@ _FORMATS: Final[Mapping[str, OutputFormat]] = {
         "vorbis",
         "flt",
         rate_bounds=(8000, 192_000),
-        most_channels=2,
+        channels=(1, 2),
         kbps={"standard": 192, "high": 320, "best": 500},
         kbps_bounds=(64, 500),
     ),
@@ -206,7 +207,7 @@ _FORMATS: Final[Mapping[str, OutputFormat]] = {
         "libmp3lame",
         "flt",
         rates=_MPEG_RATES,
-        most_channels=2,
+        channels=(1, 2),
         kbps={"standard": 192, "high": 320, "best": 320},
         kbps_bounds=(8, 320),
     ),
@@ -216,6 +217,7 @@ _FORMATS: Final[Mapping[str, OutputFormat]] = {
         "aac",
         "flt",
         rates=(*_MPEG_RATES, 64_000, 88_200, 96_000),
+        channels=(1, 2, 3, 4, 5, 6),
         kbps={"standard": 192, "high": 320, "best": 448},
         kbps_bounds=(16, 512),
     ),
@@ -225,6 +227,7 @@ _FORMATS: Final[Mapping[str, OutputFormat]] = {
         "libopus",
         "flt",
         rates=(48_000,),
+        channels=(1, 2, 3, 4, 6),  # FFmpeg 8.1 puts others in a wrong order
         kbps={"standard": 128, "high": 256, "best": 448},
         kbps_bounds=(6, 510),
     ),
@@ -232,7 +235,9 @@ _FORMATS: Final[Mapping[str, OutputFormat]] = {
     ".aif": _AIFF,
     ".w64": OutputFormat("Wave64", "w64", "pcm_s24le", "s32"),
 }
-_ALAC: Final = OutputFormat("ALAC", "mp4", "alac", "s32", rate_bounds=(SAMPLE_RATES[0], 384_000))
+_ALAC: Final = OutputFormat(
+    "ALAC", "mp4", "alac", "s32", rate_bounds=(SAMPLE_RATES[0], 384_000), channels=(1, 2, 3, 5, 6)
+)
 _FLOAT_CODEC: Final = "pcm_f32le"
 
 WRITABLE_SUFFIXES: Final = tuple(_FORMATS)

@@ -1,7 +1,8 @@
-"""The exact length in an MP3's header, where FFmpeg's muxer puts a wrong one.
+"""The exact length in a file's header, where FFmpeg's muxers put a wrong one.
 
-FFmpeg 8.1 counts at most one frame of padding; where its encoder flushed two, which is so for 4 % of all lengths, up to
-46 samples too many would be played. The header is LAME's (http://gabriel.mp3-tech.org/mp3infotag.html):
+Wave64: FFmpeg 8.1 counts the padding after the sound as sound. MP3: it counts at most one frame of padding; where its
+encoder flushed two, which is so for 4 % of all lengths, up to 46 samples too many would be played. The header is LAME's
+(http://gabriel.mp3-tech.org/mp3infotag.html):
 
     frame header, side information | "Xing" or "Info" 120 bytes | "Lavf...": ... 21 delay and padding ... 34 CRC
 """
@@ -9,6 +10,10 @@ FFmpeg 8.1 counts at most one frame of padding; where its encoder flushed two, w
 from typing import Final
 
 from apollo_rt.atomic_file import AtomicFile
+
+_W64_DATA = bytes.fromhex("64617461f3acd3118cd100c04f8edb8a")
+_W64_CHUNK_HEAD: Final = 24
+"""Its name, and 8 bytes of length, which counts them."""
 
 _LONGEST_SIDE = 64
 """More than the bytes in front of "Xing": frame header and side information."""
@@ -18,7 +23,7 @@ _PADDING_AT: Final = 141
 _CRC_AT: Final = 154
 
 
-def correct_length(file: AtomicFile, n_samples: int, frame_length: int) -> None:
+def correct_mp3(file: AtomicFile, n_samples: int, frame_length: int) -> None:
     """Set the padding so that decoders play as much as was encoded.
 
     Args:
@@ -42,6 +47,23 @@ def correct_length(file: AtomicFile, n_samples: int, frame_length: int) -> None:
     head[at + _CRC_AT : at + _CRC_AT + 2] = _crc16(head[: at + _CRC_AT]).to_bytes(2, "big")
     file.seek(begin)
     file.write(head[: at + _CRC_AT + 2])
+
+
+def correct_w64(file: AtomicFile, n_bytes: int) -> None:
+    """Set the length of the sound.
+
+    Args:
+        file: a complete Wave64 file by FFmpeg's muxer.
+        n_bytes: of sound.
+
+    Raises:
+        OSError: it can't be read or written.
+    """
+    with file.part.open("rb") as part:
+        at = part.read(512).find(_W64_DATA)
+    if at >= 0:
+        file.seek(at + len(_W64_DATA))
+        file.write((_W64_CHUNK_HEAD + n_bytes).to_bytes(8, "little"))
 
 
 def _first_frame(file: AtomicFile) -> tuple[int, bytearray]:
