@@ -86,6 +86,12 @@ class AtomicFile:
             self._position = os.lseek(descriptor, offset, whence)
         return self._position
 
+    def truncate(self, length: int) -> None:
+        """Cut off what lies behind so many bytes."""
+        with self._remembered() as descriptor:
+            os.ftruncate(descriptor, length)
+        self._end = length
+
     def tell(self) -> int:
         """The position in bytes."""
         return self._position

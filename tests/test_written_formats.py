@@ -1,4 +1,4 @@
-"""Every format that is written: exact lengths and places, highs kept, tags, covers and chapters carried, 4 GB passed."""
+"""Every format that is written: lengths and places, highs, tags, covers and chapters, beyond 4 GB too."""
 
 import io
 from fractions import Fraction

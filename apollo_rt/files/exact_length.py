@@ -15,6 +15,8 @@ _W64_DATA = bytes.fromhex("64617461f3acd3118cd100c04f8edb8a")
 _W64_CHUNK_HEAD: Final = 24
 """Its name, and 8 bytes of length, which counts them."""
 
+_W64_LENGTH_AT: Final = 16
+
 _LONGEST_SIDE = 64
 """More than the bytes in front of "Xing": frame header and side information."""
 
@@ -50,10 +52,10 @@ def correct_mp3(file: AtomicFile, n_samples: int, frame_length: int) -> None:
 
 
 def correct_w64(file: AtomicFile, n_bytes: int) -> None:
-    """Set the length of the sound.
+    """Set the length of the sound, and cut off the padding behind it, which libsndfile takes for sound too.
 
     Args:
-        file: a complete Wave64 file by FFmpeg's muxer.
+        file: a complete Wave64 file by FFmpeg's muxer, which ends with its sound.
         n_bytes: of sound.
 
     Raises:
@@ -64,6 +66,10 @@ def correct_w64(file: AtomicFile, n_bytes: int) -> None:
     if at >= 0:
         file.seek(at + len(_W64_DATA))
         file.write((_W64_CHUNK_HEAD + n_bytes).to_bytes(8, "little"))
+        length = at + _W64_CHUNK_HEAD + n_bytes
+        file.seek(_W64_LENGTH_AT)
+        file.write(length.to_bytes(8, "little"))
+        file.truncate(length)
 
 
 def _first_frame(file: AtomicFile) -> tuple[int, bytearray]:
