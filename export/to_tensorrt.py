@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from apollo_rt.atomic_file import write_whole
 from apollo_rt.errors import ApolloError, ProviderError
 from apollo_rt.existing import refuse_existing
 from apollo_rt.inference.accelerator import NoGpuError, find_gpu
@@ -57,8 +58,8 @@ def build_plan(path: Path, out: Path, fp16: bool = False) -> dict[str, Any]:
         "tensorrt": str(tensorrt.__version__),
         "fp16": fp16,
     }
-    _write(out, plan)
-    _write(out.with_name(out.name + ".json"), (json.dumps(facts, indent=2) + "\n").encode())
+    write_whole(out, plan)
+    write_whole(out.with_name(out.name + ".json"), (json.dumps(facts, indent=2) + "\n").encode())
     return facts
 
 
@@ -91,7 +92,7 @@ def _built(tensorrt: Any, logger: Any, path: Path, timing: Path, fp16: bool) -> 
     plan = builder.build_serialized_network(network, config)
     if plan is None:
         raise ProviderError(f"tensorrt: it could not build a plan of {path}; its own messages stand above")
-    _write(timing, bytes(config.get_timing_cache().serialize()))
+    write_whole(timing, bytes(config.get_timing_cache().serialize()))
     return bytes(plan)
 
 
@@ -110,15 +111,6 @@ def _check_tensors(tensorrt: Any, logger: Any, plan: bytes, card: ModelCard) -> 
             raise ProviderError(
                 f"tensorrt: the plan's tensor {name!r} is {found.get(name)}, the card says {wanted.get(name)}"
             )
-
-
-def _write(path: Path, content: bytes) -> None:
-    beside = path.with_name(path.name + ".part")
-    try:
-        beside.write_bytes(content)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 @click.command()

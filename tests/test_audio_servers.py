@@ -21,6 +21,7 @@ from apollo_rt.errors import ModelFileError
 from apollo_rt.files.audio_reader import AudioReader
 from apollo_rt.files.audio_writer import AudioWriter
 from apollo_rt.files.offline import restore_file
+from apollo_rt.files.output_format import OutputSettings
 from apollo_rt.inference.model_file import default_model_path
 from tests import tiny_models
 from tests.audio_servers import RATE, Heard, JackServer, PulseServer, short_folder, take_priority, wait_for
@@ -58,9 +59,9 @@ def restored(clip: np.ndarray, model: Path, tmp_path_factory: pytest.TempPathFac
 
     folder = tmp_path_factory.mktemp("offline")
     source, target = folder / "clip.wav", folder / "restored.wav"
-    with AudioWriter(source, RATE, float_wav=True) as writer:
+    with AudioWriter(source, RATE, settings=OutputSettings(float_wav=True)) as writer:
         writer.write(clip)
-    restore_file(source, target, load(model), float_wav=True)
+    restore_file(source, target, load(model), output=OutputSettings(float_wav=True))
     with AudioReader(target) as reader:
         return reader.read(len(clip))
 

@@ -305,7 +305,7 @@ def test_a_signal_leaves_nothing_half_written(tmp_path) -> None:
     command = [sys.executable, "-m", "apollo_rt", "restore", str(tmp_path / "song.wav"), str(tmp_path / "out.wav")]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         end_s = time.monotonic() + 60
-        while not list(tmp_path.glob(".out.wav*")) and time.monotonic() < end_s:
+        while not list(tmp_path.glob(".out.*")) and time.monotonic() < end_s:
             time.sleep(0.02)
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=60)

@@ -14,6 +14,7 @@ from apollo_rt.errors import ExistingFileError
 from apollo_rt.files import jobs
 from apollo_rt.files.jobs import run_jobs
 from apollo_rt.files.offline import restore_file
+from apollo_rt.files.output_format import OutputSettings
 from apollo_rt.files.plan import Job, plan_jobs
 from apollo_rt.inference.model import load
 from apollo_rt.stream.restoration_stream import RestorationStream
@@ -21,6 +22,7 @@ from tests import tiny_models
 from tests.sound_files import tone, truncated_mp3, write
 
 ROOT = Path(__file__).parents[1]
+FLOATS = OutputSettings(float_wav=True)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +45,7 @@ def stored(path):
 @pytest.mark.parametrize("n_samples", [0, 1, 63, 64, 65, 127, 8191, 65_536, 65_537])
 def test_the_output_has_the_inputs_length_and_lies_upon_it(tmp_path, models, channels, n_samples):
     source = write(tmp_path / "in.wav", tone(n_samples, channels=channels), subtype="FLOAT")
-    report = restore_file(source, tmp_path / "out.wav", models["identity"], float_wav=True)
+    report = restore_file(source, tmp_path / "out.wav", models["identity"], output=FLOATS)
     assert (report.n_samples, report.channels, report.sample_rate) == (n_samples, channels, 44_100)
     np.testing.assert_allclose(stored(tmp_path / "out.wav"), tone(n_samples, channels=channels), atol=1e-6)
 
@@ -52,7 +54,8 @@ def test_the_output_has_the_inputs_length_and_lies_upon_it(tmp_path, models, cha
 @pytest.mark.parametrize("n_samples", [1, 30_011])
 def test_another_sample_rate_comes_back_at_the_same_rate_length_and_place(tmp_path, models, sample_rate, n_samples):
     source = write(tmp_path / "in.wav", tone(n_samples, sample_rate), sample_rate, subtype="FLOAT")
-    report = restore_file(source, tmp_path / "out.wav", models["identity"], float_wav=True)
+    kept = OutputSettings(float_wav=True, rate="keep")
+    report = restore_file(source, tmp_path / "out.wav", models["identity"], output=kept)
     result = stored(tmp_path / "out.wav")
     assert (report.sample_rate, result.shape) == (sample_rate, (n_samples, 2))
     assert np.abs(result - tone(n_samples, sample_rate))[5000:-5000].max(initial=0) < 1e-5
@@ -71,7 +74,7 @@ def test_a_file_equals_the_stream_over_the_same_samples(tmp_path, models):
     """With a model that looks back, and a length that is no whole number of blocks."""
     samples = np.random.default_rng(1).uniform(-0.4, 0.4, (70_001, 2)).astype(np.float32)
     source = write(tmp_path / "in.wav", samples, subtype="FLOAT")
-    restore_file(source, tmp_path / "out.wav", models["late"], float_wav=True)
+    restore_file(source, tmp_path / "out.wav", models["late"], output=FLOATS)
     stream = RestorationStream(models["late"])
     latency = stream.latency_samples
     expected = stream.process(np.concatenate((samples, np.zeros((latency, 2), np.float32))))[latency:]
@@ -82,7 +85,7 @@ def test_mix_lies_between_the_source_and_its_restoration(tmp_path, models):
     source = write(tmp_path / "in.wav", tone(30_000), subtype="FLOAT")
     for mix, gain in ((0.0, 1.0), (0.5, 0.75), (1.0, 0.5)):
         target = tmp_path / f"out {mix}.wav"
-        restore_file(source, target, models["half"], mix=mix, float_wav=True)
+        restore_file(source, target, models["half"], mix=mix, output=FLOATS)
         result = stored(target)
         np.testing.assert_allclose(result, gain * tone(30_000), atol=0 if mix == 0 else 1e-6)
 
@@ -257,7 +260,7 @@ class TestRun:
         seen = []
         plan = planned([tmp_path / "in"], tmp_path / "out", suffix=".wav")
         outcomes = list(
-            run_jobs(plan, models["half"], progress=lambda *now: seen.append(now), float_wav=True, threads=threads)
+            run_jobs(plan, models["half"], progress=lambda *now: seen.append(now), output=FLOATS, threads=threads)
         )
         assert {outcome.job for outcome in outcomes} == set(plan)
         assert {(job, done) for job, done, total in seen if done == total} == {
@@ -294,7 +297,7 @@ def test_a_file_that_is_there_is_replaced_only_by_who_asks_for_it(tmp_path, mode
 def test_a_file_goes_through_the_block_graph_unless_asked_hop_by_hop(tmp_path):
     model = load(tiny_models.in_blocks(tiny_models.identity(tmp_path), spoilt=True))
     source = write(tmp_path / "in.wav", tone(70_001) / 4, subtype="FLOAT")
-    restore_file(source, tmp_path / "blocks.wav", model, float_wav=True, threads=2)
-    restore_file(source, tmp_path / "hops.wav", model, float_wav=True, hop_by_hop=True)
+    restore_file(source, tmp_path / "blocks.wav", model, output=FLOATS, threads=2)
+    restore_file(source, tmp_path / "hops.wav", model, output=FLOATS, hop_by_hop=True)
     np.testing.assert_allclose(stored(tmp_path / "blocks.wav"), tone(70_001) / 2, atol=1e-6)
     np.testing.assert_allclose(stored(tmp_path / "hops.wav"), tone(70_001) / 4, atol=1e-6)

@@ -221,7 +221,7 @@ def restore_file(
     refuse_existing(target, overwrite)
     with (
         AudioReader(source, restoration.sample_rate) as reader,
-        AudioWriter(target, reader.source_rate, reader.source_channels) as writer,
+        AudioWriter(target, reader.source_rate, reader.source_channels, overwrite=overwrite) as writer,
     ):
         n_channels = 2 if restoration.needs_stereo else reader.source_channels
         back = RateConverter(restoration.sample_rate, reader.source_rate, 2)

@@ -12,6 +12,7 @@ from apollo_rt.app.cli_live import live
 from apollo_rt.app.cli_model import model
 from apollo_rt.app.cli_plugins import plugins
 from apollo_rt.app.cli_prepare import prepare
+from apollo_rt.app.cli_recover import recover
 from apollo_rt.app.cli_replay import replay
 from apollo_rt.app.cli_restore import restore
 from apollo_rt.app.say import open_closed_streams, say
@@ -36,6 +37,7 @@ apollo_rt.add_command(model)
 apollo_rt.add_command(prepare)
 apollo_rt.add_command(replay)
 apollo_rt.add_command(plugins)
+apollo_rt.add_command(recover)
 
 
 def main(arguments: Sequence[str] | None = None, name: str = "apollo-rt") -> None:

@@ -32,14 +32,15 @@ def replay(folder: Path, output: Path | None, overwrite: bool, model: str | None
         raise click.UsageError(f"--output is for one incident, {folder} holds {len(folders)}")
     if output is not None:
         refuse_existing(output, overwrite)
-    results = [_replayed(path, read_incident(path), output, model) for path in folders]
+    results = [_replayed(path, read_incident(path), output, overwrite, model) for path in folders]
     if not all(results):
         raise click.exceptions.Exit(1)
 
 
-def _replayed(path: Path, incident: "Incident", output: Path | None, model: str | None) -> bool:
+def _replayed(path: Path, incident: "Incident", output: Path | None, overwrite: bool, model: str | None) -> bool:
     """Run one; says what came of it, and whether the output is the same."""
     from apollo_rt.files.audio_writer import AudioWriter
+    from apollo_rt.files.output_format import OutputSettings
     from apollo_rt.inference.model_choice import open_model
     from apollo_rt.live.incident import file_digest
     from apollo_rt.live.replay import run_again
@@ -52,7 +53,8 @@ def _replayed(path: Path, incident: "Incident", output: Path | None, model: str 
     for line in report_lines(path, incident, result):
         say(line)
     if output is not None:
-        with AudioWriter(output, facts["sample_rate"], float_wav=True) as writer:
+        settings = OutputSettings(float_wav=True)
+        with AudioWriter(output, facts["sample_rate"], settings=settings, overwrite=overwrite) as writer:
             writer.write(result.output)
     return result.is_equal
 

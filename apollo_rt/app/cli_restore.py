@@ -5,11 +5,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from apollo_rt.app.model_options import model_option, provider_option
+from apollo_rt.app.output_options import output_options, take_output
 from apollo_rt.app.parameter_options import parameter_options, take_parameters
 from apollo_rt.app.progress import progress_bar
 from apollo_rt.app.say import say
@@ -19,6 +20,8 @@ from apollo_rt.printable import printable
 
 if TYPE_CHECKING:
     from apollo_rt.files.jobs import Outcome
+    from apollo_rt.files.offline import RestoreReport
+    from apollo_rt.files.output_format import OutputSettings
     from apollo_rt.files.plan import Job, LeftOut
 
 _MOST_FAILED = 100
@@ -36,7 +39,7 @@ class _Wanted:
         model: name or file; None: the built-in one.
         provider: what runs it.
         threads: cores to use.
-        float_wav: wav files of floats.
+        settings: of what is written.
         existing: what becomes of targets that are there already.
         report: where to tell what became of each file; None: nowhere.
     """
@@ -47,7 +50,7 @@ class _Wanted:
     model: str | None
     provider: str
     threads: int
-    float_wav: bool
+    settings: "OutputSettings"
     existing: Existing
     report: Path | None
 
@@ -70,7 +73,7 @@ class _Wanted:
     metavar="N",
     help="Cores to use: for as many files at once, or for one. All there are, if not given.",
 )
-@click.option("--float", "float_wav", is_flag=True, help="Write wav files of 32-bit floats, which don't clip.")
+@output_options
 def restore(
     paths: tuple[str, ...],
     output: str | None,
@@ -80,13 +83,13 @@ def restore(
     model: str | None,
     provider: str,
     threads: int | None,
-    float_wav: bool,
-    **parameters: float,
+    **parameters: Any,
 ) -> None:
-    """Restore INPUT to OUTPUT: the same length, sample rate and channels.
+    """Restore INPUT to OUTPUT: the same length and channels, with its tags and cover.
 
-    One file becomes the file OUTPUT: .wav, .flac, .ogg or .mp3. Several files, or folders with everything in them, go
-    into the folder OUTPUT as flac. A file that is there already is not replaced unless you say so.
+    One file becomes the file OUTPUT: .flac, .wav, .m4a, .mp3, .ogg, .opus, .aiff or .w64. Several files, or folders
+    with everything in them, go into the folder OUTPUT as flac. A file that is there already is not replaced unless you
+    say so.
 
     Ends with code 0 if all went well, else with the number of files that failed: 1, or from 3 to 100 (2 is wrong
     usage, so two count as 3, and more than 100 as 100).
@@ -94,9 +97,10 @@ def restore(
     inputs, target = _inputs_and_output(paths, output)
     existing = _existing(overwrite, skip_existing)
     with interruptible() as check:
+        settings = take_output(parameters)
         values = take_parameters(parameters)
         n_cores = threads or _n_cores()
-        wanted = _Wanted(inputs, target, values, model, provider, n_cores, float_wav, existing, report)
+        wanted = _Wanted(inputs, target, values, model, provider, n_cores, settings, existing, report)
         if n_failed := _restore_all(wanted, check):
             raise click.exceptions.Exit(exit_code(n_failed))
 
@@ -132,6 +136,7 @@ def _restore_all(wanted: _Wanted, check: Callable[[], None]) -> int:
     from apollo_rt.app.batch_report import BatchReport
     from apollo_rt.files.jobs import run_jobs
     from apollo_rt.files.plan import plan_jobs
+    from apollo_rt.files.recovery import leftover_lines
     from apollo_rt.inference.model_choice import open_model
 
     plan = plan_jobs(wanted.inputs, wanted.output)
@@ -147,11 +152,12 @@ def _restore_all(wanted: _Wanted, check: Callable[[], None]) -> int:
             check()
             report(places[job], n_done, n_all)
 
+        say(*(f"warning: {line}" for line in leftover_lines(job.target.parent for job in plan.jobs)), err=True)
         _say_left_out(plan.left_out)
         for thing in plan.left_out:
             file.add_left_out(thing)
         for outcome in run_jobs(
-            plan.jobs, loaded, wanted.parameters, show, wanted.float_wav, wanted.threads, wanted.existing
+            plan.jobs, loaded, wanted.parameters, show, wanted.settings, wanted.threads, wanted.existing
         ):
             _say(outcome)
             file.add(outcome)
@@ -175,8 +181,15 @@ def _say(outcome: "Outcome") -> None:
         say(*(f"warning: {warning}" for warning in report.warnings), err=True)
         say(
             f"{report.source} -> {report.target}: {report.duration_s:.1f} s of sound in {report.elapsed_s:.1f} s, "
-            f"{report.duration_s / max(report.elapsed_s, 1e-3):.1f} times real time"
+            f"{report.duration_s / max(report.elapsed_s, 1e-3):.1f} times real time{_rate_change(report)}"
         )
+
+
+def _rate_change(report: "RestoreReport") -> str:
+    """Said where the file got another rate: a low one has no room for what is restored."""
+    if report.sample_rate == report.source_rate:
+        return ""
+    return f"; from {report.source_rate} to {report.sample_rate} Hz"
 
 
 def _say_left_out(left_out: Sequence["LeftOut"]) -> None:

@@ -10,9 +10,10 @@ from apollo_rt.devices.device import DEFAULT, LOOPBACK, SPEAKERS, Device, find_d
 from apollo_rt.errors import DeviceError
 from apollo_rt.existing import refuse_existing
 from apollo_rt.files.audio_reader import AudioReader, Samples
-from apollo_rt.files.audio_writer import AudioWriter, encoding_of, refuse_same_file
+from apollo_rt.files.audio_writer import AudioWriter, refuse_same_file
 from apollo_rt.files.music_names import MUSIC_SUFFIXES, refuse_address
-from apollo_rt.files.recording import Recording
+from apollo_rt.files.output_format import format_of
+from apollo_rt.files.recording import Recording, numbered
 from apollo_rt.live.driver import Driver
 from apollo_rt.live.file_feed import Source
 from apollo_rt.live.virtual_device import VirtualDevice
@@ -192,6 +193,7 @@ def open_ends(
     allow_feedback: bool = False,
     duration_s: float | None = None,
     overwrite: bool = False,
+    model: str = "",
 ) -> Ends:
     """Open the files and find the devices that the user named.
 
@@ -204,6 +206,7 @@ def open_ends(
         allow_feedback: accept an input that hears the output.
         duration_s: read no more than this of a file.
         overwrite: a target that is there already is replaced.
+        model: what will restore, for the tags.
 
     Raises:
         ApolloError: an end is missing, ambiguous, not usable, both are the same, or the target is there already.
@@ -213,7 +216,7 @@ def open_ends(
     if source_path and target_path:
         refuse_same_file(source_path, target_path)
     if target_path:
-        encoding_of(target_path)
+        format_of(target_path)
         refuse_existing(target_path, overwrite)
     words = None if source_path else source, None if target_path else target
     wanted = WantedDevices(*words, sample_rate, block_size, allow_feedback)
@@ -224,7 +227,7 @@ def open_ends(
     driver = wanted.driver(captured, played) if has_device else VirtualDevice(sample_rate, block_size, pace)
     reader = AudioReader(source_path, sample_rate) if source_path else None
     try:
-        writer = _open_writer(target_path, sample_rate, reader) if target_path else None
+        writer = _open_writer(target_path, sample_rate, reader, model, overwrite) if target_path else None
     except BaseException:
         if reader:
             reader.close()
@@ -233,9 +236,17 @@ def open_ends(
     return Ends(str(captured or source), str(played or target), driver, reader, part, writer, wanted)
 
 
-def _open_writer(path: Path, sample_rate: int, reader: AudioReader | None) -> AudioWriter | Recording:
+def _open_writer(
+    path: Path, sample_rate: int, reader: AudioReader | None, model: str, overwrite: bool
+) -> AudioWriter | Recording:
     """From file to file a full disk is an error; what a device captures doesn't come again, so it is another matter."""
-    return AudioWriter(path, sample_rate, reader.source_channels) if reader else Recording(path, sample_rate)
+    if reader:
+        return AudioWriter(
+            path, sample_rate, reader.source_channels, tags=reader.tags, model=model, overwrite=overwrite
+        )
+    recording = Recording(numbered(path), sample_rate, overwrite=overwrite)
+    recording.begin()
+    return recording
 
 
 def input_file(wanted: str) -> Path | None:

@@ -22,8 +22,10 @@ from apollo_rt.app.own_stderr import stderr_to_ourselves
 from apollo_rt.app.progress import progress_bar
 from apollo_rt.app.say import say
 from apollo_rt.app.signals import ending_calls, interruptible
+from apollo_rt.atomic_file import refuse_irregular, write_whole
 from apollo_rt.errors import ApolloError
 from apollo_rt.existing import refuse_existing, refuse_named_twice
+from apollo_rt.files.recovery import leftover_lines
 from apollo_rt.inference.model import Model
 from apollo_rt.inference.model_choice import open_model, open_tier, open_tiers
 from apollo_rt.latency import FADE_LENGTH
@@ -95,8 +97,17 @@ def run_live(options: LiveOptions) -> None:
     if options.control.record and not options.pace:
         raise ValueError("--record is for what plays in its time: leave --no-pace out, or write a file with --output")
     check_files(options.control, options.chain.names_plugins)
+    _say_leftovers(options)
     with ExitStack() as stack:
         _run(options, stack)
+
+
+def _say_leftovers(options: LiveOptions) -> None:
+    """Recordings that a killed run left where this one writes."""
+    path = output_file(options.target)
+    folders = [folder for folder in (path and path.parent, options.control.record) if folder]
+    for line in leftover_lines(folders):
+        say(f"warning: {line}", err=True)
 
 
 def _run(options: LiveOptions, stack: ExitStack) -> None:
@@ -112,6 +123,7 @@ def _run(options: LiveOptions, stack: ExitStack) -> None:
             options.allow_feedback or options.measure_latency,
             options.duration_s,
             options.overwrite,
+            loaded.card.name,
         )
         if options.measure_latency:
             measure_latency(loaded, ends, _settings(options, ends))
@@ -209,7 +221,7 @@ def _write_stats(path: Path, session: LiveSession, block_size: int, snapshot: Sn
         **snapshot.to_dict(),
     }
     try:
-        path.write_text(json.dumps(stats, indent=2) + "\n")
+        write_whole(path, json.dumps(stats, indent=2) + "\n")
     except OSError as error:
         raise ApolloError(f"{path}: can't be written: {error.strerror}") from None
 
@@ -217,7 +229,11 @@ def _write_stats(path: Path, session: LiveSession, block_size: int, snapshot: Sn
 def _refuse_unwritable(path: Path, overwrite: bool) -> None:
     """Better now than after an hour of music."""
     refuse_existing(path, overwrite)
-    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+    try:
+        refuse_irregular(path)
+    except OSError as error:
+        raise ApolloError(f"{path}: can't be written: {error.strerror}") from None
+    if not os.access(path.parent, os.W_OK):
         raise ApolloError(f"{path}: can't be written")
 
 

@@ -11,7 +11,10 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from apollo_rt.config import SAMPLE_RATES
+from apollo_rt.errors import AudioFileError
 from apollo_rt.files.audio_decoder import AudioDecoder
+from apollo_rt.files.tags import Tags
 from apollo_rt.stream.rate_converter import RateConverter
 
 Samples = npt.NDArray[np.float32]
@@ -38,6 +41,7 @@ class AudioReader:
         self._decoder = AudioDecoder(self.path)
         self.source_rate = self._decoder.sample_rate
         self.source_channels = self._decoder.n_channels
+        _refuse_rate(self.path, self.source_rate)
         self._decoded = self._decoder.blocks()
         self._converter = RateConverter(self.source_rate, sample_rate, self.source_channels)
         self._pending: Samples = np.empty((0, self.source_channels), np.float32)
@@ -47,6 +51,11 @@ class AudioReader:
     def n_source_samples(self) -> int | None:
         """Length at the file's own rate: as announced (None: it isn't), and once read to the end, as it was."""
         return self._decoder.n_decoded if self._at_end else self._decoder.n_announced
+
+    @property
+    def tags(self) -> Tags:
+        """What the file says about the music: tags, cover and chapters."""
+        return self._decoder.tags
 
     @property
     def warnings(self) -> list[str]:
@@ -94,3 +103,10 @@ class AudioReader:
     def __exit__(self, *_: object) -> None:
         """Close the file."""
         self.close()
+
+
+def _refuse_rate(path: Path, rate: int) -> None:
+    """Its conversion would have no bound: 50 kB of FLAC "at 1 Hz" are gigabytes at the model's rate."""
+    low, high = SAMPLE_RATES
+    if not low <= rate <= high:
+        raise AudioFileError(f"{path}: has a sample rate of {rate} Hz; from {low} to {high} can be read")

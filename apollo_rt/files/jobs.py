@@ -10,6 +10,7 @@ from apollo_rt.control.parameters import Parameters
 from apollo_rt.errors import ApolloError, ExistingFileError
 from apollo_rt.existing import Existing, is_there
 from apollo_rt.files.offline import Progress, RestoreReport, restore_file
+from apollo_rt.files.output_format import OutputSettings
 from apollo_rt.files.plan import Job
 from apollo_rt.inference.model import Model, load
 
@@ -45,7 +46,7 @@ def run_jobs(
     model: Model | None = None,
     parameters: Mapping[str, float] | None = None,
     progress: JobProgress | None = None,
-    float_wav: bool = False,
+    output: OutputSettings | None = None,
     threads: int = 1,
     existing: Existing = "error",
 ) -> Iterator[Outcome]:
@@ -58,7 +59,7 @@ def run_jobs(
         model: None for the model that ships with the package.
         parameters: as in `restore_file`, by name.
         progress: called after every block, by one thread at a time.
-        float_wav: as in `restore_file`.
+        output: as in `restore_file`.
         threads: cores to use.
         existing: what becomes of targets that are there already.
 
@@ -90,7 +91,7 @@ def run_jobs(
                 if progress:
                     progress(job, done, total)
 
-        return _outcome(job, model, parameters or {}, report_progress, float_wav, threads_each, existing)
+        return _outcome(job, model, parameters or {}, report_progress, output, threads_each, existing)
 
     if n_at_once == 1:
         yield from map(restore, waiting)
@@ -109,7 +110,7 @@ def _outcome(
     model: Model,
     parameters: Mapping[str, float],
     progress: Progress,
-    float_wav: bool,
+    output: OutputSettings | None,
     threads: int,
     existing: Existing,
 ) -> Outcome:
@@ -118,7 +119,7 @@ def _outcome(
         if job.makes_folders:
             job.target.parent.mkdir(parents=True, exist_ok=True)
         report = restore_file(
-            job.source, job.target, model, progress, float_wav, threads, False, existing=kind, **parameters
+            job.source, job.target, model, progress, output, threads, False, existing=kind, **parameters
         )
     except CancelledError:
         raise

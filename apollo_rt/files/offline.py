@@ -16,6 +16,7 @@ from apollo_rt.control.parameters import Parameters
 from apollo_rt.existing import refuse_existing
 from apollo_rt.files.audio_reader import AudioReader, Samples
 from apollo_rt.files.audio_writer import AudioWriter, refuse_same_file
+from apollo_rt.files.output_format import OutputSettings
 from apollo_rt.inference.model import Model, load
 from apollo_rt.stream.block_stream import BlockStream, open_block_stream
 from apollo_rt.stream.dry_line import DryLine
@@ -23,7 +24,7 @@ from apollo_rt.stream.rate_converter import RateConverter
 from apollo_rt.stream.restoration_stream import RestorationStream
 
 Progress = Callable[[int, int | None], None]
-"""Called with samples done and samples in all (None: the file doesn't say), at the file's own rate."""
+"""Called with samples done and samples in all (None: the file doesn't say), at the rate of what is written."""
 
 _BLOCK_SIZE = 65_536
 """Samples at a time: 1.5 s, so that memory stays small and progress moves."""
@@ -38,6 +39,7 @@ class RestoreReport:
         target: the file that was written.
         n_samples: its length, at its sample rate.
         sample_rate: Hz.
+        source_rate: Hz, of the file that was read.
         channels: 1 or 2.
         elapsed_s: how long it took.
         warnings: one line for each thing that was not as it should be.
@@ -47,6 +49,7 @@ class RestoreReport:
     target: Path
     n_samples: int
     sample_rate: int
+    source_rate: int
     channels: int
     elapsed_s: float
     warnings: tuple[str, ...]
@@ -62,20 +65,20 @@ def restore_file(
     target: str | os.PathLike[str],
     model: Model | None = None,
     progress: Progress | None = None,
-    float_wav: bool = False,
+    output: OutputSettings | None = None,
     threads: int = 1,
     hop_by_hop: bool = False,
     existing: Literal["error", "overwrite"] = "error",
     **parameters: float,
 ) -> RestoreReport:
-    """Restore one file; the result has the source's length, sample rate and channels, and is aligned with it.
+    """Restore one file; the result has the source's length and channels, and is aligned with it.
 
     Args:
         source: what FFmpeg decodes, mono or stereo.
-        target: .wav, .flac, .ogg or .mp3. It appears when it is complete.
+        target: its suffix picks the format, see `output_format`. It appears when it is complete.
         model: None for the model that ships with the package.
         progress: called after every block.
-        float_wav: write a wav file of 32-bit floats instead of 24-bit integers.
+        output: rate and quality of what is written; None for the usual.
         threads: that share the work on one block of frames.
         hop_by_hop: as the live engine does it, bit for bit, and slower.
         existing: what becomes of a file that has the target's name.
@@ -89,28 +92,45 @@ def restore_file(
     """
     started_s = time.perf_counter()
     refuse_same_file(source, target)
-    refuse_existing(target, existing == "overwrite", "existing='overwrite' replaces it")
-    live = Parameters(**parameters)
-    stream = _open_stream(model or load(), live, threads, hop_by_hop)
+    is_replaced = existing == "overwrite"
+    refuse_existing(target, is_replaced, "existing='overwrite' replaces it")
+    live, output, model = Parameters(**parameters), output or OutputSettings(), model or load()
+    stream = _open_stream(model, live, threads, hop_by_hop)
     line = DryLine(stream.latency_samples, live, stream.framing.sample_rate)
     with (
         AudioReader(source, stream.framing.sample_rate) as reader,
-        AudioWriter(target, reader.source_rate, reader.source_channels, float_wav) as writer,
+        _open_writer(target, reader, model, output, is_replaced) as writer,
     ):
-        back = RateConverter(stream.framing.sample_rate, reader.source_rate, 2)
+        back = RateConverter(stream.framing.sample_rate, writer.sample_rate, 2)
         for block in _restored(reader, stream, line):
             writer.write(back.convert(block))
             if progress:
-                progress(writer.n_samples, reader.n_source_samples)
-        n_left = (reader.n_source_samples or 0) - writer.n_samples
+                progress(writer.n_samples, _length_at(reader, writer.sample_rate))
+        n_left = (_length_at(reader, writer.sample_rate) or 0) - writer.n_samples
         writer.write(back.convert(np.empty((0, 2), np.float32), last=True)[:n_left])
         n_samples = writer.n_samples
     warnings = [*reader.warnings, *_model_warnings(reader.path, stream), *writer.warnings]
     if not n_samples:
         warnings.append(f"{reader.path}: holds no sound, and so does the output")
     elapsed_s = time.perf_counter() - started_s
-    rate, channels = reader.source_rate, reader.source_channels
-    return RestoreReport(reader.path, writer.path, n_samples, rate, channels, elapsed_s, tuple(warnings))
+    rates = writer.sample_rate, reader.source_rate
+    return RestoreReport(
+        reader.path, writer.path, n_samples, *rates, reader.source_channels, elapsed_s, tuple(warnings)
+    )
+
+
+def _open_writer(
+    target: str | os.PathLike[str], reader: AudioReader, model: Model, output: OutputSettings, overwrite: bool
+) -> AudioWriter:
+    rate = output.rate_for(reader.source_rate, model.framing.sample_rate, Path(target))
+    length = _length_at(reader, rate)
+    return AudioWriter(target, rate, reader.source_channels, output, reader.tags, model.card.name, length, overwrite)
+
+
+def _length_at(reader: AudioReader, sample_rate: int) -> int | None:
+    """Samples that a file has at another rate, None where it doesn't say."""
+    length = reader.n_source_samples
+    return None if length is None else round(length * sample_rate / reader.source_rate)
 
 
 def _open_stream(

@@ -19,8 +19,9 @@ from pathlib import Path
 
 from apollo_rt.errors import AudioFileError
 from apollo_rt.existing import is_there
-from apollo_rt.files.audio_writer import WRITABLE_SUFFIXES, encoding_of, refuse_same_file
+from apollo_rt.files.audio_writer import refuse_same_file
 from apollo_rt.files.music_names import MUSIC_SUFFIXES, refuse_address
+from apollo_rt.files.output_format import WRITABLE_SUFFIXES, format_of
 
 
 @dataclass(frozen=True)
@@ -217,7 +218,7 @@ def _sorted_out(file: Path, root: Path) -> _Found | LeftOut:
 def _refuse_sources_as_targets(jobs: Sequence[Job]) -> None:
     sources = {job.source.resolve() for job in jobs}
     for job in jobs:
-        encoding_of(job.target)
+        format_of(job.target)
         with suppress(OSError):  # a source that can't even be looked at is its own line later
             refuse_same_file(job.source, job.target)
         if job.target.resolve() in sources:

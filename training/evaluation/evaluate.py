@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from apollo_rt.app.progress import progress_bar
+from apollo_rt.atomic_file import write_whole
 from apollo_rt.errors import ApolloError
 from apollo_rt.existing import refuse_existing
 from apollo_rt.files.music_names import MUSIC_SUFFIXES
@@ -124,7 +125,7 @@ def _measure(tasks: Sequence[Task], workers: int | None) -> list[Row]:
 
 def _write_json(file: Path, rows: Sequence[Row]) -> None:
     content = {"clips": len({row.clip for row in rows}), "summary": summary.as_json(summary.by_damage(rows))}
-    _replace(file, json.dumps(content, indent=1) + "\n")
+    write_whole(file, json.dumps(content, indent=1) + "\n")
 
 
 def _write_all(folder: Path, rows: Sequence[Row], tasks: Sequence[Task], n_examples: int) -> None:
@@ -136,14 +137,8 @@ def _write_all(folder: Path, rows: Sequence[Row], tasks: Sequence[Task], n_examp
     chosen = listening.choose(tasks, n_examples)
     if chosen:
         pictures += listening.write(folder, chosen)
-    _replace(folder / "report.md", report.markdown(rows, tasks[0].systems, pictures))
+    write_whole(folder / "report.md", report.markdown(rows, tasks[0].systems, pictures))
     click.echo(f"{folder}: report.md, rows.csv, {len(pictures)} pictures" + (", listening.html" if chosen else ""))
-
-
-def _replace(file: Path, text: str) -> None:
-    part = file.with_name(f".{file.name}.part")
-    part.write_text(text)
-    part.replace(file)
 
 
 def _kept_by_default() -> Path:
