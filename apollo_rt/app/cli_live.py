@@ -45,7 +45,6 @@ from apollo_rt.app.say import say
     "--duration", "duration_s", type=click.FloatRange(0.0, min_open=True), metavar="SECONDS",
     help="Stop after so much sound.",
 )  # fmt: skip
-@click.option("--overwrite", is_flag=True, help="Let OUTPUT replace a file that exists.")
 @click.option("--stats-json", type=click.Path(path_type=Path), metavar="FILE", help="Write figures at the end.")
 @click.option("--overwrite", is_flag=True, help="Replace OUTPUT and figures that are there already.")
 @click.option(
