@@ -147,6 +147,28 @@ def test_broken_files_are_a_line_each_and_the_code_counts_them(restore, tmp_path
     assert errors[-1] == "of 6 files: 2 restored, 4 failed"
 
 
+def test_names_that_cannot_be_looked_at_are_a_line_each(restore, tmp_path) -> None:
+    songs(tmp_path, "a.wav", "b.wav")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "b.flac").mkdir()
+    too_long = "n" * 300 + ".mp3"
+    code, out, errors = restore(tmp_path / "a.wav", tmp_path / "b.wav", too_long, "-o", tmp_path / "out")
+    assert (code, len(out)) == (3, 1)
+    assert sorted(line.startswith(f"error: {too_long}: ") for line in errors[:-1]) == [False, True]
+    assert any("out/b.flac: is a folder" in line for line in errors)
+    assert restore(too_long, "-o", tmp_path / "x.flac")[0] == 1
+
+
+def test_what_ends_too_early_is_no_interrupt(restore, tmp_path, monkeypatch) -> None:
+    def cut(*_: object, **__: object) -> None:
+        raise EOFError("Ran out of input")
+
+    monkeypatch.setattr("apollo_rt.inference.model_choice.open_model", cut)
+    code, _, errors = restore(songs(tmp_path / "in", "a.wav"), "-o", tmp_path / "out")
+    assert code == 1
+    assert errors[-1] == "error: something that was to be read ended too early (Ran out of input)"
+
+
 def test_what_is_no_music_is_counted_and_named(restore, tmp_path) -> None:
     songs(tmp_path / "in", "a.wav", broken=("cover.jpg", "notes.txt"))
     code, _, errors = restore(tmp_path / "in", "-o", tmp_path / "out")
@@ -223,7 +245,7 @@ def test_names_that_are_no_utf8_and_names_that_would_be_obeyed_are_shown_and_sto
     assert len(out) >= 3
 
 
-@pytest.mark.parametrize("n_bytes", [244, 251, 255])
+@pytest.mark.parametrize("n_bytes", [250, 253, 255])
 def test_names_as_long_as_names_can_be_are_restored(restore, tmp_path, n_bytes) -> None:
     name = "n" * (n_bytes - 5) + ".flac"
     song = write(tmp_path / ("s" * (n_bytes - 4) + ".wav"), tone(1000))
@@ -250,6 +272,18 @@ def test_a_reader_that_goes_away_stops_nothing(model, tmp_path, also_stderr) -> 
     if not also_stderr:
         assert "Broken pipe" not in done.stderr
         assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="closes descriptors as shells do")
+@pytest.mark.parametrize("closed", [(1,), (2,), (0, 1, 2)])
+def test_a_program_that_is_started_without_streams_restores_the_same(model, tmp_path, closed) -> None:
+    songs(tmp_path / "in", "a.wav", broken=("broken.mp3",))
+    script = f"{sys.executable} -m apollo_rt restore --model {model} {tmp_path}/in -o {tmp_path}/out"
+    ends = {0: "<&-", 1: ">&-", 2: "2>&-"}
+    done = subprocess.run(["sh", "-c", f"{script} {' '.join(ends[n] for n in closed)}"], cwd=ROOT, timeout=300)
+    assert done.returncode == 1
+    (written,) = (tmp_path / "out").iterdir()
+    assert soundfile.info(written).frames == 1000
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])

@@ -95,3 +95,19 @@ def test_what_is_no_regular_file_is_not_in_the_way(tmp_path) -> None:
     assert not is_there(tmp_path / "n" / "o" / "where")
     assert not is_there("a" * 5000)
     assert not is_there("nul\0byte")
+
+
+@pytest.mark.parametrize("which", ["song.wav", "new.wav", "link.wav"])
+@pytest.mark.parametrize("command", ["restore", "live"])
+def test_what_is_told_of_a_run_never_replaces_what_it_reads_or_writes(tmp_path, command, which) -> None:
+    song = write(tmp_path / "song.wav", tone(1000))
+    (tmp_path / "link.wav").hardlink_to(song)
+    content = song.read_bytes()
+    files = [str(song), "-o", str(tmp_path / "new.wav"), "--overwrite"]
+    option = ["--report"] if command == "restore" else ["--stats-json"]
+    arguments = [*(files if command == "restore" else ["-i", *files]), *option, str(tmp_path / which)]
+    done = CliRunner().invoke(apollo_rt, [command, *arguments])
+    assert done.exit_code == 1
+    assert "it is a file that this run reads or writes" in str(done.exception)
+    assert song.read_bytes() == content
+    assert not (tmp_path / "new.wav").exists()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from apollo_rt.app import progress
+from apollo_rt.app.cli import main
 from apollo_rt.app.say import say
 from apollo_rt.printable import printable
 
@@ -38,6 +39,17 @@ def test_lines_pass_one_door(capfd) -> None:
     captured = capfd.readouterr()
     assert captured.out.splitlines() == [r"first\x1b[1m", r"second\nline"]
     assert captured.err == "third\\x07\n"
+
+
+def test_wrong_usage_shows_names_that_a_shell_found_and_does_not_obey_them(tmp_path, capfd) -> None:
+    hostile = tmp_path / "\x1b[2Jsong.mp3"
+    hostile.touch()
+    with pytest.raises(SystemExit) as ended:
+        main(["restore", "a.mp3", str(hostile)])
+    assert ended.value.code == 2
+    shown = capfd.readouterr().err
+    assert "\x1b" not in shown
+    assert r"\x1b[2Jsong.mp3 is a file that is there" in shown
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "apollo_rt").rglob("*.py")), ids=lambda path: path.stem)

@@ -16,10 +16,12 @@ import torch
 from torch import Tensor
 
 from apollo_rt.app.progress import progress_bar
+from apollo_rt.app.say import say
 from apollo_rt.errors import ApolloError, AudioFileError
 from apollo_rt.existing import refuse_existing
 from apollo_rt.files.audio_reader import AudioReader
 from apollo_rt.files.audio_writer import AudioWriter, refuse_same_file
+from apollo_rt.printable import printable
 from apollo_rt.stream.rate_converter import RateConverter
 from apollo_rt.stream.stft import carrier_frames
 from training.fitting import checkpoint
@@ -260,7 +262,6 @@ def command(
                 restoration, source, target, lambda done, total: report(os.fspath(source.name), done, total), overwrite
             )
     except ApolloError as error:
-        raise click.ClickException(str(error)) from None
-    for warning in warnings:
-        click.echo(f"warning: {warning}", err=True)
-    click.echo(f"{source} -> {target}")
+        raise click.ClickException(printable(error)) from None
+    say(*(f"warning: {warning}" for warning in warnings), err=True)
+    say(f"{source} -> {target}")

@@ -1,5 +1,6 @@
 """The command line: one program, one place where errors become one line and an exit code."""
 
+import io
 import sys
 import warnings
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from apollo_rt.app.cli_prepare import prepare
 from apollo_rt.app.cli_recover import recover
 from apollo_rt.app.cli_replay import replay
 from apollo_rt.app.cli_restore import restore
-from apollo_rt.app.say import say
+from apollo_rt.app.say import open_closed_streams, say
 from apollo_rt.errors import ApolloError
 
 _INTERRUPTED = 130
@@ -46,8 +47,10 @@ def main(arguments: Sequence[str] | None = None, name: str = "apollo-rt") -> Non
         arguments: None: those of the process.
         name: what the program is called in its help.
 
-    Exit codes: 0 all went well, 1 something that the user can mend (one line on stderr says what), 2 wrong usage.
+    Exit codes: 0 all went well, 1 something that the user can mend (one line on stderr says what), 2 wrong usage, 130
+    an interrupt; 3 to 100 so many files failed (see `restore`).
     """
+    open_closed_streams()
     sys.exit(_exit_code(arguments, name))
 
 
@@ -56,10 +59,15 @@ def _exit_code(arguments: Sequence[str] | None, name: str) -> int:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             result = apollo_rt.main(arguments, name, standalone_mode=False)
-    except click.Abort:
+    except click.Abort as abort:
+        if isinstance(abort.__cause__, EOFError):  # which click takes for an end of what the user types
+            say(f"error: something that was to be read ended too early ({abort.__cause__})", err=True)
+            return 1
         return _INTERRUPTED
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        say(*shown.getvalue().splitlines(), err=True)
         return error.exit_code
     except (ApolloError, ValueError) as error:
         say(*f"error: {error}".split("\n"), err=True)

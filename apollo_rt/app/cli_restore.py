@@ -15,7 +15,8 @@ from apollo_rt.app.parameter_options import parameter_options, take_parameters
 from apollo_rt.app.progress import progress_bar
 from apollo_rt.app.say import say
 from apollo_rt.app.signals import interruptible
-from apollo_rt.existing import Existing, is_there
+from apollo_rt.existing import Existing, is_there, refuse_named_twice
+from apollo_rt.printable import printable
 
 if TYPE_CHECKING:
     from apollo_rt.files.jobs import Outcome
@@ -117,8 +118,8 @@ def _inputs_and_output(paths: Sequence[str], output: str | None) -> tuple[Sequen
     if is_there(paths[-1]):
         # `restore *.mp3` would make the last song of the first one.
         raise click.UsageError(
-            f"{paths[-1]} is a file that is there, so is it an input too, or the output? Name the output with -o "
-            "(and replace a file with --overwrite)"
+            f"{printable(paths[-1])} is a file that is there, so is it an input too, or the output? Name the output "
+            "with -o (and replace a file with --overwrite)"
         )
     return paths[:-1], paths[-1]
 
@@ -140,6 +141,9 @@ def _restore_all(wanted: _Wanted, check: Callable[[], None]) -> int:
 
     plan = plan_jobs(wanted.inputs, wanted.output)
     places = {job: f"{job.source.name} ({number} of {len(plan.jobs)})" for number, job in enumerate(plan.jobs, 1)}
+    if wanted.report:
+        named = [path for job in plan.jobs for path in (job.source, job.target)]
+        refuse_named_twice(wanted.report, named, "the report")
     counts = Counter(failed=sum(thing.is_fault for thing in plan.left_out))
     loaded = open_model(wanted.model, wanted.provider)
     with BatchReport(wanted.report, wanted.existing) as file, progress_bar() as report:

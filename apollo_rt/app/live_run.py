@@ -12,7 +12,7 @@ from pathlib import Path
 from apollo_rt.app.control_options import ControlOptions
 from apollo_rt.app.device_picker import DevicePicker, reopening
 from apollo_rt.app.live_chain import ChainOptions, open_plugins, plugin_line
-from apollo_rt.app.live_ends import Ends, open_ends, output_file
+from apollo_rt.app.live_ends import Ends, input_file, open_ends, output_file
 from apollo_rt.app.live_faces import check_files, control_faces
 from apollo_rt.app.live_lines import end_line, run_lines
 from apollo_rt.app.live_session import LiveSession, SessionInfo, SessionLog
@@ -24,7 +24,7 @@ from apollo_rt.app.say import say
 from apollo_rt.app.signals import ending_calls, interruptible
 from apollo_rt.atomic_file import refuse_irregular, write_whole
 from apollo_rt.errors import ApolloError
-from apollo_rt.existing import refuse_existing
+from apollo_rt.existing import refuse_existing, refuse_named_twice
 from apollo_rt.files.recovery import leftover_lines
 from apollo_rt.inference.model import Model
 from apollo_rt.inference.model_choice import open_model, open_tier, open_tiers
@@ -91,6 +91,8 @@ def run_live(options: LiveOptions) -> None:
         ApolloError: something that the user can mend.
     """
     if options.stats_json:
+        ends = [path for path in (input_file(options.source), output_file(options.target)) if path]
+        refuse_named_twice(options.stats_json, ends, "the figures")
         _refuse_unwritable(options.stats_json, options.overwrite)
     if options.control.record and not options.pace:
         raise ValueError("--record is for what plays in its time: leave --no-pace out, or write a file with --output")

@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from typing import TextIO
 
 import click
 
@@ -31,9 +32,23 @@ def say(*lines: object, err: bool = False) -> None:
             return
 
 
+def open_closed_streams() -> None:
+    """Lead streams that the program was started without (`2>&-`) to nowhere, before any file is opened.
+
+    The next file that is opened would take a closed one's number, and what libraries say on stderr would be written
+    into it: into somebody's music.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+    sys.stdout, sys.stderr = sys.stdout or _nowhere(), sys.stderr or _nowhere()
+
+
 def _unread(err: bool) -> None:
     """Lead a stream that nobody reads to nowhere, or Python fails on what is still in its buffer when it ends."""
-    nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # until the program ends
+    nowhere = _nowhere()
     stream = sys.stderr if err else sys.stdout
     try:
         os.dup2(nowhere.fileno(), stream.fileno())
@@ -42,3 +57,7 @@ def _unread(err: bool) -> None:
             sys.stderr = nowhere
         else:
             sys.stdout = nowhere
+
+
+def _nowhere() -> TextIO:
+    return Path(os.devnull).open("w", encoding="utf-8")  # closed when the program ends

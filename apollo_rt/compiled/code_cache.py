@@ -55,7 +55,7 @@ class _KeptCode(FunctionCache):
         try:
             super().save_overload(sig, data)  # type: ignore[no-untyped-call]
         except OSError as error:
-            _warn(f"can't keep compiled code in {self.cache_path} ({error.strerror}); the next start compiles anew")
+            _warn_not_kept(Path(self.cache_path).parents[1], str(error.strerror))
 
 
 @contextmanager
@@ -79,13 +79,19 @@ def kept_by_sources(function: Callable[..., Any]) -> Iterator[None]:
 def _kept(function: Callable[..., Any]) -> Any:
     try:
         return _KeptCode(function)  # type: ignore[no-untyped-call]
-    except RuntimeError as error:  # numba tries whether the folder can be written to
-        _warn(f"can't keep compiled code in {_SETTINGS.CACHE_DIR} ({error}); the next start compiles anew")
+    except RuntimeError:  # numba tries whether the folder can be written to
+        _warn_not_kept(Path(_SETTINGS.CACHE_DIR).parent, "not writable")
         return NullCache()
 
 
 def _nothing_kept(_: Callable[..., Any]) -> Any:
     return NullCache()
+
+
+@cache
+def _warn_not_kept(base: Path, reason: str) -> None:
+    """Say it once, not for each function."""
+    _warn(f"can't keep compiled code in {base} ({reason}); the next start compiles anew")
 
 
 def _warn(what: str) -> None:

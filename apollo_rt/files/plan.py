@@ -13,6 +13,7 @@ A name depends on what is restored, never on its order, so that a run that is st
 import os
 import unicodedata
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,7 +109,7 @@ def plan_jobs(inputs: Sequence[str | os.PathLike[str]], output: str | os.PathLik
     for name in (*inputs, output):
         refuse_address(name)
     sources, folder = [Path(path) for path in inputs], Path(output)
-    if len(sources) == 1 and not sources[0].is_dir() and not _names_folder(output):
+    if len(sources) == 1 and not _is_folder(sources[0]) and not _names_folder(output):
         plan = Plan((Job(sources[0], folder),))
     else:
         _refuse_file_as_folder(folder, sources)
@@ -121,7 +122,7 @@ def _into_folder(sources: Sequence[Path], folder: Path, suffix: str) -> Plan:
     found: dict[Path, _Found] = {}
     left_out: list[LeftOut] = []
     for path in sources:
-        for thing in _music(path, folder) if path.is_dir() else (_Found(path, Path(path.name)),):
+        for thing in _music(path, folder) if _is_folder(path) else (_Found(path, Path(path.name)),):
             if isinstance(thing, LeftOut):
                 left_out.append(thing)
             # What is reached twice is restored once: as a part of the tree that holds most of its path.
@@ -162,13 +163,17 @@ def _key(name: Path) -> str:
     return unicodedata.normalize("NFC", str(name)).casefold()
 
 
+def _is_folder(path: str | os.PathLike[str]) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112  # as in `is_there`: what can't be looked at is its own line later
+
+
 def _names_folder(output: str | os.PathLike[str]) -> bool:
     text = os.fspath(output)
-    return Path(text).is_dir() or text.endswith(("/", os.sep)) or not Path(text).suffix
+    return _is_folder(text) or text.endswith(("/", os.sep)) or not Path(text).suffix
 
 
 def _refuse_file_as_folder(output: Path, sources: Sequence[Path]) -> None:
-    if output.is_dir() or not (output.exists() or output.suffix.lower() in WRITABLE_SUFFIXES):
+    if _is_folder(output) or not (is_there(output) or output.suffix.lower() in WRITABLE_SUFFIXES):
         return
     what = f"{sources[0]}: is a folder, which" if len(sources) == 1 else f"{len(sources)} inputs"
     raise AudioFileError(f"{what} can't become the file {output}; name a folder for the output with -o")
@@ -214,6 +219,7 @@ def _refuse_sources_as_targets(jobs: Sequence[Job]) -> None:
     sources = {job.source.resolve() for job in jobs}
     for job in jobs:
         format_of(job.target)
-        refuse_same_file(job.source, job.target)
+        with suppress(OSError):  # a source that can't even be looked at is its own line later
+            refuse_same_file(job.source, job.target)
         if job.target.resolve() in sources:
             raise AudioFileError(f"{job.target}: is itself one of the inputs; choose another folder for the output")
