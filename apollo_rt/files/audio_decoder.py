@@ -16,6 +16,8 @@ from av.codec.context import Flags2
 from av.container import InputContainer
 
 from apollo_rt.errors import AudioFileError
+from apollo_rt.files.ape_tag import ApeTag, read_ape_tag
+from apollo_rt.files.tag_reading import read_tags
 
 _MISSING_TOLERANCE_S = 0.1
 """How much less than announced a file may hold before we call it cut off: encoders round by a few of their frames."""
@@ -41,6 +43,7 @@ class AudioDecoder:
         n_channels: 1 or 2.
         n_announced: samples that the file's header promises, where it does.
         n_decoded: samples delivered so far.
+        tags: what the file says about the music.
         warnings: one line for each thing wrong that did not stop us; complete after the last block.
 
     Raises:
@@ -61,6 +64,7 @@ class AudioDecoder:
         except AudioFileError:
             self._container.close()
             raise
+        self.tags, self._demuxed = read_tags(self._container, self._stream, self._container.demux(), _ape_tag(path))
         self.sample_rate: int = self._stream.rate
         self.n_channels: int = self._stream.channels
         self.n_announced = _announced_length(self._stream)
@@ -111,15 +115,16 @@ class AudioDecoder:
 
     def _packets(self) -> Iterator["av.Packet[AudioStream]"]:
         """The file's packets; one that can't be read ends the file, as it would end a player's."""
-        packets = self._container.demux(self._stream)
         while True:
             try:
-                packet = next(packets, None)
+                packet = next(self._demuxed, None)
             except av.FFmpegError:
                 self._n_faults += 1
                 return
             if packet is None:
                 return
+            if packet.stream.index != self._stream.index:
+                continue
             if packet.size:
                 self._last_packet = bytes(packet)
             yield packet
@@ -163,11 +168,18 @@ def _open(path: Path) -> InputContainer:
     if path.is_file() and path.stat().st_size == 0:
         raise AudioFileError(f"{path}: the file is empty")
     try:
-        return av.open(os.fspath(path))
+        return av.open(os.fspath(path), metadata_errors="replace")
     except av.InvalidDataError:
         raise AudioFileError(f"{path}: not an audio file, or of a kind that can't be read") from None
     except (av.FFmpegError, OSError) as error:
         raise AudioFileError(f"{path}: can't be opened: {error.strerror or error}") from None
+
+
+def _ape_tag(path: Path) -> ApeTag:
+    if not path.is_file():
+        return ApeTag()
+    with path.open("rb") as file:
+        return read_ape_tag(file)
 
 
 def _audio_stream(container: InputContainer, path: Path) -> AudioStream:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from apollo_rt.files.audio_decoder import AudioDecoder
+from apollo_rt.files.tags import Tags
 from apollo_rt.stream.rate_converter import RateConverter
 
 Samples = npt.NDArray[np.float32]
@@ -47,6 +48,11 @@ class AudioReader:
     def n_source_samples(self) -> int | None:
         """Length at the file's own rate: as announced (None: it isn't), and once read to the end, as it was."""
         return self._decoder.n_decoded if self._at_end else self._decoder.n_announced
+
+    @property
+    def tags(self) -> Tags:
+        """What the file says about the music: tags, cover and chapters."""
+        return self._decoder.tags
 
     @property
     def warnings(self) -> list[str]:
