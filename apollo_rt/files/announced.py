@@ -43,21 +43,18 @@ class Announcement:
         self.n_samples = self._length(at)
         self.is_exact = self._format in _COUNTED or (self._format == "mp3" and self.n_samples is not None)
 
-    def n_beyond(self, n_decoded: int, clock: ContainerClock, is_exact: bool) -> int:
-        """After the end: how many of the last samples lie behind the announced end.
+    def beyond_s(self, decoded_s: float, clock: ContainerClock, is_exact: bool) -> float:
+        """After the end: how much of what was decoded lies behind the announced end, in seconds.
 
         Args:
-            n_decoded: samples from the track's beginning on, holes included.
+            decoded_s: from the track's beginning on, holes included.
             clock: the container's.
             is_exact: the codec or announced padding has seen to the end already.
-
-        Returns:
-            0 to two of the longest blocks.
         """
-        end = self._end(clock, is_exact)
-        n_beyond = 0 if end is None else n_decoded - end
-        least = _MATROSKA_TICK_S * self._rate if self._format == MATROSKA else 0
-        return n_beyond if least < n_beyond <= _LONGEST_PADDING else 0
+        end_s = self._end_s(clock, is_exact)
+        beyond_s = 0.0 if end_s is None else decoded_s - end_s
+        least_s = _MATROSKA_TICK_S if self._format == MATROSKA else 0.0
+        return beyond_s if least_s < beyond_s <= _LONGEST_PADDING / self._rate else 0.0
 
     def _length(self, at: At) -> int | None:
         if self._format == "mp3":
@@ -68,32 +65,31 @@ class Announcement:
             return None
         return round(self._stream.duration * self._stream.time_base * self._rate)
 
-    def _end(self, clock: ContainerClock, is_exact: bool) -> int | None:
-        """The announced end in samples, as exactly as the format has it."""
-        if self._itunes is not None:
-            return self._itunes
+    def _end_s(self, clock: ContainerClock, is_exact: bool) -> float | None:
+        """The announced length in seconds, as exactly as the format has it."""
+        announced_s = None if self.n_samples is None else self.n_samples / self._rate
+        if self._itunes is not None or self._format == "caf" or (self._format == "mp3" and not is_exact):
+            return announced_s
         if self._format == MP4:
-            return self._mp4_end(clock.length_by_packets())
-        if self._format == "caf":
-            return self.n_samples
+            return self._mp4_end_s(announced_s, clock.length_by_packets_s())
         if self._format == MATROSKA and not is_exact:
-            return self._matroska_end(clock)
+            return self._matroska_end_s(clock)
         return None
 
-    def _mp4_end(self, by_packets: int | None) -> int | None:
+    def _mp4_end_s(self, edited_s: float | None, by_packets_s: float | None) -> float | None:
         """The last packet's end to the sample, or the edit list's, which is rounded to the movie's own time scale."""
-        if by_packets is None or self.n_samples is None:
+        if by_packets_s is None or edited_s is None:
             return None
-        rounding = self._rate / self._movie_rate if self._movie_rate else 0
-        return by_packets if by_packets - self.n_samples < max(rounding, 1) else self.n_samples
+        rounding_s = max(1 / self._movie_rate if self._movie_rate else 0.0, 1 / self._rate)
+        return by_packets_s if by_packets_s - edited_s < rounding_s else edited_s
 
-    def _matroska_end(self, clock: ContainerClock) -> int | None:
+    def _matroska_end_s(self, clock: ContainerClock) -> float | None:
         """The end by the track's DURATION tag."""
         match = re.fullmatch(r"(\d+):(\d+):(\d+\.\d+)", self._stream.metadata.get("DURATION", ""))
         if not match:
             return None
         hours, minutes, seconds = match.groups()
-        return clock.length_until(3600 * int(hours) + 60 * int(minutes) + float(seconds))
+        return clock.length_until_s(3600 * int(hours) + 60 * int(minutes) + float(seconds))
 
 
 def _itunes_length(container: InputContainer) -> int | None:

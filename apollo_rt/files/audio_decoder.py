@@ -18,9 +18,6 @@ from apollo_rt.files.sound import Samples, Sound, SoundSource
 from apollo_rt.files.source_file import SourceFile
 from apollo_rt.files.timeline import Timeline
 
-_LONGEST_CLIPPED = 2
-"""Samples in a row at full scale that music may have by itself."""
-
 
 class AudioDecoder:
     """The samples of one file, block by block.
@@ -47,10 +44,14 @@ class AudioDecoder:
         self.warnings: list[str] = []
         self.n_decoded = 0
         self._source = _source(path, track)
-        self.sample_rate = self._source.sample_rate
-        self.channels = self._source.channels
+        self._sounds = self._source.sounds()
+        self._first = self._next_sound()  # a header may say something else
+        self.sample_rate = self._first.sample_rate if self._first else self._source.sample_rate
+        self.channels = self._first.channels if self._first else self._source.channels
         self.tags = self._source.tags
-        self.n_announced = self._source.n_announced
+        n_announced = self._source.n_announced
+        self._rate_ratio = self.sample_rate / self._source.sample_rate
+        self.n_announced = None if n_announced is None else round(n_announced * self._rate_ratio)
 
     def blocks(self) -> Iterator[Samples]:
         """Decode the file from where it stands to its end.
@@ -65,22 +66,28 @@ class AudioDecoder:
             AudioFileError: nothing can be decoded, the file can't be read on, or a sample is not finite.
         """
         timeline = Timeline(self.sample_rate, self.channels)
-        try:
-            for samples in timeline.blocks(self._finite_sounds()):
-                self.n_decoded += len(samples)
-                yield samples
-        except OSError as error:
-            raise AudioFileError(f"{self.path}: can't be read on: {error.strerror or error}") from None
+        for samples in timeline.blocks(self._finite_sounds()):
+            self.n_decoded += len(samples)
+            yield samples
         self._check_the_end(timeline)
 
     def close(self) -> None:
         """Close the file."""
         self._source.close()
 
+    def _next_sound(self) -> Sound | None:
+        try:
+            return next(self._sounds, None)
+        except OSError as error:
+            self.close()
+            raise AudioFileError(f"{self.path}: can't be read on: {error.strerror or error}") from None
+
     def _finite_sounds(self) -> Iterator[Sound]:
-        for sound in self._source.sounds():
+        sound = self._first
+        while sound:
             self._refuse_not_finite(sound.samples)
             yield sound
+            sound = self._next_sound()
 
     def _refuse_not_finite(self, samples: Samples) -> None:
         finite = np.isfinite(samples)
@@ -100,7 +107,7 @@ class AudioDecoder:
         lines = timeline.warnings()
         if n_faults:
             lines.append(f"damaged in {n_faults} place{'s' if n_faults > 1 else ''}, where nothing can be decoded")
-        lines += self._source.end_warnings(self.n_decoded)
+        lines += self._source.end_warnings(round(self.n_decoded / self._rate_ratio))
         self.warnings += [f"{self.path}: {line}" for line in lines]
 
 

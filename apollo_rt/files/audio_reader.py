@@ -62,7 +62,10 @@ class AudioReader:
     @property
     def n_source_samples(self) -> int | None:
         """Length at the file's own rate: as announced (None: it isn't), and once read to the end, as it was."""
-        return self._decoder.n_decoded if self._at_end else self._decoder.n_announced
+        n_decoded, n_announced = self._decoder.n_decoded, self._decoder.n_announced
+        if self._at_end:
+            return n_decoded
+        return n_announced if n_announced is not None and n_announced >= n_decoded else None
 
     @property
     def tags(self) -> Tags:

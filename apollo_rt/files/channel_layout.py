@@ -74,13 +74,14 @@ def mixing(source: Sequence[str], target: Sequence[str]) -> npt.NDArray[np.float
     Shape:
         `(source channels, target channels)`
     """
-    if tuple(source) == tuple(target):
-        return np.eye(len(source), dtype=np.float32)
     if len(source) == 1 and len(target) <= 2:
         return np.ones((1, len(target)), np.float32)
+    if tuple(source) == tuple(target):
+        return np.diag(np.ones(len(source), np.float32))
     if len(target) == 1:
         averaging = np.full((2, 1), 0.5, np.float32)
-        return np.asarray(mixing(source, STEREO) @ averaging)
+        averaged: npt.NDArray[np.float32] = np.matmul(mixing(source, STEREO), averaging)
+        return averaged
     if len(source) == 1:
         sides = [float(name in (MONO if "FC" in target else STEREO)) for name in target]
         return np.array([sides], np.float32)
@@ -91,9 +92,10 @@ def mixing(source: Sequence[str], target: Sequence[str]) -> npt.NDArray[np.float
 
 def _to_stereo(source: Sequence[str]) -> npt.NDArray[np.float32]:
     if len(source) == 2:
-        return np.eye(2, dtype=np.float32)
-    factors = np.array([_sides(name) for name in source])
-    return (factors / max(factors.sum(axis=0).max(), 1.0)).astype(np.float32)
+        return np.diag(np.ones(2, np.float32))
+    factors = np.array([_sides(name) for name in source], np.float32)
+    scaled: npt.NDArray[np.float32] = factors / max(float(factors.sum(axis=0).max()), 1.0)
+    return scaled
 
 
 def _sides(name: str) -> tuple[float, float]:

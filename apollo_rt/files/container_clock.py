@@ -33,73 +33,67 @@ class ContainerClock:
 
     def __init__(self, container: InputContainer, stream: AudioStream) -> None:
         """Nothing was decoded yet."""
-        self._rate: int = stream.rate
         self._is_stored = container.format.name in _WITH_CLOCK
-        self._tick = float(stream.time_base or 0)
+        self._tick_s = float(stream.time_base or 0)
         self._origin_s = _origin_s(container)
-        self._start: float | None = None  # all places in samples of the track's rate
-        self._heard_from = 0.0
-        self._next_place: float | None = None
+        self._start_s: float | None = None
+        self._heard_from_s = 0.0
+        self._end_s = 0.0
+        self._next_s: float | None = None
         self._n_owed = 0
         self._frame_length = 0
-        self._end_of_packets: float | None = None
 
-    def note_packet(self, packet: "Packet[AudioStream]", n_cut: int) -> None:
+    def note_packet(self, packet: "Packet[AudioStream]", delay_s: float) -> None:
         """Take a packet's time.
 
         Args:
             packet: the next of the track.
-            n_cut: samples at its beginning that are not to be heard.
+            delay_s: how much of its beginning is not to be heard, in seconds.
         """
         if packet.pts is None:
             return
-        place = packet.pts * self._tick * self._rate
-        if self._start is None:
-            self._start = place + n_cut
-        self._end_of_packets = place + (packet.duration or 0) * self._tick * self._rate
+        if self._start_s is None:
+            self._start_s = packet.pts * self._tick_s + delay_s
+        self._end_s = (packet.pts + (packet.duration or 0)) * self._tick_s
 
-    def note_fault(self, n_frames: int = 1) -> None:
-        """Take note that so many frames in a row are missing, where no time will tell."""
+    def note_fault(self, n_frames: int) -> None:
+        """Take note that so many frames are missing, where no time will tell."""
         if not self._is_stored:
             self._n_owed += n_frames * self._frame_length
 
     def missing_before(self, frame: AudioFrame) -> int:
-        """Samples that are missing in front of the next frame, 0 or more."""
+        """Samples that are missing in front of the next frame, at its rate, 0 or more."""
         n_missing, self._n_owed = self._n_owed, 0
-        if not self._is_stored or frame.pts is None:
-            self._frame_length = frame.samples
-            return n_missing
-        place = frame.pts * self._tick * self._rate
-        if self._next_place is None:
-            n_missing = self._late_start()
-            self._heard_from = place
-        else:
-            n_missing = self._hole(place - self._next_place, frame.samples)
-        self._next_place = place + frame.samples
+        if self._is_stored and frame.pts is not None:
+            at_s = frame.pts * self._tick_s
+            if self._next_s is None:
+                late_s = self._late_s()
+                n_missing, self._heard_from_s = round(late_s * frame.sample_rate), at_s
+            else:
+                n_missing = self._hole((at_s - self._next_s) * frame.sample_rate, frame)
+            self._next_s = at_s + frame.samples / frame.sample_rate
         self._frame_length = frame.samples
         return n_missing
 
-    def length_by_packets(self) -> int | None:
-        """Samples from the first packet's beginning to the last one's end, None where no times are stored."""
-        if not self._is_stored or self._start is None or self._end_of_packets is None:
-            return None
-        return round(self._end_of_packets - self._start)
+    def length_by_packets_s(self) -> float | None:
+        """Seconds from the first packet's beginning to the last one's end, None where no times are stored."""
+        return self._end_s - self._start_s if self._is_stored and self._start_s is not None else None
 
-    def length_until(self, end_s: float) -> int | None:
-        """Samples from the first that was decoded to a time of the container's, in seconds."""
-        return None if self._start is None else round(end_s * self._rate - self._heard_from)
+    def length_until_s(self, end_s: float) -> float:
+        """Seconds from the first sample that was decoded to a time of the container's."""
+        return end_s - self._heard_from_s
 
-    def _late_start(self) -> int:
-        late_s = (self._start or 0.0) / self._rate - self._origin_s
-        return round(late_s * self._rate) if _LEAST_LATE_S < late_s <= _LATEST_START_S else 0
+    def _late_s(self) -> float:
+        late_s = (self._start_s or 0.0) - self._origin_s
+        return late_s if _LEAST_LATE_S < late_s <= _LATEST_START_S else 0.0
 
-    def _hole(self, leap: float, n_samples: int) -> int:
-        """The length of a hole, to the sample where it is made of whole frames."""
-        tick_length = self._tick * self._rate
-        if leap <= max(n_samples / 2, 2 * tick_length) or leap > _LONGEST_HOLE_S * self._rate:
+    def _hole(self, leap: float, frame: AudioFrame) -> int:
+        """The length of a hole, to the sample where it is made of whole frames; a leap in samples."""
+        tick = self._tick_s * frame.sample_rate
+        if leap <= max(frame.samples / 2, 2 * tick) or leap > _LONGEST_HOLE_S * frame.sample_rate:
             return 0
-        whole = round(leap / n_samples) * n_samples
-        is_whole = n_samples == self._frame_length and abs(leap - whole) <= 1.5 * tick_length
+        whole = round(leap / frame.samples) * frame.samples
+        is_whole = frame.samples == self._frame_length and abs(leap - whole) <= 1.5 * tick
         return whole if is_whole else round(leap)
 
 

@@ -19,7 +19,7 @@ from apollo_rt.files.ape_tag import ApeTag, read_ape_tag
 from apollo_rt.files.channel_layout import channel_names
 from apollo_rt.files.container_clock import ContainerClock
 from apollo_rt.files.cut_off import announced_size
-from apollo_rt.files.mpeg_audio import adts_length, frame_header
+from apollo_rt.files.mpeg_audio import adts_length, frame_header, is_info_frame, tag_length
 from apollo_rt.files.sound import Sound, StartCutter, sound_of, without_end
 from apollo_rt.files.source_file import DECODERS, SourceFile, open_container
 from apollo_rt.files.tag_reading import read_tags
@@ -35,6 +35,9 @@ _WITHOUT_CLIPPING = {"mp1": "mp1float", "mp2": "mp2float", "mp3": "mp3float", "m
 
 _MISSING_TOLERANCE_S = 0.1
 """How much less than announced a file may hold before we call it cut off: encoders round by a few of their frames."""
+
+_TAGGED = ("mp3", "aac")
+"""Formats without a container, in which tags stand between the packets where files were joined."""
 
 _HELD = 2 * 8192
 """Samples that are held back until it is known whether the sound ends in them: two of the longest blocks."""
@@ -77,20 +80,22 @@ class ContainerSound:
         self._start = StartCutter()
         self._is_padded = False
         self._last_packet = b""
+        self._tag_end = 0  # position behind the last tag between joined files
 
     def sounds(self) -> Iterator[Sound]:
         """Decode the track to its end, less what lies behind the announced one."""
         held: deque[Sound] = deque()
-        n_held = n_before = 0
+        n_held, decoded_s = 0, 0.0
         for sound in self._cut_sounds():
-            n_before += sound.n_missing if held else 0  # what is late at the beginning is no part of the length
+            n_missing = sound.n_missing if held else 0  # what is late at the beginning is no part of the length
+            decoded_s += (n_missing + len(sound.samples)) / sound.sample_rate
             held.append(sound)
             n_held += len(sound.samples)
             while n_held - len(held[0].samples) >= _HELD:
                 n_held -= len(held[0].samples)
-                n_before += len(held[0].samples)
                 yield held.popleft()
-        yield from without_end(list(held), self._announcement.n_beyond(n_before + n_held, self._clock, self._is_exact()))
+        beyond_s = self._announcement.beyond_s(decoded_s, self._clock, self._is_exact())
+        yield from without_end(list(held), round(beyond_s * held[-1].sample_rate) if held else 0)
 
     def end_warnings(self, n_decoded: int) -> list[str]:
         """Was this all that there should have been, and of this track?"""
@@ -100,7 +105,8 @@ class ContainerSound:
         if missing_s > _MISSING_TOLERANCE_S and self._announcement.is_exact:
             lines.append(f"cut off: the last {missing_s:.1f} s of what it announces are missing")
         elif size is not None and size - 1 > self._file.size:  # a last byte that only fills up is often left out
-            lines.append(f"cut off: {size - self._file.size} bytes of what it announces are missing")
+            lost_s = n_decoded / self.sample_rate * (size / self._file.size - 1)
+            lines.append(f"cut off: about {lost_s:.1f} s of what it announces are missing")
         elif 0 < len(self._last_packet) < self._whole_length():
             lines.append("cut off: it ends in the middle of a block")
         return lines
@@ -120,27 +126,48 @@ class ContainerSound:
                 self._is_padded = n_padding > 0
             if self.codec in _SELF_SIZED:
                 self._start.n_left += n_delay
-            self._clock.note_packet(packet, n_delay)
+            self._clock.note_packet(packet, n_delay / self.sample_rate)
             sounds = self._decoded(packet)
             for sound in sounds:
                 yield from self._start.cut(sound)
 
     def _decoded(self, packet: "Packet[AudioStream]") -> list[Sound]:
         """One packet's runs; a damaged packet gives none and is counted."""
-        if packet.size:
-            self._last_packet = bytes(packet)
-        elif packet.dts is not None:
+        if not packet.size and packet.dts is not None:
             return []  # an empty one in the middle, which would end the decoder
+        music = self._music(packet) if self._format in _TAGGED and packet.size else packet
+        if music is None:
+            return []
+        before, self._last_packet = self._last_packet, bytes(music) if packet.size else self._last_packet
         try:
-            frames = self._decoder.decode(packet if packet.size else None)
+            frames = self._decoder.decode(music if packet.size else None)
         except av.FFmpegError:
             self.n_faults += 1
-            self._clock.note_fault()
+            n_frames = round(len(self._last_packet) / len(before)) if before and self._format == "mp3" else 1
+            self._clock.note_fault(max(n_frames, 1))  # what lies between two frames of MP3 comes as one packet
+            self._last_packet = before
             return []
         header = frame_header(self._last_packet) if self.codec.startswith(("mp1", "mp2", "mp3")) else None
         sounds = [sound_of(frame, self._clock.missing_before(frame)) for frame in frames]
         # Where MPEG audio changes its rate, FFmpeg gives the first frame the rate of the one before.
         return [replace(sound, sample_rate=header.sample_rate) for sound in sounds] if header else sounds
+
+    def _music(self, packet: "Packet[AudioStream]") -> "Packet[AudioStream] | None":
+        """A packet without the tags that stand in front of it where files were joined; None where nothing is left."""
+        data, position = bytes(packet), packet.pos or 0
+        if position < self._tag_end:
+            data = data[self._tag_end - position :]
+            position = self._tag_end
+        while length := tag_length(data):
+            data, position = data[length:], position + length
+            self._tag_end = position
+        if not data or (self._format == "mp3" and is_info_frame(data)):
+            return None
+        if len(data) == packet.size:
+            return packet
+        rest: Packet[Any] = Packet(data)
+        rest.pts, rest.dts, rest.time_base = packet.pts, packet.dts, packet.time_base
+        return rest
 
     def _demuxed(self) -> Iterator["Packet[Any]"]:
         """The container's packets; those that can't be read are counted."""
@@ -161,6 +188,8 @@ class ContainerSound:
 
     def _is_exact(self) -> bool:
         """Whether the end is cut already: by padding, or because the codec's blocks have any length."""
+        if self._format == "mp3":
+            return not self.n_faults  # FFmpeg cuts it where it would be if no frame were missing
         return self._is_padded or self.codec in _SELF_SIZED or self.codec.startswith("pcm_")
 
     def _whole_length(self) -> int:
@@ -177,7 +206,11 @@ def _opened(file: SourceFile) -> InputContainer:
     except (av.FFmpegError, OSError, ValueError) as error:
         file.close()
         reason = "not an audio file, or of a kind that can't be read"
-        if kind := _playlist_kind(file.head):
+        if file.head[4:8] == b"ftyp":
+            reason = (
+                "is cut off or damaged: the index without which an MP4 can't be read, often its last part, is missing"
+            )
+        elif kind := _playlist_kind(file.head):
             reason = f"is a playlist ({kind}), not music; name the files that it lists"
         elif not isinstance(error, (av.InvalidDataError, av.ArgumentError)):
             reason = f"can't be opened: {getattr(error, 'strerror', None) or error}"

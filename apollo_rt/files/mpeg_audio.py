@@ -93,10 +93,30 @@ def announced_samples(at: At) -> int | None:
     return max(n_samples - delay - _DECODER_DELAY - max(padding - _DECODER_DELAY, 0), 0)
 
 
+def is_info_frame(data: bytes) -> bool:
+    """Tell whether a layer III frame is no music but holds a Xing or LAME tag, as a joined file's first one does."""
+    header = frame_header(data)
+    at = 4 + header.side_length if header else 0
+    return data[at : at + 4] in (b"Xing", b"Info") or data[36:40] == b"VBRI"
+
+
+def tag_length(data: bytes) -> int:
+    """Bytes of a tag that stands between joined files, 0 where the bytes begin with none."""
+    if data[:3] == b"ID3" and len(data) >= 10:
+        return _id3v2_size(data)
+    if data[:8] == b"APETAGEX" and len(data) >= 24:  # either end of the tag; the length counts all but its header
+        return 32 + (int.from_bytes(data[12:16], "little") if int.from_bytes(data[20:24], "little") >> 29 & 1 else 0)
+    return 128 if data[:3] == b"TAG" else 0
+
+
+def _id3v2_size(head: bytes) -> int:
+    size = sum((byte & 127) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
+    return 10 + size + (10 if head[5] & 16 else 0)
+
+
 def _id3v2_length(at: At) -> int:
     """Bytes of ID3v2 tags in front of the music; several stand in a row where a program added one."""
     start = 0
     while (head := at(start, 10))[:3] == b"ID3" and len(head) == 10:
-        size = sum((byte & 127) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
-        start += 10 + size + (10 if head[5] & 16 else 0)
+        start += _id3v2_size(head)
     return start

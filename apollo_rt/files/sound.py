@@ -35,10 +35,10 @@ class SoundSource(Protocol):
     """A file, or later a network stream, as runs of samples.
 
     Attributes:
-        sample_rate: Hz of the first run, as far as the header tells.
-        channels: names of its channels.
+        sample_rate: Hz, as the header tells.
+        channels: names, as the header tells.
         codec: FFmpeg's name of the first decoder.
-        n_announced: samples that the header promises, None where it doesn't.
+        n_announced: samples at `sample_rate` that the header promises, None where it doesn't.
         tags: what the source says about the music.
         n_faults: places so far that could not be decoded.
     """
@@ -57,7 +57,7 @@ class SoundSource(Protocol):
         """After the end: what is missing there or left out, one line each.
 
         Args:
-            n_decoded: samples that came, at `sample_rate`.
+            n_decoded: samples that came, counted at `sample_rate`.
         """
 
     def close(self) -> None:
