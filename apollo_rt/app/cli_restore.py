@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     metavar="N",
     help="Cores to use: for as many files at once, or for one. All there are, if not given.",
 )
+@click.option("--track", type=click.IntRange(1), metavar="N", help="Audio track to read, from 1; else the best one.")
+@click.option(
+    "--downmix", is_flag=True, help="Make stereo of more than two channels, which are else restored in pairs."
+)
 @click.option("--float", "float_wav", is_flag=True, help="Write wav files of 32-bit floats, which don't clip.")
 def restore(
     paths: tuple[str, ...],
@@ -34,6 +38,8 @@ def restore(
     model: str | None,
     provider: str,
     threads: int | None,
+    track: int | None,
+    downmix: bool,
     float_wav: bool,
     **parameters: float,
 ) -> None:
@@ -47,7 +53,8 @@ def restore(
         raise click.UsageError("name at least one input, and the output last")
     with interruptible() as check:
         values = take_parameters(parameters)
-        if not _restore_all(inputs, target, values, model, provider, threads or _n_cores(), float_wav, check):
+        n_threads, reading = threads or _n_cores(), (track, downmix)
+        if not _restore_all(inputs, target, values, model, provider, n_threads, reading, float_wav, check):
             raise click.exceptions.Exit(1)
 
 
@@ -58,11 +65,13 @@ def _restore_all(
     model: str | None,
     provider: str,
     threads: int,
+    reading: tuple[int | None, bool],
     float_wav: bool,
     check: Callable[[], None],
 ) -> bool:
     """Returns whether all went well."""
     # Late, because onnxruntime would make --help wait.
+    from apollo_rt.files.audio_reader import ReadSettings
     from apollo_rt.files.jobs import plan_jobs, run_jobs
     from apollo_rt.inference.model_choice import open_model
 
@@ -75,7 +84,10 @@ def _restore_all(
             report(places[job], n_done, n_all)
 
         loaded = open_model(model, provider)
-        outcomes = [_said(outcome) for outcome in run_jobs(jobs, loaded, parameters, show, float_wav, threads)]
+        outcomes = [
+            _said(outcome)
+            for outcome in run_jobs(jobs, loaded, parameters, show, float_wav, threads, ReadSettings(*reading))
+        ]
     return all(outcome.report for outcome in outcomes)
 
 

@@ -5,6 +5,7 @@ the writer. More channels become two, or are read pair by pair, side by side: `(
 """
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -15,6 +16,19 @@ from apollo_rt.files.channel_layout import STEREO, mixing, pairs
 from apollo_rt.files.sound import Samples as Samples
 from apollo_rt.files.tags import Tags
 from apollo_rt.stream.rate_converter import RateConverter
+
+
+@dataclass(frozen=True)
+class ReadSettings:
+    """What of a file is restored.
+
+    Attributes:
+        track: which of its audio tracks, from 1; None for the best one, that is mono or stereo if there is such a one.
+        downmix: True makes stereo of more than two channels, False leaves them what they are.
+    """
+
+    track: int | None = None
+    downmix: bool = False
 
 
 class AudioReader:

@@ -30,8 +30,13 @@ _SELF_SIZED = frozenset(("alac", "flac", "wavpack", "tta", "shorten", "ape", "ta
 """Codecs whose blocks know their length: what a container says of padding at the end (CAF) is cut already, and FFmpeg
 would cut it again. Of all others FFmpeg cuts delay and padding itself; were it told not to, decoders would be late."""
 
-_WITHOUT_CLIPPING = {"mp1": "mp1float", "mp2": "mp2float", "mp3": "mp3float", "mp3adu": "mp3adufloat"}
-"""Decoders of floats, where FFmpeg takes one of 16-bit integers by itself."""
+_BETTER_DECODERS = {
+    **{name: f"{name}float" for name in ("mp1", "mp2", "mp3", "mp3adu", "mp3on4")},
+    "libopencore_amrnb": "amrnb",
+    "libopencore_amrwb": "amrwb",
+    "opus": "libopus",
+}
+"""What FFmpeg takes by itself, and what doesn't clip at full scale; its own Opus decoder is late at low rates."""
 
 _MISSING_TOLERANCE_S = 0.1
 """How much less than announced a file may hold before we call it cut off: encoders round by a few of their frames."""
@@ -229,7 +234,7 @@ def _playlist_kind(head: bytes) -> str:
 def _decoder(stream: AudioStream, file: SourceFile) -> AudioCodecContext:
     """The track's decoder: of floats where there is one, and of the integers that a wav file really holds."""
     own = stream.codec_context
-    name = _WITHOUT_CLIPPING.get(own.name, own.name)
+    name = _BETTER_DECODERS.get(own.name, own.name)
     if own.name.startswith("pcm_") and file.head[:4] in (b"RIFF", b"RF64", b"BW64", b"riff"):
         name = integer_codec(file.head) or name
     if name not in DECODERS:
@@ -241,6 +246,7 @@ def _decoder(stream: AudioStream, file: SourceFile) -> AudioCodecContext:
         assert isinstance(created, AudioCodecContext)
         context = created
         context.extradata, context.sample_rate, context.layout = own.extradata, own.sample_rate, own.layout
+        context.options = {"request_sample_fmt": "flt"} if name == "libopus" else {}
     if name in _SELF_SIZED:
         context.flags2 |= Flags2.skip_manual
     context.thread_count = 1

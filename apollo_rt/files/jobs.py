@@ -16,6 +16,7 @@ from threading import Event, Lock
 
 from apollo_rt.control.parameters import Parameters
 from apollo_rt.errors import ApolloError, AudioFileError
+from apollo_rt.files.audio_reader import ReadSettings
 from apollo_rt.files.audio_writer import WRITABLE_SUFFIXES, encoding_of, refuse_same_file
 from apollo_rt.files.offline import Progress, RestoreReport, restore_file
 from apollo_rt.inference.model import Model, load
@@ -92,6 +93,7 @@ def run_jobs(
     progress: JobProgress | None = None,
     float_wav: bool = False,
     threads: int = 1,
+    reading: ReadSettings = ReadSettings(),  # noqa: B008 (frozen)
 ) -> Iterator[Outcome]:
     """Restore files, as many at once as there are threads for; one that fails does not stop the others.
 
@@ -104,6 +106,7 @@ def run_jobs(
         progress: called after every block, by one thread at a time.
         float_wav: as in `restore_file`.
         threads: cores to use.
+        reading: which track of the sources, and whether it is mixed down.
 
     Yields:
         What became of each job, as soon as it is done.
@@ -127,7 +130,7 @@ def run_jobs(
                 if progress:
                     progress(job, done, total)
 
-        return _outcome(job, model, parameters or {}, report_progress, float_wav, threads_each)
+        return _outcome(job, model, parameters or {}, report_progress, float_wav, threads_each, reading)
 
     if n_at_once == 1:
         yield from map(restore, jobs)
@@ -148,11 +151,12 @@ def _outcome(
     progress: Progress,
     float_wav: bool,
     threads: int,
+    reading: ReadSettings,
 ) -> Outcome:
     try:
         if job.makes_folders:
             job.target.parent.mkdir(parents=True, exist_ok=True)
-        report = restore_file(job.source, job.target, model, progress, float_wav, threads, False, **parameters)
+        report = restore_file(job.source, job.target, model, progress, float_wav, threads, False, reading, **parameters)
     except (ApolloError, OSError) as error:
         return Outcome(job, None, str(error))
     return Outcome(job, report, None)
