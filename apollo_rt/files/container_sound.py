@@ -181,6 +181,8 @@ class ContainerSound:
         while n_failures < _MOST_FAILURES:
             try:
                 packet = next(packets, None)
+            except IndexError:
+                return  # PyAV's way to end where a stream began on the way
             except av.FFmpegError:
                 self.n_faults += not n_failures
                 n_failures += 1

@@ -33,19 +33,27 @@ def choose_track(container: InputContainer, path: Path, track: int | None) -> tu
         if not 1 <= track <= len(tracks):
             raise AudioFileError(f"{path}: has {len(tracks)} audio tracks, so there is no track {track}")
         return _usable(tracks[track - 1], path), ""
+    known = [each for each in tracks if _is_known(each)]
+    if not known:
+        return _usable(tracks[0], path), ""
     best = container.streams.best("audio")
-    assert isinstance(best, AudioStream)
-    few = [each for each in tracks if 1 <= each.channels <= 2 and each.rate > 0 and not each.disposition & _ASIDE]
-    if best.channels <= 2 or not few:
-        return _usable(best, path), ""
-    chosen = max(few, key=lambda each: (each.channels, _language(each) == _language(best)))
+    first = best if isinstance(best, AudioStream) and best in known else known[0]
+    few = [each for each in known if each.channels <= 2 and not each.disposition & _ASIDE]
+    if first.channels <= 2 or not few:
+        return first, ""
+    chosen = max(few, key=lambda each: (each.channels, _language(each) == _language(first)))
     layout = "stereo" if chosen.channels == 2 else "mono"
-    number, other = tracks.index(chosen) + 1, tracks.index(best) + 1
-    return chosen, f"track {number} is read, which is {layout}, and not track {other} of {best.channels} channels"
+    number, other = tracks.index(chosen) + 1, tracks.index(first) + 1
+    return chosen, f"track {number} is read, which is {layout}, and not track {other} of {first.channels} channels"
+
+
+def _is_known(stream: AudioStream) -> bool:
+    """Whether FFmpeg has a decoder, which found out what it decodes; PyAV gives no codec to a stream without one."""
+    return stream.codec_context is not None and stream.channels > 0 and stream.rate > 0
 
 
 def _usable(stream: AudioStream, path: Path) -> AudioStream:
-    if stream.channels < 1 or stream.rate < 1:
+    if not _is_known(stream):
         raise AudioFileError(f"{path}: not an audio file, or of a kind that can't be read")
     return stream
 
