@@ -9,7 +9,9 @@ from apollo_rt.files.container_clock import MATROSKA, MP4, ContainerClock
 from apollo_rt.files.mpeg_audio import announced_samples
 from apollo_rt.files.source_file import At
 
-_COUNTED = frozenset(("aiff", "ape", "au", "dsf", "flac", "mpc", "mpc8", "tak", "tta", "w64", "wav", "wv", MP4))
+_COUNTED = frozenset(
+    ("aiff", "ape", "au", "dsf", "flac", "mpc", "mpc8", "tak", "tta", "w64", "wav", "wv", MP4, MATROSKA)
+)
 """Formats whose headers count samples; elsewhere FFmpeg guesses the length from the size of the file."""
 
 _LONGEST_PADDING = 2 * 8192
@@ -39,6 +41,8 @@ class Announcement:
         self._stream = stream
         self._rate: int = stream.rate
         self._itunes = _itunes_length(container)
+        self._tagged_s = _tagged_duration_s(stream)
+        self._longest_padding = _LONGEST_PADDING
         self._movie_rate = _movie_rate(at) if self._format == MP4 else 0
         self.n_samples = self._length(at)
         self.is_exact = self._format in _COUNTED or (self._format == "mp3" and self.n_samples is not None)
@@ -54,13 +58,17 @@ class Announcement:
         end_s = self._end_s(clock, is_exact)
         beyond_s = 0.0 if end_s is None else decoded_s - end_s
         least_s = _MATROSKA_TICK_S if self._format == MATROSKA else 0.0
-        return beyond_s if least_s < beyond_s <= _LONGEST_PADDING / self._rate else 0.0
+        return beyond_s if beyond_s > least_s and round(beyond_s * self._rate) <= self._longest_padding else 0.0
 
     def _length(self, at: At) -> int | None:
         if self._format == "mp3":
-            return announced_samples(at)
+            # Where there is more than padding behind it, files were joined.
+            n_samples, self._longest_padding = announced_samples(at) or (None, 0)
+            return n_samples
         if self._itunes is not None:
             return self._itunes
+        if self._format == MATROSKA:
+            return None if self._tagged_s is None else round(self._tagged_s * self._rate)
         if self._stream.duration is None or self._stream.time_base is None:
             return None
         return round(self._stream.duration * self._stream.time_base * self._rate)
@@ -68,7 +76,7 @@ class Announcement:
     def _end_s(self, clock: ContainerClock, is_exact: bool) -> float | None:
         """The announced length in seconds, as exactly as the format has it."""
         announced_s = None if self.n_samples is None else self.n_samples / self._rate
-        if self._itunes is not None or self._format == "caf" or (self._format == "mp3" and not is_exact):
+        if self._itunes is not None or self._format == "caf" or self._format == "mp3":
             return announced_s
         if self._format == MP4:
             return self._mp4_end_s(announced_s, clock.length_by_packets_s())
@@ -85,11 +93,16 @@ class Announcement:
 
     def _matroska_end_s(self, clock: ContainerClock) -> float | None:
         """The end by the track's DURATION tag."""
-        match = re.fullmatch(r"(\d+):(\d+):(\d+\.\d+)", self._stream.metadata.get("DURATION", ""))
-        if not match:
-            return None
-        hours, minutes, seconds = match.groups()
-        return clock.length_until_s(3600 * int(hours) + 60 * int(minutes) + float(seconds))
+        return None if self._tagged_s is None else clock.length_until_s(self._tagged_s)
+
+
+def _tagged_duration_s(stream: AudioStream) -> float | None:
+    """Matroska's DURATION tag of a track, where its muxer wrote one."""
+    match = re.fullmatch(r"(\d+):(\d+):(\d+\.\d+)", stream.metadata.get("DURATION", ""))
+    if not match:
+        return None
+    hours, minutes, seconds = match.groups()
+    return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
 
 
 def _itunes_length(container: InputContainer) -> int | None:

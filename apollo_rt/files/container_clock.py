@@ -41,7 +41,9 @@ class ContainerClock:
         self._end_s = 0.0
         self._next_s: float | None = None
         self._n_owed = 0
-        self._frame_length = 0
+        self._frame_length = self._longest_frame = 0
+        # Of Vorbis in Matroska FFmpeg's own muxer puts a block up to half a block away from where it belongs.
+        self._certain = 1.0 if stream.codec_context.name == "vorbis" else 0.5
 
     def note_packet(self, packet: "Packet[AudioStream]", delay_s: float) -> None:
         """Take a packet's time.
@@ -90,7 +92,8 @@ class ContainerClock:
     def _hole(self, leap: float, frame: AudioFrame) -> int:
         """The length of a hole, to the sample where it is made of whole frames; a leap in samples."""
         tick = self._tick_s * frame.sample_rate
-        if leap <= max(frame.samples / 2, 2 * tick) or leap > _LONGEST_HOLE_S * frame.sample_rate:
+        self._longest_frame = max(self._longest_frame, frame.samples)
+        if leap <= max(self._certain * self._longest_frame, 2 * tick) or leap > _LONGEST_HOLE_S * frame.sample_rate:
             return 0
         whole = round(leap / frame.samples) * frame.samples
         is_whole = frame.samples == self._frame_length and abs(leap - whole) <= 1.5 * tick

@@ -195,8 +195,6 @@ class ContainerSound:
 
     def _is_exact(self) -> bool:
         """Whether the end is cut already: by padding, or because the codec's blocks have any length."""
-        if self._format == "mp3":
-            return not self.n_faults  # FFmpeg cuts it where it would be if no frame were missing
         return self._is_padded or self.codec in _SELF_SIZED or self.codec.startswith("pcm_")
 
     def _whole_length(self) -> int:

@@ -67,14 +67,14 @@ def adts_length(data: bytes) -> int:
     return (data[3] & 3) << 11 | data[4] << 3 | data[5] >> 5
 
 
-def announced_samples(at: At) -> int | None:
+def announced_samples(at: At) -> tuple[int, int] | None:
     """How long an MP3 says it is: from its Xing tag, less the delay and padding that LAME wrote there.
 
     Args:
         at: gives bytes at a position, by position and number.
 
     Returns:
-        Samples; None where the file doesn't say.
+        Samples, and how many behind them are only padding; None where the file doesn't say.
     """
     start = _id3v2_length(at)
     data = at(start, 4096)
@@ -87,10 +87,11 @@ def announced_samples(at: At) -> int | None:
     n_samples = int.from_bytes(tag[8:12], "big") * header.n_samples
     lame = tag[8 + sum(size for bit, size in ((1, 4), (2, 4), (4, 100), (8, 4)) if tag[7] & bit) :]
     if lame[:4] not in (b"LAME", b"Lavf", b"Lavc"):
-        return n_samples
+        return n_samples, 0
     trims = int.from_bytes(lame[21:24], "big")
     delay, padding = trims >> 12, trims & 0xFFF
-    return max(n_samples - delay - _DECODER_DELAY - max(padding - _DECODER_DELAY, 0), 0)
+    n_behind = max(padding - _DECODER_DELAY, 0)
+    return max(n_samples - delay - _DECODER_DELAY - n_behind, 0), n_behind
 
 
 def is_info_frame(data: bytes) -> bool:
