@@ -73,7 +73,9 @@ class ContainerClock:
                 n_missing, self._heard_from_s = round(late_s * frame.sample_rate), at_s
             else:
                 n_missing = self._hole((at_s - self._next_s) * frame.sample_rate, frame)
-            self._next_s = at_s + frame.samples / frame.sample_rate
+            self._next_s = at_s
+        if self._next_s is not None:
+            self._next_s += frame.samples / frame.sample_rate
         self._frame_length = frame.samples
         return n_missing
 
