@@ -55,7 +55,7 @@ def encode(
         late_s: how much later than 0 the sound begins.
         kind: FFmpeg's name of the container.
         options: of the container.
-        tags: of the container.
+        tags: of the file.
     """
     layout = {1: "mono", 2: "stereo", 6: "5.1"}[samples.shape[1]]
     values = samples if "flt" in _FORMATS[codec] else (samples * 32767).astype(np.int16)
@@ -63,6 +63,7 @@ def encode(
     with av.open(path, "w", format=kind, options=options or {}) as container:
         container.metadata.update(tags or {})
         stream = container.add_stream(codec, rate=rate, layout=layout)
+        stream.metadata.update(tags or {})  # where Ogg has them
         stream.bit_rate = _BIT_RATES.get(codec, 0)
         shaped = np.ascontiguousarray(values.T) if planar else np.ascontiguousarray(values.reshape(1, -1))
         frame = av.AudioFrame.from_ndarray(shaped, format=_FORMATS[codec], layout=layout)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from apollo_rt.app.cli import main
 from apollo_rt.errors import AudioFileError
 from apollo_rt.files.audio_decoder import AudioDecoder
 from apollo_rt.files.audio_reader import AudioReader, ReadSettings
@@ -417,6 +418,21 @@ class TestTracks:
         expected = six @ mixing(("FL", "FR", "FC", "LFE", "BL", "BR"), STEREO) if downmix else six
         np.testing.assert_allclose(result, expected / 2, atol=1e-6)
         assert (report.channels, report.warnings) == (2 if downmix else 6, ())
+
+    @pytest.mark.parametrize(
+        ("options", "channels"), [([], 2), (["--track", "1"], 6), (["--track", "1", "--downmix"], 2)]
+    )
+    def test_the_command_takes_track_and_downmix(self, tmp_path, film, capfd, options, channels):
+        model, target = tiny_models.identity(tmp_path), tmp_path / "out.wav"
+        with pytest.raises(SystemExit) as ended:
+            main(["restore", str(film), "-o", str(target), "--model", str(model), *options])
+        assert not ended.value.code
+        assert soundfile.info(target).channels == channels
+        assert ("track 2 is read" in capfd.readouterr().err) == (not options)
+        with pytest.raises(SystemExit) as ended:
+            main(["restore", str(film), "-o", str(tmp_path / "no.wav"), "--model", str(model), "--track", "7"])
+        assert ended.value.code == 1
+        assert "there is no track 7" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ class Link:
     Attributes:
         codec: "vorbis", "opus" or "flac".
         headers: its header packets.
-        raw_headers: the pages that hold them, as they are.
+        raw_headers: the pages that hold them, and one more, without which FFmpeg doesn't open them.
         pages: what follows; to be read to its end before the next link is asked for.
     """
 
@@ -120,6 +120,9 @@ class OggLinks:
             if page.serial == first.serial:
                 packets += stream.packets_of(page)
         headers, left = packets[:n_headers], packets[n_headers:]
+        self._next = self._take()
+        if self._next and not self._next.begins:
+            raw += self._next.raw
         link = Link(codec, headers, raw)
         link.pages = self._pages_of(stream, left, {page.serial for page in begins})
         return link
