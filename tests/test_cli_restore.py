@@ -18,6 +18,9 @@ from apollo_rt.app import progress
 from apollo_rt.app.cli import main
 from apollo_rt.app.cli_restore import exit_code
 from apollo_rt.app.progress import progress_bar
+from apollo_rt.files.audio_reader import AudioReader
+from apollo_rt.files.audio_writer import AudioWriter
+from apollo_rt.files.tags import Tags
 from tests import tiny_models
 from tests.sound_files import tone, write
 
@@ -248,7 +251,7 @@ def test_names_that_are_no_utf8_and_names_that_would_be_obeyed_are_shown_and_sto
     assert len(out) >= 3
 
 
-@pytest.mark.parametrize("n_bytes", [244, 251, 255])
+@pytest.mark.parametrize("n_bytes", [244, 250, 251, 255])
 def test_names_as_long_as_names_can_be_are_restored(restore, tmp_path, n_bytes) -> None:
     name = "n" * (n_bytes - 5) + ".flac"
     song = write(tmp_path / ("s" * (n_bytes - 4) + ".wav"), tone(1000))
@@ -340,3 +343,79 @@ def test_on_a_terminal_progress_is_a_bar_that_goes_away(
         report("song.mp3 (1 of 1)", 30, 100)
         time.sleep(0.3)
     assert "song.mp3 (1 of 1)" in capsys.readouterr().err
+
+
+def test_a_low_rate_gets_room_for_what_is_restored_and_says_so(restore, tmp_path) -> None:
+    song = write(tmp_path / "song.wav", tone(22_050, 22_050), 22_050)
+    code, out, errors = restore(song, tmp_path / "out.flac")
+    assert (code, errors) == (0, [])
+    assert out[0].endswith("; from 22050 to 44100 Hz")
+    info = soundfile.info(tmp_path / "out.flac")
+    assert (info.samplerate, info.frames) == (44_100, 44_100)
+    code, out, _ = restore(song, tmp_path / "kept.flac", "--rate", "keep")
+    assert (code, soundfile.info(tmp_path / "kept.flac").samplerate) == (0, 22_050)
+    assert "Hz" not in out[0]
+    assert restore(song, tmp_path / "high.flac", "--rate", 96_000)[0] == 0
+    assert soundfile.info(tmp_path / "high.flac").frames == 96_000
+
+
+def test_a_rate_that_is_not_low_stays(restore, tmp_path) -> None:
+    song = write(tmp_path / "song.wav", tone(4800, 48_000), 48_000)
+    assert restore(song, tmp_path / "out.flac")[0] == 0
+    assert soundfile.info(tmp_path / "out.flac").samplerate == 48_000
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "reason"),
+    [
+        (
+            "out.mp3",
+            ("--bitrate", 400),
+            "MP3 at 44100 Hz with 2 channels holds bit rates from 8 to 320 kbit/s, got 400",
+        ),
+        ("out.mp3", ("--quality", "lossless"), "MP3 is never lossless"),
+        ("out.flac", ("--bitrate", 320), "FLAC is lossless, there is no bit rate to choose"),
+        ("out.mp3", ("--rate", 96_000), "MP3 holds sample rates of"),
+    ],
+)
+def test_what_a_format_cannot_hold_is_refused_before_anything_is_written(
+    restore, tmp_path, name, options, reason
+) -> None:
+    song = write(tmp_path / "song.wav", tone(5000))
+    code, _, errors = restore(song, tmp_path / name, *options)
+    assert code == 1
+    assert reason in errors[0]
+    assert [path.name for path in tmp_path.iterdir()] == ["song.wav"]
+
+
+def test_quality_and_tags_are_heeded_and_the_model_is_named(restore, tmp_path) -> None:
+    with AudioWriter(
+        tmp_path / "song.flac", 44_100, tags=Tags({"title": "Song", "replaygain_track_gain": "-7 dB"})
+    ) as file:
+        file.write(tone(50_000))
+    sizes = []
+    for name, options in (("a.mp3", ("--quality", "standard")), ("b.mp3", ()), ("c.m4a", ("--quality", "lossless"))):
+        code, _, errors = restore(tmp_path / "song.flac", tmp_path / name, *options)
+        assert code == 0
+        assert any("no longer fit (replaygain_track_gain); left out" in line for line in errors)
+        with AudioReader(tmp_path / name) as reader:
+            assert reader.tags.values["title"] == "Song"
+        sizes.append((tmp_path / name).stat().st_size)
+    assert sizes[0] < 0.8 * sizes[1] < sizes[2]
+    assert b"Apollo RT" in (tmp_path / "b.mp3").read_bytes()
+
+
+def test_what_a_killed_run_left_is_said(restore, tmp_path) -> None:
+    song = write(tmp_path / "song.wav", tone(5000))
+    (tmp_path / ".other.01234567.flac.part").write_bytes(b"half")
+    code, _, errors = restore(song, tmp_path / "out.flac")
+    assert code == 0
+    assert [line for line in errors if "left behind by a run that was killed" in line]
+
+
+@pytest.mark.parametrize("rate", [1, 999, 768_001])
+def test_a_rate_that_is_no_music_is_refused(restore, tmp_path, rate) -> None:
+    song = write(tmp_path / "song.wav", tone(100), rate)
+    code, _, errors = restore(song, tmp_path / "out.flac")
+    assert code == 1
+    assert f"{song}: has a sample rate of {rate} Hz; from 1000 to 768000 can be read" in errors[0]

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from apollo_rt.app.say import say
+
 
 @click.command(short_help="Make a file of what a killed run has left.")
 @click.argument("parts", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE.part...")
@@ -16,4 +18,4 @@ def recover(parts: tuple[Path, ...]) -> None:
     from apollo_rt.files.recovery import recover
 
     for part in parts:
-        click.echo(f"{part} -> {recover(part)}; remove the .part when you have heard it")
+        say(f"{part} -> {recover(part)}; remove the .part when you have heard it")

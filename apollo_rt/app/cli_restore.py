@@ -42,6 +42,7 @@ class _Wanted:
         settings: of what is written.
         existing: what becomes of targets that are there already.
         report: where to tell what became of each file; None: nowhere.
+        reading: track, and whether to mix down.
     """
 
     inputs: Sequence[str]
@@ -53,6 +54,7 @@ class _Wanted:
     settings: "OutputSettings"
     existing: Existing
     report: Path | None
+    reading: tuple[int | None, bool]
 
 
 @click.command(short_help="Restore files and folders.")
@@ -74,6 +76,10 @@ class _Wanted:
     help="Cores to use: for as many files at once, or for one. All there are, if not given.",
 )
 @output_options
+@click.option("--track", type=click.IntRange(1), metavar="N", help="Audio track to read, from 1; else the best one.")
+@click.option(
+    "--downmix", is_flag=True, help="Make stereo of more than two channels, which are else restored in pairs."
+)
 def restore(
     paths: tuple[str, ...],
     output: str | None,
@@ -83,6 +89,8 @@ def restore(
     model: str | None,
     provider: str,
     threads: int | None,
+    track: int | None,
+    downmix: bool,
     **parameters: Any,
 ) -> None:
     """Restore INPUT to OUTPUT: the same length and channels, with its tags and cover.
@@ -100,7 +108,7 @@ def restore(
         settings = take_output(parameters)
         values = take_parameters(parameters)
         n_cores = threads or _n_cores()
-        wanted = _Wanted(inputs, target, values, model, provider, n_cores, settings, existing, report)
+        wanted = _Wanted(inputs, target, values, model, provider, n_cores, settings, existing, report, (track, downmix))
         if n_failed := _restore_all(wanted, check):
             raise click.exceptions.Exit(exit_code(n_failed))
 
@@ -134,6 +142,7 @@ def _restore_all(wanted: _Wanted, check: Callable[[], None]) -> int:
     """Returns how many files failed."""
     # Late, because onnxruntime would make --help wait.
     from apollo_rt.app.batch_report import BatchReport
+    from apollo_rt.files.audio_reader import ReadSettings
     from apollo_rt.files.jobs import run_jobs
     from apollo_rt.files.plan import plan_jobs
     from apollo_rt.files.recovery import leftover_lines
@@ -156,9 +165,8 @@ def _restore_all(wanted: _Wanted, check: Callable[[], None]) -> int:
         _say_left_out(plan.left_out)
         for thing in plan.left_out:
             file.add_left_out(thing)
-        for outcome in run_jobs(
-            plan.jobs, loaded, wanted.parameters, show, wanted.settings, wanted.threads, wanted.existing
-        ):
+        options = wanted.settings, wanted.threads, wanted.existing, ReadSettings(*wanted.reading)
+        for outcome in run_jobs(plan.jobs, loaded, wanted.parameters, show, *options):
             _say(outcome)
             file.add(outcome)
             counts["left" if outcome.is_left else "failed" if outcome.error else "restored"] += 1

@@ -8,9 +8,9 @@ https://wiki.hydrogenaudio.org/index.php?title=APEv2_specification.
 ```
 """
 
-import os
 from dataclasses import dataclass, field
-from typing import BinaryIO
+
+from apollo_rt.files.source_file import At
 
 _FOOTER_LENGTH = 32
 _ID3V1_LENGTH = 128
@@ -38,31 +38,24 @@ class ApeTag:
     cover: bytes | None = None
 
 
-def read_ape_tag(file: BinaryIO) -> ApeTag:
-    """Read the tag at a seekable file's end; it is empty where there is none or it is damaged."""
-    n_behind = _id3v1_length(file)
-    length = file.seek(0, os.SEEK_END)
-    footer = _bytes_at(file, length - n_behind - _FOOTER_LENGTH, _FOOTER_LENGTH)
+def read_ape_tag(at: At, size: int) -> ApeTag:
+    """Read the tag at a file's end; it is empty where there is none or it is damaged.
+
+    Args:
+        at: reads the file's bytes, by position and number.
+        size: of the file, in bytes.
+    """
+    n_behind = _ID3V1_LENGTH if at(size - _ID3V1_LENGTH, 3) == b"TAG" else 0
+    end = size - n_behind
+    footer = at(end - _FOOTER_LENGTH, _FOOTER_LENGTH)
     if footer[:8] != b"APETAGEX":
         return ApeTag(n_behind)
     n_body, n_items, flags = (int.from_bytes(footer[at : at + 4], "little") for at in (12, 16, 20))
     n_items_bytes = n_body - _FOOTER_LENGTH
-    if not 0 <= n_items_bytes <= min(_LONGEST, length - n_behind - _FOOTER_LENGTH):
+    if not 0 <= n_items_bytes <= min(_LONGEST, end - _FOOTER_LENGTH):
         return ApeTag(n_behind)
-    values, cover = _items(_bytes_at(file, length - n_behind - n_body, n_items_bytes), n_items)
+    values, cover = _items(at(end - n_body, n_items_bytes), n_items)
     return ApeTag(n_behind + n_body + (_FOOTER_LENGTH if flags & _HAS_HEADER else 0), values, cover)
-
-
-def _id3v1_length(file: BinaryIO) -> int:
-    length = file.seek(0, os.SEEK_END)
-    return _ID3V1_LENGTH if _bytes_at(file, length - _ID3V1_LENGTH, 3) == b"TAG" else 0
-
-
-def _bytes_at(file: BinaryIO, position: int, n_bytes: int) -> bytes:
-    if position < 0:
-        return b""
-    file.seek(position)
-    return file.read(n_bytes)
 
 
 def _items(data: bytes, n_items: int) -> tuple[dict[str, str], bytes | None]:

@@ -9,6 +9,7 @@ from typing import Literal
 from apollo_rt.control.parameters import Parameters
 from apollo_rt.errors import ApolloError, ExistingFileError
 from apollo_rt.existing import Existing, is_there
+from apollo_rt.files.audio_reader import ReadSettings
 from apollo_rt.files.offline import Progress, RestoreReport, restore_file
 from apollo_rt.files.output_format import OutputSettings
 from apollo_rt.files.plan import Job
@@ -49,6 +50,7 @@ def run_jobs(
     output: OutputSettings | None = None,
     threads: int = 1,
     existing: Existing = "error",
+    reading: ReadSettings = ReadSettings(),  # noqa: B008 (frozen)
 ) -> Iterator[Outcome]:
     """Restore files; what one of them does wrong is its own outcome, and stops no other.
 
@@ -62,6 +64,7 @@ def run_jobs(
         output: as in `restore_file`.
         threads: cores to use.
         existing: what becomes of targets that are there already.
+        reading: which track of the sources, and whether it is mixed down.
 
     Yields:
         What became of each job, as soon as it is done; those that nothing is to be done for come first.
@@ -91,7 +94,7 @@ def run_jobs(
                 if progress:
                     progress(job, done, total)
 
-        return _outcome(job, model, parameters or {}, report_progress, output, threads_each, existing)
+        return _outcome(job, model, parameters or {}, report_progress, output, threads_each, existing, reading)
 
     if n_at_once == 1:
         yield from map(restore, waiting)
@@ -113,13 +116,14 @@ def _outcome(
     output: OutputSettings | None,
     threads: int,
     existing: Existing,
+    reading: ReadSettings,
 ) -> Outcome:
     kind: Literal["error", "overwrite"] = "overwrite" if existing == "overwrite" else "error"
     try:
         if job.makes_folders:
             job.target.parent.mkdir(parents=True, exist_ok=True)
         report = restore_file(
-            job.source, job.target, model, progress, output, threads, False, existing=kind, **parameters
+            job.source, job.target, model, progress, output, threads, False, kind, reading, **parameters
         )
     except CancelledError:
         raise
