@@ -389,15 +389,12 @@ def test_what_a_format_cannot_hold_is_refused_before_anything_is_written(
 
 
 def test_quality_and_tags_are_heeded_and_the_model_is_named(restore, tmp_path) -> None:
-    with AudioWriter(
-        tmp_path / "song.flac", 44_100, tags=Tags({"title": "Song", "replaygain_track_gain": "-7 dB"})
-    ) as file:
+    with AudioWriter(tmp_path / "song.flac", 44_100, tags=Tags({"title": "Song"})) as file:
         file.write(tone(50_000))
     sizes = []
     for name, options in (("a.mp3", ("--quality", "standard")), ("b.mp3", ()), ("c.m4a", ("--quality", "lossless"))):
         code, _, errors = restore(tmp_path / "song.flac", tmp_path / name, *options)
-        assert code == 0
-        assert any("no longer fit (replaygain_track_gain); left out" in line for line in errors)
+        assert (code, errors) == (0, [])
         with AudioReader(tmp_path / name) as reader:
             assert reader.tags.values["title"] == "Song"
         sizes.append((tmp_path / name).stat().st_size)

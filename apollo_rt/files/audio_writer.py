@@ -12,7 +12,7 @@ from typing import Protocol, Self
 
 import numpy as np
 
-from apollo_rt.atomic_file import AtomicFile
+from apollo_rt.atomic_file import AtomicFile, refuse_irregular
 from apollo_rt.errors import AudioFileError, ExistingFileError
 from apollo_rt.files.audio_reader import Samples
 from apollo_rt.files.av_encoder import AvEncoder
@@ -227,3 +227,7 @@ def _refuse_unwritable(path: Path) -> None:
         raise AudioFileError(f"{path}: no such folder: {folder}")
     if not os.access(folder, os.W_OK):
         raise AudioFileError(f"{path}: no permission to write in {folder}")
+    try:
+        refuse_irregular(path)
+    except OSError as error:
+        raise AudioFileError(f"{path}: {error.strerror}") from None
