@@ -5,6 +5,10 @@ contradict it.
 """
 
 from dataclasses import dataclass
+from typing import Final
+
+SAMPLE_RATES: Final = (1000, 768_000)
+"""Hz, of effects and files: what lies beyond is no music, and its conversion to the model's rate has no bound."""
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,10 @@ class AudioFileError(ApolloError):
     """An audio file can't be read or written."""
 
 
+class ExistingFileError(ApolloError):
+    """A file that would be written is there already, and nobody asked for it to be replaced; the message names it."""
+
+
 class PluginError(ApolloError):
     """A plugin can't be had, or not with such parameters; the message names it."""
 

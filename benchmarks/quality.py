@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from apollo_rt.files.jobs import MUSIC_SUFFIXES
+from apollo_rt.files.music_names import MUSIC_SUFFIXES
 from apollo_rt.inference.model import Model
 from apollo_rt.stream.stft import analyse, carrier_frames, new_analysis
 from benchmarks.plain import PlainProcessor, step_graph

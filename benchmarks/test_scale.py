@@ -11,7 +11,8 @@ import pytest
 
 from apollo_rt import ApolloEffect
 from apollo_rt.files.audio_writer import AudioWriter
-from apollo_rt.files.jobs import Job, run_jobs
+from apollo_rt.files.jobs import run_jobs
+from apollo_rt.files.plan import Job
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
 from benchmarks import sizes
@@ -83,7 +84,7 @@ def test_files_over_cores(benchmark, plan, model, music, tmp_path, threads, n_fi
     jobs = [Job(tmp_path / f"{number}.wav", tmp_path / f"{number}.flac") for number in range(count)]
     for job in jobs:
         write(job.source, clip)
-    outcomes = benchmark.pedantic(lambda: list(run_jobs(jobs, model, threads=threads)), rounds=2)
+    outcomes = benchmark.pedantic(lambda: list(run_jobs(jobs, model, threads=threads, existing="overwrite")), rounds=2)
     assert [outcome.error for outcome in outcomes] == [None] * count
     assert {outcome.report.n_samples for outcome in outcomes} == {len(clip)}
     assert len({job.target.read_bytes() for job in jobs}) == 1

@@ -8,11 +8,13 @@ from typing import Any
 import click
 
 from apollo_rt.errors import ApolloError
+from apollo_rt.existing import refuse_existing
 
 
 @click.command()
 @click.option("--checkpoint", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=True)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The ONNX file to write.")
+@click.option("--overwrite", is_flag=True, help="Replace a file that is there already.")
 @click.option("--name", default="apollo-rt", show_default=True, help="Short name of the model.")
 @click.option("--licence", default="MIT", show_default=True, help="SPDX id or text.")
 @click.option(
@@ -33,6 +35,7 @@ from apollo_rt.errors import ApolloError
 def main(
     checkpoint: Path,
     out: Path,
+    overwrite: bool,
     name: str,
     licence: str,
     training_file: Path | None,
@@ -41,6 +44,11 @@ def main(
     **turned: float,
 ) -> None:
     """Turn a training checkpoint into one verified, self-describing ONNX file."""
+    try:
+        refuse_existing(out, overwrite)
+    except ApolloError as error:
+        raise click.ClickException(str(error)) from error
+
     import torch
 
     from export import bundle

@@ -7,6 +7,7 @@ from typing import Any
 
 import onnx
 
+from apollo_rt.atomic_file import whole_path
 from apollo_rt.inference.model_file import Golden, Graph, ModelCard, State, card_metadata, graph_sha256, read_card
 from export.to_onnx import ExportedGraph, Net
 from export.verify import engine_output, music_like, reference
@@ -81,10 +82,6 @@ def write(graphs: Sequence[ExportedGraph], card: ModelCard) -> None:
     del model.metadata_props[:]
     stored = {graph.name: _without_weights(graph) for graph in graphs[1:]}
     onnx.helper.set_model_props(model, card_metadata(card, graph_sha256(model.SerializeToString()), stored))
-    beside = card.path.with_suffix(".onnx.part")
-    try:
-        beside.write_bytes(model.SerializeToString())
-        read_card(beside)
-        beside.replace(card.path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with whole_path(card.path) as path:
+        path.write_bytes(model.SerializeToString())
+        read_card(path)

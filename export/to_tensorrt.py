@@ -11,7 +11,9 @@ from typing import Any
 
 import click
 
+from apollo_rt.atomic_file import write_whole
 from apollo_rt.errors import ApolloError, ProviderError
+from apollo_rt.existing import refuse_existing
 from apollo_rt.inference.accelerator import NoGpuError, find_gpu
 from apollo_rt.inference.model_file import ModelCard, read_card
 from apollo_rt.inference.model_library import find_model
@@ -56,8 +58,8 @@ def build_plan(path: Path, out: Path, fp16: bool = False) -> dict[str, Any]:
         "tensorrt": str(tensorrt.__version__),
         "fp16": fp16,
     }
-    _write(out, plan)
-    _write(out.with_name(out.name + ".json"), (json.dumps(facts, indent=2) + "\n").encode())
+    write_whole(out, plan)
+    write_whole(out.with_name(out.name + ".json"), (json.dumps(facts, indent=2) + "\n").encode())
     return facts
 
 
@@ -90,7 +92,7 @@ def _built(tensorrt: Any, logger: Any, path: Path, timing: Path, fp16: bool) -> 
     plan = builder.build_serialized_network(network, config)
     if plan is None:
         raise ProviderError(f"tensorrt: it could not build a plan of {path}; its own messages stand above")
-    _write(timing, bytes(config.get_timing_cache().serialize()))
+    write_whole(timing, bytes(config.get_timing_cache().serialize()))
     return bytes(plan)
 
 
@@ -111,22 +113,15 @@ def _check_tensors(tensorrt: Any, logger: Any, plan: bytes, card: ModelCard) -> 
             )
 
 
-def _write(path: Path, content: bytes) -> None:
-    beside = path.with_name(path.name + ".part")
-    try:
-        beside.write_bytes(content)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-
-
 @click.command()
 @click.option("--model", metavar="NAME|FILE", help="Another model than the one that ships.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The plan to write.")
+@click.option("--overwrite", is_flag=True, help="Replace a file that is there already.")
 @click.option("--fp16", is_flag=True, help="Half precision where it is faster.")
-def main(model: str | None, out: Path, fp16: bool) -> None:
+def main(model: str | None, out: Path, overwrite: bool, fp16: bool) -> None:
     """Build a TensorRT plan of a model file, on the GPU that will run it."""
     try:
+        refuse_existing(out, overwrite)
         facts = build_plan(find_model(model), out, fp16)
     except (ApolloError, OSError) as error:
         raise click.ClickException(str(error)) from error

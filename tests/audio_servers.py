@@ -144,10 +144,12 @@ class PulseServer:
         """Listen at a source, such as a sink's monitor."""
         return _Ear.listening(["parec", "--raw", *self._format(device, 10)], self._env)
 
-    def add_sink(self, name: str) -> None:
-        """Plug in another place to play to."""
+    def add_sink(self, name: str, description: str = "") -> None:
+        """Plug in another place to play to; a description in other words than its name may have blanks."""
+        # One property more: PulseAudio refuses quotes around the only one.
+        properties = f'device.description="{description or name}" device.icon_name=audio-card'
         self._pactl("load-module", "module-null-sink", f"sink_name={name}", f"rate={RATE}", "format=float32le",
-                    f"sink_properties=device.description={name}", "norewinds=1")  # fmt: skip
+                    f"sink_properties='{properties}'", "norewinds=1")  # fmt: skip
         assert wait_for(lambda: name.encode() in self._pactl("list", "short", "sinks"))
 
     @property

@@ -87,8 +87,8 @@ def bad_source(folder: Path, kind: str) -> Path:
         path.write_text("This is no music.\n" * 200)
     elif kind == "a film without sound":
         write_video(path)
-    elif kind == "six channels":
-        write(path, tone(1000, channels=6))
+    elif kind == "a playlist":
+        path.write_text("#EXTM3U\nsong.mp3\n")
     elif kind in ("NaN", "infinity"):
         samples = tone(3000)
         samples[1234, 1] = np.nan if kind == "NaN" else np.inf
@@ -102,7 +102,7 @@ BAD_SOURCES = {
     "an empty file": ("empty.wav", "is empty"),
     "a text file": ("text.wav", "not an audio file"),
     "a film without sound": ("film.avi", "holds no audio"),
-    "six channels": ("six.wav", "has 6 channels"),
+    "a playlist": ("songs.mp3", "is a playlist"),
     "NaN": ("nan.wav", "sample 1234 of channel 2 is not a finite number"),
     "infinity": ("infinity.wav", "sample 1234 of channel 2 is not a finite number"),
 }

@@ -14,10 +14,14 @@ import pytest
 
 from apollo_rt.app.live_ends import input_file
 from apollo_rt.config import Framing
+from apollo_rt.devices.device import Device, describe_devices, find_device
+from apollo_rt.devices.loopback import with_server
+from apollo_rt.devices.pulse import read_server
 from apollo_rt.errors import ModelFileError
 from apollo_rt.files.audio_reader import AudioReader
 from apollo_rt.files.audio_writer import AudioWriter
 from apollo_rt.files.offline import restore_file
+from apollo_rt.files.output_format import OutputSettings
 from apollo_rt.inference.model_file import default_model_path
 from tests import tiny_models
 from tests.audio_servers import RATE, Heard, JackServer, PulseServer, short_folder, take_priority, wait_for
@@ -55,9 +59,9 @@ def restored(clip: np.ndarray, model: Path, tmp_path_factory: pytest.TempPathFac
 
     folder = tmp_path_factory.mktemp("offline")
     source, target = folder / "clip.wav", folder / "restored.wav"
-    with AudioWriter(source, RATE, float_wav=True) as writer:
+    with AudioWriter(source, RATE, settings=OutputSettings(float_wav=True)) as writer:
         writer.write(clip)
-    restore_file(source, target, load(model), float_wav=True)
+    restore_file(source, target, load(model), output=OutputSettings(float_wav=True))
     with AudioReader(target) as reader:
         return reader.read(len(clip))
 
@@ -244,6 +248,27 @@ def test_the_servers_sinks_are_devices_without_any_alsa_configuration(pulse: Pul
     with LiveRun([*COMMAND, "--duration", "0.5"], environment, model) as run:
         assert run.wait() == 0, run.text
     assert "Monitor of Loopback (PulseAudio) -> speakers (PulseAudio), " in run.text
+
+
+def test_sinks_are_found_by_names_in_any_script_and_twins_by_their_second_names(
+    pulse: PulseServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, description in (
+        ("geraet", "Gérät"), ("naushniki", "Наушники Büro"), ("usb-1", "USB Audio"), ("usb-2", "USB Audio"),
+    ):  # fmt: skip
+        pulse.add_sink(name, description)
+    for name, value in pulse.environment.items():
+        monkeypatch.setenv(name, value)
+    server = read_server()
+    sinks = {sink.name: sink.description for sink in server.sinks}
+    assert (sinks["geraet"], sinks["naushniki"]) == ("Gérät", "Наушники Büro")
+    assert server.monitored_sink("naushniki.monitor") == "naushniki"
+    devices = with_server([Device(0, "pulse", "ALSA", 2, 2)], server)
+    for typed, sink in (("gérät", "geraet"), ("НАУШНИКИ", "naushniki"), ("USB Audio [usb-2]", "usb-2")):
+        assert find_device(devices, typed, "output").environment == (("PULSE_SINK", sink),)
+    listed = "\n".join(describe_devices(devices))
+    assert "Monitor of Gérät " in listed
+    assert "USB Audio [usb-1] " in listed
 
 
 @pytest.mark.parametrize(

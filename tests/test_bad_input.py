@@ -4,6 +4,7 @@ Each case goes through the command line, both as `restore` and as `live`.
 """
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -54,16 +55,20 @@ def model(tmp_path):
 def run(request, capfd):
     """Runs one of the two commands from a file to a file."""
 
-    def run_command(source, target, model):
-        both = [source, target] if request.param == "restore" else ["--input", source, "--output", target]
-        options = ["--model", model] + (["--no-pace", "--plain"] if request.param == "live" else [])
+    def run_command(source, target, model, *more):
+        both = ["--input", source, "--output", target]
+        both = [source, "-o", target] if request.param == "restore" else both
+        options = ["--model", model, *more] + (["--no-pace", "--plain"] if request.param == "live" else [])
         with pytest.raises(SystemExit) as ended:
             main([request.param, *map(str, [*both, *options])])
-        # The first start after an install says that it compiles, whichever test that happens to be in.
-        lines = [line for line in capfd.readouterr().err.splitlines() if not line.startswith("getting ready")]
-        return Ended(int(ended.value.code or 0), lines)
+        return Ended(int(ended.value.code or 0), without_progress(capfd.readouterr().err))
 
     return run_command
+
+
+def without_progress(errors):
+    """Lines of stderr without those of a first start, which compiles, and of a slow machine."""
+    return [line for line in errors.splitlines() if not re.search(r"^getting ready| \(\d+ of \d+\)$", line)]
 
 
 def assert_refused(ended, *reasons):
@@ -81,9 +86,33 @@ def test_a_bad_source_is_refused_and_the_output_that_was_there_stays(tmp_path, r
     target = tmp_path / "out" / "out.wav"
     target.write_text(BEFORE)
     source = bad_source(tmp_path, kind)
-    assert_refused(run(source, target, model), source.name, BAD_SOURCES[kind][1])
+    assert_refused(run(source, target, model, "--overwrite"), source.name, BAD_SOURCES[kind][1])
     assert target.read_text() == BEFORE
     assert list(target.parent.iterdir()) == [target]
+
+
+def test_an_output_that_is_there_is_refused_by_its_name_and_kept(tmp_path, run, model):
+    source, target = write(tmp_path / "in.wav", tone(5000)), tmp_path / "out.wav"
+    target.write_text(BEFORE)
+    assert_refused(run(source, target, model), f"{target}: is there already", "--overwrite")
+    assert target.read_text() == BEFORE
+    assert run(source, target, model, "--overwrite").code == 0
+    assert soundfile.info(target).frames == 5000
+
+
+@pytest.mark.parametrize("name", ["http://localhost:9/a.mp3", "rtmp://x/y", "file:///etc/passwd"])
+def test_an_address_is_refused_at_either_end(tmp_path, run, model, name):
+    source = write(tmp_path / "in.wav", tone(5000))
+    assert_refused(run(name, tmp_path / "out.wav", model), name, "is an address")
+    assert_refused(run(source, name, model), name, "is an address")
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["in.wav"]
+
+
+def test_a_colon_makes_no_address_of_a_name(tmp_path, run, model, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "Re:Zero - OP.wav", tone(5000))
+    assert run("Re:Zero - OP.wav", "Re:Zero.flac", model).code == 0
+    assert soundfile.info(tmp_path / "Re:Zero.flac").frames == 5000
 
 
 def test_a_truncated_mp3_is_restored_as_far_as_it_decodes_with_a_warning(tmp_path, run, model):
@@ -123,8 +152,9 @@ def test_an_output_that_is_the_input_is_refused_and_kept(tmp_path, run, model, l
     if link:
         target = tmp_path / "link.wav"
         target.symlink_to(source) if link == "symbolic" else target.hardlink_to(source)
-    assert_refused(run(source, target, model), "is the input itself")
-    assert source.read_bytes() == content
+    for options in ((), ("--overwrite",)):
+        assert_refused(run(source, target, model, *options), "is the input itself")
+        assert source.read_bytes() == content
 
 
 def not_onnx(path):
@@ -152,10 +182,9 @@ def from_the_future(path):
 def test_a_bad_model_is_refused_before_anything_is_written(tmp_path, run, make, reason):
     source = write(tmp_path / "in.wav", tone(5000))
     target = tmp_path / "out.wav"
-    target.write_text(BEFORE)
     model = make(tmp_path / "bad.onnx")
     assert_refused(run(source, target, model), "bad.onnx", reason)
-    assert target.read_text() == BEFORE
+    assert not target.exists()
 
 
 def started(command, cwd, sounddevice="") -> subprocess.CompletedProcess[str]:
@@ -213,6 +242,7 @@ def test_one_bad_file_of_many_gives_an_exit_code_and_the_others_restored(tmp_pat
     with pytest.raises(SystemExit) as ended:
         main(["restore", str(bad), str(good), str(tmp_path / "out"), "--model", str(model)])
     assert ended.value.code == 1
-    (line,) = capfd.readouterr().err.splitlines()
+    line, counts = without_progress(capfd.readouterr().err)
     assert "text.wav" in line
+    assert counts == "of 2 files: 1 restored, 1 failed"
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["good.flac"]

@@ -126,6 +126,18 @@ def test_the_figures_are_written_as_json(live, song, tmp_path) -> None:
     assert figures["scheduling"] == "worker normal, memory not locked"  # nothing is asked for where nothing is paced
 
 
+def test_figures_that_are_there_are_replaced_only_if_asked(live, song, tmp_path) -> None:
+    stats = tmp_path / "stats.json"
+    stats.write_text("mine")
+    arguments = ("--input", song, "--output", tmp_path / "out.wav", "--no-pace", "--stats-json", stats)
+    code, _, errors = live(*arguments)
+    assert (code, errors) == (1, [f"error: {stats}: is there already; --overwrite replaces it"])
+    assert stats.read_text() == "mine"
+    assert not (tmp_path / "out.wav").exists()
+    assert live(*arguments, "--overwrite")[0] == 0
+    assert json.loads(stats.read_text())["finished"]
+
+
 def test_every_option_can_come_from_the_environment(live, song, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("APOLLO_RT_LIVE_MIX", "0")
     assert live("--input", song, "--output", tmp_path / "out.wav", "--no-pace")[0] == 0
@@ -331,7 +343,7 @@ def test_a_preset_is_heard_from_the_start_and_options_win_over_it(live, song, tm
     arguments = ("--input", song, "--output", tmp_path / "out.wav", "--no-pace", "--preset", preset)
     assert live(*arguments)[0] == 0
     np.testing.assert_allclose(samples_of(tmp_path / "out.wav")[100:], 0.75 * samples_of(song)[100:], atol=2e-6)
-    assert live(*arguments, "--mix", 0.0)[0] == 0
+    assert live(*arguments, "--mix", 0.0, "--overwrite")[0] == 0
     np.testing.assert_allclose(samples_of(tmp_path / "out.wav")[100:], samples_of(song)[100:], atol=2e-6)
 
 

@@ -1,6 +1,5 @@
 """Names, numbers and words become devices, on tables as PortAudio shows them on each system."""
 
-import json
 from dataclasses import replace
 
 import pytest
@@ -11,21 +10,38 @@ from apollo_rt.devices.loopback import mark_loops, with_server
 from apollo_rt.errors import DeviceError
 
 SINKS = [
-    {"name": "alsa_output.pci.analog-stereo", "description": "Built-in Audio", "index": 7},
-    {"name": "Music", "description": "Music", "index": 9},
+    {"Name": "alsa_output.pci.analog-stereo", "Description": "Built-in Audio", "index": 7},
+    {"Name": "Music", "Description": "Music", "index": 9},
 ]
 SOURCES = [
-    {"name": "alsa_output.pci.analog-stereo.monitor", "description": "Monitor of Built-in Audio", "index": 7},
-    {"name": "alsa_input.pci.analog-stereo", "description": "Built-in Audio", "index": 8},
-    {"name": "Music.monitor", "description": "Monitor of Music", "index": 9, "monitor_source": "Music"},
+    {"Name": "alsa_output.pci.analog-stereo.monitor", "Description": "Monitor of Built-in Audio", "index": 7},
+    {"Name": "alsa_input.pci.analog-stereo", "Description": "Built-in Audio", "index": 8},
+    {"Name": "Music.monitor", "Description": "Monitor of Music", "index": 9, "Monitor of Sink": "Music"},
 ]
 for end in SINKS + SOURCES:
-    end["sample_specification"] = "s16le 2ch 48000Hz"
+    end["Sample Specification"] = "s16le 2ch 48000Hz"
+
+
+def listing(kind: str, records: list[dict]) -> str:
+    """As `pactl list` prints it."""
+    lines = []
+    for record in records:
+        lines += [f"{kind} #{record['index']}", "\tState: IDLE"]
+        lines += [f"\t{key}: {value}" for key, value in record.items() if key[0].isupper()]
+        properties = record.get("properties", {}).items()
+        lines += [
+            "\tProperties:",
+            *(f'\t\t{key} = "{value}"' for key, value in properties),
+            "\tFormats:",
+            "\t\tpcm",
+            "",
+        ]
+    return "\n".join(lines)
 
 
 def server(default_sink: str = "alsa_output.pci.analog-stereo") -> pulse.Server:
-    info = {"default_sink_name": default_sink, "default_source_name": "alsa_input.pci.analog-stereo"}
-    return pulse.parse_server(SINKS, SOURCES, info)
+    info = f"Server Name: pulseaudio\nDefault Sink: {default_sink}\nDefault Source: alsa_input.pci.analog-stereo\n"
+    return pulse.parse_server(listing("Sink", SINKS), listing("Source", SOURCES), info)
 
 
 def table(
@@ -230,18 +246,80 @@ def test_a_monitor_whose_sink_the_server_leaves_unnamed_is_known_by_its_own_name
 def test_feedback_is_found_by_where_the_server_has_routed_our_streams(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, other = ({"application.process.id": number} for number in ("41", "42"))
     answers = {
-        "sinks": SINKS,
-        "sources": SOURCES,
-        "sink-inputs": [{"sink": 7, "properties": ours}, {"sink": 9, "properties": other}],
-        "source-outputs": [{"source": 7, "properties": ours}, {"source": 8, "properties": other}],
+        "sinks": listing("Sink", SINKS),
+        "sources": listing("Source", SOURCES),
+        "sink-inputs": listing(
+            "Sink Input", [{"index": 1, "Sink": 7, "properties": ours}, {"index": 2, "Sink": 9, "properties": other}]
+        ),
+        "source-outputs": listing(
+            "Source Output",
+            [{"index": 1, "Source": 7, "properties": ours}, {"index": 2, "Source": 8, "properties": other}],
+        ),
     }
-    monkeypatch.setattr(pulse, "_pactl", lambda _, what: json.loads(json.dumps(answers[what])))
+    monkeypatch.setattr(pulse, "_pactl", lambda _, what: answers[what])
     assert pulse.feedback_sink(41) == "alsa_output.pci.analog-stereo"
     assert pulse.feedback_sink(42) == ""
 
 
 def test_a_server_that_answers_nonsense_or_nothing_counts_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    for answer in (None, {}, [{"name": 1}]):
+    for answer in ("", "Connection refused", "Sink #1\n\tState: IDLE\n", "Sink #1\n\tName: a\n"):
         monkeypatch.setattr(pulse, "_pactl", lambda *_, answer=answer: answer)
         assert pulse.read_server() is None
         assert pulse.feedback_sink(1) == ""
+
+
+RECORDED = """\
+Sink #2
+\tState: RUNNING
+\tName: geraet
+\tDescription: Gérät
+\tDriver: module-null-sink.c
+\tSample Specification: s16le 2ch 44100Hz
+\tVolume: front-left: 65536 / 100% / 0.00 dB,   front-right: 65536 / 100% / 0.00 dB
+\t        balance 0.00
+\tMonitor Source: geraet.monitor
+\tProperties:
+\t\tdevice.description = "Gérät"
+\t\tdevice.class = "abstract"
+\tFormats:
+\t\tpcm
+
+Sink #3
+\tState: IDLE
+\tName: usb-2
+\tDescription: Наушники: the "good" ones
+\tSample Specification: float32le 6ch 48000Hz
+\tProperties:
+\t\tdevice.description = "Name: no"
+"""
+"""What `LC_ALL=C pactl list sinks` of PulseAudio 16.1 printed, shortened."""
+
+
+def test_names_that_are_not_ascii_are_read_as_they_are() -> None:
+    found = pulse.parse_server(RECORDED, "", "Default Sink: geraet\nDefault Source: \n")
+    assert [(sink.name, sink.description) for sink in found.sinks] == [
+        ("geraet", "Gérät"),
+        ("usb-2", 'Наушники: the "good" ones'),
+    ]
+    assert [(sink.channels, sink.sample_rate) for sink in found.sinks] == [(2, 44_100), (6, 48_000)]
+    assert find_device(numbered(ALSA, server=found), "gérät", "output").environment == (("PULSE_SINK", "geraet"),)
+    assert find_device(numbered(ALSA, server=found), "НАУШНИКИ", "output").environment == (("PULSE_SINK", "usb-2"),)
+
+
+def twins() -> list[Device]:
+    sinks = [
+        {"Name": f"usb-{n}", "Description": "USB Audio", "index": n, "Sample Specification": "s16le 2ch 48000Hz"}
+        for n in (1, 2)
+    ]
+    return numbered(
+        ALSA, server=pulse.parse_server(listing("Sink", sinks), "", "Default Sink: usb-1\nDefault Source: ")
+    )
+
+
+def test_two_devices_of_one_description_are_told_apart_by_what_can_be_typed() -> None:
+    devices = twins()
+    with pytest.raises(DeviceError, match=r"(?s)several devices fit.*USB Audio \[usb-1\].*USB Audio \[usb-2\]"):
+        find_device(devices, "USB Audio", "output")
+    for typed in ("usb-2", "USB Audio [usb-2]", "[usb-2]"):
+        assert find_device(devices, typed, "output").environment == (("PULSE_SINK", "usb-2"),)
+    assert "[" not in describe_devices(devices)[0], "who has a name of its own needs no second one"

@@ -14,7 +14,6 @@ PACKAGES = ("apollo_rt", "training", "export", "tests", "benchmarks")
 
 NEVER_IN_THE_PRODUCT = {"torch", "torchmetrics", "onnx", "onnxscript", "scipy", "matplotlib", "visqol", "pytest"}
 ONE_MODULE_EACH = {
-    "av",
     "soundfile",
     "soxr",
     "onnxruntime",
@@ -24,7 +23,7 @@ ONE_MODULE_EACH = {
     "yaml",
     "websockets",
 }
-ONE_PACKAGE_EACH = {"textual": "screen", "rich": "screen"}
+ONE_PACKAGE_EACH = {"av": "files", "textual": "screen", "rich": "screen"}
 """Of `apollo_rt`; Textual draws with Rich's segments. Rich's progress bar stands in a module beside it."""
 LATE_ONLY = {"sounddevice", "rtmidi", "mido", "pedalboard", "rich", "textual", "websockets"}
 """Optional, or missing on some machines: imported inside a function, when it is really wanted."""

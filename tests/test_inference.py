@@ -243,7 +243,7 @@ def test_a_net_that_goes_wild_leaves_the_old_file_as_it_was(tmp_path: Path) -> N
     source = write(tmp_path / "in.wav", tone(RATE // 4))
     target = tmp_path / "out.wav"
     target.write_text("old")
-    done = run(tmp_path / "wild.pt", source, target)
+    done = run(tmp_path / "wild.pt", source, target, "--overwrite")
     assert (done.exit_code, target.read_text()) == (1, "old")
     assert "not finite" in done.output
     assert not list(tmp_path.glob(".*.part"))

@@ -10,16 +10,19 @@ import pytest
 import soundfile
 
 from apollo_rt.config import Framing
-from apollo_rt.errors import AudioFileError
+from apollo_rt.errors import ExistingFileError
 from apollo_rt.files import jobs
-from apollo_rt.files.jobs import Job, plan_jobs, run_jobs
+from apollo_rt.files.jobs import run_jobs
 from apollo_rt.files.offline import restore_file
+from apollo_rt.files.output_format import OutputSettings
+from apollo_rt.files.plan import Job, plan_jobs
 from apollo_rt.inference.model import load
 from apollo_rt.stream.restoration_stream import RestorationStream
 from tests import tiny_models
 from tests.sound_files import tone, truncated_mp3, write
 
 ROOT = Path(__file__).parents[1]
+FLOATS = OutputSettings(float_wav=True)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +45,7 @@ def stored(path):
 @pytest.mark.parametrize("n_samples", [0, 1, 63, 64, 65, 127, 8191, 65_536, 65_537])
 def test_the_output_has_the_inputs_length_and_lies_upon_it(tmp_path, models, channels, n_samples):
     source = write(tmp_path / "in.wav", tone(n_samples, channels=channels), subtype="FLOAT")
-    report = restore_file(source, tmp_path / "out.wav", models["identity"], float_wav=True)
+    report = restore_file(source, tmp_path / "out.wav", models["identity"], output=FLOATS)
     assert (report.n_samples, report.channels, report.sample_rate) == (n_samples, channels, 44_100)
     np.testing.assert_allclose(stored(tmp_path / "out.wav"), tone(n_samples, channels=channels), atol=1e-6)
 
@@ -51,7 +54,8 @@ def test_the_output_has_the_inputs_length_and_lies_upon_it(tmp_path, models, cha
 @pytest.mark.parametrize("n_samples", [1, 30_011])
 def test_another_sample_rate_comes_back_at_the_same_rate_length_and_place(tmp_path, models, sample_rate, n_samples):
     source = write(tmp_path / "in.wav", tone(n_samples, sample_rate), sample_rate, subtype="FLOAT")
-    report = restore_file(source, tmp_path / "out.wav", models["identity"], float_wav=True)
+    kept = OutputSettings(float_wav=True, rate="keep")
+    report = restore_file(source, tmp_path / "out.wav", models["identity"], output=kept)
     result = stored(tmp_path / "out.wav")
     assert (report.sample_rate, result.shape) == (sample_rate, (n_samples, 2))
     assert np.abs(result - tone(n_samples, sample_rate))[5000:-5000].max(initial=0) < 1e-5
@@ -70,7 +74,7 @@ def test_a_file_equals_the_stream_over_the_same_samples(tmp_path, models):
     """With a model that looks back, and a length that is no whole number of blocks."""
     samples = np.random.default_rng(1).uniform(-0.4, 0.4, (70_001, 2)).astype(np.float32)
     source = write(tmp_path / "in.wav", samples, subtype="FLOAT")
-    restore_file(source, tmp_path / "out.wav", models["late"], float_wav=True)
+    restore_file(source, tmp_path / "out.wav", models["late"], output=FLOATS)
     stream = RestorationStream(models["late"])
     latency = stream.latency_samples
     expected = stream.process(np.concatenate((samples, np.zeros((latency, 2), np.float32))))[latency:]
@@ -80,8 +84,9 @@ def test_a_file_equals_the_stream_over_the_same_samples(tmp_path, models):
 def test_mix_lies_between_the_source_and_its_restoration(tmp_path, models):
     source = write(tmp_path / "in.wav", tone(30_000), subtype="FLOAT")
     for mix, gain in ((0.0, 1.0), (0.5, 0.75), (1.0, 0.5)):
-        restore_file(source, tmp_path / "out.wav", models["half"], mix=mix, float_wav=True)
-        result = stored(tmp_path / "out.wav")
+        target = tmp_path / f"out {mix}.wav"
+        restore_file(source, target, models["half"], mix=mix, output=FLOATS)
+        result = stored(target)
         np.testing.assert_allclose(result, gain * tone(30_000), atol=0 if mix == 0 else 1e-6)
 
 
@@ -113,7 +118,7 @@ def test_what_the_model_spoils_and_what_clips_is_reported(tmp_path, models):
     report = restore_file(write(tmp_path / "in.wav", loud), tmp_path / "out.wav", models["faulty"])
     assert any("the model failed on" in warning for warning in report.warnings)
     source = write(tmp_path / "loud.wav", np.full((3000, 2), 3.0, np.float32), subtype="FLOAT")
-    assert "clipped" in restore_file(source, tmp_path / "out.wav", models["half"]).warnings[-1]
+    assert "clipped" in restore_file(source, tmp_path / "loud out.wav", models["half"]).warnings[-1]
 
 
 def test_a_file_without_sound_gives_one_without_sound_and_says_so(tmp_path, models):
@@ -159,61 +164,8 @@ def test_ten_minutes_need_no_more_memory_than_two(tmp_path):
     assert most < 1e9
 
 
-class TestPlan:
-    def test_one_file_goes_to_one_file(self, tmp_path):
-        assert plan_jobs([tmp_path / "in.mp3"], tmp_path / "out.wav") == [
-            Job(tmp_path / "in.mp3", tmp_path / "out.wav")
-        ]
-
-    @pytest.mark.parametrize("there", [True, False])
-    def test_files_go_into_a_folder_under_their_own_names(self, tmp_path, there):
-        out = tmp_path / "out"
-        if there:
-            out.mkdir()
-        for inputs in (["a.mp3"], ["a.mp3", "b.c.ogg"]):
-            targets = [job.target for job in plan_jobs(inputs, out)]
-            assert targets == [out / "a.flac", out / "b.c.flac"][: len(inputs)]
-
-    def test_a_folder_is_mirrored_without_hidden_files_strangers_and_the_output(self, tmp_path):
-        for name in ("a.mp3", "1999/B.FLAC", "1999/._b.flac", ".cache/c.mp3", "notes.txt", "restored/a.wav"):
-            path = tmp_path / name
-            path.parent.mkdir(exist_ok=True)
-            path.touch()
-        jobs = plan_jobs([tmp_path], tmp_path / "restored", suffix=".wav")
-        found = [(str(job.source.relative_to(tmp_path)), str(job.target.relative_to(tmp_path))) for job in jobs]
-        assert found == [("1999/B.FLAC", "restored/1999/B.wav"), ("a.mp3", "restored/a.wav")]
-
-    def test_a_folder_inside_the_output_is_searched(self, tmp_path):
-        write(tmp_path / "a.mp3", tone(10))
-        (tmp_path / "pop").mkdir()
-        write(tmp_path / "pop" / "b.mp3", tone(10))
-        (job,) = plan_jobs([tmp_path / "pop"], tmp_path)
-        assert job.target == tmp_path / "b.flac"
-
-    def test_a_target_that_is_the_source_of_another_job_is_refused(self, tmp_path):
-        for name in ("in/deep/a.mp3", "out/deep/a.flac"):
-            (tmp_path / name).parent.mkdir(parents=True)
-            (tmp_path / name).touch()
-        with pytest.raises(AudioFileError, match="is itself one of the inputs"):
-            plan_jobs([tmp_path / "in", tmp_path / "out/deep/a.flac"], tmp_path / "out")
-
-    def test_what_cannot_be_done_is_refused_before_anything_is_written(self, tmp_path):
-        song = write(tmp_path / "song.mp3", tone(10))
-        (tmp_path / "empty").mkdir()
-        write(tmp_path / "song.flac", tone(10))
-        for inputs, output, reason in (
-            ([tmp_path / "empty"], "out", "no music in this folder"),
-            ([song, "other.mp3"], "out.wav", "2 inputs can't become the file"),
-            ([tmp_path], song, "is a folder, which can't become the file"),
-            ([song, tmp_path / "song.ogg"], "out", "would both become"),
-            ([song, tmp_path / "song.flac"], tmp_path, "is itself one of the inputs"),
-            ([song], song, "is the input itself"),
-            ([song], tmp_path / "out.xyz", "use one of"),
-        ):
-            with pytest.raises(AudioFileError, match=reason) as caught:
-                plan_jobs(inputs, output)
-            assert "\n" not in str(caught.value)
-        assert not Path("out").exists()
+def planned(inputs, output, **options):
+    return plan_jobs(inputs, output, **options).jobs
 
 
 class TestRun:
@@ -223,7 +175,7 @@ class TestRun:
         (tmp_path / "in" / "b.wav").write_text("no music" * 100)
         write(tmp_path / "in" / "deep" / "c.wav", tone(2000))
         seen = []
-        plan = plan_jobs([tmp_path / "in"], tmp_path / "out")
+        plan = planned([tmp_path / "in"], tmp_path / "out")
         outcomes = list(run_jobs(plan, models["identity"], progress=lambda job, *_: seen.append(job.source.name)))
         assert [outcome.report is not None for outcome in outcomes] == [True, False, True]
         assert "not an audio file" in outcomes[1].error
@@ -235,14 +187,70 @@ class TestRun:
     def test_a_failure_leaves_the_file_that_was_there(self, tmp_path, models):
         (tmp_path / "in.wav").write_text("no music" * 100)
         (tmp_path / "out.wav").write_text("what was here before")
-        (outcome,) = run_jobs(plan_jobs([tmp_path / "in.wav"], tmp_path / "out.wav"), models["identity"])
-        assert outcome.report is None
+        plan = planned([tmp_path / "in.wav"], tmp_path / "out.wav")
+        (outcome,) = run_jobs(plan, models["identity"], existing="overwrite")
+        assert "not an audio file" in outcome.error
         assert (tmp_path / "out.wav").read_text() == "what was here before"
 
-    def test_what_nobody_expected_is_not_hidden(self, tmp_path, models, monkeypatch):
-        monkeypatch.setattr(jobs, "restore_file", lambda *_: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            list(run_jobs([Job(tmp_path / "in.wav", tmp_path / "out.wav")], models["identity"]))
+    @pytest.mark.parametrize("threads", [1, 2])
+    @pytest.mark.parametrize(
+        "error", [ZeroDivisionError("by zero"), MemoryError(), UnicodeEncodeError("a", "b", 0, 1, "c")]
+    )
+    def test_an_error_of_any_kind_is_its_files_own(self, tmp_path, models, monkeypatch, error, threads):
+        def broken(source, *arguments, **options):
+            if source.name == "1.wav":
+                raise error
+            return restore_file(source, *arguments, **options)
+
+        for number in range(3):
+            write(tmp_path / f"{number}.wav", tone(1000))
+        monkeypatch.setattr(jobs, "restore_file", broken)
+        plan = planned([tmp_path / f"{number}.wav" for number in range(3)], tmp_path / "out")
+        outcomes = {outcome.job.source.name: outcome for outcome in run_jobs(plan, models["identity"], threads=threads)}
+        assert outcomes["0.wav"].report
+        assert outcomes["2.wav"].report
+        assert outcomes["1.wav"].error.startswith(f"{tmp_path / '1.wav'}: {type(error).__name__}")
+
+    @pytest.mark.parametrize("threads", [1, 2])
+    def test_who_interrupts_ends_the_run(self, tmp_path, models, threads):
+        for number in range(3):
+            write(tmp_path / f"{number}.wav", tone(1000))
+        plan = planned([tmp_path / f"{number}.wav" for number in range(3)], tmp_path / "out")
+
+        def interrupt(*_):
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            list(run_jobs(plan, models["identity"], progress=interrupt, threads=threads))
+        assert not list((tmp_path / "out").iterdir())
+
+    @pytest.mark.parametrize(("existing", "kinds"), [("error", "error"), ("skip", "left"), ("overwrite", "restored")])
+    def test_what_is_there_is_refused_left_or_replaced_as_was_asked(self, tmp_path, models, existing, kinds):
+        for number in range(3):
+            write(tmp_path / f"{number}.wav", tone(1000))
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "1.flac").write_text("what was here before")
+        plan = planned([tmp_path / f"{number}.wav" for number in range(3)], tmp_path / "out")
+        outcomes = {
+            outcome.job.source.name: outcome for outcome in run_jobs(plan, models["identity"], existing=existing)
+        }
+        assert outcomes["0.wav"].report
+        assert outcomes["2.wav"].report
+        met = outcomes["1.wav"]
+        assert {"error": met.error is not None, "left": met.is_left, "restored": met.report is not None} == {
+            kind: kind == kinds for kind in ("error", "left", "restored")
+        }
+        assert (kinds == "restored") == ((tmp_path / "out" / "1.flac").read_bytes()[:4] == b"fLaC")
+
+    def test_what_comes_while_it_runs_is_not_replaced_either(self, tmp_path, models):
+        for number in range(2):
+            write(tmp_path / f"{number}.wav", tone(1000))
+        plan = planned([tmp_path / f"{number}.wav" for number in range(2)], tmp_path / "out")
+        outcomes = run_jobs(plan, models["identity"], existing="skip")
+        assert next(outcomes).report
+        plan[1].target.write_text("another run was here")
+        assert next(outcomes).is_left
+        assert plan[1].target.read_text() == "another run was here"
 
     @pytest.mark.parametrize("threads", [1, 3])
     def test_several_threads_restore_the_same(self, tmp_path, models, threads):
@@ -250,9 +258,9 @@ class TestRun:
         for number in range(5):
             write(tmp_path / "in" / f"{number}.wav", tone(3000 + 1000 * number), subtype="FLOAT")
         seen = []
-        plan = plan_jobs([tmp_path / "in"], tmp_path / "out", suffix=".wav")
+        plan = planned([tmp_path / "in"], tmp_path / "out", suffix=".wav")
         outcomes = list(
-            run_jobs(plan, models["half"], progress=lambda *now: seen.append(now), float_wav=True, threads=threads)
+            run_jobs(plan, models["half"], progress=lambda *now: seen.append(now), output=FLOATS, threads=threads)
         )
         assert {outcome.job for outcome in outcomes} == set(plan)
         assert {(job, done) for job, done, total in seen if done == total} == {
@@ -264,7 +272,7 @@ class TestRun:
     def test_who_leaves_early_leaves_no_thread_and_no_half_file(self, tmp_path, models):
         for number in range(4):
             write(tmp_path / f"{number}.wav", tone(44_100 * 60 if number else 1000))
-        plan = plan_jobs([tmp_path / f"{number}.wav" for number in range(4)], tmp_path / "out")
+        plan = planned([tmp_path / f"{number}.wav" for number in range(4)], tmp_path / "out")
         outcomes = run_jobs(plan, models["identity"], threads=2)
         assert next(outcomes).job == plan[0]
         outcomes.close()
@@ -276,10 +284,20 @@ class TestRun:
             list(run_jobs([Job(tmp_path / "in.wav", tmp_path / "out.wav")], models["identity"], threads=0))
 
 
+def test_a_file_that_is_there_is_replaced_only_by_who_asks_for_it(tmp_path, models):
+    source, target = write(tmp_path / "in.wav", tone(1000)), tmp_path / "out.wav"
+    target.write_text("what was here before")
+    with pytest.raises(ExistingFileError, match=r"out\.wav: is there already; existing='overwrite' replaces it"):
+        restore_file(source, target, models["identity"])
+    assert target.read_text() == "what was here before"
+    restore_file(source, target, models["identity"], existing="overwrite")
+    assert soundfile.info(target).frames == 1000
+
+
 def test_a_file_goes_through_the_block_graph_unless_asked_hop_by_hop(tmp_path):
     model = load(tiny_models.in_blocks(tiny_models.identity(tmp_path), spoilt=True))
     source = write(tmp_path / "in.wav", tone(70_001) / 4, subtype="FLOAT")
-    restore_file(source, tmp_path / "blocks.wav", model, float_wav=True, threads=2)
-    restore_file(source, tmp_path / "hops.wav", model, float_wav=True, hop_by_hop=True)
+    restore_file(source, tmp_path / "blocks.wav", model, output=FLOATS, threads=2)
+    restore_file(source, tmp_path / "hops.wav", model, output=FLOATS, hop_by_hop=True)
     np.testing.assert_allclose(stored(tmp_path / "blocks.wav"), tone(70_001) / 2, atol=1e-6)
     np.testing.assert_allclose(stored(tmp_path / "hops.wav"), tone(70_001) / 4, atol=1e-6)

@@ -9,6 +9,9 @@ import pytest
 import soundfile
 
 from apollo_rt.config import Framing
+from apollo_rt.errors import AudioFileError
+from apollo_rt.files import recording
+from apollo_rt.files.audio_writer import AudioWriter
 from apollo_rt.inference.model import load
 from apollo_rt.live import recorder as recorder_module
 from apollo_rt.live.engine import Engine
@@ -144,26 +147,26 @@ def test_before_the_disk_is_full_what_there_is_is_completed_and_said_once(tmp_pa
     recorder = Recorder(tmp_path, tape, 0, RATE)
     recorder.start()
     tape.end = 16_384
-    assert wait_for(lambda: len(recorder._writers) == 2 and recorder._writers[1].n_samples == 16_384)
+    assert wait_for(lambda: len(list(tmp_path.iterdir())) == 2 and recorder._recording.n_samples == 16_384)
     room[0] = 10**7
     tape.end = 60_000
-    assert wait_for(lambda: recorder._has_ended)
-    lines = recorder.look()
-    assert lines == [f"{tmp_path}: the disk is full but for 9 MB; the recording has ended, the music goes on"]
+    assert wait_for(lambda: len(recorder.written) == 2)
+    (line,) = recorder.look()
+    assert line.endswith("-dry.flac: the disk is full; the 0.4 s that fitted are kept, the run goes on without it")
     recorder.stop()
-    assert recorder.look() == []
+    assert recorder.look() == [f"{tmp_path}: 1.0 s could not be written"]
     ((dry, wet),) = pairs(tmp_path)
     assert len(dry) == len(wet) == 16_384
 
 
 def test_a_disk_that_fails_leaves_no_half_of_a_pair(tmp_path, monkeypatch):
-    class Failing(recorder_module.AudioWriter):
-        def commit(self):
+    class Failing(AudioWriter):
+        def finish(self):
             if "wet" in self.path.name:
-                raise recorder_module.AudioFileError(f"{self.path.name}: can't be written: Input/output error")
-            super().commit()
+                raise AudioFileError(f"{self.path.name}: can't be written: Input/output error")
+            super().finish()
 
-    monkeypatch.setattr(recorder_module, "AudioWriter", Failing)
+    monkeypatch.setattr(recording, "AudioWriter", Failing)
     tape = Tape(10_000)
     recorder = Recorder(tmp_path, tape, 0, RATE)
     recorder.start()

@@ -16,9 +16,12 @@ import torch
 from torch import Tensor
 
 from apollo_rt.app.progress import progress_bar
+from apollo_rt.app.say import say
 from apollo_rt.errors import ApolloError, AudioFileError
+from apollo_rt.existing import refuse_existing
 from apollo_rt.files.audio_reader import AudioReader
 from apollo_rt.files.audio_writer import AudioWriter, refuse_same_file
+from apollo_rt.printable import printable
 from apollo_rt.stream.rate_converter import RateConverter
 from apollo_rt.stream.stft import carrier_frames
 from training.fitting import checkpoint
@@ -199,7 +202,11 @@ def _check_arguments(path: Path, arguments: object) -> None:
 
 
 def restore_file(
-    restoration: Restoration, source: Path, target: Path, progress: Callable[[int, int | None], None] | None = None
+    restoration: Restoration,
+    source: Path,
+    target: Path,
+    progress: Callable[[int, int | None], None] | None = None,
+    overwrite: bool = False,
 ) -> tuple[str, ...]:
     """Restore one file; the result has its length, sample rate and channels, and appears when it is complete.
 
@@ -208,17 +215,20 @@ def restore_file(
         source: what FFmpeg decodes, mono or stereo.
         target: .wav, .flac, .ogg or .mp3.
         progress: called with samples done and in all (None: the file doesn't say), at the file's own rate.
+        overwrite: a target that is there already is replaced.
 
     Returns:
         One line for each thing that was not as it should be.
 
     Raises:
         AudioFileError: the source can't be read, or the target can't be written; nothing is left of it then.
+        ExistingFileError: the target is there already; nothing was done.
     """
     refuse_same_file(source, target)
+    refuse_existing(target, overwrite)
     with (
         AudioReader(source, restoration.sample_rate) as reader,
-        AudioWriter(target, reader.source_rate, reader.source_channels) as writer,
+        AudioWriter(target, reader.source_rate, reader.source_channels, overwrite=overwrite) as writer,
     ):
         n_channels = 2 if restoration.needs_stereo else reader.source_channels
         back = RateConverter(restoration.sample_rate, reader.source_rate, 2)
@@ -240,8 +250,11 @@ def restore_file(
     "--out_wav", "--out-wav", "target", type=click.Path(path_type=Path), required=True, help=".wav, .flac, .ogg, .mp3."
 )
 @click.option("--chunk_s", type=click.FloatRange(0.1, 600.0), default=CHUNK_S, show_default=True, help="At a time.")
+@click.option("--overwrite", is_flag=True, help="Replace a file that is there already.")
 @click.option("--device", help="What PyTorch calls it; a GPU where there is one, if left out.")
-def command(checkpoint_file: Path, source: Path, target: Path, chunk_s: float, device: str | None) -> None:
+def command(
+    checkpoint_file: Path, source: Path, target: Path, chunk_s: float, overwrite: bool, device: str | None
+) -> None:
     """Restore a file with a checkpoint: the published Apollo's, or one of the causal net."""
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -249,13 +262,13 @@ def command(checkpoint_file: Path, source: Path, target: Path, chunk_s: float, d
     except (RuntimeError, AssertionError):
         raise click.ClickException(f"--device {device} is not there; try cpu") from None
     try:
+        refuse_existing(target, overwrite)  # before a checkpoint of gigabytes is loaded
         restoration = load(checkpoint_file, device, chunk_s)
         with progress_bar() as report:
             warnings = restore_file(
-                restoration, source, target, lambda done, total: report(os.fspath(source.name), done, total)
+                restoration, source, target, lambda done, total: report(os.fspath(source.name), done, total), overwrite
             )
     except ApolloError as error:
-        raise click.ClickException(str(error)) from None
-    for warning in warnings:
-        click.echo(f"warning: {warning}", err=True)
-    click.echo(f"{source} -> {target}")
+        raise click.ClickException(printable(error)) from None
+    say(*(f"warning: {warning}" for warning in warnings), err=True)
+    say(f"{source} -> {target}")

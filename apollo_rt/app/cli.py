@@ -1,5 +1,6 @@
 """The command line: one program, one place where errors become one line and an exit code."""
 
+import io
 import sys
 import warnings
 from collections.abc import Sequence
@@ -11,8 +12,10 @@ from apollo_rt.app.cli_live import live
 from apollo_rt.app.cli_model import model
 from apollo_rt.app.cli_plugins import plugins
 from apollo_rt.app.cli_prepare import prepare
+from apollo_rt.app.cli_recover import recover
 from apollo_rt.app.cli_replay import replay
 from apollo_rt.app.cli_restore import restore
+from apollo_rt.app.say import open_closed_streams, say
 from apollo_rt.errors import ApolloError
 
 _INTERRUPTED = 130
@@ -34,6 +37,7 @@ apollo_rt.add_command(model)
 apollo_rt.add_command(prepare)
 apollo_rt.add_command(replay)
 apollo_rt.add_command(plugins)
+apollo_rt.add_command(recover)
 
 
 def main(arguments: Sequence[str] | None = None, name: str = "apollo-rt") -> None:
@@ -43,8 +47,10 @@ def main(arguments: Sequence[str] | None = None, name: str = "apollo-rt") -> Non
         arguments: None: those of the process.
         name: what the program is called in its help.
 
-    Exit codes: 0 all went well, 1 something that the user can mend (one line on stderr says what), 2 wrong usage.
+    Exit codes: 0 all went well, 1 something that the user can mend (one line on stderr says what), 2 wrong usage, 130
+    an interrupt; 3 to 100 so many files failed (see `restore`).
     """
+    open_closed_streams()
     sys.exit(_exit_code(arguments, name))
 
 
@@ -53,13 +59,18 @@ def _exit_code(arguments: Sequence[str] | None, name: str) -> int:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             result = apollo_rt.main(arguments, name, standalone_mode=False)
-    except click.Abort:
+    except click.Abort as abort:
+        if isinstance(abort.__cause__, EOFError):  # which click takes for an end of what the user types
+            say(f"error: something that was to be read ended too early ({abort.__cause__})", err=True)
+            return 1
         return _INTERRUPTED
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        say(*shown.getvalue().splitlines(), err=True)
         return error.exit_code
     except (ApolloError, ValueError) as error:
-        click.echo(f"error: {error}", err=True)
+        say(*f"error: {error}".split("\n"), err=True)
         return 1
     return result if isinstance(result, int) else 0
 
@@ -73,4 +84,4 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     """As `warnings.showwarning`, in one line without the place in our code."""
-    click.echo(f"warning: {message}", err=True)
+    say(f"warning: {message}", err=True)

@@ -8,6 +8,7 @@ import click
 from apollo_rt.app.control_options import control_options, take_control_options
 from apollo_rt.app.model_options import model_option, provider_option
 from apollo_rt.app.parameter_options import parameter_options, take_parameters
+from apollo_rt.app.say import say
 
 
 @click.command(short_help="Restore live, between devices and files.")
@@ -45,6 +46,7 @@ from apollo_rt.app.parameter_options import parameter_options, take_parameters
     help="Stop after so much sound.",
 )  # fmt: skip
 @click.option("--stats-json", type=click.Path(path_type=Path), metavar="FILE", help="Write figures at the end.")
+@click.option("--overwrite", is_flag=True, help="Replace OUTPUT and figures that are there already.")
 @click.option(
     "--capture-incident", "incidents", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
     help="When something is missed, write the last 10 s there; `apollo-rt replay DIR` runs them again.",
@@ -80,13 +82,13 @@ def live(list_devices: bool, list_midi: bool, doctor: bool, auto: bool, seconds:
         from apollo_rt.devices.device import describe_devices
         from apollo_rt.devices.portaudio import list_devices as find_all
 
-        click.echo("\n".join(describe_devices(find_all())))
+        say(*describe_devices(find_all()))
         return
     if list_midi:
         from apollo_rt.control.midi_port import back_end, list_ports
 
         ports, through = list_ports(), back_end()
-        click.echo("\n".join(ports) if ports else f"no MIDI ports (asked {through})")
+        say(*(ports or [f"no MIDI ports (asked {through})"]))
         return
     control = take_control_options(options, click.get_current_context())
     parameters = take_parameters(options)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from apollo_rt.app.model_options import provider_option
+from apollo_rt.app.say import say
 
 if TYPE_CHECKING:
     from apollo_rt.inference.model import Model
@@ -25,8 +26,8 @@ def list_all() -> None:
 
     for entry in list_models():
         text = f"{entry.card.name}, {', '.join(entry.card.tiers)}" if entry.card else f"not usable: {entry.error}"
-        click.echo(f"{entry.path.stem}  ({entry.place})  {text}")
-    click.echo(f"Your own go to {user_folder()} (or where {ENVIRONMENT} says).")
+        say(f"{entry.path.stem}  ({entry.place})  {text}")
+    say(f"Your own go to {user_folder()} (or where {ENVIRONMENT} says).")
 
 
 @model.command()
@@ -42,9 +43,9 @@ def info(name: str | None, measure: bool, provider: str) -> None:
 
     card = read_card(find_model(name))
     for line in card_lines(card, graph_sha256(card.path.read_bytes())):
-        click.echo(line)
+        say(line)
     if measure:
-        click.echo(f"  {'speed':<12}{speed_text(open_model(card.path, provider))}")
+        say(f"  {'speed':<12}{speed_text(open_model(card.path, provider))}")
 
 
 @model.command()
@@ -59,7 +60,7 @@ def verify(name: str | None, provider: str) -> None:
     errors = {tier: golden_error_db(loaded) for tier, loaded in tiers.items()}
     loaded = next(iter(tiers.values()))
     returned = ", ".join(f"{tier} to {error_db:.0f} dB" for tier, error_db in errors.items())
-    click.echo(
+    say(
         f"{loaded.card.path}: all right; fields and hashes hold, and on {loaded.provider} the golden pair "
         f"({len(loaded.card.golden.input)} hops) comes out, relative to its peak: {returned}"
     )

@@ -2,6 +2,8 @@
 
 import click
 
+from apollo_rt.app.say import say
+
 
 @click.command(short_help="Show latency and parameters of plugins.")
 @click.argument("plugins", nargs=-1, required=True, metavar="PLUGIN...")
@@ -19,11 +21,11 @@ def plugins(plugins: tuple[str, ...]) -> None:
     assert loaded is not None
     try:
         for state in loaded.states():
-            click.echo(plugin_line(state, framing.sample_rate))
+            say(plugin_line(state, framing.sample_rate))
             for row in loaded.rows():
                 if row.name.startswith(f"{state.name}."):
-                    click.echo(f"  {row.name} = {row.text(row.default)}, {row.bounds_text}: {row.description}")
+                    say(f"  {row.name} = {row.text(row.default)}, {row.bounds_text}: {row.description}")
         for line in loaded.notes():
-            click.echo(f"note: {line}")
+            say(f"note: {line}")
     finally:
         loaded.stop()

@@ -4,6 +4,7 @@ import click
 
 from apollo_rt.app.cli_model import speed_text
 from apollo_rt.app.model_options import model_option, provider_option
+from apollo_rt.app.say import say
 
 
 @click.command(short_help="Build a model's engine ahead of time.")
@@ -19,9 +20,9 @@ def prepare(model: str | None, provider: str) -> None:
     from apollo_rt.inference.model_choice import open_model, open_tiers
     from apollo_rt.stream.golden import golden_error_db
 
-    click.echo(f"getting {provider} ready; an engine takes minutes", err=True)
+    say(f"getting {provider} ready; an engine takes minutes", err=True)
     for tier, loaded in open_tiers(open_model(model, provider)).items():
         error_db = golden_error_db(loaded)
         loaded.new_block()  # what files are restored with has an engine of its own
-        click.echo(f"{loaded.card.name}, tier {tier}, is ready: {speed_text(loaded)}")
-        click.echo(f"its output differs by {error_db:.0f} dB from PyTorch's in float32 (of its peak, golden pair)")
+        say(f"{loaded.card.name}, tier {tier}, is ready: {speed_text(loaded)}")
+        say(f"its output differs by {error_db:.0f} dB from PyTorch's in float32 (of its peak, golden pair)")

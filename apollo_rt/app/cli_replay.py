@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from apollo_rt.app.say import say
 from apollo_rt.errors import ApolloError
+from apollo_rt.existing import refuse_existing
 
 if TYPE_CHECKING:
     from apollo_rt.inference.model import Model
@@ -15,8 +17,9 @@ if TYPE_CHECKING:
 @click.command(short_help="Run an incident again, off line.")
 @click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
 @click.option("--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help="Write what comes out, as wav.")
+@click.option("--overwrite", is_flag=True, help="Replace a file that is there already.")
 @click.option("--model", metavar="FILE", help="Where the model is now, if not where it was.")
-def replay(folder: Path, output: Path | None, model: str | None) -> None:
+def replay(folder: Path, output: Path | None, overwrite: bool, model: str | None) -> None:
     """Run an incident that `live --capture-incident` wrote again, and compare: the output is the same, bit for bit.
 
     DIR is an incident, or a folder of incidents. Ends with code 1 where an output differs.
@@ -27,14 +30,17 @@ def replay(folder: Path, output: Path | None, model: str | None) -> None:
     folders = sorted(folder.glob("incident-*")) or [folder]
     if output is not None and len(folders) > 1:
         raise click.UsageError(f"--output is for one incident, {folder} holds {len(folders)}")
-    results = [_replayed(path, read_incident(path), output, model) for path in folders]
+    if output is not None:
+        refuse_existing(output, overwrite)
+    results = [_replayed(path, read_incident(path), output, overwrite, model) for path in folders]
     if not all(results):
         raise click.exceptions.Exit(1)
 
 
-def _replayed(path: Path, incident: "Incident", output: Path | None, model: str | None) -> bool:
+def _replayed(path: Path, incident: "Incident", output: Path | None, overwrite: bool, model: str | None) -> bool:
     """Run one; says what came of it, and whether the output is the same."""
     from apollo_rt.files.audio_writer import AudioWriter
+    from apollo_rt.files.output_format import OutputSettings
     from apollo_rt.inference.model_choice import open_model
     from apollo_rt.live.incident import file_digest
     from apollo_rt.live.replay import run_again
@@ -45,9 +51,10 @@ def _replayed(path: Path, incident: "Incident", output: Path | None, model: str 
         raise ApolloError(f"{loaded.card.path}: is not the model of {path}; name that with --model")
     result = run_again(incident, _by_slot(loaded, facts["tiers"]))
     for line in report_lines(path, incident, result):
-        click.echo(line)
+        say(line)
     if output is not None:
-        with AudioWriter(output, facts["sample_rate"], float_wav=True) as writer:
+        settings = OutputSettings(float_wav=True)
+        with AudioWriter(output, facts["sample_rate"], settings=settings, overwrite=overwrite) as writer:
             writer.write(result.output)
     return result.is_equal
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from apollo_rt.app.live_ends import Ends, WantedDevices
-from apollo_rt.devices.device import Device, Direction, find_device
+from apollo_rt.devices.device import Device, Direction, find_device, label
 from apollo_rt.errors import DeviceError
 from apollo_rt.live.connection import Reopening
 
@@ -130,7 +130,11 @@ class DevicePicker:
         lists = {"inputs": (choice.inputs, choice.source), "outputs": (choice.outputs, choice.target)}
         described = {
             name: [
-                {"number": device.number, "name": str(device), "is_used": device.number == (used and used.number)}
+                {
+                    "number": device.number,
+                    "name": f"{label(device, devices)} ({device.system})",
+                    "is_used": device.number == (used and used.number),
+                }
                 for device in devices
             ]
             for name, (devices, used) in lists.items()
@@ -143,10 +147,7 @@ class DevicePicker:
             return word
         devices = self._devices()
         meant = find_device(devices, word, direction)
-        try:
-            return meant.name if find_device(devices, meant.name, direction) == meant else word
-        except DeviceError:  # several have that name
-            return word
+        return next((name for name in (meant.name, *meant.aliases) if _leads_to(meant, name, devices, direction)), word)
 
     def _devices(self) -> Sequence[Device]:
         if self._list_devices:
@@ -154,3 +155,10 @@ class DevicePicker:
         from apollo_rt.devices.portaudio import list_devices
 
         return list_devices()
+
+
+def _leads_to(meant: Device, name: str, devices: Sequence[Device], direction: Direction) -> bool:
+    try:
+        return find_device(devices, name, direction) == meant
+    except DeviceError:  # several have that name
+        return False

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
 from numpy.typing import NDArray
 
 from apollo_rt.app.live_ends import DEMO, input_file
 from apollo_rt.app.progress import progress_bar
+from apollo_rt.app.say import say
 from apollo_rt.devices.device import Direction
 from apollo_rt.errors import DeviceError
 from apollo_rt.files.audio_reader import AudioReader
@@ -49,7 +49,7 @@ def examine(models: Mapping[str, Model], duration_s: float) -> Trial:
     """
     logging.getLogger("apollo_rt").addHandler(logging.NullHandler())  # what the trials miss is in the table
     for line in (*machine_lines(), *scheduling_lines(), *device_lines()):
-        click.echo(line)
+        say(line)
     music = _music(next(iter(models.values())).framing.sample_rate)
     n_tried = 0
     with progress_bar() as report:
@@ -61,7 +61,7 @@ def examine(models: Mapping[str, Model], duration_s: float) -> Trial:
 
         trials, proof = try_all(models, music, duration_s, report=show)
     for line in (*trial_lines(trials), *advice_lines(proof)):
-        click.echo(line)
+        say(line)
     return proof
 
 

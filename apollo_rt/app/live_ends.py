@@ -8,10 +8,12 @@ from typing import Self
 from apollo_rt.devices import pulse
 from apollo_rt.devices.device import DEFAULT, LOOPBACK, SPEAKERS, Device, find_device, refuse_feedback
 from apollo_rt.errors import DeviceError
+from apollo_rt.existing import refuse_existing
 from apollo_rt.files.audio_reader import AudioReader, Samples
-from apollo_rt.files.audio_writer import AudioWriter, encoding_of, refuse_same_file
-from apollo_rt.files.jobs import MUSIC_SUFFIXES
-from apollo_rt.files.recording import Recording
+from apollo_rt.files.audio_writer import AudioWriter, refuse_same_file
+from apollo_rt.files.music_names import MUSIC_SUFFIXES, refuse_address
+from apollo_rt.files.output_format import format_of
+from apollo_rt.files.recording import Recording, numbered
 from apollo_rt.live.driver import Driver
 from apollo_rt.live.file_feed import Source
 from apollo_rt.live.virtual_device import VirtualDevice
@@ -190,6 +192,8 @@ def open_ends(
     pace: bool = True,
     allow_feedback: bool = False,
     duration_s: float | None = None,
+    overwrite: bool = False,
+    model: str = "",
 ) -> Ends:
     """Open the files and find the devices that the user named.
 
@@ -201,16 +205,19 @@ def open_ends(
         pace: from file to file, run in real time.
         allow_feedback: accept an input that hears the output.
         duration_s: read no more than this of a file.
+        overwrite: a target that is there already is replaced.
+        model: what will restore, for the tags.
 
     Raises:
-        ApolloError: an end is missing, ambiguous, not usable, or both are the same.
+        ApolloError: an end is missing, ambiguous, not usable, both are the same, or the target is there already.
         ValueError: a pace other than a device's own.
     """
     source_path, target_path = input_file(source), output_file(target)
     if source_path and target_path:
         refuse_same_file(source_path, target_path)
     if target_path:
-        encoding_of(target_path)
+        format_of(target_path)
+        refuse_existing(target_path, overwrite)
     words = None if source_path else source, None if target_path else target
     wanted = WantedDevices(*words, sample_rate, block_size, allow_feedback)
     captured, played = wanted.find()
@@ -220,7 +227,7 @@ def open_ends(
     driver = wanted.driver(captured, played) if has_device else VirtualDevice(sample_rate, block_size, pace)
     reader = AudioReader(source_path, sample_rate) if source_path else None
     try:
-        writer = _open_writer(target_path, sample_rate, reader) if target_path else None
+        writer = _open_writer(target_path, sample_rate, reader, model, overwrite) if target_path else None
     except BaseException:
         if reader:
             reader.close()
@@ -229,9 +236,17 @@ def open_ends(
     return Ends(str(captured or source), str(played or target), driver, reader, part, writer, wanted)
 
 
-def _open_writer(path: Path, sample_rate: int, reader: AudioReader | None) -> AudioWriter | Recording:
+def _open_writer(
+    path: Path, sample_rate: int, reader: AudioReader | None, model: str, overwrite: bool
+) -> AudioWriter | Recording:
     """From file to file a full disk is an error; what a device captures doesn't come again, so it is another matter."""
-    return AudioWriter(path, sample_rate, reader.source_channels) if reader else Recording(path, sample_rate)
+    if reader:
+        return AudioWriter(
+            path, sample_rate, reader.source_channels, tags=reader.tags, model=model, overwrite=overwrite
+        )
+    recording = Recording(numbered(path), sample_rate, overwrite=overwrite)
+    recording.begin()
+    return recording
 
 
 def input_file(wanted: str) -> Path | None:
@@ -247,6 +262,7 @@ def output_file(wanted: str) -> Path | None:
 
 
 def _file(wanted: str) -> Path | None:
+    refuse_address(wanted)
     path = Path(wanted)
     if path.suffix.lower() in MUSIC_SUFFIXES or (len(path.parts) > 1 and path.parent.is_dir()):
         return path

@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from platformdirs import user_config_path
-
 from apollo_rt.app.control_options import ControlOptions
 from apollo_rt.app.live_session import LiveSession
 from apollo_rt.app.upkeep import Look, Upkeep
@@ -18,11 +16,12 @@ from apollo_rt.control.socket_access import check_token, make_token, token_from_
 from apollo_rt.errors import ControlError
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.recorder import Recorder
+from apollo_rt.own_folders import own_folder
 
 
 def midi_map_path() -> Path:
     """The user's own MIDI map; it need not be there."""
-    return user_config_path("apollo-rt", appauthor=False) / "midi.yaml"
+    return own_folder("config") / "midi.yaml"
 
 
 def check_files(options: ControlOptions, has_plugins: bool = False) -> None:

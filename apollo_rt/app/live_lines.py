@@ -2,9 +2,8 @@
 
 import time
 
-import click
-
 from apollo_rt.app.live_session import LiveSession
+from apollo_rt.app.say import say
 from apollo_rt.decibels import SILENCE_DB, level_db
 from apollo_rt.live.snapshot import Snapshot
 
@@ -19,20 +18,20 @@ def run_lines(session: LiveSession, period_s: float = _PERIOD_S) -> None:
         session: of a started engine.
         period_s: seconds between two lines.
     """
-    click.echo(start_line(session))
-    click.echo(session.update().scheduling)
+    say(start_line(session))
+    say(session.update().scheduling)
     for note in session.notes:
-        click.echo(note)
+        say(note)
     next_s = time.monotonic() + period_s
     while True:
         snapshot = session.update()
         for message in session.take_messages():
-            click.echo(f"warning: {message}", err=True)
+            say(*f"warning: {message}".split("\n"), err=True)
         if session.is_over:
             return
         if time.monotonic() >= next_s:
             next_s += period_s
-            click.echo(status_line(snapshot))
+            say(status_line(snapshot))
         time.sleep(_POLL_S)
 
 

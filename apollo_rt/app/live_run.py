@@ -9,12 +9,10 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import click
-
 from apollo_rt.app.control_options import ControlOptions
 from apollo_rt.app.device_picker import DevicePicker, reopening
 from apollo_rt.app.live_chain import ChainOptions, open_plugins, plugin_line
-from apollo_rt.app.live_ends import Ends, open_ends
+from apollo_rt.app.live_ends import Ends, input_file, open_ends, output_file
 from apollo_rt.app.live_faces import check_files, control_faces
 from apollo_rt.app.live_lines import end_line, run_lines
 from apollo_rt.app.live_session import LiveSession, SessionInfo, SessionLog
@@ -22,8 +20,12 @@ from apollo_rt.app.measure_latency import measure_latency
 from apollo_rt.app.model_picker import ModelPicker
 from apollo_rt.app.own_stderr import stderr_to_ourselves
 from apollo_rt.app.progress import progress_bar
+from apollo_rt.app.say import say
 from apollo_rt.app.signals import ending_calls, interruptible
+from apollo_rt.atomic_file import refuse_irregular, write_whole
 from apollo_rt.errors import ApolloError
+from apollo_rt.existing import refuse_existing, refuse_named_twice
+from apollo_rt.files.recovery import leftover_lines
 from apollo_rt.inference.model import Model
 from apollo_rt.inference.model_choice import open_model, open_tier, open_tiers
 from apollo_rt.latency import FADE_LENGTH
@@ -46,6 +48,7 @@ class LiveOptions:
         provider: what runs it, see `model_choice.open_model`.
         tier: the best of its tiers that is wanted; None: its best.
         stats_json: where to write figures at the end.
+        overwrite: replace the output's file and the figures' where they are there already.
         plain: lines, even where a screen could be shown.
         incidents: where to write what was missed, see `EngineSettings`.
         measure_latency: only measure the latency, see `measure_latency`.
@@ -67,6 +70,7 @@ class LiveOptions:
     tier: str | None = None
     duration_s: float | None = None
     stats_json: Path | None = None
+    overwrite: bool = False
     pace: bool = True
     allow_feedback: bool = False
     plain: bool = False
@@ -87,12 +91,23 @@ def run_live(options: LiveOptions) -> None:
         ApolloError: something that the user can mend.
     """
     if options.stats_json:
-        _refuse_unwritable(options.stats_json)
+        ends = [path for path in (input_file(options.source), output_file(options.target)) if path]
+        refuse_named_twice(options.stats_json, ends, "the figures")
+        _refuse_unwritable(options.stats_json, options.overwrite)
     if options.control.record and not options.pace:
         raise ValueError("--record is for what plays in its time: leave --no-pace out, or write a file with --output")
     check_files(options.control, options.chain.names_plugins)
+    _say_leftovers(options)
     with ExitStack() as stack:
         _run(options, stack)
+
+
+def _say_leftovers(options: LiveOptions) -> None:
+    """Recordings that a killed run left where this one writes."""
+    path = output_file(options.target)
+    folders = [folder for folder in (path and path.parent, options.control.record) if folder]
+    for line in leftover_lines(folders):
+        say(f"warning: {line}", err=True)
 
 
 def _run(options: LiveOptions, stack: ExitStack) -> None:
@@ -107,6 +122,8 @@ def _run(options: LiveOptions, stack: ExitStack) -> None:
             options.pace,
             options.allow_feedback or options.measure_latency,
             options.duration_s,
+            options.overwrite,
+            loaded.card.name,
         )
         if options.measure_latency:
             measure_latency(loaded, ends, _settings(options, ends))
@@ -187,12 +204,12 @@ def _show(session: LiveSession, is_plain: bool) -> None:
 def _conclude(options: LiveOptions, session: LiveSession, ends: Ends, snapshot: Snapshot) -> None:
     """Say how it went, and write it down."""
     for line in (*session.take_messages(), *ends.warnings):
-        click.echo(f"warning: {line}", err=True)
+        say(*f"warning: {line}".split("\n"), err=True)
     if options.stats_json:
         _write_stats(options.stats_json, session, ends.driver.block_size, snapshot)
     if session.error:
         raise session.error
-    click.echo(end_line(snapshot))
+    say(end_line(snapshot))
 
 
 def _write_stats(path: Path, session: LiveSession, block_size: int, snapshot: Snapshot) -> None:
@@ -204,14 +221,19 @@ def _write_stats(path: Path, session: LiveSession, block_size: int, snapshot: Sn
         **snapshot.to_dict(),
     }
     try:
-        path.write_text(json.dumps(stats, indent=2) + "\n")
+        write_whole(path, json.dumps(stats, indent=2) + "\n")
     except OSError as error:
         raise ApolloError(f"{path}: can't be written: {error.strerror}") from None
 
 
-def _refuse_unwritable(path: Path) -> None:
+def _refuse_unwritable(path: Path, overwrite: bool) -> None:
     """Better now than after an hour of music."""
-    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+    refuse_existing(path, overwrite)
+    try:
+        refuse_irregular(path)
+    except OSError as error:
+        raise ApolloError(f"{path}: can't be written: {error.strerror}") from None
+    if not os.access(path.parent, os.W_OK):
         raise ApolloError(f"{path}: can't be written")
 
 

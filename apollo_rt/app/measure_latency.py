@@ -4,9 +4,8 @@ import logging
 import time
 from collections.abc import Callable
 
-import click
-
 from apollo_rt.app.live_ends import Ends
+from apollo_rt.app.say import say
 from apollo_rt.app.signals import interruptible
 from apollo_rt.errors import ApolloError
 from apollo_rt.inference.model import Model
@@ -44,9 +43,9 @@ def measure_latency(model: Model, ends: Ends, settings: EngineSettings) -> None:
             f"{len(measured.lags)} of {N_BURSTS} bursts that were played to {ends.output_name} were heard at "
             f"{ends.input_name}: lead a cable from the output to the input, or choose the output's monitor as input"
         )
-    click.echo("\n".join(report_lines(ends, snapshot.latency, measured, ends.driver.block_size)))
+    say(*report_lines(ends, snapshot.latency, measured, ends.driver.block_size))
     if snapshot.deadline_misses or snapshot.xruns:
-        click.echo(f"warning: {snapshot.deadline_misses} deadline misses, {snapshot.xruns} xruns meanwhile", err=True)
+        say(f"warning: {snapshot.deadline_misses} deadline misses, {snapshot.xruns} xruns meanwhile", err=True)
 
 
 def report_lines(ends: Ends, reported: LatencyReport, measured: RoundTrip, block_size: int) -> list[str]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from apollo_rt.inference.model_file import ModelCard
+from apollo_rt.printable import printable
 
 _WIDTH = 12
 
@@ -17,7 +18,7 @@ def card_lines(card: ModelCard, graph_hash: str) -> Iterator[str]:
     """
     framing = card.framing
     latency_ms = 1e3 * framing.algorithmic_latency / framing.sample_rate
-    yield _printable(card.name)
+    yield printable(card.name)
     yield _line("file", f"{card.path} ({card.path.stat().st_size / 1e6:.1f} MB)")
     yield _line(
         "takes",
@@ -66,9 +67,4 @@ def _value(value: Any) -> str:
 
 
 def _line(name: str, text: str) -> str:
-    return f"  {name:<{_WIDTH}}{_printable(text)}"
-
-
-def _printable(text: str) -> str:
-    """A card is somebody else's text: what could steer a terminal is shown as it is written in Python."""
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+    return f"  {name:<{_WIDTH}}{printable(text)}"

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import click
+from apollo_rt.app.say import say
+from apollo_rt.printable import printable
 
 Report = Callable[[str, float, float | None], None]
 """Called with (what, done, total); the total is None where it isn't known."""
@@ -28,11 +29,11 @@ def progress_bar() -> Iterator[Report]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
     console, on_terminal = Console(stderr=True), sys.stdout.isatty()
     with Progress(*columns, console=console, transient=True, redirect_stdout=on_terminal) as bar:
         task = bar.add_task("", total=None)
-        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
+        yield lambda what, done, total: bar.update(task, description=printable(what), completed=done, total=total)
 
 
 class _Lines:
@@ -60,4 +61,4 @@ class _Lines:
         what = self._what
         if what != self._said:
             self._said = what
-            click.echo(what, err=True)
+            say(what, err=True)

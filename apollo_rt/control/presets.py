@@ -14,12 +14,11 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from platformdirs import user_config_path
-
 from apollo_rt.control.arguments import shown
 from apollo_rt.control.parameter_row import Parameter
 from apollo_rt.control.yaml_file import read_mapping, write_mapping
 from apollo_rt.errors import ControlError
+from apollo_rt.own_folders import own_folder
 
 _SUFFIXES = (".yaml", ".yml")
 _NAME = re.compile(r"\w(?:[\w .()+&'-]{0,62}[\w)+])?")
@@ -28,7 +27,7 @@ _NAME = re.compile(r"\w(?:[\w .()+&'-]{0,62}[\w)+])?")
 
 def preset_folder() -> Path:
     """Where the user's presets lie."""
-    return user_config_path("apollo-rt", appauthor=False) / "presets"
+    return own_folder("config") / "presets"
 
 
 def read_preset(path: Path, rows: Sequence[Parameter]) -> tuple[dict[str, float], dict[str, float]]:

@@ -1,12 +1,11 @@
 """Small YAML files that people write, too: read with errors that say where, written whole or not at all."""
 
-import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from apollo_rt.atomic_file import write_whole
 from apollo_rt.errors import ControlError
 
 _LONGEST_BYTES = 65_536
@@ -56,7 +55,7 @@ def read_mapping(path: Path) -> dict[Any, Any]:
 
 
 def write_mapping(path: Path, content: dict[str, Any], comment: str) -> None:
-    """Write a file beside its place and give it its name when it is complete; its folder is made where it is missing.
+    """Write a file whole or not at all; its folder is made where it is missing.
 
     Args:
         path: an existing file is replaced.
@@ -66,12 +65,8 @@ def write_mapping(path: Path, content: dict[str, Any], comment: str) -> None:
     Raises:
         ControlError: it can't be written.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(f"# {comment}\n{yaml.safe_dump(content, sort_keys=False, allow_unicode=True)}", "utf-8")
-        part.replace(path)
+        write_whole(path, f"# {comment}\n{yaml.safe_dump(content, sort_keys=False, allow_unicode=True)}")
     except OSError as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
         raise ControlError(f"{path}: can't be written: {error.strerror}") from None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from apollo_rt.errors import DeviceError
+from apollo_rt.printable import printable
 
 Direction = Literal["input", "output"]
 
@@ -124,16 +125,30 @@ def refuse_feedback(source: Device, target: Device) -> None:
         )
 
 
+def label(device: Device, devices: Sequence[Device]) -> str:
+    """What a device is called in a list of `devices`: where another has its name, with what tells it from that.
+
+    Either part finds it, and so does the whole; one without a second name has its number alone.
+    """
+    has_twin = any(other.name.casefold() == device.name.casefold() and other != device for other in devices)
+    return _long_name(device) if has_twin and device.aliases else device.name
+
+
 def describe_devices(devices: Sequence[Device]) -> list[str]:
     """A table for people: number, name, host API, channels, rate, and marks for defaults and loopbacks."""
     if not devices:
         return ["no audio devices; files can still be restored"]
-    width = max(len(device.name) for device in devices)
+    labels = [printable(label(device, devices)) for device in devices]
+    width = max(map(len, labels))
     return [
-        f"{device.number:>3}  {device.name:<{width}}  {device.system:<12}  {device.input_channels:>3} in "
+        f"{device.number:>3}  {name:<{width}}  {device.system:<12}  {device.input_channels:>3} in "
         f"{device.output_channels:>3} out  {device.default_sample_rate:>6.0f} Hz  {', '.join(_marks(device))}".rstrip()
-        for device in devices
+        for device, name in zip(devices, labels, strict=True)
     ]
+
+
+def _long_name(device: Device) -> str:
+    return f"{device.name} [{device.aliases[0]}]" if device.aliases else device.name
 
 
 def _marks(device: Device) -> list[str]:
@@ -154,13 +169,17 @@ def _by_number(usable: Sequence[Device], number: int, direction: Direction) -> D
 
 def _bearers(usable: Sequence[Device], word: str) -> list[Device]:
     """Devices of that name, or else with it in their name; of one device behind several host APIs only the best way."""
-    names = {device.number: [name.casefold() for name in (device.name, *device.aliases)] for device in usable}
+    names = {device.number: [name.casefold() for name in _names(device)] for device in usable}
     hits = [device for device in usable if word in names[device.number]]
     hits = hits or [device for device in usable if any(word in name for name in names[device.number])]
     best = min((_rank(device) for device in hits), default=0)
     hits = [device for device in hits if _rank(device) == best]
     own = {_short_name(device) for device in hits if not device.environment}
     return [device for device in hits if not device.environment or _short_name(device) not in own]
+
+
+def _names(device: Device) -> tuple[str, ...]:
+    return device.name, *device.aliases, _long_name(device)
 
 
 def _default(usable: Sequence[Device], direction: Direction, host_api: str) -> Device:

@@ -2,19 +2,24 @@
 
 PortAudio sees a server only as one ALSA device, `pulse`. The server's sinks and sources are reached through it all the
 same: libpulse takes its target from the environment when a stream is opened.
+
+The tool's list for people is read: what it prints with `--format=json` has the text "(null)" for every name that is not
+ASCII (PulseAudio 16). It is a process of its own, since a server may hang for ever, and who asks may not.
 """
 
-import json
 import os
+import re
 import shutil
 import subprocess
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 DEFAULT_MONITOR = "@DEFAULT_MONITOR@"
 """The server's own name for what its default sink plays."""
 
 _TIMEOUT_S = 2.0
+_HEADING = re.compile(r"^\S.* #(\d+)$")
+_PROPERTY = re.compile(r'^\t\t(\S+) = "(.*)"$')
 
 
 @dataclass(frozen=True)
@@ -50,27 +55,38 @@ class Server:
         return next((endpoint.monitor_of for endpoint in self.sources if endpoint.name == source), "")
 
 
+@dataclass(frozen=True)
+class _Record:
+    """One thing of a list: its number, what stands beside `Name: `, and its properties."""
+
+    index: int
+    fields: dict[str, str] = field(default_factory=dict)
+    properties: dict[str, str] = field(default_factory=dict)
+
+
 def read_server() -> Server | None:
     """Ask the server; None where there is none, or no `pactl` that can tell."""
     answers = [_pactl("list", "sinks"), _pactl("list", "sources"), _pactl("info")]
     try:
         return parse_server(*answers)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, ValueError):
         return None
 
 
-def parse_server(sinks: Any, sources: Any, info: Any) -> Server:
-    """Build a `Server` from what `pactl --format=json` prints for `list sinks`, `list sources` and `info`.
+def parse_server(sinks: str, sources: str, info: str) -> Server:
+    """Build a `Server` from what `pactl` prints for `list sinks`, `list sources` and `info`.
 
     Raises:
-        KeyError, TypeError, ValueError: it printed something else.
+        KeyError, ValueError: it printed something else.
     """
-    sink_names = {sink["name"] for sink in sinks}
+    defaults = _fields(info.splitlines())
+    sink_records = _records(sinks)
+    sink_names = {sink.fields["Name"] for sink in sink_records}
     return Server(
-        tuple(_endpoint(sink) for sink in sinks),
-        tuple(_endpoint(source, _monitored(source, sink_names)) for source in sources),
-        info["default_sink_name"] or "",
-        info["default_source_name"] or "",
+        tuple(_endpoint(sink) for sink in sink_records),
+        tuple(_endpoint(source, _monitored(source, sink_names)) for source in _records(sources)),
+        defaults["Default Sink"],
+        defaults["Default Source"],
     )
 
 
@@ -80,56 +96,75 @@ def feedback_sink(process_id: int) -> str:
     Routes come from the environment, from ALSA's configuration, from what the server remembers and from what the user
     did in a mixer: only the server knows them all, and only once the streams run.
     """
-    playing, capturing, sources = (
-        _pactl("list", "sink-inputs"),
-        _pactl("list", "source-outputs"),
-        _pactl("list", "sources"),
-    )
-    sinks = _pactl("list", "sinks")
+    kinds = ("sink-inputs", "source-outputs", "sources", "sinks")
+    playing, capturing, sources, sinks = (_records(_pactl("list", kind)) for kind in kinds)
     try:
-        sink_names = {sink["name"] for sink in sinks}
-        played = {stream["sink"] for stream in playing if _belongs_to(stream, process_id)}
-        captured = {stream["source"] for stream in capturing if _belongs_to(stream, process_id)}
-        heard = {_monitored(source, sink_names) for source in sources if source["index"] in captured}
-        return next((sink["name"] for sink in sinks if sink["index"] in played and sink["name"] in heard), "")
-    except (KeyError, TypeError, ValueError):
+        sink_names = {sink.fields["Name"] for sink in sinks}
+        played = {int(stream.fields["Sink"]) for stream in playing if _belongs_to(stream, process_id)}
+        captured = {int(stream.fields["Source"]) for stream in capturing if _belongs_to(stream, process_id)}
+        heard = {_monitored(source, sink_names) for source in sources if source.index in captured}
+        names = (sink.fields["Name"] for sink in sinks if sink.index in played)
+        return next((name for name in names if name in heard), "")
+    except (KeyError, ValueError):
         return ""
 
 
-def _pactl(*arguments: str) -> Any:
-    """What `pactl` prints, parsed; None if it can't."""
+def _pactl(*arguments: str) -> str:
+    """What `pactl` prints; nothing if it can't."""
     tool = shutil.which("pactl")
     if tool is None:
-        return None
+        return ""
     try:
         done = subprocess.run(  # noqa: S603  # the tool itself, with arguments that stand above
-            [tool, "--format=json", *arguments],
+            [tool, *arguments],
             capture_output=True,
             check=True,
             timeout=_TIMEOUT_S,
-            env={**os.environ, "LC_ALL": "C"},  # some versions print decimals as the locale does, which is no JSON
+            env={**os.environ, "LC_ALL": "C"},  # or the words before the colons are the user's language
         )
-        return json.loads(done.stdout)
-    except (OSError, subprocess.SubprocessError, ValueError):
-        return None
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.decode("utf-8", "replace")
 
 
-def _endpoint(record: Any, monitor_of: str = "") -> Endpoint:
-    _, channels, rate = record["sample_specification"].split()
+def _records(text: str) -> list[_Record]:
+    """The things of a list: `Sink #7`, then lines `<tab>Name: value`, properties with two tabs."""
+    records: list[_Record] = []
+    for line in text.splitlines():
+        if heading := _HEADING.match(line):
+            records.append(_Record(int(heading[1])))
+        elif records and (found := _PROPERTY.match(line)):
+            records[-1].properties.setdefault(found[1], found[2])
+        elif records and line.startswith("\t") and not line.startswith("\t\t"):
+            for name, value in _fields([line[1:]]).items():
+                records[-1].fields.setdefault(name, value)
+    return records
+
+
+def _fields(lines: Sequence[str]) -> dict[str, str]:
+    pairs = (line.partition(":") for line in lines)
+    return {name: value.strip() for name, colon, value in pairs if colon}
+
+
+def _endpoint(record: _Record, monitor_of: str = "") -> Endpoint:
+    name = record.fields["Name"]
+    _, channels, rate = record.fields["Sample Specification"].split()
     return Endpoint(
-        record["name"],
-        record["description"] or record["name"],
+        name,
+        record.fields.get("Description") or name,
         int(channels.removesuffix("ch")),
         int(rate.removesuffix("Hz")),
         monitor_of,
     )
 
 
-def _monitored(source: Any, sink_names: set[str]) -> str:
-    """PulseAudio names the sink; PipeWire leaves that empty in some versions, but keeps the naming rule."""
-    named = source.get("monitor_source") or source["name"].removesuffix(".monitor")
+def _monitored(source: _Record, sink_names: set[str]) -> str:
+    """PulseAudio names the sink; PipeWire says `n/a` in some versions, but keeps the naming rule."""
+    named = source.fields.get("Monitor of Sink", "")
+    if named not in sink_names:
+        named = source.fields["Name"].removesuffix(".monitor")
     return named if named in sink_names else ""
 
 
-def _belongs_to(stream: Any, process_id: int) -> bool:
-    return str(stream["properties"].get("application.process.id")) == str(process_id)
+def _belongs_to(stream: _Record, process_id: int) -> bool:
+    return stream.properties.get("application.process.id") == str(process_id)

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from apollo_rt.config import SAMPLE_RATES
+
 Samples = NDArray[np.float32]
 
-_SAMPLE_RATES = (1000, 768_000)
 _INT16_SCALE = np.float32(1 / 32_768)
 _RATE_BEFORE_A_CALL = 44_100
 
@@ -200,7 +201,7 @@ def _as_given(audio: Samples, n_axes: int, channel_axis: int) -> Samples:
 def _checked_rate(sample_rate: float) -> float:
     if not isinstance(sample_rate, Real):
         raise TypeError(f"sample_rate must be a number of Hz, got {sample_rate!r}")
-    lowest, highest = _SAMPLE_RATES
+    lowest, highest = SAMPLE_RATES
     if not lowest <= sample_rate <= highest:
         raise ValueError(f"sample_rate must be from {lowest} to {highest} Hz, got {sample_rate}")
     return int(sample_rate) if float(sample_rate).is_integer() else float(sample_rate)

@@ -1,43 +1,76 @@
 """Audio files as sources of a stream: read in the stream's layout, at the stream's rate.
 
 Inside a stream there are always two channels, interleaved `(samples, 2)`: mono is doubled by the reader and averaged by
-the writer.
+the writer. More channels become two, or are read pair by pair, side by side: `(samples, 2 * pairs)`.
 """
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
+from apollo_rt.config import SAMPLE_RATES
+from apollo_rt.errors import AudioFileError
 from apollo_rt.files.audio_decoder import AudioDecoder
+from apollo_rt.files.channel_layout import STEREO, mixing, pairs
+from apollo_rt.files.sound import Samples as Samples
+from apollo_rt.files.tags import Tags
 from apollo_rt.stream.rate_converter import RateConverter
 
-Samples = npt.NDArray[np.float32]
+
+@dataclass(frozen=True)
+class ReadSettings:
+    """What of a file is restored.
+
+    Attributes:
+        track: which of its audio tracks, from 1; None for the best one, that is mono or stereo if there is such a one.
+        downmix: True makes stereo of more than two channels, False leaves them what they are.
+    """
+
+    track: int | None = None
+    downmix: bool = False
 
 
 class AudioReader:
     """A file's audio as two-channel blocks at one sample rate, decoded as it is read.
 
     Args:
-        path: any file that FFmpeg decodes, with one or two channels.
+        path: any file that FFmpeg decodes.
         sample_rate: rate of the blocks in Hz; a file of another rate is converted.
+        track: which of its audio tracks, from 1; None for the best one, that is mono or stereo if there is such a one.
+        downmix: make stereo of more than two channels: None does so with a warning, False reads them in pairs.
 
     Attributes:
         source_rate: the file's own rate in Hz.
-        source_channels: the file's own channels, 1 or 2.
+        source_channels: channels that a file like this one has: 1, 2, or all there are if they are read in pairs.
+        channel_pairs: which of the source's channels stand in which two columns; one alone is doubled.
 
     Raises:
         AudioFileError: the file can't be opened as audio.
     """
 
-    def __init__(self, path: str | os.PathLike[str], sample_rate: int = 44_100) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        sample_rate: int = 44_100,
+        track: int | None = None,
+        downmix: bool | None = None,
+    ) -> None:
         """Open the file."""
         self.path = Path(path)
-        self._decoder = AudioDecoder(self.path)
+        self._decoder = AudioDecoder(self.path, track)
         self.source_rate = self._decoder.sample_rate
-        self.source_channels = self._decoder.n_channels
+        _refuse_rate(self.path, self.source_rate)
+        n_channels = len(self._decoder.channels)
+        is_mixed = n_channels > 2 and downmix is not False
+        if is_mixed and downmix is None:
+            self._decoder.warnings.append(f"{self.path}: its {n_channels} channels are mixed down to stereo")
+        self._mixing = mixing(self._decoder.channels, STEREO) if is_mixed else None
+        self.source_channels = 2 if is_mixed else n_channels
+        self.channel_pairs = pairs(STEREO if is_mixed else self._decoder.channels)
+        self._columns = [index for group in self.channel_pairs for index in (group[0], group[-1])]
         self._decoded = self._decoder.blocks()
         self._converter = RateConverter(self.source_rate, sample_rate, self.source_channels)
         self._pending: Samples = np.empty((0, self.source_channels), np.float32)
@@ -46,7 +79,15 @@ class AudioReader:
     @property
     def n_source_samples(self) -> int | None:
         """Length at the file's own rate: as announced (None: it isn't), and once read to the end, as it was."""
-        return self._decoder.n_decoded if self._at_end else self._decoder.n_announced
+        n_decoded, n_announced = self._decoder.n_decoded, self._decoder.n_announced
+        if self._at_end:
+            return n_decoded
+        return n_announced if n_announced is not None and n_announced >= n_decoded else None
+
+    @property
+    def tags(self) -> Tags:
+        """What the file says about the music: tags, cover and chapters."""
+        return self._decoder.tags
 
     @property
     def warnings(self) -> list[str]:
@@ -63,7 +104,7 @@ class AudioReader:
             That many samples, fewer only at the end of the file, and from then on none.
 
         Shape:
-            `(samples, 2)`
+            `(samples, 2 * pairs)`: `(samples, 2)` unless more channels are read in pairs.
 
         Raises:
             AudioFileError: nothing can be decoded, or a sample is not finite.
@@ -74,12 +115,12 @@ class AudioReader:
             n_ready += len(parts[-1])
         ready = np.concatenate(parts)
         self._pending = ready[n_samples:].copy()
-        return np.repeat(ready[:n_samples], 2 // self.source_channels, axis=1)
+        return np.ascontiguousarray(ready[:n_samples, self._columns])
 
     def _next_block(self) -> Samples:
         block = next(self._decoded, None)
         if block is not None:
-            return self._converter.convert(block)
+            return self._converter.convert(block if self._mixing is None else block @ self._mixing)
         self._at_end = True
         return self._converter.convert(np.empty((0, self.source_channels), np.float32), last=True)
 
@@ -94,3 +135,10 @@ class AudioReader:
     def __exit__(self, *_: object) -> None:
         """Close the file."""
         self.close()
+
+
+def _refuse_rate(path: Path, rate: int) -> None:
+    """Its conversion would have no bound: 50 kB of FLAC "at 1 Hz" are gigabytes at the model's rate."""
+    low, high = SAMPLE_RATES
+    if not low <= rate <= high:
+        raise AudioFileError(f"{path}: has a sample rate of {rate} Hz; from {low} to {high} can be read")

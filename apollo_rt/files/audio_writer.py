@@ -1,83 +1,106 @@
-"""Audio files as ends of a stream: a writer that never leaves half a file.
+"""Audio files as ends of a stream: a writer that never leaves half a file, and never replaces one unasked.
 
 Inside a stream there are always two channels, interleaved `(samples, 2)`: mono is doubled by the reader and averaged by
-the writer. Encoding is libsndfile's.
+the writer. What is written how stands in `output_format`.
 """
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
-import soundfile
 
-from apollo_rt.errors import AudioFileError
+from apollo_rt.atomic_file import AtomicFile, refuse_irregular
+from apollo_rt.errors import AudioFileError, ExistingFileError
 from apollo_rt.files.audio_reader import Samples
+from apollo_rt.files.av_encoder import AvEncoder
+from apollo_rt.files.output_format import OutputFormat, OutputSettings, format_of
+from apollo_rt.files.tag_carrying import carry, made_by
+from apollo_rt.files.tags import Tags
+from apollo_rt.files.vorbis_encoder import VorbisEncoder
+from apollo_rt.stream.rate_converter import RateConverter
 
-_ENCODINGS = {
-    ".wav": ("WAV", "PCM_24"),
-    ".flac": ("FLAC", "PCM_24"),
-    ".ogg": ("OGG", "VORBIS"),
-    ".mp3": ("MP3", "MPEG_LAYER_III"),
-}
-"""libsndfile's format and encoding by suffix. 24 bits, because the result of our arithmetic is finer than 16."""
 
-WRITABLE_SUFFIXES = tuple(_ENCODINGS)
-
-_WAV_LIMIT_BYTES = 2**32 - 2**16
-"""Lengths in a wav file have 32 bits; 64 KiB are left for the headers."""
+class _Encoder(Protocol):
+    def write(self, samples: Samples) -> None: ...
+    def finish(self) -> None: ...
+    def close(self) -> None: ...
 
 
 class AudioWriter:
     """A file that appears under its name only when it is complete; until then it is a hidden `.part` beside it.
 
-    wav and flac are written with 24 bits, ogg as Vorbis, mp3 by LAME, both at libsndfile's default quality. Samples
-    beyond full scale are counted and reported in `warnings`; formats of whole numbers clip them.
+    Samples beyond full scale are counted and reported in `warnings`; formats of whole numbers clip them. These have 24
+    bits, rounded without dither: the error of that is 144 dB below full scale.
 
     Args:
-        path: the suffix picks the format: .wav, .flac, .ogg or .mp3. A link is followed; an existing file is replaced
-            at the end.
+        path: the suffix picks the format, see `output_format`. A link is followed.
+        sample_rate: Hz, of the samples; a format that has only one is converted to.
+        channels: 1 stores the average of the two that `write` gets, 2 both; more get samples of so many columns.
+        settings: quality, and bits of wav files.
+        tags: what the source says about the music; what the format holds of it is carried over.
+        model: name of the model that made the sound, for the tags.
+        n_expected: length in samples, where it is known; what can't be held is refused before anything is written.
+        overwrite: a file that has the name is replaced at the end.
+
+    Attributes:
+        path: as given, or the name that was taken.
         sample_rate: Hz.
-        channels: 1 or 2; 1 stores the average of both channels.
-        float_wav: write a wav file of 32-bit floats, which don't clip.
 
     Raises:
-        AudioFileError: unknown suffix, a place that can't be written to, or a rate that the format can't hold.
+        AudioFileError: unknown suffix, a place that can't be written to, or a rate, length, bit rate or number of
+            channels that the format can't hold.
+        ExistingFileError: the name is taken.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], sample_rate: int, channels: int = 2, float_wav: bool = False
+        self,
+        path: str | os.PathLike[str],
+        sample_rate: int,
+        channels: int = 2,
+        settings: OutputSettings | None = None,
+        tags: Tags | None = None,
+        model: str = "",
+        n_expected: int | None = None,
+        overwrite: bool = False,
     ) -> None:
         """Open the `.part` file."""
         self.path = Path(path)
-        container, encoding = encoding_of(self.path)
-        self._encoding = "FLOAT" if float_wav and container == "WAV" else encoding
-        self._is_wav = container == "WAV"
-        self._channels = channels
-        self._n_loud = 0
-        self._n_samples = 0
-        self._final = Path(os.path.realpath(self.path))
-        self._part = self._final.with_name(f".{self._final.name}.{os.getpid()}.part")
-        _refuse_unwritable(self._final)
-        try:
-            self._file = soundfile.SoundFile(self._part, "w", sample_rate, channels, self._encoding, format=container)
-        except (soundfile.SoundFileError, OSError) as error:
-            self._part.unlink(missing_ok=True)
-            raise AudioFileError(f"{self.path}: can't be written: {_reason(error)}") from None
+        settings = settings or OutputSettings()
+        self._form = format_of(self.path, settings)
+        rate = self._form.rates[0] if len(self._form.rates) == 1 else sample_rate
+        self._form.check(self.path, rate, channels, n_expected)
+        kbps = self._form.kbps_for(self.path, settings, rate, channels)
+        self._converter = RateConverter(sample_rate, rate, channels)
+        self.sample_rate, self._channels = sample_rate, channels
+        self._n_loud = self._n_samples = 0
+        carried, self._left_out = carry(tags or Tags(), self._form, made_by(model))
+        with self._explained():
+            _refuse_unwritable(self.path)
+            self._file = AtomicFile(self.path, overwrite)
+        with self._undone():
+            self._encoder = _open_encoder(self._file, self._form, rate, channels, kbps, carried)
 
     @property
     def warnings(self) -> list[str]:
-        """One line if samples went beyond full scale."""
+        """One line for what went beyond full scale, and one for each thing of the tags that could not be kept."""
+        lines = [f"{self.path}: {what}; left out" for what in self._left_out]
         if not self._n_loud:
-            return []
-        what = "were clipped" if self._encoding == "PCM_24" else "may clip when played"
-        return [f"{self.path}: {self._n_loud} samples beyond full scale {what}"]
+            return lines
+        what = "were clipped" if self._form.clips else "may clip when played"
+        return [*lines, f"{self.path}: {self._n_loud} samples beyond full scale {what}"]
 
     @property
     def n_samples(self) -> int:
         """Samples written so far."""
         return self._n_samples
+
+    @property
+    def most_samples(self) -> int:
+        """Samples that the file can hold."""
+        return self._form.most_samples(self._channels)
 
     def write(self, samples: Samples) -> None:
         """Append samples.
@@ -86,43 +109,86 @@ class AudioWriter:
             samples: full scale is 1.0.
 
         Shape:
-            `(samples, 2)`
+            `(samples, 2)`; with more than two channels `(samples, channels)`
 
         Raises:
-            AudioFileError: the disk is full or gone, or a wav file would pass its limit of 4 GB.
+            AudioFileError: the disk is full or gone, or the file would pass the limit of its format.
         """
         stored = samples.mean(axis=1, dtype=np.float32)[:, np.newaxis] if self._channels == 1 else samples
+        if self._n_samples + len(stored) > self.most_samples:
+            raise AudioFileError(f"{self.path}: {self._form.name} ends at 4 GB; write to a .wav or .flac file instead")
         self._n_loud += int(np.count_nonzero(np.abs(stored) > 1.0))
-        bytes_per_sample = self._channels * (4 if self._encoding == "FLOAT" else 3)
-        if self._is_wav and (self._n_samples + len(stored)) * bytes_per_sample > _WAV_LIMIT_BYTES:
-            raise AudioFileError(f"{self.path}: a wav file ends at 4 GB; write to a .flac file instead")
-        try:
-            self._file.write(stored)
-        except (soundfile.SoundFileError, OSError, AssertionError) as error:
-            # soundfile asserts that all was written: that assertion is how a full disk shows.
-            raise AudioFileError(f"{self.path}: can't be written: {_reason(error)}") from None
+        with self._explained():
+            self._encoder.write(self._converter.convert(stored))
         self._n_samples += len(stored)
+
+    def finish(self) -> None:
+        """Write the end, and make sure that all of it has reached the disk.
+
+        Raises:
+            AudioFileError: it can't be written; nothing is left.
+        """
+        with self._undone():
+            self._encoder.write(self._converter.convert(np.empty((0, self._channels), np.float32), last=True))
+            self._encoder.finish()
+            self._file.finish()
+
+    def take_name(self, path: Path) -> None:
+        """Give the finished file a name in its folder.
+
+        Raises:
+            FileExistsError: it is taken, and may not be replaced; the file can still take another.
+            AudioFileError: the name can't be taken.
+        """
+        with self._explained(but=FileExistsError):
+            self._file.take_name(os.path.realpath(path))
+        self.path = path
+
+    def give_back_name(self) -> None:
+        """Undo `take_name`: the file is hidden again, and can take another."""
+        with self._explained():
+            self._file.give_back_name(os.path.realpath(self.path))
 
     def commit(self) -> None:
         """Finish the file and give it its name; a second time does nothing.
 
         Raises:
-            AudioFileError: the last bytes can't be written, or the name can't be taken.
+            AudioFileError: the last bytes can't be written, or the name can't be taken; nothing is left.
+            ExistingFileError: the name is taken by now.
         """
-        if self._file.closed:
+        if self._file.is_done:
             return
-        try:
-            self._file.close()
-            self._part.replace(self._final)
-        except (soundfile.SoundFileError, OSError) as error:
-            self.abort()
-            raise AudioFileError(f"{self.path}: can't be written: {_reason(error)}") from None
+        self.finish()
+        with self._undone():
+            self._file.commit()
 
     def abort(self) -> None:
         """Remove what was written; a file that had the name before keeps it, untouched."""
-        with suppress(soundfile.SoundFileError):  # what a full disk has spoilt goes anyway
-            self._file.close()
-        self._part.unlink(missing_ok=True)
+        self._encoder.close()
+        self._file.abort()
+
+    @contextmanager
+    def _undone(self) -> Iterator[None]:
+        """As `_explained`; after an error nothing is left."""
+        try:
+            with self._explained():
+                yield
+        except BaseException:
+            self._file.abort()
+            raise
+
+    @contextmanager
+    def _explained(self, but: type[OSError] | tuple[()] = ()) -> Iterator[None]:
+        """Errors of the system become one line."""
+        try:
+            yield
+        except but:
+            raise
+        except FileExistsError:
+            raise ExistingFileError(f"{self.path}: is there already; --overwrite replaces it") from None
+        except OSError as error:
+            reason = " ".join(str(error.strerror or error).split()).rstrip(".")
+            raise AudioFileError(f"{self.path}: can't be written: {reason}") from None
 
     def __enter__(self) -> Self:
         """Commit at the end of a `with` block, abort if it raises."""
@@ -136,18 +202,12 @@ class AudioWriter:
             self.abort()
 
 
-def encoding_of(path: Path) -> tuple[str, str]:
-    """Format and encoding, in libsndfile's words, of a file to write.
-
-    Raises:
-        AudioFileError: the suffix is none that can be written.
-    """
-    try:
-        return _ENCODINGS[path.suffix.lower()]
-    except KeyError:
-        raise AudioFileError(
-            f"{path}: can't write this kind of file; use one of {' '.join(WRITABLE_SUFFIXES)}"
-        ) from None
+def _open_encoder(
+    file: AtomicFile, form: OutputFormat, sample_rate: int, channels: int, kbps: int, tags: Tags
+) -> _Encoder:
+    if form.codec == "vorbis":
+        return VorbisEncoder(file, sample_rate, channels, kbps, tags)
+    return AvEncoder(file, form, sample_rate, channels, kbps, tags)
 
 
 def refuse_same_file(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
@@ -161,18 +221,13 @@ def refuse_same_file(source: str | os.PathLike[str], target: str | os.PathLike[s
         raise AudioFileError(f"{target}: is the input itself; choose another name for the output")
 
 
-def _refuse_unwritable(target: Path) -> None:
-    if not target.parent.is_dir():
-        raise AudioFileError(f"{target}: no such folder: {target.parent}")
-    if target.is_dir():
-        raise AudioFileError(f"{target}: is a folder")
-    if not os.access(target.parent, os.W_OK):
-        raise AudioFileError(f"{target}: no permission to write in {target.parent}")
-
-
-def _reason(error: Exception) -> str:
-    """What went wrong, on one line."""
-    if isinstance(error, AssertionError):
-        return "the disk is full"
-    text = error.error_string if isinstance(error, soundfile.LibsndfileError) else str(error)
-    return " ".join(text.split()).rstrip(".")
+def _refuse_unwritable(path: Path) -> None:
+    folder = Path(os.path.realpath(path)).parent
+    if not folder.is_dir():
+        raise AudioFileError(f"{path}: no such folder: {folder}")
+    if not os.access(folder, os.W_OK):
+        raise AudioFileError(f"{path}: no permission to write in {folder}")
+    try:
+        refuse_irregular(path)
+    except OSError as error:
+        raise AudioFileError(f"{path}: {error.strerror}") from None

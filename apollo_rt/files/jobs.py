@@ -1,88 +1,45 @@
-"""Several files and folders at once: which file becomes which, and all of them restored even if one fails.
+"""Several files restored, as many at once as there are cores for, all of them even if one fails."""
 
-```
- apollo-rt restore song.mp3 out.wav       one file to one file
- apollo-rt restore a.mp3 b.ogg restored/  files into a folder:  restored/a.flac  restored/b.flac
- apollo-rt restore albums/ restored/      a folder, its tree mirrored:  restored/1999/track.flac
-```
-"""
-
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Event, Lock
+from typing import Literal
 
 from apollo_rt.control.parameters import Parameters
-from apollo_rt.errors import ApolloError, AudioFileError
-from apollo_rt.files.audio_writer import WRITABLE_SUFFIXES, encoding_of, refuse_same_file
+from apollo_rt.errors import ApolloError, ExistingFileError
+from apollo_rt.existing import Existing, is_there
+from apollo_rt.files.audio_reader import ReadSettings
 from apollo_rt.files.offline import Progress, RestoreReport, restore_file
+from apollo_rt.files.output_format import OutputSettings
+from apollo_rt.files.plan import Job
 from apollo_rt.inference.model import Model, load
-
-MUSIC_SUFFIXES = frozenset(
-    (".mp3", ".mp2", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".mp4", ".wav", ".aif", ".aiff", ".wma", ".webm")
-)
-"""What counts as music inside a folder. A file that is named itself is tried whatever its suffix."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """One file to restore.
-
-    Attributes:
-        source: the file to read.
-        target: the file to write; one that is there already is replaced when the new one is complete.
-        makes_folders: folders on the way to the target are made.
-    """
-
-    source: Path
-    target: Path
-    makes_folders: bool = False
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a job: a report, or the reason why there is none."""
-
-    job: Job
-    report: RestoreReport | None
-    error: str | None
-
 
 JobProgress = Callable[[Job, int, int | None], None]
 """Called with the job, samples done, and samples in all (None: the file doesn't say)."""
 
 
-def plan_jobs(
-    inputs: Sequence[str | os.PathLike[str]], output: str | os.PathLike[str], suffix: str = ".flac"
-) -> list[Job]:
-    """Decide what becomes of what, before anything is written.
+_WAYS = "--overwrite replaces it, --skip-existing leaves it"
 
-    One file goes to the file `output`. Several inputs or a folder go into the folder `output`, and so does one file
-    where `output` is a folder or has no suffix. Folders are searched by suffix, hidden files and `output` left out.
 
-    Args:
-        inputs: files and folders, at least one.
-        output: a file, or a folder that need not be there yet.
-        suffix: format of the files in the folder `output`.
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job.
 
-    Raises:
-        AudioFileError: a folder without music, two sources for one target, a target that is a source, or a suffix that
-            can't be written.
+    Attributes:
+        job: what was to be done.
+        report: what was done; None where nothing was.
+        error: why nothing was done, in one line; None where the target had been there and was left.
     """
-    sources, folder = [Path(path) for path in inputs], Path(output)
-    if len(sources) == 1 and not sources[0].is_dir() and not _names_folder(output):
-        jobs = [Job(sources[0], folder)]
-    else:
-        _refuse_file_as_folder(folder, sources)
-        jobs = [
-            Job(source, folder / relative.with_suffix(suffix), makes_folders=True)
-            for path in sources
-            for source, relative in _music(path, folder)
-        ]
-    _refuse_clashes(jobs)
-    return jobs
+
+    job: Job
+    report: RestoreReport | None = None
+    error: str | None = None
+
+    @property
+    def is_left(self) -> bool:
+        """The target had been there before, and was wanted to be left."""
+        return self.report is None and self.error is None
 
 
 def run_jobs(
@@ -90,10 +47,12 @@ def run_jobs(
     model: Model | None = None,
     parameters: Mapping[str, float] | None = None,
     progress: JobProgress | None = None,
-    float_wav: bool = False,
+    output: OutputSettings | None = None,
     threads: int = 1,
+    existing: Existing = "error",
+    reading: ReadSettings = ReadSettings(),  # noqa: B008 (frozen)
 ) -> Iterator[Outcome]:
-    """Restore files, as many at once as there are threads for; one that fails does not stop the others.
+    """Restore files; what one of them does wrong is its own outcome, and stops no other.
 
     A single file gets all threads for itself, which brings less than a file for each: they share blocks of frames.
 
@@ -102,11 +61,13 @@ def run_jobs(
         model: None for the model that ships with the package.
         parameters: as in `restore_file`, by name.
         progress: called after every block, by one thread at a time.
-        float_wav: as in `restore_file`.
+        output: as in `restore_file`.
         threads: cores to use.
+        existing: what becomes of targets that are there already.
+        reading: which track of the sources, and whether it is mixed down.
 
     Yields:
-        What became of each job, as soon as it is done.
+        What became of each job, as soon as it is done; those that nothing is to be done for come first.
 
     Raises:
         ModelFileError: the model that ships with the package is damaged.
@@ -116,7 +77,13 @@ def run_jobs(
         raise ValueError(f"threads must be at least 1, got {threads}")
     Parameters(**(parameters or {}))  # says what is wrong before the first file is read
     model, lock, is_left = model or load(), Lock(), Event()
-    n_at_once = max(1, min(threads, len(jobs)))
+    waiting = []
+    for job in jobs:
+        if existing == "overwrite" or not is_there(job.target):
+            waiting.append(job)
+        else:
+            yield _found_there(job, existing)
+    n_at_once = max(1, min(threads, len(waiting)))
     threads_each = threads // n_at_once
 
     def restore(job: Job) -> Outcome:
@@ -127,14 +94,14 @@ def run_jobs(
                 if progress:
                     progress(job, done, total)
 
-        return _outcome(job, model, parameters or {}, report_progress, float_wav, threads_each)
+        return _outcome(job, model, parameters or {}, report_progress, output, threads_each, existing, reading)
 
     if n_at_once == 1:
-        yield from map(restore, jobs)
+        yield from map(restore, waiting)
         return
     pool = ThreadPoolExecutor(n_at_once, "restore")
     try:
-        for done in as_completed([pool.submit(restore, job) for job in jobs]):
+        for done in as_completed([pool.submit(restore, job) for job in waiting]):
             yield done.result()
     finally:  # whoever leaves early, by an interrupt say, leaves no thread at work
         is_left.set()
@@ -146,60 +113,37 @@ def _outcome(
     model: Model,
     parameters: Mapping[str, float],
     progress: Progress,
-    float_wav: bool,
+    output: OutputSettings | None,
     threads: int,
+    existing: Existing,
+    reading: ReadSettings,
 ) -> Outcome:
+    kind: Literal["error", "overwrite"] = "overwrite" if existing == "overwrite" else "error"
     try:
         if job.makes_folders:
             job.target.parent.mkdir(parents=True, exist_ok=True)
-        report = restore_file(job.source, job.target, model, progress, float_wav, threads, False, **parameters)
-    except (ApolloError, OSError) as error:
-        return Outcome(job, None, str(error))
-    return Outcome(job, report, None)
+        report = restore_file(
+            job.source, job.target, model, progress, output, threads, False, kind, reading, **parameters
+        )
+    except CancelledError:
+        raise
+    except ExistingFileError:  # it came meanwhile
+        return _found_there(job, existing)
+    except ApolloError as error:
+        return Outcome(job, error=str(error))
+    except Exception as error:
+        # Whatever it is, a fault of ours included, it is about this file: the others are still to be restored.
+        return Outcome(job, error=f"{job.source}: {_in_words(error)}")
+    return Outcome(job, report)
 
 
-def _names_folder(output: str | os.PathLike[str]) -> bool:
-    text = os.fspath(output)
-    return Path(text).is_dir() or text.endswith(("/", os.sep)) or not Path(text).suffix
+def _found_there(job: Job, existing: Existing) -> Outcome:
+    if existing == "skip":
+        return Outcome(job)
+    return Outcome(job, error=f"{job.target}: is there already; {_WAYS}")
 
 
-def _refuse_file_as_folder(output: Path, sources: Sequence[Path]) -> None:
-    if output.is_dir() or not (output.exists() or output.suffix.lower() in WRITABLE_SUFFIXES):
-        return
-    what = f"{sources[0]}: is a folder, which" if len(sources) == 1 else f"{len(sources)} inputs"
-    raise AudioFileError(f"{what} can't become the file {output}; name a folder for the output")
-
-
-def _music(path: Path, output: Path) -> list[tuple[Path, Path]]:
-    """The music that an input stands for: each file, and where it goes inside the output folder."""
-    if not path.is_dir():
-        return [(path, Path(path.name))]
-    root, inside = path.resolve(), output.resolve()
-    left_out = inside if inside != root and inside.is_relative_to(root) else None
-    found = sorted(
-        file
-        for file in path.rglob("*")
-        if file.suffix.lower() in MUSIC_SUFFIXES
-        and file.is_file()
-        and not any(part.startswith(".") for part in file.relative_to(path).parts)
-        and not (left_out and file.resolve().is_relative_to(left_out))
-    )
-    if not found:
-        raise AudioFileError(f"{path}: no music in this folder (looked for {' '.join(sorted(MUSIC_SUFFIXES))})")
-    return [(file, file.relative_to(path)) for file in found]
-
-
-def _refuse_clashes(jobs: Sequence[Job]) -> None:
-    sources = {job.source.resolve(): job.source for job in jobs}
-    makers: dict[Path, Path] = {}
-    for job in jobs:
-        encoding_of(job.target)
-        refuse_same_file(job.source, job.target)
-        target = job.target.resolve()
-        if target in sources:
-            raise AudioFileError(f"{job.target}: is itself one of the inputs; choose another folder for the output")
-        if target in makers:
-            raise AudioFileError(
-                f"{makers[target]} and {job.source} would both become {job.target}; restore them into different folders"
-            )
-        makers[target] = job.source
+def _in_words(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror + (f": {error.filename}" if error.filename else "")
+    return f"{type(error).__name__}: {error}"

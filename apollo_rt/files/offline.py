@@ -7,21 +7,25 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from apollo_rt.control.parameters import Parameters
-from apollo_rt.files.audio_reader import AudioReader, Samples
+from apollo_rt.existing import refuse_existing
+from apollo_rt.files.audio_reader import AudioReader, ReadSettings, Samples
 from apollo_rt.files.audio_writer import AudioWriter, refuse_same_file
+from apollo_rt.files.channel_lanes import Lanes, Stream
+from apollo_rt.files.output_format import OutputSettings
 from apollo_rt.inference.model import Model, load
-from apollo_rt.stream.block_stream import BlockStream, open_block_stream
-from apollo_rt.stream.dry_line import DryLine
+from apollo_rt.stream.block_stream import open_block_stream
 from apollo_rt.stream.rate_converter import RateConverter
 from apollo_rt.stream.restoration_stream import RestorationStream
 
 Progress = Callable[[int, int | None], None]
-"""Called with samples done and samples in all (None: the file doesn't say), at the file's own rate."""
+"""Called with samples done and samples in all (None: the file doesn't say), at the rate of what is written."""
 
 _BLOCK_SIZE = 65_536
 """Samples at a time: 1.5 s, so that memory stays small and progress moves."""
@@ -36,7 +40,8 @@ class RestoreReport:
         target: the file that was written.
         n_samples: its length, at its sample rate.
         sample_rate: Hz.
-        channels: 1 or 2.
+        source_rate: Hz, of the file that was read.
+        channels: those of the target.
         elapsed_s: how long it took.
         warnings: one line for each thing that was not as it should be.
     """
@@ -45,6 +50,7 @@ class RestoreReport:
     target: Path
     n_samples: int
     sample_rate: int
+    source_rate: int
     channels: int
     elapsed_s: float
     warnings: tuple[str, ...]
@@ -60,80 +66,101 @@ def restore_file(
     target: str | os.PathLike[str],
     model: Model | None = None,
     progress: Progress | None = None,
-    float_wav: bool = False,
+    output: OutputSettings | None = None,
     threads: int = 1,
     hop_by_hop: bool = False,
+    existing: Literal["error", "overwrite"] = "error",
+    reading: ReadSettings = ReadSettings(),  # noqa: B008 (frozen)
     **parameters: float,
 ) -> RestoreReport:
-    """Restore one file; the result has the source's length, sample rate and channels, and is aligned with it.
+    """Restore one file; the result has the source's length and channels, and is aligned with it.
 
     Args:
-        source: what FFmpeg decodes, mono or stereo.
-        target: .wav, .flac, .ogg or .mp3. It appears when it is complete, in place of a file that had its name before.
+        source: what FFmpeg decodes; more than two channels are restored pair by pair.
+        target: its suffix picks the format, see `output_format`. It appears when it is complete.
         model: None for the model that ships with the package.
         progress: called after every block.
-        float_wav: write a wav file of 32-bit floats instead of 24-bit integers.
+        output: rate and quality of what is written; None for the usual.
         threads: that share the work on one block of frames.
         hop_by_hop: as the live engine does it, bit for bit, and slower.
+        existing: what becomes of a file that has the target's name.
+        reading: which track of the source, and whether it is mixed down.
         parameters: by the names of the table of parameters: `mix`, `strength`, `air_db` ...
 
     Raises:
         AudioFileError: the source can't be read, or the target can't be written; nothing is left of it then.
+        ExistingFileError: the target is there already; nothing was done.
         ModelFileError: the model that ships with the package is damaged.
         ValueError: there is no such parameter, or it is out of bounds.
     """
     started_s = time.perf_counter()
     refuse_same_file(source, target)
-    live = Parameters(**parameters)
-    stream = _open_stream(model or load(), live, threads, hop_by_hop)
-    line = DryLine(stream.latency_samples, live, stream.framing.sample_rate)
+    is_replaced = existing == "overwrite"
+    refuse_existing(target, is_replaced, "existing='overwrite' replaces it")
+    live, output, model = Parameters(**parameters), output or OutputSettings(), model or load()
     with (
-        AudioReader(source, stream.framing.sample_rate) as reader,
-        AudioWriter(target, reader.source_rate, reader.source_channels, float_wav) as writer,
+        AudioReader(source, model.framing.sample_rate, reading.track, reading.downmix) as reader,
+        _open_writer(target, reader, model, output, is_replaced) as writer,
     ):
-        back = RateConverter(stream.framing.sample_rate, reader.source_rate, 2)
-        for block in _restored(reader, stream, line):
-            writer.write(back.convert(block))
+        lanes = Lanes(reader.channel_pairs, partial(_open_stream, model, live, threads, hop_by_hop), live)
+        back = RateConverter(model.framing.sample_rate, writer.sample_rate, lanes.n_columns)
+        for block in _restored(reader, lanes):
+            writer.write(lanes.joined(back.convert(block)))
             if progress:
-                progress(writer.n_samples, reader.n_source_samples)
-        n_left = (reader.n_source_samples or 0) - writer.n_samples
-        writer.write(back.convert(np.empty((0, 2), np.float32), last=True)[:n_left])
+                progress(writer.n_samples, _length_at(reader, writer.sample_rate))
+        n_left = (_length_at(reader, writer.sample_rate) or 0) - writer.n_samples
+        rest = back.convert(np.empty((0, lanes.n_columns), np.float32), last=True)
+        writer.write(lanes.joined(rest[:n_left]))
         n_samples = writer.n_samples
-    warnings = [*reader.warnings, *_model_warnings(reader.path, stream), *writer.warnings]
+    warnings = [*reader.warnings, *_model_warnings(reader.path, lanes), *writer.warnings]
     if not n_samples:
         warnings.append(f"{reader.path}: holds no sound, and so does the output")
     elapsed_s = time.perf_counter() - started_s
-    rate, channels = reader.source_rate, reader.source_channels
-    return RestoreReport(reader.path, writer.path, n_samples, rate, channels, elapsed_s, tuple(warnings))
+    rates = writer.sample_rate, reader.source_rate
+    return RestoreReport(
+        reader.path, writer.path, n_samples, *rates, reader.source_channels, elapsed_s, tuple(warnings)
+    )
 
 
-def _open_stream(
-    model: Model, parameters: Parameters, threads: int, hop_by_hop: bool
-) -> RestorationStream | BlockStream:
+def _open_writer(
+    target: str | os.PathLike[str], reader: AudioReader, model: Model, output: OutputSettings, overwrite: bool
+) -> AudioWriter:
+    rate = output.rate_for(reader.source_rate, model.framing.sample_rate, Path(target))
+    length = _length_at(reader, rate)
+    return AudioWriter(target, rate, reader.source_channels, output, reader.tags, model.card.name, length, overwrite)
+
+
+def _length_at(reader: AudioReader, sample_rate: int) -> int | None:
+    """Samples that a file has at another rate, None where it doesn't say."""
+    length = reader.n_source_samples
+    return None if length is None else round(length * sample_rate / reader.source_rate)
+
+
+def _open_stream(model: Model, parameters: Parameters, threads: int, hop_by_hop: bool) -> Stream:
     """In blocks where the model can, unless it shall be hop by hop."""
     in_blocks = None if hop_by_hop else open_block_stream(model, threads, parameters)
     return in_blocks or RestorationStream(model, parameters)
 
 
-def _restored(reader: AudioReader, stream: RestorationStream | BlockStream, line: DryLine) -> Iterator[Samples]:
-    """The file through the stream, less the latency at its beginning, plus the tail that is inside at its end."""
-    n_early = stream.latency_samples
-    for dry in _blocks_and_tail(reader, stream.latency_samples):
-        out = line.mixed(dry, stream.process(dry))
+def _restored(reader: AudioReader, lanes: Lanes) -> Iterator[Samples]:
+    """The file through the streams, less the latency at its beginning, plus the tail that is inside at its end."""
+    n_early = lanes.latency_samples
+    for dry in _blocks_and_tail(reader, lanes):
+        out = lanes.process(dry)
         yield out[n_early:]
         n_early = max(n_early - len(out), 0)
 
 
-def _blocks_and_tail(reader: AudioReader, tail_length: int) -> Iterator[Samples]:
+def _blocks_and_tail(reader: AudioReader, lanes: Lanes) -> Iterator[Samples]:
     while len(block := reader.read(_BLOCK_SIZE)):
         yield block
-    yield np.zeros((tail_length, 2), np.float32)
+    yield np.zeros((lanes.latency_samples, lanes.n_columns), np.float32)
 
 
-def _model_warnings(path: Path, stream: RestorationStream | BlockStream) -> list[str]:
+def _model_warnings(path: Path, lanes: Lanes) -> list[str]:
     warnings = []
-    if n_samples := stream.processor.sample_faults:
+    if n_samples := lanes.sample_faults:
         warnings.append(f"{path}: {n_samples} samples far beyond full scale were taken for silence")
-    if n_frames := stream.processor.frame_faults:
+    if n_frames := lanes.frame_faults:
         warnings.append(f"{path}: the model failed on {n_frames} frames, which are left as they were")
     return warnings

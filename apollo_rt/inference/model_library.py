@@ -8,10 +8,9 @@ import os
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from platformdirs import user_data_path
-
 from apollo_rt.errors import ModelFileError
 from apollo_rt.inference.model_file import ModelCard, bundled_model_paths, default_model_path, read_card
+from apollo_rt.own_folders import own_folder
 
 ENVIRONMENT = "APOLLO_RT_MODELS"
 
@@ -35,7 +34,7 @@ class Entry(NamedTuple):
 def user_folder() -> Path:
     """Where the user's models are; it need not be there."""
     named = os.environ.get(ENVIRONMENT)
-    return Path(named) if named else user_data_path("apollo-rt", appauthor=False) / "models"
+    return Path(named) if named else own_folder("data") / "models"
 
 
 def list_models() -> list[Entry]:

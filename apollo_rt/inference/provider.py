@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, cast
 
-from platformdirs import user_cache_path
+from apollo_rt.atomic_file import write_whole
+from apollo_rt.own_folders import own_folder
 
 ProviderName = Literal["cpu", "cuda", "tensorrt"]
 NAMES: Final = ("auto", "cpu", "cuda", "tensorrt")
@@ -144,9 +145,9 @@ def cache_folder(key: CacheKey, root: Path | None = None) -> Path:
         key: see there.
         root: None for the user's cache folder.
     """
-    folder = (root or user_cache_path("apollo-rt", appauthor=False) / "tensorrt") / key.digest
+    folder = (root or own_folder("cache") / "tensorrt") / key.digest
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "key.json").write_text(json.dumps(key._asdict(), indent=2) + "\n", encoding="utf-8")
+    write_whole(folder / "key.json", json.dumps(key._asdict(), indent=2) + "\n")
     return folder
 
 
@@ -157,4 +158,4 @@ def is_prepared(folder: Path) -> bool:
 
 def mark_prepared(folder: Path, provider: Provider) -> None:
     """Say that a session was made of a folder: what is left of a build that was broken off is never taken for one."""
-    (folder / _PREPARED).write_text(json.dumps(asdict(provider)) + "\n", encoding="utf-8")
+    write_whole(folder / _PREPARED, json.dumps(asdict(provider)) + "\n")

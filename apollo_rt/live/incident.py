@@ -12,9 +12,7 @@ name when it is complete.
 
 import hashlib
 import json
-import os
 import platform
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -25,8 +23,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from apollo_rt.atomic_file import whole_path, write_whole
 from apollo_rt.errors import AudioFileError
 from apollo_rt.files.audio_writer import AudioWriter
+from apollo_rt.files.output_format import OutputSettings
 from apollo_rt.live.line import DELAY, HOP_DELAY, SAMPLE_RATE, Line
 from apollo_rt.live.ring import CHUNK, WRITTEN
 from apollo_rt.live.stats import COUNTERS, XRUNS
@@ -108,14 +108,11 @@ class IncidentWriter:
 
     def _write_folder(self, about: dict[str, Any]) -> Path:
         name = f"incident-{time.strftime('%Y%m%d-%H%M%S')}-{len(self.written) + 1}"
-        part = self._folder / f".{name}.{os.getpid()}.part"
-        part.mkdir(parents=True)
-        try:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with whole_path(self._folder / name) as part:
+            part.mkdir()
             write_recording(part, self._line, self._trace(), about)
-            return part.rename(self._folder / name)
-        except BaseException:
-            shutil.rmtree(part, ignore_errors=True)
-            raise
+        return self._folder / name
 
 
 def write_recording(folder: Path, line: Line, trace: WorkerTrace, about: dict[str, Any]) -> None:
@@ -137,7 +134,7 @@ def write_recording(folder: Path, line: Line, trace: WorkerTrace, about: dict[st
         ("input", line.history.samples, cut.input_begin),
         ("output", line.trace.output, cut.output_begin),
     ):
-        with AudioWriter(folder / f"{name}.wav", rate, float_wav=True) as writer:
+        with AudioWriter(folder / f"{name}.wav", rate, settings=OutputSettings(float_wav=True)) as writer:
             writer.write(_part(ring, begin, cut.end))
     facts = {
         "format": FORMAT,
@@ -149,7 +146,7 @@ def write_recording(folder: Path, line: Line, trace: WorkerTrace, about: dict[st
         "versions": {package: _version(package) for package in _PACKAGES},
         **about,
     }
-    (folder / "incident.json").write_text(json.dumps(facts, indent=2) + "\n")
+    write_whole(folder / "incident.json", json.dumps(facts, indent=2) + "\n")
 
 
 def file_digest(path: Path) -> str:

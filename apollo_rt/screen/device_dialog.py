@@ -10,6 +10,7 @@ from textual.markup import escape
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
+from apollo_rt.printable import printable
 from apollo_rt.screen.dialog import Dialog
 
 Wanted = dict[str, str]
@@ -64,6 +65,8 @@ class DeviceDialog(Dialog[Wanted]):
     def _list(self, end: str) -> list[Static | OptionList]:
         devices = self._of(end)
         if not devices:
-            return [Static(f"{end}: {self._devices[end]}, a file, stays", classes="hint", markup=False)]
-        options = [Option(f"{'▸' if device['is_used'] else ' '} {escape(device['name'])}") for device in devices]
+            return [Static(f"{end}: {printable(self._devices[end])}, a file, stays", classes="hint", markup=False)]
+        options = [
+            Option(f"{'▸' if device['is_used'] else ' '} {escape(printable(device['name']))}") for device in devices
+        ]
         return [Static(end, classes="hint"), OptionList(*options, id=end)]

@@ -9,6 +9,7 @@ from textual.markup import escape
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+from apollo_rt.printable import printable
 from apollo_rt.screen.dialog import Dialog
 
 
@@ -43,4 +44,4 @@ class ModelDialog(Dialog[str]):
 
 def _option(model: Mapping[str, Any]) -> Option:
     title = "" if model["title"] == model["name"] else f", {model['title']}"
-    return Option(f"{'▸' if model['is_used'] else ' '} {escape(model['name'] + title)}")
+    return Option(f"{'▸' if model['is_used'] else ' '} {escape(printable(model['name'] + title))}")

@@ -12,6 +12,7 @@ from textual.widgets import Footer
 
 from apollo_rt.errors import ApolloError
 from apollo_rt.live.snapshot import Snapshot
+from apollo_rt.printable import printable
 from apollo_rt.screen.device_dialog import DeviceDialog, Wanted
 from apollo_rt.screen.dialog import Page
 from apollo_rt.screen.headline import Headline
@@ -124,7 +125,7 @@ class Monitor(App[None]):
         self._messages.quiet = snapshot.scheduling
         self._messages.repaint()
         preset = session.controls.current_preset()
-        title = f"parameters, preset {escape(preset)}" if preset else "parameters"
+        title = f"parameters, preset {escape(printable(preset))}" if preset else "parameters"
         if self._table.border_title != title:
             self._table.border_title = title
         self._table.repaint()  # MIDI, the socket or a preset's file may have moved one
@@ -151,7 +152,7 @@ class Monitor(App[None]):
         try:
             reply = self._session.commands.run(name, arguments)
         except (ApolloError, ValueError) as error:
-            self.notify(str(error).splitlines()[0], severity="error", timeout=6.0, markup=False)
+            self.notify(printable(str(error).splitlines()[0]), severity="error", timeout=6.0, markup=False)
             return None
         self._draw_texts(self._session.update())
         return reply
@@ -225,7 +226,7 @@ class Monitor(App[None]):
             return self._session.commands.run(name, arguments)
         except (ApolloError, ValueError) as error:
             text = str(error).splitlines()[0]
-            self.call_from_thread(self.notify, text, severity="error", timeout=6.0, markup=False)
+            self.call_from_thread(self.notify, printable(text), severity="error", timeout=6.0, markup=False)
             return None
 
     def action_models(self) -> None:
@@ -236,7 +237,7 @@ class Monitor(App[None]):
 
         def take(name: str | None) -> None:
             if name and self.run_command("choose_model", {"name": name}) is not None:
-                self.notify(f"model {name} is made ready", markup=False)
+                self.notify(f"model {printable(name)} is made ready", markup=False)
 
         self.push_screen(ModelDialog(reply["models"]), take)
 
@@ -262,7 +263,7 @@ class Monitor(App[None]):
 
     def action_messages(self) -> None:
         """Read what was said."""
-        lines = [f"[$ink-faint]{said.clock}[/] {escape(said.text)}" for said in self._messages.said]
+        lines = [f"[$ink-faint]{said.clock}[/] {escape(printable(said.text))}" for said in self._messages.said]
         self.push_screen(Page("log", "\n".join(lines) or "no trouble so far"))
 
     def action_theme(self) -> None:

@@ -13,6 +13,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from apollo_rt.printable import printable
 from apollo_rt.screen.palette import INKS
 
 Line = list[tuple[str, str]]
@@ -63,6 +64,7 @@ class Painted(Widget):
     def _segments(self, text: str, name: str) -> Iterator[Segment]:
         """A run as Textual takes it. Full cells are background: a font's block may leave a gap to the next line."""
         style = self.ink(name)
+        text = printable(text)  # names, and what is said of them
         if "█" not in text:
             yield Segment(text, style)
             return

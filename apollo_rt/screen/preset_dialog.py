@@ -10,6 +10,7 @@ from textual.markup import escape
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from apollo_rt.printable import printable
 from apollo_rt.screen.dialog import Dialog
 
 Request = tuple[str, str]
@@ -35,7 +36,7 @@ class PresetDialog(Dialog[Request]):
 
     def compose(self) -> ComposeResult:
         """The list, and a line for a new name."""
-        options = [Option(f"{'▸' if name == self._current else ' '} {escape(name)}") for name in self._names]
+        options = [Option(f"{'▸' if name == self._current else ' '} {escape(printable(name))}") for name in self._names]
         empty = "" if options else "No presets yet. Type a name below to keep the present settings as one."
         box = Vertical(
             Static(empty, classes="hint"),

@@ -7,6 +7,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from apollo_rt.atomic_file import whole_path
 from training.data.recordings import Split
 
 
@@ -80,10 +81,9 @@ def fetch(name: str, work: Path) -> Path:
     downloads.mkdir(parents=True, exist_ok=True)
     if not any(downloads.glob(f"{name}_*.deb")):
         _command(["apt-get", "download", name], downloads)
-    part = root.with_name(f"{name}.part")
-    part.parent.mkdir(parents=True, exist_ok=True)  # dpkg makes one level of folders, no more
-    _command(["dpkg", "-x", str(next(downloads.glob(f"{name}_*.deb"))), str(part)], work)
-    part.replace(root)
+    root.parent.mkdir(parents=True, exist_ok=True)
+    with whole_path(root) as whole:
+        _command(["dpkg", "-x", str(next(downloads.glob(f"{name}_*.deb"))), str(whole)], work)
     return root
 
 

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from apollo_rt.atomic_file import AtomicFile, write_whole
 from training.data.audio import SAMPLE_RATE, Audio
 from training.data.items import Item, Items, ItemSettings
 from training.data.preparation import run_all
@@ -88,17 +89,15 @@ def _render_split(source: Callable[[], Items], numbers: range, folder: Path, wor
 
 
 def _make(source: Callable[[], Items], number: int, folder: Path) -> str:
-    """Make one item and write it beside its place, move it there, and note that it is done."""
+    """Make one item, write it whole, and note that it is done."""
     item = source().make(number)
     path = folder / f"{item.name}.npy"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_suffix(".part").open("wb") as file:
+    with AtomicFile(path) as file:
         np.save(file, quantise(item.clean, item.damaged))
-    path.with_suffix(".part").replace(path)
     note = folder / "made" / f"{number:07d}.json"
     note.parent.mkdir(exist_ok=True)
-    note.with_suffix(".part").write_text(json.dumps(_line(item, folder.name, number)))
-    note.with_suffix(".part").replace(note)
+    write_whole(note, json.dumps(_line(item, folder.name, number)))
     return item.name
 
 
@@ -119,7 +118,5 @@ def _line(item: Item, split: str, number: int) -> dict[str, Any]:
 def _write_manifest(folder: Path) -> list[dict[str, Any]]:
     """One line for each pair, from the notes beside them."""
     lines = [json.loads(note.read_text()) for note in sorted(folder.glob("*/made/*.json"))]
-    part = folder / "manifest.part"
-    part.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    part.replace(folder / "manifest.jsonl")
+    write_whole(folder / "manifest.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
     return lines

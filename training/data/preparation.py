@@ -22,6 +22,7 @@ import numpy as np
 import soundfile
 from rich.progress import Progress
 
+from apollo_rt.atomic_file import whole_path
 from training.data import stores
 from training.data.activity import ActivitySettings, active_sessions
 from training.data.audio import measure_cut_hz
@@ -188,9 +189,8 @@ def _scan(recording: Recording, folder: Path) -> Scan:
             "cut_hz": measure_cut_hz(audio) if len(taken.codes) else 0.0,
         }
         folder.mkdir(parents=True, exist_ok=True)
-        with kept.with_suffix(".part").open("wb") as file:
+        with whole_path(kept) as whole, whole.open("wb") as file:
             np.savez(file, facts=json.dumps(facts), codes=taken.codes, frames=taken.frames)
-        kept.with_suffix(".part").replace(kept)
     return _read_scan(kept)[0]
 
 

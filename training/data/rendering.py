@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
 
+from apollo_rt.atomic_file import whole_path
+
 _TIMEOUT_S = 600
 """The slowest song took 200 s on a loaded core."""
 
@@ -31,11 +33,17 @@ def render_once(
     if file.exists():
         return file
     file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f"{file.stem}.part{file.suffix}")
-    part.unlink(missing_ok=True)
-    arguments = command(part)
+    with whole_path(file) as whole:
+        arguments = command(whole)
+        finished = _run(arguments)
+        if not is_done(finished, whole):
+            raise OSError(f"{arguments[0]} rendered nothing whole; it ended with status {finished.returncode}")
+    return file
+
+
+def _run(arguments: list[str]) -> CompletedProcess[bytes]:
     try:
-        finished = subprocess.run(  # noqa: S603 (a fixed program, and a path of our own listing)
+        return subprocess.run(  # noqa: S603 (a fixed program, and a path of our own listing)
             arguments,
             env={**os.environ, "QT_QPA_PLATFORM": "offscreen"},
             stdin=subprocess.DEVNULL,
@@ -45,7 +53,3 @@ def render_once(
         )
     except subprocess.TimeoutExpired as error:
         raise OSError(f"{arguments[0]} took longer than {_TIMEOUT_S} s") from error
-    if not is_done(finished, part):
-        raise OSError(f"{arguments[0]} rendered nothing whole; it ended with status {finished.returncode}")
-    part.replace(file)
-    return file

@@ -19,6 +19,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from apollo_rt.atomic_file import whole_path, write_whole
 from training.data.audio import SAMPLE_RATE, Audio
 from training.data.recordings import Recording
 
@@ -114,10 +115,9 @@ def write(
         audio: ``(samples, 2)``
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
     peak = float(np.abs(audio).max(initial=0.0))
     scale = max(1.0, peak) / _FULL_SCALE if sample_format == "int16" else 1.0
-    with h5py.File(part, "w") as file:
+    with whole_path(path) as whole, h5py.File(whole, "w") as file:
         shape = (len(starts), 2, session)
         data = file.create_dataset("data", shape, sample_format, chunks=(1, 2, session) if starts else None)
         for row, start in enumerate(starts):
@@ -125,7 +125,6 @@ def write(
             data[row] = np.round(segment) if sample_format == "int16" else segment
         file.create_dataset("starts", data=np.array(starts, np.int64))
         file.attrs.update({"sample_rate": SAMPLE_RATE, "peak": peak, "scale": scale, **facts})
-    part.replace(path)
 
 
 def has_facts(path: Path, facts: dict[str, Fact]) -> bool:
@@ -164,9 +163,7 @@ def find_runs(starts: NDArray[np.int64], session: int) -> tuple[Run, ...]:
 def write_manifest(folder: Path) -> list[dict[str, Fact]]:
     """List all stores below a folder in its `manifest.jsonl`, in the order of their names."""
     lines = [describe(path, folder) for path in sorted(folder.glob("*/*/*.h5"))]
-    part = folder / "manifest.part"
-    part.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    part.replace(folder / "manifest.jsonl")
+    write_whole(folder / "manifest.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
     return lines
 
 

@@ -8,7 +8,6 @@ Song number n of a seed is always the same song, whatever was made before it.
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from apollo_rt.atomic_file import whole_path
 from training.data import drums, mixing, oscillators, soundfont
 from training.data.audio import SAMPLE_RATE, Audio, active_level_db
 from training.data.recordings import MIXTURE
@@ -196,11 +196,9 @@ def save(song: Song, folder: Path) -> Path:
         The song's folder: its stems, and `mixture.flac`.
     """
     target = folder / song.group / song.name
-    part = folder / ".part" / song.name
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    for name, audio in {**song.stems, MIXTURE: song.mixture}.items():
-        soundfile.write(part / f"{name}.flac", audio, SAMPLE_RATE, "PCM_16")
     target.parent.mkdir(parents=True, exist_ok=True)
-    part.replace(target)
+    with whole_path(target) as whole:
+        whole.mkdir()
+        for name, audio in {**song.stems, MIXTURE: song.mixture}.items():
+            soundfile.write(whole / f"{name}.flac", audio, SAMPLE_RATE, "PCM_16")
     return target

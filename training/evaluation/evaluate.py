@@ -13,8 +13,10 @@ from pathlib import Path
 import click
 
 from apollo_rt.app.progress import progress_bar
+from apollo_rt.atomic_file import write_whole
 from apollo_rt.errors import ApolloError
-from apollo_rt.files.jobs import MUSIC_SUFFIXES
+from apollo_rt.existing import refuse_existing
+from apollo_rt.files.music_names import MUSIC_SUFFIXES
 from apollo_rt.inference.model_file import default_model_path
 from training.evaluation import damages, kinds, measure, report, summary, systems
 from training.evaluation.measure import Row, Task
@@ -43,12 +45,13 @@ _NEW_FILE = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option("--listen", "n_examples", type=click.IntRange(0), default=6, show_default=True, help="Clips on the page.")
 @click.option("--json", "json_file", type=_NEW_FILE, help="Write the means here, as a model file's card takes them.")
+@click.option("--overwrite", is_flag=True, help="Replace the file of --json; --out is written anew anyway.")
 @click.option("--workers", type=click.IntRange(1), help="Processes; as many as there are cores if left out.")
 @click.option("--kept", type=click.Path(path_type=Path, file_okay=False), help="Folder of results kept between runs.")
 def command(
     models: tuple[Path, ...], tiers: tuple[str, ...], twin: Path | None, data: Path, kbps: str, labels: str,
-    limit: int | None, out: Path | None, n_examples: int, json_file: Path | None, workers: int | None,
-    kept: Path | None,
+    limit: int | None, out: Path | None, n_examples: int, json_file: Path | None, overwrite: bool,
+    workers: int | None, kept: Path | None,
 ) -> None:  # fmt: skip
     """Measure models on clean music that they never saw, beside the untouched input and a plain exciter.
 
@@ -56,6 +59,8 @@ def command(
     broken off goes on where it stopped.
     """
     try:
+        if json_file:
+            refuse_existing(json_file, overwrite)
         chosen = _systems(models, tiers, twin)
         tasks = _plan(data, _labels(kbps, labels), limit, chosen, kept or _kept_by_default())
         for system in chosen:
@@ -120,7 +125,7 @@ def _measure(tasks: Sequence[Task], workers: int | None) -> list[Row]:
 
 def _write_json(file: Path, rows: Sequence[Row]) -> None:
     content = {"clips": len({row.clip for row in rows}), "summary": summary.as_json(summary.by_damage(rows))}
-    _replace(file, json.dumps(content, indent=1) + "\n")
+    write_whole(file, json.dumps(content, indent=1) + "\n")
 
 
 def _write_all(folder: Path, rows: Sequence[Row], tasks: Sequence[Task], n_examples: int) -> None:
@@ -132,14 +137,8 @@ def _write_all(folder: Path, rows: Sequence[Row], tasks: Sequence[Task], n_examp
     chosen = listening.choose(tasks, n_examples)
     if chosen:
         pictures += listening.write(folder, chosen)
-    _replace(folder / "report.md", report.markdown(rows, tasks[0].systems, pictures))
+    write_whole(folder / "report.md", report.markdown(rows, tasks[0].systems, pictures))
     click.echo(f"{folder}: report.md, rows.csv, {len(pictures)} pictures" + (", listening.html" if chosen else ""))
-
-
-def _replace(file: Path, text: str) -> None:
-    part = file.with_name(f".{file.name}.part")
-    part.write_text(text)
-    part.replace(file)
 
 
 def _kept_by_default() -> Path:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from apollo_rt.atomic_file import write_whole
 from training.data.audio import SAMPLE_RATE, Audio
 from training.evaluation import systems
 from training.evaluation.measure import Task, damage, load
@@ -75,8 +76,8 @@ def write(folder: Path, chosen: Sequence[Task]) -> list[str]:
     for example in examples(chosen):
         items.append(_item(example))
         names.append(example.file_name)
-        (folder / names[-1]).write_bytes(base64.b64decode(items[-1]["png"]))
-    (folder / "listening.html").write_text(page(items))
+        write_whole(folder / names[-1], base64.b64decode(items[-1]["png"]))
+    write_whole(folder / "listening.html", page(items))
     return names
 
 

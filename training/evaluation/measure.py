@@ -5,7 +5,6 @@ clip x damage -> damaged clip -> system -> judge -> a row, kept under the hash o
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, partial
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from apollo_rt.atomic_file import write_whole
 from apollo_rt.files.audio_reader import AudioReader
 from training.data import degrade
 from training.data.audio import SAMPLE_RATE, Audio
@@ -161,6 +161,4 @@ def _read(file: Path) -> tuple[float | None, Scores] | None:
 
 def _write(file: Path, cut_hz: float | None, scores: Scores) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(f".{os.getpid()}.part")
-    part.write_text(json.dumps({"cut_hz": cut_hz, "scores": asdict(scores)}))
-    part.replace(file)
+    write_whole(file, json.dumps({"cut_hz": cut_hz, "scores": asdict(scores)}))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from apollo_rt.atomic_file import whole_path
 from training.evaluation import summary
 from training.evaluation.judge import NAMES
 from training.evaluation.kinds import UNKNOWN
@@ -58,7 +59,7 @@ over frames. Change: energy of what a system changed against that of its input.
 
 def write_csv(path: Path, rows: Sequence[Row]) -> None:
     """One line a row; a measure without meaning is empty."""
-    with path.open("w", newline="") as file:
+    with whole_path(path) as whole, whole.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["clip", "kind", "damage", "system", "cut_hz", *NAMES])
         for row in rows:

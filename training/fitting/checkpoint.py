@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch.torch_version import TorchVersion
 
+from apollo_rt.atomic_file import whole_path
 from apollo_rt.config import Framing
 from training.levels.bands import LevelBands
 from training.nets import apollo_published
@@ -73,10 +74,9 @@ def _flat(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def save(path: Path, **content: Any) -> None:
-    """Write beside, then rename: a run that is killed leaves the last whole checkpoint."""
-    beside = path.with_suffix(path.suffix + ".part")
-    torch.save(content, beside)
-    beside.replace(path)
+    """Write a checkpoint whole: a run that is killed leaves the last one."""
+    with whole_path(path) as whole:
+        torch.save(content, whole)
 
 
 def pruned(content: dict[str, Any]) -> dict[str, Any]:
