@@ -42,20 +42,26 @@ def pairs(channels: Sequence[str]) -> tuple[tuple[int, ...], ...]:
     """
     groups: list[tuple[int, ...]] = []
     for index, name in enumerate(channels):
-        left, right = _partner(name, "L", "R"), _partner(name, "R", "L")
-        if right in channels and right != name and name != "LFE2":
-            continue  # its left one has brought it, or will
-        groups.append((index, channels.index(left)) if left in channels and left != name else (index,))
+        other = _other_side(name)
+        if other not in channels:
+            groups.append((index,))
+        elif _is_left(name):
+            groups.append((index, channels.index(other)))
     return tuple(groups)
 
 
-def _partner(name: str, of: str, to: str) -> str:
-    """The name on the other side: BL gives BR, FLC gives FRC; the name itself where it has no side."""
-    if name.startswith(("LFE", "CH")):
-        number = int(name[2:]) if name.startswith("CH") else 0
-        odd = number % 2 == 1
-        return f"CH{number + (1 if of == 'L' else -1)}" if number and odd == (of == "L") else name
-    return name.replace(of, to)
+def _other_side(name: str) -> str:
+    """The same place on the other side: BL gives BR, FRC gives FLC; empty where it has none."""
+    if name.startswith("CH"):
+        number = int(name[2:])
+        return f"CH{number + 1 if number % 2 else number - 1}"
+    if name.startswith("LFE"):
+        return ""
+    return name.replace("L", "R") if "L" in name else name.replace("R", "L") if "R" in name else ""
+
+
+def _is_left(name: str) -> bool:
+    return int(name[2:]) % 2 == 1 if name.startswith("CH") else "L" in name
 
 
 def mixing(source: Sequence[str], target: Sequence[str]) -> npt.NDArray[np.float32]:
