@@ -190,7 +190,7 @@ class Engine:
 
         Args:
             wanted: leads to them; also when they are lost later, if the engine comes back to lost devices at all.
-            back: leads to the present ones.
+            back: leads to those of the start.
         """
         self._connection.go_to(wanted, back)
 
@@ -198,6 +198,11 @@ class Engine:
     def chosen(self) -> Reopening | None:
         """What the present devices were chosen by while it ran; None for those of the start."""
         return self._connection.chosen
+
+    @property
+    def awaited(self) -> Reopening | None:
+        """What was chosen last and isn't decided yet, if anything."""
+        return self._connection.awaited
 
     def stop(self) -> None:
         """Stop all and complete the written file; it is thrown away after an error. May be called twice.
