@@ -5,11 +5,12 @@ same: libpulse takes its target from the environment when a stream is opened.
 """
 
 import json
-import os
 import shutil
 import subprocess
 from dataclasses import dataclass
 from typing import Any
+
+from apollo_rt.child_process import child_environment
 
 DEFAULT_MONITOR = "@DEFAULT_MONITOR@"
 """The server's own name for what its default sink plays."""
@@ -107,7 +108,10 @@ def _pactl(*arguments: str) -> Any:
             capture_output=True,
             check=True,
             timeout=_TIMEOUT_S,
-            env={**os.environ, "LC_ALL": "C"},  # some versions print decimals as the locale does, which is no JSON
+            env={
+                **child_environment(),
+                "LC_ALL": "C",
+            },  # some versions print decimals as the locale does, which is no JSON
         )
         return json.loads(done.stdout)
     except (OSError, subprocess.SubprocessError, ValueError):
