@@ -3,11 +3,11 @@
 import errno
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BufferedReader:
     """Open a file for reading.
 
     Raises:
@@ -17,7 +17,7 @@ def open_regular(path: Path) -> BinaryIO:
     number = os.open(path, flags)
     try:
         if not stat.S_ISREG(os.fstat(number).st_mode):
-            raise OSError(errno.EINVAL, "is no regular file", os.fspath(path))
+            raise OSError(errno.EINVAL, "is not a regular file", os.fspath(path))
         return os.fdopen(number, "rb")
     except BaseException:
         os.close(number)
