@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from platformdirs import user_config_path
 
@@ -19,9 +18,6 @@ from apollo_rt.control.socket_access import check_token, make_token, token_from_
 from apollo_rt.errors import ControlError
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.recorder import Recorder
-
-if TYPE_CHECKING:
-    from apollo_rt.control.socket_server import ControlServer
 
 
 def midi_map_path() -> Path:
@@ -109,16 +105,16 @@ def _open_control(options: ControlOptions, session: LiveSession, stack: ExitStac
     server = ControlServer(session.commands, control_token(options), options.control_port, session.messages.append)
     server.start()
     stack.callback(server.stop)
-    session.notes.append(f"control page: {_page_of(server, options)}")
+    session.notes.append(f"control page: {_page_of(server.page_url, server.url, options)}")
 
 
-def _page_of(server: "ControlServer", options: ControlOptions) -> str:
+def _page_of(url: str, url_with_token: str, options: ControlOptions) -> str:
     """Its address; the token stands in it only where the user couldn't know it otherwise: lines are kept in logs."""
     if options.control_token is not None:
-        return f"{server.page_url} (it asks for the token that you gave)"
+        return f"{url} (it asks for the token that you gave)"
     if options.control_token_file is not None:
-        return f"{server.page_url} (it asks for the token in {options.control_token_file})"
-    return server.url
+        return f"{url} (it asks for the token in {options.control_token_file})"
+    return url_with_token
 
 
 def _open_recorder(folder: Path, session: LiveSession, engine: Engine, stack: ExitStack) -> Recorder:
