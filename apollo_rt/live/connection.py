@@ -70,14 +70,6 @@ class Reopening:
     give_up_s: float = 300.0
 
 
-@dataclass(frozen=True)
-class _Choice:
-    """What `go_to` was asked for."""
-
-    wanted: Reopening
-    back: Reopening
-
-
 class Connection:
     """A driver, and the next one when it is lost.
 
@@ -108,7 +100,9 @@ class Connection:
         self.error: ApolloError | None = None
         self.chosen: Reopening | None = None
         self.awaited: Reopening | None = None
-        self._choices: deque[_Choice] = deque(maxlen=1)  # the newest alone; taken and replaced without a lock
+        self._choices: deque[tuple[Reopening, Reopening]] = deque(
+            maxlen=1
+        )  # the newest alone; taken and replaced without a lock
         self._lock = threading.Lock()  # between the supervisor, who looks, and who stops
         self._line = line
         self._reopening = reopening
@@ -143,7 +137,7 @@ class Connection:
                 gone to since.
         """
         self.awaited = wanted
-        self._choices.append(_Choice(wanted, back))
+        self._choices.append((wanted, back))
 
     def look(self) -> list[str]:
         """See how things are and do what is to be done; returns what a user should know, one line each."""
@@ -271,26 +265,26 @@ class Connection:
 
     def _go(self) -> list[str]:
         """Go where the user wants to, and back if that can't be; he hears nothing for as long as opening takes."""
-        choice = self._choices.pop()
+        wanted, back = self._choices.pop()
         try:
-            return self._gone_to(choice)
+            return self._gone_to(wanted, back)
         finally:
-            if self.awaited is choice.wanted:
+            if self.awaited is wanted:
                 self.awaited = None
 
-    def _gone_to(self, choice: _Choice) -> list[str]:
+    def _gone_to(self, wanted: Reopening, back: Reopening) -> list[str]:
         before = self.driver.name
         if self.state is State.PLAYING:
             fade_out(self._line, self.driver)
             self._close()
         try:
-            driver = choice.wanted.open()
+            driver = wanted.open()
             self._check(driver)
             self._open(driver)
         except ApolloError as error:
-            return [f"{str(error).splitlines()[0]}; going back to {before}", *self._go_back(self.chosen or choice.back)]
-        self.chosen = choice.wanted
-        self._reopening = self._reopening and choice.wanted
+            return [f"{str(error).splitlines()[0]}; going back to {before}", *self._go_back(self.chosen or back)]
+        self.chosen = wanted
+        self._reopening = self._reopening and wanted
         count(self._line.stats.counters, RECONNECTIONS, 1)
         return [f"{before}: left for {self.driver.name}"]
 

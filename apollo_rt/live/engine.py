@@ -185,12 +185,10 @@ class Engine:
     def choose_devices(self, wanted: Reopening, back: Reopening) -> None:
         """Go to other devices within moments, faded out and in; the stream and its latency stay as they are.
 
-        What came of it is logged: where they can't be opened, or have longer blocks than this latency covers, it goes
-        back to those that play now.
+        What came of it is logged: where they can't be opened, or need more latency, it goes back to those that play.
 
         Args:
-            wanted: leads to them; also when they are lost later, if the engine comes back to lost devices at all.
-            back: leads to those of the start.
+            wanted: leads to them, when they are lost later, too. back: leads to those of the start.
         """
         self._connection.go_to(wanted, back)
 
