@@ -183,12 +183,11 @@ class Engine:
         self._restorer.swap(model, lighter or {})
 
     def choose_devices(self, wanted: Reopening, back: Reopening) -> None:
-        """Go to other devices within moments, faded out and in; the stream and its latency stay as they are.
-
-        What came of it is logged: where they can't be opened, or need more latency, it goes back to those that play.
+        """Go to other devices, faded out and in; the latency stays. What comes of it, or goes back, is logged.
 
         Args:
-            wanted: leads to them, when they are lost later, too. back: leads to those of the start.
+            wanted: leads to them; when they are lost later, too.
+            back: leads to those of the start, where these can't be opened or need more latency.
         """
         self._connection.go_to(wanted, back)
 
