@@ -16,6 +16,8 @@ mend are `ApolloError`s; `errors` has them all. The live engine is behind the co
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from apollo_rt import usage_reports
+
 if TYPE_CHECKING:
     from apollo_rt.effects.apollo_effect import ApolloEffect
     from apollo_rt.effects.board import Board, Chain, Mix
@@ -47,6 +49,8 @@ _HOMES = {
     "restore_file": ("files.offline", "restore_file"),
 }
 """Public name to module and name there; errors live in `errors` under their own names."""
+
+usage_reports.switch_off()  # whoever imports anything of this package passes here first
 
 
 def __getattr__(name: str) -> Any:

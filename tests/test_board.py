@@ -417,3 +417,79 @@ def test_without_pedalboard_installed_a_board_of_ours_works(models):
     )
     out = subprocess.check_output([sys.executable, "-c", program, models["same"].card.path], text=True)
     assert out.strip() == "(2, 100)"
+
+
+# --- plugins that can't stream ---------------------------------------------------------------------------------------
+
+WHOLE_ONLY = [lambda: pedalboard.PitchShift(2), pedalboard.GSMFullRateCompressor]
+
+
+def two_tones(n_samples=RATE):
+    t = np.arange(n_samples) / RATE
+    return 0.3 * np.stack([np.sin(2 * np.pi * 440 * t), np.sin(2 * np.pi * 660 * t)]).astype(np.float32)
+
+
+@pytest.mark.parametrize("make", WHOLE_ONLY)
+@pytest.mark.parametrize("buffer_size", [512, 8192])
+def test_a_plugin_that_can_not_stream_plays_whole_as_pedalboard_plays_it(make, buffer_size):
+    audio = two_tones()
+    wanted = pedalboard.Pedalboard([make()])(audio, RATE)
+    assert np.sqrt(np.mean(wanted**2)) > 0.1
+    for board in (Board([make()]), Board([Chain([pedalboard.Mix([make()])])]), Mix([make()])):
+        for _ in range(2):
+            np.testing.assert_array_equal(board(audio, RATE, buffer_size), wanted)
+
+
+@pytest.mark.parametrize("make", WHOLE_ONLY)
+def test_it_stands_beside_what_is_late_and_all_stays_in_place(make, models):
+    audio = two_tones()
+    before, after = (
+        pedalboard.Pedalboard([make()])(audio, RATE),
+        Board([ApolloEffect(model=models["later"])])(audio, RATE),
+    )
+    board = Mix([make(), Board([ApolloEffect(model=models["later"])])])
+    np.testing.assert_allclose(board(audio, RATE), before + after, atol=1e-6)
+    chain = Board([ApolloEffect(model=models["half"]), make(), pedalboard.Gain(6)])
+    wanted = pedalboard.Pedalboard([make(), pedalboard.Gain(6)])(
+        Board([ApolloEffect(model=models["half"])])(audio, RATE), RATE
+    )
+    np.testing.assert_allclose(chain(audio, RATE), wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("make", WHOLE_ONLY)
+@pytest.mark.parametrize("n_samples", [0, 1, 2, 63, 64, 1000])
+def test_it_takes_any_length(make, n_samples):
+    for channels in (1, 2):
+        assert Board([make()])(noise(n_samples, channels), RATE).shape == (channels, n_samples)
+
+
+@pytest.mark.parametrize("make", WHOLE_ONLY)
+def test_it_refuses_to_stream_with_the_reason_wherever_it_is_inside(make):
+    for board in (Board([make()]), Mix([Chain([pedalboard.Chain([make()])])]), Board([pedalboard.Gain(1), make()])):
+        with pytest.raises(
+            ValueError, match=r"(PitchShift|GSM\w+) can't stream: block by block it returns .*reset=True"
+        ):
+            board(two_tones(512), RATE, reset=False)
+        with pytest.raises(ValueError, match="can't stream"):
+            _ = board.latency_samples
+        board(two_tones(512), RATE)
+
+
+def test_what_can_stream_plays_whole_as_pedalboard_does_and_no_other_plugin_is_silent():
+    """Siblings of those two would be found here: each effect of Pedalboard's, whole, by both houses."""
+    audio = two_tones(RATE // 2)
+    kinds = [
+        kind for kind in vars(pedalboard).values() if isinstance(kind, type) and issubclass(kind, pedalboard.Plugin)
+    ]
+    tried = 0
+    for kind in kinds:
+        try:
+            ours, theirs = kind(), kind()
+        except (TypeError, RuntimeError):
+            continue  # it needs something, or is no effect
+        if isinstance(ours, pedalboard.PluginContainer):
+            continue
+        wanted = pedalboard.Pedalboard([theirs])(audio, RATE)
+        np.testing.assert_allclose(Board([ours])(audio, RATE), wanted, atol=1e-4, err_msg=kind.__name__)
+        tried += 1
+    assert tried >= 20

@@ -404,6 +404,22 @@ def test_another_model_is_chosen_while_it_plays(model, tmp_path, monkeypatch) ->
     np.testing.assert_allclose(heard[-1000:], 0.125 * played[len(heard) - 1000 : len(heard)], atol=2e-6)
 
 
+@pytest.mark.parametrize("by", ["file", "environment"])
+def test_a_token_that_the_user_has_is_not_printed(live, song, tmp_path, monkeypatch, by) -> None:
+    token, path = "a-token-that-nobody-may-read", tmp_path / "token"
+    path.write_text(token)
+    path.chmod(0o600)
+    if by == "environment":
+        monkeypatch.setenv("APOLLO_RT_LIVE_CONTROL_TOKEN", token)
+    given = ("--control-token-file", path) if by == "file" else ()
+    arguments = ("--input", song, "--output", tmp_path / "out.wav", "--plain", "--no-pace", "--control", "0", *given)
+    code, out, errors = live(*arguments)
+    assert code == 0
+    (line,) = [line for line in out if line.startswith("control page: http://127.0.0.1:")]
+    assert str(path if by == "file" else "that you gave") in line
+    assert token not in "".join((*out, *errors))
+
+
 def test_a_page_and_a_socket_are_served_while_it_plays_where_that_is_wanted(model, tmp_path) -> None:
     song = write(tmp_path / "song.wav", tone(60 * 44_100))
     arguments = ("--input", song, "--output", tmp_path / "out.wav", "--plain", "--control", "0")

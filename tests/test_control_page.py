@@ -6,7 +6,9 @@
 import contextlib
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -215,18 +217,63 @@ def test_what_is_refused_is_said(shown: Page) -> None:
     shown.wait_for("$('error').textContent.includes(\"a preset's name must be\")")
 
 
-def test_it_tells_when_the_program_is_gone_and_connects_again(page: Page, session: LiveSession) -> None:
+def drop_clients(server: ControlServer) -> None:
+    """Cut all connections, as where a client was too slow; no goodbye is said."""
+    connections = list(server._server.connections)
+    server._loop.call_soon_threadsafe(lambda: [connection.transport.abort() for connection in connections])
+
+
+def test_after_the_end_it_asks_nobody_any_more_and_keeps_no_token(page: Page, session: LiveSession) -> None:
     with served(session) as server:
         page.open(server.url)
         page.wait_for("$('state').textContent === 'connected'")
         port = server.port
-    page.wait_for("$('state').textContent.startsWith('not connected')")
+    page.wait_for("$('state').textContent === 'the run has ended'")
+    assert page.run("token + (sessionStorage.getItem('token') ?? '') + (proofKey ?? '')") == ""
     again = ControlServer(session.commands, TOKEN, port, print)
     again.start()
     try:
+        page.run(f"$('token').value = '{TOKEN}'")
+        page.click("#ask button")
         page.wait_for("$('state').textContent === 'connected'")
     finally:
         again.stop()
+
+
+def test_a_connection_that_was_cut_comes_back_by_itself(page: Page, session: LiveSession) -> None:
+    with served(session) as server:
+        page.open(server.url)
+        page.wait_for("$('state').textContent === 'connected'")
+        page.run("window.before = socket")
+        drop_clients(server)
+        page.wait_for("socket !== window.before && $('state').textContent === 'connected'")
+
+
+def test_who_takes_the_port_over_is_never_told_the_token(page: Page, session: LiveSession) -> None:
+    with served(session) as server:
+        page.open(server.url)
+        page.wait_for("$('state').textContent === 'connected'")
+        page.run("socket.onclose = null; socket.close()")
+        port = server.port
+    asked: list[str] = []
+
+    class Impostor(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(f"{self.path} {self.headers}")
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"0" * 64)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", port), Impostor) as impostor:
+        threading.Thread(target=impostor.serve_forever, daemon=True).start()
+        page.run("again()")
+        page.wait_for("$('state').textContent.includes('another program at this port')")
+        impostor.shutdown()
+    assert [line.partition("?")[0] for line in asked] == ["/proof"]
+    assert not any(TOKEN in line for line in asked)
+    assert page.run("token + (sessionStorage.getItem('token') ?? '')") == ""
 
 
 def test_without_the_token_it_shows_nothing(page: Page, session: LiveSession) -> None:

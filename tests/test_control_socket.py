@@ -1,11 +1,15 @@
 """The control socket from outside: who gets in, what is answered, and that nothing bad reaches the engine."""
 
 import asyncio
+import hashlib
+import hmac
 import json
 import socket
 import stat
+import sys
 import threading
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,7 +21,7 @@ from apollo_rt.control.commands import COMMANDS
 from apollo_rt.control.parameters import PARAMETERS
 from apollo_rt.control.socket_access import Access, check_token, make_token, token_from_file
 from apollo_rt.control.socket_client import Client
-from apollo_rt.control.socket_server import MOST_CLIENTS, ControlServer
+from apollo_rt.control.socket_server import MOST_CLIENTS, MOST_WAITING, ControlServer
 from apollo_rt.errors import ControlError
 from tests.audio_servers import wait_for
 from tests.live_doubles import StillEngine, session_of
@@ -137,6 +141,75 @@ def test_the_page_is_served_with_a_policy_and_without_the_token(server):
     assert http(server, f"GET /x HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n\r\n").startswith("HTTP/1.1 404 ")
 
 
+def test_the_server_proves_that_it_knows_the_token_before_a_client_shows_its_own(server):
+    def proof(nonce):
+        answer = http(server, f"GET /proof?nonce={nonce} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n\r\n")
+        return answer.split()[1], answer.partition("\r\n\r\n")[2]
+
+    key = hashlib.pbkdf2_hmac("sha256", TOKEN.encode(), b"apollo-rt control", 100_000)
+    nonce = "0123456789abcdef" * 2
+    wanted = hmac.new(key, f"apollo-rt {server.port} {nonce}".encode(), "sha256").hexdigest()
+    assert proof(nonce) == ("200", wanted)
+    assert proof(nonce[::-1])[1] != wanted
+    for bad in ("", "0" * 31, "0" * 129, "xyz" * 20, "%00" * 32):
+        assert proof(bad)[0] == "400"
+
+
+def test_a_crowd_that_asks_nothing_takes_a_few_descriptors_and_keeps_nobody_out(server):
+    with ExitStack() as crowd:
+        n_before = len(list(Path("/proc/self/fd").iterdir())) if sys.platform == "linux" else 0
+        for _ in range(6 * MOST_WAITING):
+            crowd.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=30))
+        with joined(server) as client:
+            assert ask(client, "get", name="mix")["ok"]
+        answer = http(server, f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n\r\n")
+        assert answer.startswith("HTTP/1.1 200 ")
+        if sys.platform == "linux":  # those of the crowd's own ends, and of what is served
+            assert len(list(Path("/proc/self/fd").iterdir())) - n_before <= 7 * MOST_WAITING + 16
+
+
+def test_a_client_that_is_in_stays_in_whatever_crowd_comes(server):
+    with joined(server) as client, ExitStack() as crowd:
+        for _ in range(2 * MOST_WAITING):
+            crowd.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=30))
+        assert ask(client, "get", name="mix")["ok"]
+
+
+@pytest.mark.parametrize(
+    "error", [StopIteration, SystemExit, RecursionError, KeyboardInterrupt, asyncio.CancelledError]
+)
+def test_whatever_a_command_raises_is_an_answer_and_the_server_still_ends(server, session, error):
+    def broken(*_):
+        raise error
+
+    session.controls.choose_devices = broken
+    with joined(server) as client:
+        for _ in range(2):
+            assert ask(client, "choose_devices", output="x")["error"].startswith("choose_devices failed: ")
+        assert ask(client, "get", name="mix")["ok"]
+    server.stop()
+    assert not server._thread.is_alive()
+
+
+def test_a_command_that_hangs_holds_up_nobody_else_and_not_the_end(server, session):
+    hanging, entered = threading.Event(), threading.Event()
+
+    def hang(*_):
+        entered.set()
+        hanging.wait()
+
+    session.controls.choose_devices = hang
+    session.controls.devices = hang
+    with joined(server) as waits, joined(server) as other:
+        waits.send('{"command": "choose_devices", "arguments": {"output": "x"}}')
+        assert entered.wait(30)
+        assert ask(other, "set", name="mix", value=0.5)["ok"]
+        assert ask(other, "save_preset", name="kept")["ok"]
+        server.stop()
+    assert not server._thread.is_alive()
+    hanging.set()
+
+
 def test_it_listens_on_loopback_alone(server):
     with pytest.raises(ConnectionRefusedError):  # who listens everywhere answers there too
         socket.create_connection(("127.0.0.2", server.port), timeout=5)
@@ -246,6 +319,7 @@ def answers(session, messages):
         client._allowance = 1e9
         for message in messages:
             await client.take(message)
+        client.close()
 
     asyncio.run(run())
     return sent

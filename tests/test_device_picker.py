@@ -1,5 +1,6 @@
 """Other devices while the engine runs: chosen, refused, and gone back from."""
 
+import gc
 import logging
 from dataclasses import replace
 
@@ -193,9 +194,59 @@ def test_a_device_chosen_by_its_number_is_the_same_one_when_numbers_change(desk,
         desk.says("left for radio -> headphones")
 
 
+def test_who_chooses_twice_before_the_first_is_decided_gets_both_and_the_engine_always_knows_where_it_is(desk):
+    with desk.engine:
+        look, desk.engine._connection.look = desk.engine._connection.look, list  # the supervisor is busy elsewhere
+        desk.picker.choose(target="headphones")
+        first = desk.engine.awaited
+        desk.picker.choose(source="microphone")
+        assert desk.engine.awaited is not first
+        assert desk.picker.names == ("radio (ALSA)", "speakers (ALSA)"), "nothing is decided yet"
+        desk.engine._connection.look = look
+        desk.says("radio -> speakers: left for microphone -> headphones")
+        assert wait_for(lambda: desk.engine.awaited is None)
+        assert desk.picker.names == ("microphone (ALSA)", "headphones (ALSA)")
+
+
+def test_one_that_was_gone_to_while_another_was_chosen_is_still_known(desk):
+    """The supervisor goes to the first choice just before the second one is handed over."""
+    with desk.engine:
+        hand_over, waiting = desk.engine.choose_devices, []
+        desk.engine.choose_devices = lambda *ways: waiting.append(ways)
+        desk.picker.choose(target="headphones")
+        desk.picker.choose(target="speakers")
+        hand_over(*waiting[0])
+        desk.says("left for radio -> headphones")
+        assert desk.picker.names == ("radio (ALSA)", "headphones (ALSA)")
+        assert desk.picker.describe()["output"] == "headphones (ALSA)"
+        hand_over(*waiting[1])
+        desk.says("left for radio -> speakers")
+
+
+def test_many_choices_leave_nothing_behind(desk):
+    with desk.engine:
+        for _ in range(50):
+            desk.picker.choose(target="headphones")
+        gc.collect()
+        desk.picker.choose(target="speakers")
+        assert len(desk.picker._ways) <= 4
+
+
+def test_where_the_second_choice_fails_it_goes_back_to_the_first(desk):
+    with desk.engine:
+        desk.picker.choose(target="headphones")
+        desk.says("left for radio -> headphones")
+        desk.refused = {"microphone"}
+        desk.picker.choose(source="microphone")
+        desk.says("microphone -> headphones: is gone; going back to radio -> headphones")
+        assert wait_for(lambda: desk.opened[-1].active, 20.0)
+        assert desk.opened[-1].name == "radio -> headphones"
+        assert desk.picker.names == ("radio (ALSA)", "headphones (ALSA)")
+
+
 def test_an_end_that_is_a_file_stays_one():
     class Still:
-        chosen = None
+        chosen = awaited = None
 
     for words, reason in (((None, None), "are files"), ((None, "speakers"), "input of this run is a file")):
         ends = Ends("song.mp3", "speakers", HandDevice(), None, None, None, WantedDevices(*words, RATE, 256, False))

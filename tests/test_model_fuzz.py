@@ -75,5 +75,5 @@ def test_a_graph_that_takes_for_ever_is_ended(tmp_path: Path, monkeypatch: pytes
     end = helper.make_node("ReduceSum", ["m4000"], ["extra"], keepdims=0)
     model_fuzz.add_first(model, *start, *chain, end, weights=np.zeros((1000, 1000), np.float32))
     path.write_bytes(model_fuzz.rehashed(model))
-    with pytest.raises(ModelFileError, match=r"the main graph is not usable: .*terminate"):
+    with pytest.raises(ModelFileError, match=r"the main graph is not usable: takes longer than any useful one"):
         open_model(path, "cpu")

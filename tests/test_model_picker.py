@@ -9,6 +9,7 @@ import pytest
 from apollo_rt.app.model_picker import ModelPicker
 from apollo_rt.config import Framing
 from apollo_rt.errors import ControlError
+from apollo_rt.inference import model_library
 from apollo_rt.inference.model import load
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
@@ -115,3 +116,19 @@ def test_the_wanted_tier_is_kept_where_the_other_model_has_it(desk, monkeypatch)
     assert said == [f"model {picker.name} plays now"]
     ((model, lighter),) = swapped
     assert (model.tier, lighter) == (model.card.tiers[0], {}), "it has no tier of that name: its best is taken"
+
+
+def test_who_lists_models_again_and_again_reads_no_file_twice_but_sees_each_change(tmp_path, monkeypatch):
+    monkeypatch.setenv("APOLLO_RT_MODELS", str(tmp_path))
+    path = tiny_models.gain(tmp_path, 0.5)
+    read = []
+    real = model_library.read_card
+    monkeypatch.setattr(model_library, "read_card", lambda path: read.append(path) or real(path))
+    model_library._kept_entry.cache_clear()
+    for _ in range(3):
+        model_library.list_models()
+    assert read.count(path) == 1
+    path.write_bytes(b"no model")
+    assert [entry.card for entry in model_library.list_models() if entry.path == path] == [None]
+    path.unlink()
+    assert path not in [entry.path for entry in model_library.list_models()]

@@ -1,12 +1,17 @@
 """Presets as files: saved whole, read strictly, loaded again when they change."""
 
 import os
+import threading
+from pathlib import Path
 
 import pytest
 
+from apollo_rt.app import upkeep
+from apollo_rt.control import yaml_file
 from apollo_rt.control.parameters import PARAMETERS, Parameter, Parameters
 from apollo_rt.control.presets import Presets, open_preset
 from apollo_rt.errors import ControlError
+from tests.live_doubles import StillEngine, session_of
 
 
 @pytest.fixture
@@ -178,3 +183,91 @@ def test_a_preset_is_opened_by_name_or_as_a_file(presets, live, tmp_path):
         open_preset(presets, "yours")
     with pytest.raises(ControlError, match=r"gone\.yaml: can't be read: No such file"):
         open_preset(presets, "gone.yaml")
+
+
+# --- files that are none, or cost more than they should -------------------------------------------------------------
+
+
+def nested(n_levels, n_each):
+    """Aliases of lists of aliases: some bytes more for each level, `n_each` times as much once they are spelt out."""
+    lines = ["a0: &a0 [x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * n_each)}]" for n in range(1, n_levels)]
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("shape", [(2, 17), (9, 10), (30, 2), (100, 2)])
+def test_nested_aliases_are_bounded_before_anything_is_spelt_out(presets, shape):
+    put(presets, "bomb", nested(*shape))
+    with pytest.raises(ControlError, match=r"bomb\.yaml: line \d+: no YAML: more than 16 aliases") as caught:
+        presets.load("bomb")
+    assert len(str(caught.value)) < 300
+
+
+def test_the_worst_that_is_allowed_stays_small(presets):
+    put(presets, "worst", nested(6, 3))
+    with pytest.raises(ControlError, match="parameter must be one of") as caught:
+        presets.load("worst")
+    assert len(str(caught.value)) < 1000
+
+
+def test_a_value_that_repeats_another_is_as_if_it_were_written_out(presets, live):
+    put(presets, "same", "mix: &half 0.5\nstrength: *half")
+    presets.load("same")
+    assert (live.mix, live.strength) == (0.5, 0.5)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_and_a_device_are_refused_at_once(presets, tmp_path):
+    os.mkfifo(tmp_path / "pipe.yaml")
+    for path in (tmp_path / "pipe.yaml", Path(os.devnull), tmp_path):
+        with pytest.raises(ControlError, match=r"can't be read: (is not a regular file|Is a directory)"):
+            presets.load_file(path)
+    presets._folder.mkdir(parents=True)
+    os.mkfifo(presets._folder / "pipe.yaml")
+    with pytest.raises(ControlError, match="is not a regular file"):
+        presets.load("pipe")
+
+
+def test_while_a_file_does_not_answer_everything_else_goes_on(tmp_path, monkeypatch):
+    session = session_of(StillEngine())
+    session.controls.presets._folder = tmp_path
+    for name in ("slow", "quick"):
+        (tmp_path / f"{name}.yaml").write_text("mix: 0.5")
+    answers, asked = threading.Event(), threading.Event()
+    real = yaml_file.read_regular
+
+    def read(path, most):
+        if path.stem == "slow":
+            asked.set()
+            answers.wait()
+        return real(path, most)
+
+    monkeypatch.setattr(yaml_file, "read_regular", read)
+    waits = threading.Thread(target=session.commands.run, args=("load_preset", {"name": "slow"}), daemon=True)
+    waits.start()
+    assert asked.wait(30)
+    session.commands.run("set", {"name": "mix", "value": 0.25})
+    session.commands.run("load_preset", {"name": "quick"})
+    session.commands.run("save_preset", {"name": "kept"})
+    session.commands.run("toggle", {"name": "bypass"})
+    assert session.controls.presets.look() == []
+    answers.set()
+    waits.join(30)
+    assert session.controls.current_preset() == "slow"
+
+
+def test_an_end_does_not_wait_for_a_look_that_hangs(monkeypatch):
+    monkeypatch.setattr(upkeep, "_ENDING_S", 0.1)
+    monkeypatch.setattr(upkeep, "_PERIOD_S", 0.01)
+    answers, asked = threading.Event(), threading.Event()
+
+    def look():
+        asked.set()
+        answers.wait()
+        return []
+
+    watch = upkeep.Upkeep([look], print)
+    watch.start()
+    assert asked.wait(30)
+    watch.stop()
+    answers.set()

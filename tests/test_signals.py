@@ -4,12 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from apollo_rt.app.signals import interruptible
+from apollo_rt.app.signals import ending_calls, interruptible
 
 ROOT = Path(__file__).parents[1]
 
@@ -63,7 +65,7 @@ def test_an_error_without_a_signal_stays_itself() -> None:
 
 def test_what_python_drops_is_printed_only_if_no_signal_raised_it() -> None:
     program = """
-from apollo_rt.app.signals import interruptible
+from apollo_rt.app.signals import ending_calls, interruptible
 from tests.test_signals import Finalised
 
 class Broken:
@@ -88,7 +90,9 @@ with interruptible() as check:
 def test_the_exit_code_is_the_programs_wherever_the_signal_came(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text("""
 import sys
-from apollo_rt.app.signals import interruptible
+import threading
+import time
+from apollo_rt.app.signals import ending_calls, interruptible
 
 try:
     with interruptible():
@@ -104,3 +108,54 @@ except KeyboardInterrupt:
 def test_without_a_signal_nothing_is_raised() -> None:
     with interruptible() as check:
         check()
+
+
+HANGS = """
+import ctypes, sys, time
+from apollo_rt.app.signals import ending_calls
+
+libc = ctypes.CDLL(None)
+with ending_calls(lambda: print("asked", flush=True)):
+    print("ready", flush=True)
+    if sys.argv[1] == "in C":
+        for _ in range(3):
+            libc.sleep(60)  # a signal ends one such sleep, and Python can't act before the next returns
+    else:
+        while True:
+            time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("where", ["in Python", "in C"])
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_second_signal_ends_what_the_first_could_not(where: str, name: str) -> None:
+    number = getattr(signal, name)
+    command = [sys.executable, "-c", HANGS, where]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout.readline() == "ready\n"
+            process.send_signal(number)
+            time.sleep(0.7)  # so that the second is a second wish
+            assert process.poll() is None
+            process.send_signal(number)
+            assert process.wait(30) == 128 + number
+        finally:
+            process.kill()
+
+
+def test_a_signal_that_was_passed_on_twice_asks_once() -> None:
+    asked = []
+    with ending_calls(lambda: asked.append(1)):
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGTERM)
+    assert asked == [1]
+
+
+def test_what_was_there_before_is_there_again() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    n_threads = threading.active_count()
+    with ending_calls(print), interruptible():
+        pass
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    assert signal.set_wakeup_fd(-1) == -1
+    assert threading.active_count() == n_threads

@@ -1,5 +1,7 @@
 """Choosing other devices while the engine runs, for whichever face the wish comes from."""
 
+import threading
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -16,6 +18,10 @@ class MovableEngine(Protocol):
     @property
     def chosen(self) -> Reopening | None:
         """What the present devices were chosen by; None for those of the start."""
+
+    @property
+    def awaited(self) -> Reopening | None:
+        """What was chosen last and isn't decided yet, if anything."""
 
     def choose_devices(self, wanted: Reopening, back: Reopening) -> None:
         """Go to other devices."""
@@ -70,13 +76,13 @@ class DevicePicker:
     ) -> None:
         self._engine, self._ends, self._reopening = engine, ends, reopening
         self._list_devices = list_devices
-        self._ways: list[tuple[Reopening | None, WantedDevices]] = [(None, ends.wanted)]
+        self._lock = threading.Lock()  # between those who choose
+        self._ways: list[tuple[weakref.ref[Reopening], WantedDevices]] = []  # as long as the engine knows them
 
     @property
     def wanted(self) -> WantedDevices:
         """The devices that play now, by the words that they were chosen with."""
-        chosen = self._engine.chosen
-        return next(wanted for way, wanted in self._ways if way is chosen)
+        return self._wanted_by(self._engine.chosen)
 
     @property
     def names(self) -> tuple[str, str]:
@@ -102,23 +108,25 @@ class DevicePicker:
     def choose(self, source: str | None = None, target: str | None = None) -> None:
         """Go to other devices within moments; what came of it is logged, and where it fails the present ones stay.
 
+        Who chooses before the last choice is decided changes that one: input and output may be chosen one by one.
         The present ones named again are looked for anew, as after a change of cables.
 
         Args:
-            source: as `--input`; None: the present one.
+            source: as `--input`; None: the present one, or that of a choice on its way.
             target: as `--output`; None: the present one.
 
         Raises:
             DeviceError: there is no such device, it is a loop with the other, or that end is a file; nothing changes.
         """
-        before = self.wanted
-        if before.words == (None, None):
+        if self._ends.wanted.words == (None, None):
             raise DeviceError("input and output of this run are files; there is no device to change")
-        wanted = before.others(self._lasting(source, "input"), self._lasting(target, "output"))
-        wanted.find()
-        way = self._reopening(wanted)
-        self._ways = [*(pair for pair in self._ways if pair[1] is before), (way, wanted)]
-        self._engine.choose_devices(way, self._reopening(before))
+        with self._lock:
+            before = self._wanted_by(self._engine.awaited or self._engine.chosen)
+            wanted = before.others(self._lasting(source, "input"), self._lasting(target, "output"))
+            wanted.find()
+            way = self._reopening(wanted)
+            self._ways = [*(pair for pair in self._ways if pair[0]() is not None), (weakref.ref(way), wanted)]
+            self._engine.choose_devices(way, self._reopening(self._ends.wanted))
 
     def describe(self) -> dict[str, Any]:
         """As plain values: what can be chosen by its number, for each end, and the names of what plays now.
@@ -140,6 +148,10 @@ class DevicePicker:
             for name, (devices, used) in lists.items()
         }
         return {"input": source, "output": target, **described}
+
+    def _wanted_by(self, way: Reopening | None) -> WantedDevices:
+        """The devices that a way of ours leads to; None: those of the start."""
+        return next((wanted for known, wanted in self._ways if way and known() is way), self._ends.wanted)
 
     def _lasting(self, word: str | None, direction: Direction) -> str | None:
         """A word that leads to the same device when devices are looked for anew: a number may not."""

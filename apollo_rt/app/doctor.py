@@ -23,6 +23,7 @@ from apollo_rt.live.scheduling import Priority, lock_memory, raise_this_thread
 from apollo_rt.live.trial import Setting, Trial, try_all
 
 _MUSIC_S = 10.0
+_ASKING_S = 5.0
 
 
 def choose_settings(model: str | None, provider: str, duration_s: float) -> dict[str, Any]:
@@ -79,10 +80,10 @@ def machine_lines() -> Iterator[str]:
 def scheduling_lines() -> Iterator[str]:
     """What the audio threads can have; tried in a thread of its own."""
     got: list[Priority] = []
-    thread = threading.Thread(target=lambda: got.append(raise_this_thread()))
+    thread = threading.Thread(target=lambda: got.append(raise_this_thread()), daemon=True)
     thread.start()
-    thread.join()
-    yield f"priority     {got[0]}"
+    thread.join(_ASKING_S)
+    yield f"priority     {got[0] if got else 'unknown: the system bus does not answer'}"
     yield f"memory       {lock_memory([np.zeros(1 << 20, np.uint8)])}"
 
 

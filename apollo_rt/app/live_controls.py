@@ -1,6 +1,8 @@
 """What the commands act upon in a live run: parameters, presets, devices, MIDI and figures, behind one interface."""
 
+import threading
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from typing import Protocol
 
@@ -89,12 +91,18 @@ class LiveControls:
     """
 
     def __init__(self, engine: RunningEngine, stop: Callable[[], None]) -> None:
-        self.presets = Presets(self.rows, self.get, self.set)
+        self._changing = threading.RLock()
+        self.presets = Presets(self.rows, self.get, self.set, changing=self._changing)
         self.devices_face: Devices | None = None
         self.models_face: Models | None = None
         self.midi_face: Midi | None = None
         self._engine, self._stop = engine, stop
         self._comparison = Comparison(self.rows, self.get, self.set)
+
+    @property
+    def changing(self) -> AbstractContextManager[object]:
+        """Held while values change together."""
+        return self._changing
 
     def rows(self) -> Sequence[Parameter]:
         """The parameters there are: those of the one table, then those of the plugins."""

@@ -104,7 +104,16 @@ def _open_control(options: ControlOptions, session: LiveSession, stack: ExitStac
     server = ControlServer(session.commands, control_token(options), options.control_port, session.messages.append)
     server.start()
     stack.callback(server.stop)
-    session.notes.append(f"control page: {server.url}")
+    session.notes.append(f"control page: {_page_of(server.page_url, server.url, options)}")
+
+
+def _page_of(url: str, url_with_token: str, options: ControlOptions) -> str:
+    """Its address; the token stands in it only where the user couldn't know it otherwise: lines are kept in logs."""
+    if options.control_token is not None:
+        return f"{url} (it asks for the token that you gave)"
+    if options.control_token_file is not None:
+        return f"{url} (it asks for the token in {options.control_token_file})"
+    return url_with_token
 
 
 def _open_recorder(folder: Path, session: LiveSession, engine: Engine, stack: ExitStack) -> Recorder:

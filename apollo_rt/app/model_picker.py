@@ -11,6 +11,8 @@ from apollo_rt.inference.model_choice import open_model, open_tier, open_tiers
 from apollo_rt.inference.model_file import ModelCard
 from apollo_rt.inference.model_library import list_models
 
+_LOADING_S = 60.0
+
 
 class SwappableEngine(Protocol):
     """What a picker needs of `engine.Engine`."""
@@ -77,7 +79,7 @@ class ModelPicker:
         """Wait until no model is on its way any more."""
         with self._lock:
             if self._loading:
-                self._loading.join()
+                self._loading.join(_LOADING_S)
 
     def _go_to(self, card: ModelCard) -> None:
         try:

@@ -7,6 +7,8 @@ Look = Callable[[], list[str]]
 """Sees to something, and returns what a user should know, one line each."""
 
 _PERIOD_S = 0.25
+_ENDING_S = 2.0
+"""How long the end waits for a look that waits itself, for a disk or a sound server."""
 
 
 class Upkeep:
@@ -28,9 +30,9 @@ class Upkeep:
         self._thread.start()
 
     def stop(self) -> None:
-        """End; when this returns nothing is seen to any more."""
+        """End; a look that hangs is left behind."""
         self._stopping.set()
-        self._thread.join()
+        self._thread.join(_ENDING_S)
 
     def _run(self) -> None:
         while not self._stopping.wait(_PERIOD_S):

@@ -5,8 +5,8 @@ can say. What is wrong with a call is an error before anything has changed. Help
 from the table.
 """
 
-import threading
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -28,12 +28,14 @@ class Command:
         description: one sentence for help texts.
         arguments: what it takes.
         handler: does it; None: it is about the connection that it came by, which answers itself.
+        is_whole: it changes several values, or one by what it was: no other change may come between.
     """
 
     name: str
     description: str
     arguments: tuple[Argument, ...]
     handler: Callable[[Controllable, dict[str, Any]], Reply] | None
+    is_whole: bool = False
 
     def schema(self) -> dict[str, Any]:
         """The arguments in the words of JSON Schema."""
@@ -157,32 +159,32 @@ COMMANDS = (
         "set",
         "Change a parameter; it is heard within a block and without a click.",
         (_NAME, Argument("value", NUMBER, "The new value, within the parameter's range.")),
-        _set,
+        _set, is_whole=True,
     ),
     Command(
         "change",
         "Move a parameter by its own steps, as far as its range goes.",
         (_NAME, Argument("steps", NUMBER, "How many steps; negative to go down.", minimum=-1000, maximum=1000)),
-        _change,
+        _change, is_whole=True,
     ),
     Command(
         "turn",
         "Turn a parameter as a knob does, whose way is spread over the range as suits the parameter.",
         (_NAME, Argument("position", NUMBER, "0 is the lowest value, 1 the highest.", minimum=0.0, maximum=1.0)),
-        _turn,
+        _turn, is_whole=True,
     ),
-    Command("toggle", "Turn a switch on or off, such as bypass.", (_NAME,), _toggle),
+    Command("toggle", "Turn a switch on or off, such as bypass.", (_NAME,), _toggle, is_whole=True),
     Command(
         "reset",
         "Bring a parameter, or all of them, back to the default.",
         (Argument("name", TEXT, "A parameter's name; all, if not given.", is_required=False),),
-        _reset,
+        _reset, is_whole=True,
     ),
     Command(
         "swap_settings",
         "Compare two sets of values, A and B, that begin alike: hear the other one. Changes go to what is heard.",
         (Argument("slot", CHOICE, "Which to hear; the other, if not given.", choices=SLOTS, is_required=False),),
-        _swap_settings,
+        _swap_settings, is_whole=True,
     ),
     Command("presets", "List the presets, and the current one.", (), _presets),
     Command(
@@ -195,18 +197,15 @@ COMMANDS = (
     Command(
         "choose_devices",
         "Go to other devices while it runs, faded out and in; the stream and its latency stay.",
-        (
-            Argument("input", TEXT, "A device as --input takes it.", is_required=False),
-            Argument("output", TEXT, "A device as --output takes it.", is_required=False),
-        ),
+        (Argument("input", TEXT, "A device as --input takes it.", is_required=False),
+         Argument("output", TEXT, "A device as --output takes it.", is_required=False)),
         _choose_devices,
     ),
     Command("models", "List the models that fit this run; one plays.", (), lambda target, _: target.models()),
     Command(
         "choose_model",
         "Go to another model while it runs, made ready beside the music and faded over; it takes some seconds.",
-        (Argument("name", TEXT, "A model's name, as `models` tells it."),),
-        _choose_model,
+        (Argument("name", TEXT, "A model's name, as `models` tells it."),), _choose_model,
     ),
     Command("stats", "Tell counters, times and latency, as --stats-json does.", (), lambda target, _: target.stats()),
     Command("levels", "Tell the meters of input and output; full scale is 1.", (), lambda target, _: target.levels()),
@@ -268,7 +267,9 @@ def row_of(target: Controllable, name: str) -> Parameter:
 
 
 class Commander:
-    """Runs commands, one at a time, whichever face they come from.
+    """Runs commands, whichever face they come from; changes of values come one after the other.
+
+    What asks a disk or a sound server, or only tells something, holds nobody up.
 
     Args:
         target: what they act upon.
@@ -276,7 +277,6 @@ class Commander:
 
     def __init__(self, target: Controllable) -> None:
         self._target = target
-        self._lock = threading.Lock()
 
     def run(self, name: str, arguments: Mapping[str, Any] | None = None) -> Reply:
         """Run a command.
@@ -296,5 +296,5 @@ class Commander:
         if row.handler is None:
             raise ValueError(f"{row.name} is about a connection, and only the control socket has those")
         given = check_arguments(row.name, row.arguments, arguments or {})
-        with self._lock:
+        with self._target.changing if row.is_whole else nullcontext():
             return row.handler(self._target, given)

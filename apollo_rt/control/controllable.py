@@ -1,6 +1,7 @@
 """What the commands act upon, as they see it."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from apollo_rt.control.parameter_row import Parameter
@@ -11,6 +12,10 @@ Reply = dict[str, Any]
 
 class Controllable(Protocol):
     """What the commands act upon: a live session, or a stand-in. Any thread may call; nothing here waits for audio."""
+
+    @property
+    def changing(self) -> AbstractContextManager[object]:
+        """Held while values change together, and for nothing that takes long; may be entered again inside."""
 
     def rows(self) -> Sequence[Parameter]:
         """The parameters there are."""

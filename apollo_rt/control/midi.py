@@ -47,6 +47,8 @@ _MOST_FETCHED = 4096
 _LOOKS = 8
 """Looks from one try to open a lost port again to the next, 2 s: each starts a process."""
 _PRESSED = 64
+_ENDING_S = 2.0
+"""How long the end waits for what is being done with a message."""
 
 
 class MidiControl:
@@ -97,7 +99,7 @@ class MidiControl:
     def close(self) -> None:
         """Let go of the port."""
         self._stopping.set()
-        self._thread.join()
+        self._thread.join(_ENDING_S)
         with self._lock:
             port, self._port = self._port, None
         if port:

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -11,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from apollo_rt.child_process import last_line, wait_or_kill
+from apollo_rt.child_process import child_environment, last_line, module_command, wait_or_kill
 from apollo_rt.control.midi_host import REPORT_S, from_line, to_line
 from apollo_rt.control.midi_port import Port
 from apollo_rt.errors import ControlError
@@ -28,7 +27,7 @@ def open_port(wanted: str) -> Port:
     Raises:
         ControlError: as there; or the process ended, or didn't answer.
     """
-    return PortProcess([sys.executable, "-m", "apollo_rt.control.midi_host", wanted])
+    return PortProcess(module_command("apollo_rt.control.midi_host", wanted))
 
 
 class PortProcess:
@@ -45,6 +44,7 @@ class PortProcess:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # open as long as the process
         self._process = subprocess.Popen(  # noqa: S603  # a command of our own
             command,
+            env=child_environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,  # JACK's library talks a lot
@@ -90,7 +90,7 @@ class PortProcess:
         with suppress(OSError):
             self._process.stdin.close()
         wait_or_kill(self._process, _ENDING_S)
-        self._listener.join()
+        self._listener.join(_ENDING_S)
         self._process.stdout.close()
         self._errors.close()
 
@@ -103,9 +103,9 @@ class PortProcess:
         if not self._has_answered.wait(_OPENING_S):
             raise ControlError(f"midi: the port isn't open after {_OPENING_S:g} s; does the sound server still answer?")
         if not self._lines:
-            code = self._process.wait()
+            wait_or_kill(self._process, _ENDING_S)
             raise ControlError(
-                f"midi: the port's process ended with code {code} before it was open: "
+                f"midi: the port's process ended with code {self._process.returncode} before it was open: "
                 f"{last_line(self._errors) or 'it gave no reason'}"
             )
         answer: dict[str, Any] = json.loads(self._lines.popleft())

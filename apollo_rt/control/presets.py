@@ -11,6 +11,7 @@ says of a plugin (`limiter.threshold_db: -3`) rests in a run without that plugin
 import re
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ from apollo_rt.own_folders import own_folder
 _SUFFIXES = (".yaml", ".yml")
 _NAME = re.compile(r"\w(?:[\w .()+&'-]{0,62}[\w)+])?")
 """Names that are a file's name on every system, and nothing but one."""
+
+_Watched = tuple[Path, tuple[int, int, int] | None]
+"""A file, and the version of it that was read."""
 
 
 def preset_folder() -> Path:
@@ -75,6 +79,7 @@ class Presets:
         get: tells a parameter's value.
         set_value: changes a parameter.
         folder: where the files lie; it needs not exist. None: `preset_folder`.
+        changing: held while the values of a preset are set, and never while a disk is asked. None: one of its own.
 
     Attributes:
         current: name, or file, of the preset that was loaded or saved last.
@@ -87,14 +92,16 @@ class Presets:
         get: Callable[[str], float],
         set_value: Callable[[str, float], None],
         folder: Path | None = None,
+        changing: AbstractContextManager[object] | None = None,
     ) -> None:
         self.current: str | None = None
         self.resting: tuple[str, ...] = ()
         self._notes: list[str] = []
         self._rows, self._get, self._set = rows, get, set_value
         self._folder = folder or preset_folder()
-        self._watched: tuple[Path, tuple[int, int, int] | None] | None = None
-        self._lock = threading.RLock()  # between who looks for changes and who loads and saves
+        self._watched: _Watched | None = None
+        self._changing = changing or threading.RLock()
+        self._saving = threading.Lock()
 
     def names(self) -> list[str]:
         """The presets there are, in alphabetical order."""
@@ -117,15 +124,19 @@ class Presets:
 
     def load_file(self, path: Path, name: str | None = None) -> None:
         """As `load`, from a file wherever it lies."""
-        with self._lock:
-            version = _version(path)
-            values, resting = read_preset(path, self._rows())
-            for parameter, value in values.items():
-                self._set(parameter, value)
-            self.current, self._watched = name or str(path), (path, version)
-            self.resting = tuple(resting)
-            if resting:
-                self._notes.append(f"preset {self.current}: no such plugin in this run, skipped: {', '.join(resting)}")
+        version = _version(path)
+        values, resting = read_preset(path, self._rows())
+        with self._changing:
+            self._take(values, resting, name or str(path), (path, version))
+
+    def _take(self, values: dict[str, float], resting: dict[str, float], name: str, watched: _Watched) -> None:
+        """Set the values of a preset that was read."""
+        for parameter, value in values.items():
+            self._set(parameter, value)
+        self.current, self._watched = name, watched
+        self.resting = tuple(resting)
+        if resting:
+            self._notes.append(f"preset {name}: no such plugin in this run, skipped: {', '.join(resting)}")
 
     def save(self, name: str) -> None:
         """Keep the present values, in place of a preset of that name; what it says of absent plugins stays.
@@ -136,9 +147,11 @@ class Presets:
         path = self._path(name)
         rows = self._rows()
         values = {row.name: self._get(row.name) for row in rows if not row.is_switch}
-        with self._lock:
+        with self._saving:
             write_mapping(path, values | _resting(path, rows), f"Apollo RT preset: {name}")
-            self.current, self._watched = name, (path, _version(path))
+            version = _version(path)
+        with self._changing:
+            self.current, self._watched = name, (path, version)
 
     def delete(self, name: str) -> None:
         """Remove a preset; what is heard stays.
@@ -149,33 +162,39 @@ class Presets:
         path = self._path(name)
         if name not in self.names():
             raise ControlError(f"{path}: no such preset; there are {_listed(self.names())}")
-        with self._lock:
-            try:
-                path.unlink()
-            except OSError as error:
-                raise ControlError(f"{path}: can't be removed: {error.strerror}") from None
+        try:
+            path.unlink()
+        except OSError as error:
+            raise ControlError(f"{path}: can't be removed: {error.strerror}") from None
+        with self._changing:
             if self.current == name:
                 self.current = self._watched = None
 
     def look(self) -> list[str]:
         """Load the current preset again where its file has changed; returns what a user should know."""
-        with self._lock:
-            self._load_if_changed()
+        self._load_if_changed()
+        with self._changing:
             notes, self._notes = self._notes, []
-            return notes
+        return notes
 
     def _load_if_changed(self) -> None:
-        if self._watched is None:
+        watched = self._watched
+        if watched is None:
             return
-        path, before = self._watched
+        path, before = watched
         now = _version(path)
         if now in (before, None):  # editors take a file away for a moment; who removes it keeps what is heard
             return
-        self._watched = (path, now)
         try:
-            self.load_file(path, self.current)
+            values, resting = read_preset(path, self._rows())
         except ControlError as error:
-            self._notes.append(f"{error}; the values from before are kept")
+            with self._changing:
+                self._watched = (path, now)
+                self._notes.append(f"{error}; the values from before are kept")
+            return
+        with self._changing:
+            if self._watched == watched:  # nobody chose another one meanwhile
+                self._take(values, resting, self.current or str(path), (path, now))
 
     def _path(self, name: str) -> Path:
         """Where a preset of that name lies, or would.

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from apollo_rt.control.arguments import check_arguments
+from apollo_rt.control.command_thread import CommandThread
 from apollo_rt.control.commands import Commander, command
 from apollo_rt.control.controllable import Reply
 from apollo_rt.control.socket_messages import BadMessageError, Request, answer, news, parse_request, refusal
@@ -38,6 +39,13 @@ class Client:
         self._changed = asyncio.Event()
         self._last_parameters: Reply | None = None
         self._allowance, self._counted_s = _BURST, clock_s()
+        # Some commands ask a disk or a sound server: neither other clients nor this one's news must wait for that.
+        self._requests, self._news = CommandThread("control requests"), CommandThread("control news")
+
+    def close(self) -> None:
+        """Let its threads end."""
+        self._requests.close()
+        self._news.close()
 
     async def take(self, message: str | bytes) -> None:
         """Answer one message; where too many came, only after a while."""
@@ -67,14 +75,15 @@ class Client:
             return answer(request.id, await self._run(request))
         except (ValueError, ApolloError) as error:
             return refusal(request.id, str(error))
-        except Exception as error:  # a fault of ours is no reason to leave a client without an answer
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # a fault of ours is no reason to leave a client without an answer
             return refusal(request.id, f"{request.command} failed: {type(error).__name__}")
 
     async def _run(self, request: Request) -> Reply:
         row = command(request.command)
         if row.handler is not None:
-            # Some ask a disk or a sound server: other clients must not wait for that.
-            return await asyncio.to_thread(self._commander.run, row.name, request.arguments)
+            return await self._requests.run(self._commander.run, row.name, request.arguments)
         given = check_arguments(row.name, row.arguments, request.arguments)
         self._subscribe(given.get("topics", ()), given.get("interval_s", INTERVAL_S))
         return {"topics": list(self._topics), "interval_s": self._interval_s}
@@ -85,8 +94,8 @@ class Client:
 
     async def _send_topic(self, topic: str) -> None:
         try:
-            data: dict[str, Any] = await asyncio.to_thread(self._commander.run, topic)
-        except ApolloError:
+            data: dict[str, Any] = await self._news.run(self._commander.run, topic)
+        except Exception:  # what can't be told now is told later; who asks for it gets the reason
             return
         if topic == "parameters":  # news only where something is new
             if data == self._last_parameters:

@@ -1,6 +1,7 @@
 """The control socket: websocket and page on loopback, in a thread and event loop of their own.
 
     http://127.0.0.1:PORT/          the page; it holds nothing that is secret
+    http://127.0.0.1:PORT/proof     that the server knows the token, for `?nonce=`: shown before a client shows its own
     ws://127.0.0.1:PORT/control     the socket; token (`Authorization: Bearer` or `?token=`), origin and host checked
 
 A client that doesn't read is sent only what it has room for, and dropped after some seconds; nobody waits for it.
@@ -17,7 +18,6 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
-from weakref import WeakSet
 
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
@@ -35,13 +35,19 @@ _LOG = logging.Logger("control socket", logging.CRITICAL + 1)
 """For websockets, which would log every client that goes without a goodbye; belongs to no tree, and says nothing."""
 
 HOST = "127.0.0.1"
-SOCKET_PATH = "/control"
+SOCKET_PATH, PROOF_PATH = "/control", "/proof"
 PAGE = Path(__file__).parents[1] / "data" / "control.html"
 MOST_CLIENTS = 8
+MOST_WAITING = 32
+"""Connections that are no clients (yet): the oldest goes when another comes. With the backlog this bounds what the
+server can take of the process's file descriptors, which devices and files need."""
+_BACKLOG = 16
 _SLOW_S = 5.0
 """How long a client may leave a message unread before it is dropped."""
 _OPEN_S, _PING_S, _CLOSE_S = 5.0, 10.0, 0.25
 _BUFFER_BYTES = 65_536
+_STARTING_S, _ENDING_S = 10.0, 2.0
+"""How long to wait for the server's thread; one that hangs is left behind."""
 
 _PAGE_HEADERS = {
     "Content-Type": "text/html; charset=utf-8",
@@ -76,7 +82,7 @@ class ControlServer:
         self.port = port
         self._commander, self._token, self._say, self._slow_s = commander, token, say, slow_s
         self._page = PAGE.read_bytes()
-        self._connections: WeakSet[ServerConnection] = WeakSet()
+        self._waiting: list[ServerConnection] = []  # oldest first
         self._ready = threading.Event()
         self._error: Exception | None = None
         self._loop = asyncio.new_event_loop()
@@ -86,7 +92,12 @@ class ControlServer:
     @property
     def url(self) -> str:
         """Of the page, with the token behind the #, which a browser keeps to itself."""
-        return f"http://{HOST}:{self.port}/#{self._token}"
+        return f"{self.page_url}#{self._token}"
+
+    @property
+    def page_url(self) -> str:
+        """Of the page, which asks for the token."""
+        return f"http://{HOST}:{self.port}/"
 
     def start(self) -> None:
         """Begin to serve.
@@ -95,19 +106,20 @@ class ControlServer:
             ControlError: the port is taken.
         """
         self._thread.start()
-        self._ready.wait()
+        if not self._ready.wait(_STARTING_S):
+            raise ControlError(f"control: the server did not start within {_STARTING_S:g} s")
         if self._error:
-            self._thread.join()
             reason = getattr(self._error, "strerror", None) or self._error
             raise ControlError(
                 f"control: can't listen at {HOST}:{self.port}: {reason}; --control 0 takes any free port"
             )
 
     def stop(self) -> None:
-        """Close all connections and end."""
+        """Close all connections and end; what a command still waits for is left behind."""
         if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._ending.set)
-            self._thread.join()
+            with suppress(RuntimeError):  # the loop has ended by itself
+                self._loop.call_soon_threadsafe(self._ending.set)
+            self._thread.join(2 * _ENDING_S)
 
     def _run(self) -> None:
         try:
@@ -119,25 +131,35 @@ class ControlServer:
             self._ready.set()
 
     async def _serve(self) -> None:
-        async with serve(
+        self._server = server = await serve(
             self._handle, HOST, self.port, process_request=self._decide, compression=None, server_header=None,
-            max_size=LONGEST_BYTES, max_queue=16, write_limit=_BUFFER_BYTES, open_timeout=_OPEN_S,
+            backlog=_BACKLOG, max_size=LONGEST_BYTES, max_queue=16, write_limit=_BUFFER_BYTES, open_timeout=_OPEN_S,
             ping_interval=_PING_S, ping_timeout=_PING_S, close_timeout=_CLOSE_S, logger=_LOG,
             create_connection=self._connection,  # type: ignore[arg-type]  # it is called, and nothing else
-        ) as server:  # fmt: skip
-            self.port = next(iter(server.sockets)).getsockname()[1]
-            self._access = Access(self._token, self.port)
-            self._ready.set()
-            await self._ending.wait()
-            # Browsers connect in advance and ask for nothing yet; closing would wait for their question.
-            for connection in list(self._connections):
-                if connection.state is State.CONNECTING and hasattr(connection, "transport"):
-                    connection.transport.abort()
+        )  # fmt: skip
+        self.port = next(iter(server.sockets)).getsockname()[1]
+        self._access = Access(self._token, self.port)
+        self._ready.set()
+        await self._ending.wait()
+        # Browsers connect in advance and ask for nothing yet; closing would wait for their question.
+        for connection in self._still_waiting():
+            _abort(connection)
+        server.close()
+        with suppress(TimeoutError):  # a command hangs, and with it the one who waits for its answer
+            async with asyncio.timeout(_ENDING_S):
+                await server.wait_closed()
 
     def _connection(self, *arguments: Any, **options: Any) -> ServerConnection:
         connection = ServerConnection(*arguments, **options)
-        self._connections.add(connection)
+        self._waiting = self._still_waiting()
+        while len(self._waiting) >= MOST_WAITING:
+            _abort(self._waiting.pop(0))
+        self._waiting.append(connection)
         return connection
+
+    def _still_waiting(self) -> list[ServerConnection]:
+        """Those that are neither clients by now nor gone."""
+        return [connection for connection in self._waiting if connection.state is State.CONNECTING]
 
     def _decide(self, connection: ServerConnection, request: Request) -> Response | None:
         """What is served for a request: the page, a refusal, or, with None, a websocket."""
@@ -146,8 +168,11 @@ class ControlServer:
             return connection.respond(HTTPStatus.FORBIDDEN, "This is a control socket of Apollo RT on loopback only.\n")
         if path.path == "/":
             return self._page_response()
+        if path.path == PROOF_PATH:
+            proof = self._access.proof(parse_qs(path.query).get("nonce", [""])[0])
+            return connection.respond(HTTPStatus.OK if proof else HTTPStatus.BAD_REQUEST, proof or "No nonce.\n")
         if path.path != SOCKET_PATH:
-            return connection.respond(HTTPStatus.NOT_FOUND, "There is / and /control.\n")
+            return connection.respond(HTTPStatus.NOT_FOUND, "There is /, /proof and /control.\n")
         if headers.get("Origin") not in (None, *self._access.origins):
             return connection.respond(HTTPStatus.FORBIDDEN, "Only the page that is served here may connect.\n")
         bearer = (headers.get("Authorization") or "").removeprefix("Bearer ")
@@ -184,3 +209,10 @@ class ControlServer:
                     await client.take(message)
         finally:
             news.cancel()
+            client.close()
+
+
+def _abort(connection: ServerConnection) -> None:
+    """End a connection at once, without a word."""
+    if hasattr(connection, "transport"):  # else it isn't connected yet
+        connection.transport.abort()

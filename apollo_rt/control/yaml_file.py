@@ -7,13 +7,28 @@ import yaml
 
 from apollo_rt.atomic_file import write_whole
 from apollo_rt.errors import ControlError
+from apollo_rt.regular_file import read_regular
 
 _LONGEST_BYTES = 65_536
 """Far more than any of our files needs; a file that was named by mistake isn't read to its end."""
 
+_MOST_ALIASES = 16
+"""Aliases of what itself holds aliases multiply: each some bytes in the file, ten times as much once it is read. So
+many make 3 ^ (16 / 3), 340 times as much, at most."""
+
 
 class _StrictLoader(yaml.SafeLoader):
     """As YAML's safe loader, but what is said twice is an error: PyYAML would take the later one without a word."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """A node; of those that only repeat another, not too many."""
+        if self.check_event(yaml.AliasEvent):
+            self._n_aliases = getattr(self, "_n_aliases", 0) + 1
+            if self._n_aliases > _MOST_ALIASES:
+                mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+                raise yaml.composer.ComposerError(None, None, f"more than {_MOST_ALIASES} aliases", mark)
+        node: yaml.Node | None = super().compose_node(parent, index)
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """A mapping whose keys are different."""
@@ -33,8 +48,7 @@ def read_mapping(path: Path) -> dict[Any, Any]:
         ControlError: it can't be read, or holds something else; the message names file and line.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(_LONGEST_BYTES + 1)
+        data = read_regular(path, _LONGEST_BYTES + 1)
     except OSError as error:
         raise ControlError(f"{path}: can't be read: {error.strerror}") from None
     if len(data) > _LONGEST_BYTES:

@@ -7,12 +7,13 @@ The tool's list for people is read: what it prints with `--format=json` has the 
 ASCII (PulseAudio 16). It is a process of its own, since a server may hang for ever, and who asks may not.
 """
 
-import os
 import re
 import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+from apollo_rt.child_process import child_environment
 
 DEFAULT_MONITOR = "@DEFAULT_MONITOR@"
 """The server's own name for what its default sink plays."""
@@ -120,7 +121,8 @@ def _pactl(*arguments: str) -> str:
             capture_output=True,
             check=True,
             timeout=_TIMEOUT_S,
-            env={**os.environ, "LC_ALL": "C"},  # or the words before the colons are the user's language
+            # Or the words before the colons are the user's language.
+            env={**child_environment(), "LC_ALL": "C"},
         )
     except (OSError, subprocess.SubprocessError):
         return ""

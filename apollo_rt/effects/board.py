@@ -14,7 +14,7 @@ from typing import Any, SupportsIndex, overload
 from apollo_rt.effects.effect import Effect, Samples
 from apollo_rt.effects.native_run import NativeRun, lock_of
 from apollo_rt.effects.nodes import EffectNode, Node, Parallel, Series
-from apollo_rt.plugins.pedalboard_plugins import is_native
+from apollo_rt.plugins.pedalboard_plugins import is_native, why_not_streamed
 
 
 class _Container(Effect, MutableSequence[Any]):
@@ -103,9 +103,22 @@ class _Container(Effect, MutableSequence[Any]):
 
     # --- the effect --------------------------------------------------------------------------------------------------
 
+    def _whole(self, audio: Samples, sample_rate: float, buffer_size: int) -> Samples:
+        """As a stream that is cut at its ends, or with a plugin that can't be one, by a call of each member."""
+        members = _all_inside(self)
+        if not any(map(why_not_streamed, members)):
+            return super()._whole(audio, sample_rate, buffer_size)
+        _check_once(members)
+        self.reset()
+        try:
+            return self._new_node().whole(audio, sample_rate, buffer_size)
+        finally:
+            self.reset()
+
     def _start(self, sample_rate: float, n_channels: int) -> int:
         self._planned = _all_inside(self)
         _check_once(self._planned)
+        _check_streamed(self._planned)
         self._node = self._new_node()
         return self._node.start(sample_rate, n_channels)
 
@@ -226,6 +239,16 @@ def _all_inside(container: Any) -> list[Any]:
 
 def _lock_of(member: Any) -> AbstractContextManager[Any]:
     return member._lock if isinstance(member, Effect) else lock_of(member)
+
+
+def _check_streamed(members: list[Any]) -> None:
+    """Some plugins can't be part of a stream, and are right in a call of the whole."""
+    for member in members:
+        if reason := why_not_streamed(member):
+            raise ValueError(
+                f"{type(member).__name__} can't stream: block by block it {reason}; "
+                "call with reset=True and all of the sound, or take it out"
+            )
 
 
 def _check_once(members: list[Any]) -> None:

@@ -92,6 +92,20 @@ class NativeRun:
         self._queue = ready[:, n_samples:]
         return ready[:, :n_samples]
 
+    def whole(self, audio: Samples, sample_rate: float, buffer_size: int) -> Samples:
+        """All of a sound in one call, which Pedalboard aligns.
+
+        Raises:
+            RuntimeError: what comes out isn't as long.
+        """
+        n_samples = audio.shape[1]
+        padded = np.pad(audio, ((0, 0), (0, max(_PRIMING - n_samples, 0))))
+        out: Samples = self.board.process(padded, sample_rate, buffer_size, reset=True)
+        self.board.reset()
+        if out.shape != padded.shape:
+            raise RuntimeError(f"{self.board} gave {out.shape[-1]} samples for {padded.shape[1]}")
+        return out[:, :n_samples]
+
     def forget(self) -> None:
         """End the stream."""
         self.board.reset()

@@ -22,6 +22,9 @@ class Node(Protocol):
     def push(self, block: Samples) -> Samples:
         """As many samples out as in."""
 
+    def whole(self, audio: Samples, sample_rate: float, buffer_size: int) -> Samples:
+        """All of a sound at once, as long as it and aligned with it; no stream may have begun."""
+
     def forget(self) -> None:
         """End; the next stream is as the first."""
 
@@ -40,6 +43,10 @@ class EffectNode:
     def push(self, block: Samples) -> Samples:
         """The effect's next samples."""
         return self._effect.push(block)
+
+    def whole(self, audio: Samples, sample_rate: float, buffer_size: int) -> Samples:
+        """A call of its own."""
+        return self._effect.process(audio, sample_rate, buffer_size)
 
     def forget(self) -> None:
         """End."""
@@ -61,6 +68,12 @@ class Series:
         for node in self._nodes:
             block = node.push(block)
         return block
+
+    def whole(self, audio: Samples, sample_rate: float, buffer_size: int) -> Samples:
+        """All of it through one, then through the next."""
+        for node in self._nodes:
+            audio = node.whole(audio, sample_rate, buffer_size)
+        return audio
 
     def forget(self) -> None:
         """End."""
@@ -89,6 +102,10 @@ class Parallel:
             self._held[number] = line[:, block.shape[1] :]
             total += line[:, : block.shape[1]]
         return total
+
+    def whole(self, audio: Samples, sample_rate: float, buffer_size: int) -> Samples:
+        """The sum of all branches."""
+        return sum((branch.whole(audio, sample_rate, buffer_size) for branch in self._branches), np.zeros_like(audio))
 
     def forget(self) -> None:
         """End."""

@@ -134,7 +134,7 @@ class Model:
 
 
 def load(
-    path: str | os.PathLike[str] | None = None,
+    path: str | os.PathLike[str] | ModelCard | None = None,
     backend: Backend | Literal["auto"] = "auto",
     provider: Provider = CPU,
     tier: str | None = None,
@@ -142,7 +142,7 @@ def load(
     """Load a model file. `model_choice.open_model` is the same for names of models and of providers.
 
     Args:
-        path: None for the model that ships with the package.
+        path: None for the model that ships with the package. A card that was read: the very file that it was read of.
         backend: `auto` takes `c_api` where the C library is found, else `python`, with a warning.
         provider: what shall run it.
         tier: which of the file's tiers; None for the best.
@@ -155,7 +155,7 @@ def load(
     """
     if backend not in ("auto", "c_api", "python"):
         raise ValueError(f"backend must be 'auto', 'c_api' or 'python', got {backend!r}")
-    card = read_card(default_model_path() if path is None else path)
+    card = path if isinstance(path, ModelCard) else read_card(default_model_path() if path is None else path)
     tier = card.tiers[0] if tier is None else tier
     if tier != card.tiers[0] and card.graph_of(tier, block=False) is None:
         raise ValueError(f"tier must be one of {', '.join(card.tiers)}, which {card.path} has, got {tier!r}")

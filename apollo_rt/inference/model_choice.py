@@ -3,7 +3,6 @@
 import os
 import time
 import warnings
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -12,7 +11,7 @@ from apollo_rt.errors import ProviderError
 from apollo_rt.inference.accelerator import NoGpuError, find_gpu
 from apollo_rt.inference.execution_provider import engine_cache
 from apollo_rt.inference.model import Backend, Model, load
-from apollo_rt.inference.model_file import bundled_model_paths, read_card
+from apollo_rt.inference.model_file import ModelCard, bundled_model_paths, read_card, read_graph
 from apollo_rt.inference.model_library import find_model
 from apollo_rt.inference.onnx_c_api import runtime
 from apollo_rt.inference.probe import probe_model
@@ -40,20 +39,20 @@ def open_model(
         ProviderError: the provider can't be used; the message gives the reason.
         ValueError: there is no such provider or back end.
     """
-    path = find_model(model)
-    if path not in bundled_model_paths():
-        probe_model(read_card(path))
+    card = read_card(find_model(model))
+    if card.path not in bundled_model_paths():
+        probe_model(card)
     wanted = parse_provider(provider) if isinstance(provider, str) else provider
     if wanted is None:
-        return _fastest(path, backend)
-    if wanted.name == "tensorrt" and not _has_engine(path, wanted):
+        return _fastest(card, backend)
+    if wanted.name == "tensorrt" and not _has_engine(card, wanted):
         warnings.warn(
-            f"{wanted}: building the engine of {path.name} now, which takes minutes; `apollo-rt prepare --provider "
-            f"{wanted}` does it beforehand",
+            f"{wanted}: building the engine of {card.path.name} now, which takes minutes; "
+            f"`apollo-rt prepare --provider {wanted}` does it beforehand",
             RuntimeWarning,
             stacklevel=2,
         )
-    return load(path, backend, wanted)
+    return load(card, backend, wanted)
 
 
 def open_tier(model: Model, tier: str | None) -> Model:
@@ -62,13 +61,13 @@ def open_tier(model: Model, tier: str | None) -> Model:
     Raises:
         ValueError: there is none.
     """
-    return model if tier in (None, model.tier) else load(model.card.path, model.backend, model.provider, tier)
+    return model if tier in (None, model.tier) else load(model.card, model.backend, model.provider, tier)
 
 
 def open_tiers(model: Model) -> dict[str, Model]:
     """A loaded model and the lighter tiers of its file, by name, better ones first."""
     names = model.card.tiers[model.card.tiers.index(model.tier) + 1 :]
-    return {model.tier: model, **{name: load(model.card.path, model.backend, model.provider, name) for name in names}}
+    return {model.tier: model, **{name: load(model.card, model.backend, model.provider, name) for name in names}}
 
 
 def step_time_s(model: Model, n_steps: int = _N_STEPS) -> float:
@@ -85,12 +84,12 @@ def step_time_s(model: Model, n_steps: int = _N_STEPS) -> float:
     return float(np.median(times))
 
 
-def _fastest(path: Path, backend: Backend | Literal["auto"]) -> Model:
+def _fastest(card: ModelCard, backend: Backend | Literal["auto"]) -> Model:
     """The model on the provider with the shortest step; a step is short, and a launch on a GPU is not free."""
-    best = load(path, backend)
-    for provider in _accelerators(path):
+    best = load(card, backend)
+    for provider in _accelerators(card):
         try:
-            rival = load(path, backend, provider)
+            rival = load(card, backend, provider)
             slower, best = sorted((best, rival), key=step_time_s, reverse=True)
             slower.close()
         except ProviderError as error:
@@ -98,7 +97,7 @@ def _fastest(path: Path, backend: Backend | Literal["auto"]) -> Model:
     return best
 
 
-def _accelerators(path: Path) -> list[Provider]:
+def _accelerators(card: ModelCard) -> list[Provider]:
     """What `auto` tries beside the CPU: nothing where there is no GPU, since nothing was asked for."""
     try:
         find_gpu()
@@ -106,11 +105,11 @@ def _accelerators(path: Path) -> list[Provider]:
         return []
     tensorrt = Provider("tensorrt")
     try:
-        return [Provider("cuda"), *([tensorrt] if _has_engine(path, tensorrt) else [])]
+        return [Provider("cuda"), *([tensorrt] if _has_engine(card, tensorrt) else [])]
     except ProviderError:  # TensorRT is not installed: again nothing was asked for
         return [Provider("cuda")]
 
 
-def _has_engine(path: Path, provider: Provider) -> bool:
+def _has_engine(card: ModelCard, provider: Provider) -> bool:
     """Whether TensorRT's engine of a model was built by an earlier program."""
-    return is_prepared(engine_cache(runtime(), provider, path.read_bytes()))
+    return is_prepared(engine_cache(runtime(), provider, read_graph(card, None)))

@@ -9,9 +9,9 @@ import io
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from apollo_rt.config import Framing
 from apollo_rt.errors import ModelFileError
@@ -21,6 +21,7 @@ from apollo_rt.inference.model_fields import Golden as Golden
 from apollo_rt.inference.model_fields import Graph as Graph
 from apollo_rt.inference.model_fields import State as State
 from apollo_rt.inference.protobuf import ProtobufError, merged_model, scan_model
+from apollo_rt.regular_file import open_regular, read_regular
 
 FORMAT_VERSION = 3
 WINDOW = "asymmetric-sine"
@@ -48,6 +49,7 @@ class ModelCard:
         graphs: further graphs over the same weights.
         further_goldens: those of the other tiers, by name.
         format_version: of the file.
+        content_sha256: of the whole file, to know it again; empty of a card that was read from none.
     """
 
     path: Path
@@ -64,6 +66,7 @@ class ModelCard:
     further_goldens: Mapping[str, Golden] = field(default_factory=dict, compare=False, repr=False)
     recent_samples: int = 0
     format_version: int = field(default=FORMAT_VERSION, compare=False)
+    content_sha256: str = field(default="", compare=False)
 
     @property
     def inputs(self) -> dict[str, tuple[int, ...]]:
@@ -133,7 +136,9 @@ def read_card(path: str | os.PathLike[str]) -> ModelCard:
     try:
         with _open(path) as file:
             metadata, graph_hash = scan_model(file)
-        return _parse(path, metadata, graph_hash)
+            file.seek(0)
+            content_hash = hashlib.file_digest(file, "sha256").hexdigest()
+        return replace(_parse(path, metadata, graph_hash), content_sha256=content_hash)
     except OSError as error:
         raise ModelFileError(f"{path}: can't be read: {error.strerror or error}") from error
     except (FieldError, ProtobufError) as error:
@@ -163,7 +168,9 @@ def read_graph(card: ModelCard, graph: Graph | None) -> bytes:
         ModelFileError: the file can't be read, or is not the one any more that the card is of.
     """
     try:
-        model = card.path.read_bytes()
+        model = read_regular(card.path)
+        if card.content_sha256 not in ("", hashlib.sha256(model).hexdigest()):
+            raise FieldError("is another file by now than the one that was read before; start again with it")
         if graph is None:
             return model
         stored = fields.decoded(scan_model(io.BytesIO(model))[0], f"graph.{graph.name}")
@@ -209,12 +216,10 @@ def card_metadata(card: ModelCard, graph_sha256: str, graphs: Mapping[str, bytes
     return {PREFIX + key: value for key, value in values.items()}
 
 
-def _open(path: Path) -> BinaryIO:
+def _open(path: Path) -> io.BufferedReader:
     if path.is_dir():
         raise FieldError("is a directory, not a model file")
-    if path.exists() and not path.is_file():
-        raise FieldError("is not a regular file")
-    return path.open("rb")
+    return open_regular(path)
 
 
 def _parse(path: Path, metadata: dict[str, str], graph_hash: str) -> ModelCard:

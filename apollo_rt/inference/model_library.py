@@ -5,6 +5,7 @@ variable `APOLLO_RT_MODELS` names. A file put there is found by its name without
 """
 
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -80,6 +81,16 @@ def _named(name: str) -> Path:
 
 
 def _entry(place: Literal["user", "bundled"], path: Path) -> Entry:
+    """What a file says, kept as long as it stays the same: who lists the models again and again reads none twice."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        return Entry(place, path, None, f"{path}: can't be read: {error.strerror}")
+    return _kept_entry(place, path, (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino))
+
+
+@lru_cache(maxsize=256)
+def _kept_entry(place: Literal["user", "bundled"], path: Path, _: tuple[int, ...]) -> Entry:
     try:
         return Entry(place, path, read_card(path), "")
     except ModelFileError as error:

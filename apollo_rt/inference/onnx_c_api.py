@@ -8,6 +8,7 @@ import ctypes
 import importlib.util
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -17,6 +18,7 @@ from apollo_rt.errors import ApolloError
 _API_VERSION = 24  # of ONNX Runtime 1.24: old enough for any library, new enough for all of the below
 _LIBRARY_NAMES = {"win32": "onnxruntime.dll", "darwin": "libonnxruntime*.dylib"}
 _FATAL = 4
+_SEQUENTIAL, _ALL_OPTIMISATIONS = 0, 99
 FLOAT32: Final = 1
 Shapes = dict[str, tuple[int, ...]]
 
@@ -27,6 +29,7 @@ _FUNCTIONS: Final[dict[str, tuple[int, list[Any]]]] = {
     "CreateEnv": (3, [_int, _text, _out]),
     "DisableTelemetryEvents": (6, [_pointer]),
     "CreateSessionFromArray": (8, [_pointer, _text, _size, _pointer, _out]),
+    "Run": (9, [_pointer, _pointer, _pointer, _pointer, _size, _pointer, _size, _pointer]),
     "CreateSessionOptions": (10, [_out]),
     "SetSessionExecutionMode": (13, [_pointer, _int]),
     "SetSessionGraphOptimizationLevel": (23, [_pointer, _int]),
@@ -39,7 +42,6 @@ _FUNCTIONS: Final[dict[str, tuple[int, list[Any]]]] = {
     "SessionGetInputName": (36, [_pointer, _size, _pointer, _out]),
     "SessionGetOutputName": (37, [_pointer, _size, _pointer, _out]),
     "CreateRunOptions": (39, [_out]),
-    "RunOptionsSetTerminate": (46, [_pointer]),
     "CreateTensorWithDataAsOrtValue": (
         49,
         [_pointer, _pointer, _size, ctypes.POINTER(ctypes.c_int64), _size, _int, _out],
@@ -70,7 +72,7 @@ _FUNCTIONS: Final[dict[str, tuple[int, list[Any]]]] = {
     "EpAssignedNode_GetOperatorType": (412, [_pointer, _out]),
 }
 _GET_ERROR_MESSAGE = 2
-RUN: Final = 9
+RUN: Final = _FUNCTIONS["Run"][0]
 RELEASE: Final = {
     "Status": 93,
     "MemoryInfo": 94,
@@ -174,6 +176,30 @@ def runtime() -> Runtime:
     if not paths:
         raise LibraryMissingError(f"no {pattern} in the onnxruntime package")
     return Runtime(paths[-1])
+
+
+def session_options(runtime: Runtime, threads: int, config: Mapping[str, str]) -> int:
+    """Address of options for a model that is run hop by hop: in order, everything optimised.
+
+    Args:
+        runtime: the library.
+        threads: that share one run.
+        config: further entries, by their keys.
+    """
+    options = runtime.create("CreateSessionOptions")
+    runtime.call("SetIntraOpNumThreads", options, threads)
+    runtime.call("SetInterOpNumThreads", options, 1)
+    runtime.call("SetSessionExecutionMode", options, _SEQUENTIAL)
+    runtime.call("SetSessionGraphOptimizationLevel", options, _ALL_OPTIMISATIONS)
+    for key, value in config.items():
+        runtime.call("AddSessionConfigEntry", options, key.encode(), value.encode())
+    return options
+
+
+def tensor_value(runtime: Runtime, memory: int, address: int, n_bytes: int, shape: Sequence[int]) -> int:
+    """Address of an OrtValue of float32 over memory that lies at `address`."""
+    sizes = (ctypes.c_int64 * len(shape))(*shape)
+    return runtime.create("CreateTensorWithDataAsOrtValue", memory, address, n_bytes, sizes, len(shape), FLOAT32)
 
 
 def tensor_shapes(runtime: Runtime, session: int, kind: Literal["Input", "Output"]) -> Shapes:

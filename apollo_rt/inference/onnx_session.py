@@ -25,26 +25,22 @@ from apollo_rt.inference.execution_provider import (
     reason,
 )
 from apollo_rt.inference.onnx_c_api import (
-    FLOAT32,
     RELEASE,
     RUN,
     OnnxRuntimeError,
     Runtime,
     Shapes,
     runtime,
+    session_options,
     tensor_shapes,
+    tensor_value,
 )
 from apollo_rt.inference.provider import CPU, Provider, mark_prepared
 
 Tensors = Mapping[str, NDArray[np.float32]]
 
 SESSION_CONFIG = {"session.intra_op.allow_spinning": "0", "session.set_denormal_as_zero": "1", RECORD_ASSIGNMENT: "1"}
-_TRIAL_CONFIG = {
-    "session.use_env_allocators": "1",
-    "optimization.constant_folding_max_output_size_in_bytes": "16777216",
-}
 _GRAPH_ID = b"gpu_graph_id"  # onnxruntime_run_options_config_keys.h
-_SEQUENTIAL, _ALL_OPTIMISATIONS = 0, 99
 _DEVICE_ALLOCATOR, _ARENA_ALLOCATOR, _DEFAULT_MEMORY = 0, 1, 0
 
 # What stands where in a binding's addresses; inputs, outputs and options take two places, one for each parity.
@@ -63,22 +59,21 @@ class Session:
         assignment: who really runs which of its nodes.
     """
 
-    def __init__(self, model: bytes, threads: int = 1, provider: Provider = CPU, is_trial: bool = False) -> None:
+    def __init__(self, model: bytes, threads: int = 1, provider: Provider = CPU) -> None:
         """Load a serialised model; for TensorRT that builds the engine, unless it is in the cache.
 
         Args:
             model: as in a file.
             threads: that share one run on the CPU; a step is too short for more than one.
             provider: what shall run it.
-            is_trial: with little memory, see `probe`; its bindings can be terminated.
 
         Raises:
             LibraryMissingError: no C library.
             OnnxRuntimeError: the model can't be loaded, or has a tensor that is not float32.
             ProviderError: the provider can't be used, or not for this model.
         """
-        self.runtime, self.provider, self.is_trial = runtime(), provider, is_trial
-        options = _session_options(self.runtime, threads, is_trial)
+        self.runtime, self.provider = runtime(), provider
+        options = session_options(self.runtime, threads, SESSION_CONFIG)
         was_flushing = flush_to_zero(False)
         try:
             cache = append_provider(self.runtime, options, provider, model)
@@ -147,7 +142,7 @@ class Binding:
         finally:
             session.runtime.release("MemoryInfo", memory)
         self._fill_addresses(values)
-        if session.provider.cuda_graph or session.is_trial:
+        if session.provider.cuda_graph:
             self.addresses[_RUN_OPTIONS : _RUN_OPTIONS + 2] = [_run_options(session) for _ in range(2)]
 
     def _fill_addresses(self, values: list[int]) -> None:
@@ -193,11 +188,6 @@ class Binding:
             if strange:
                 raise ProviderError(f"{self._session.provider}: a step left {strange[0]} unwritten; leave out +graph")
 
-    def terminate(self) -> None:
-        """Let a run that is going on fail, from another thread; only of a session on trial."""
-        for options in self.addresses[_RUN_OPTIONS : _RUN_OPTIONS + 2]:
-            self._session.runtime.call("RunOptionsSetTerminate", int(options))
-
     @property
     def error(self) -> str:
         """The message of the first step that failed, or nothing."""
@@ -229,10 +219,9 @@ def _memory(session: Session) -> int:
 
 
 def _run_options(session: Session) -> int:
-    """Address of options under which a run can be ended, and where asked for records and replays a graph of its own."""
+    """Address of options under which a run records and replays a graph of its own."""
     options = session.runtime.create("CreateRunOptions")
-    if session.provider.cuda_graph:
-        session.runtime.call("AddRunConfigEntry", options, _GRAPH_ID, str(session.new_graph()).encode())
+    session.runtime.call("AddRunConfigEntry", options, _GRAPH_ID, str(session.new_graph()).encode())
     return options
 
 
@@ -240,21 +229,7 @@ def _value(runtime: Runtime, memory: int, array: NDArray[np.float32]) -> int:
     """An OrtValue over the array's own memory."""
     assert array.dtype == np.float32
     assert array.flags.c_contiguous
-    shape = (ctypes.c_int64 * array.ndim)(*array.shape)
-    create = "CreateTensorWithDataAsOrtValue"
-    return runtime.create(create, memory, array.ctypes.data, array.nbytes, shape, array.ndim, FLOAT32)
-
-
-def _session_options(runtime: Runtime, threads: int, is_trial: bool) -> int:
-    """In order, no spinning, denormals as zero: what a hop-by-hop model on a real-time thread needs."""
-    options = runtime.create("CreateSessionOptions")
-    runtime.call("SetIntraOpNumThreads", options, threads)
-    runtime.call("SetInterOpNumThreads", options, 1)
-    runtime.call("SetSessionExecutionMode", options, _SEQUENTIAL)
-    runtime.call("SetSessionGraphOptimizationLevel", options, _ALL_OPTIMISATIONS)
-    for key, value in (SESSION_CONFIG | (_TRIAL_CONFIG if is_trial else {})).items():
-        runtime.call("AddSessionConfigEntry", options, key.encode(), value.encode())
-    return options
+    return tensor_value(runtime, memory, array.ctypes.data, array.nbytes, array.shape)
 
 
 @realtime

@@ -13,6 +13,7 @@ Time is counted in looks of the supervisor, not read from a clock: a machine tha
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ _FIRST_CALL_LOOKS, _SILENT_LOOKS = 50, 20
 none takes 2 s between two blocks."""
 _MOVED_LOOKS = 20
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.25, 4.0
+_STOPPING_S = 10.0
+"""How long an end waits for the supervisor, who may be opening a device: longer than a device may take to hang."""
 
 _LEFT_BEHIND: list[tuple[Line, NDArray[np.int64]]] = []
 """What a device that hangs would still read if it woke up: never to be freed."""
@@ -67,14 +70,6 @@ class Reopening:
     give_up_s: float = 300.0
 
 
-@dataclass(frozen=True)
-class _Choice:
-    """What `go_to` was asked for."""
-
-    wanted: Reopening
-    back: Reopening
-
-
 class Connection:
     """A driver, and the next one when it is lost.
 
@@ -89,6 +84,7 @@ class Connection:
         state: see above.
         error: why it failed.
         chosen: what the devices were last chosen by while it ran; None: they are those of the start.
+        awaited: what was asked for last and isn't decided yet, if anything.
     """
 
     def __init__(
@@ -103,7 +99,10 @@ class Connection:
         self.state = State.CLOSED
         self.error: ApolloError | None = None
         self.chosen: Reopening | None = None
-        self._choice: _Choice | None = None
+        self.awaited: Reopening | None = None
+        self._choices: deque[tuple[Reopening, Reopening]] = deque(
+            maxlen=1
+        )  # the newest alone; taken and replaced without a lock
         self._lock = threading.Lock()  # between the supervisor, who looks, and who stops
         self._line = line
         self._reopening = reopening
@@ -134,17 +133,18 @@ class Connection:
 
         Args:
             wanted: where to go.
-            back: leads to the present devices, in case those can't be opened or don't fit.
+            back: leads to the devices of the start, in case those can't be opened or don't fit, and no others were
+                gone to since.
         """
-        with self._lock:
-            self._choice = _Choice(wanted, back)
+        self.awaited = wanted
+        self._choices.append((wanted, back))
 
     def look(self) -> list[str]:
         """See how things are and do what is to be done; returns what a user should know, one line each."""
         with self._lock:
             if self.is_over:
                 self.state = State.OVER
-            elif self._choice and self.state in (State.PLAYING, State.WAITING):
+            elif self._choices and self.state in (State.PLAYING, State.WAITING):
                 return self._go()
             elif self.state is State.PLAYING:
                 return self._watch()
@@ -156,12 +156,16 @@ class Connection:
 
     def stop(self) -> None:
         """Fade out and stop the device; from then on no callback touches the line. May be called twice."""
-        with self._lock:
+        has_lock = self._lock.acquire(timeout=_STOPPING_S)
+        try:
             if self.state is State.PLAYING:
                 fade_out(self._line, self.driver)
             self._close()
             if self.state is not State.FAILED:
                 self.state = State.OVER if self.is_over else State.CLOSED
+        finally:
+            if has_lock:
+                self._lock.release()
 
     def _open(self, driver: Driver) -> None:
         self.driver = driver
@@ -261,20 +265,26 @@ class Connection:
 
     def _go(self) -> list[str]:
         """Go where the user wants to, and back if that can't be; he hears nothing for as long as opening takes."""
-        assert self._choice is not None
-        choice, self._choice = self._choice, None
+        wanted, back = self._choices.pop()
+        try:
+            return self._gone_to(wanted, back)
+        finally:
+            if self.awaited is wanted:
+                self.awaited = None
+
+    def _gone_to(self, wanted: Reopening, back: Reopening) -> list[str]:
         before = self.driver.name
         if self.state is State.PLAYING:
             fade_out(self._line, self.driver)
             self._close()
         try:
-            driver = choice.wanted.open()
+            driver = wanted.open()
             self._check(driver)
             self._open(driver)
         except ApolloError as error:
-            return [f"{str(error).splitlines()[0]}; going back to {before}", *self._go_back(choice.back)]
-        self.chosen = choice.wanted
-        self._reopening = self._reopening and choice.wanted
+            return [f"{str(error).splitlines()[0]}; going back to {before}", *self._go_back(self.chosen or back)]
+        self.chosen = wanted
+        self._reopening = self._reopening and wanted
         count(self._line.stats.counters, RECONNECTIONS, 1)
         return [f"{before}: left for {self.driver.name}"]
 

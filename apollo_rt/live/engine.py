@@ -183,14 +183,11 @@ class Engine:
         self._restorer.swap(model, lighter or {})
 
     def choose_devices(self, wanted: Reopening, back: Reopening) -> None:
-        """Go to other devices within moments, faded out and in; the stream and its latency stay as they are.
-
-        What came of it is logged: where they can't be opened, or have longer blocks than this latency covers, it goes
-        back to those that play now.
+        """Go to other devices, faded out and in; the latency stays. What comes of it, or goes back, is logged.
 
         Args:
-            wanted: leads to them; also when they are lost later, if the engine comes back to lost devices at all.
-            back: leads to the present ones.
+            wanted: leads to them; when they are lost later, too.
+            back: leads to those of the start, where these can't be opened or need more latency.
         """
         self._connection.go_to(wanted, back)
 
@@ -198,6 +195,11 @@ class Engine:
     def chosen(self) -> Reopening | None:
         """What the present devices were chosen by while it ran; None for those of the start."""
         return self._connection.chosen
+
+    @property
+    def awaited(self) -> Reopening | None:
+        """What was chosen last and isn't decided yet, if anything."""
+        return self._connection.awaited
 
     def stop(self) -> None:
         """Stop all and complete the written file; it is thrown away after an error. May be called twice.

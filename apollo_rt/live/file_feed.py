@@ -6,6 +6,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from apollo_rt.errors import AudioFileError
 from apollo_rt.guarded_thread import GuardedThread
 from apollo_rt.live.ring import UNKNOWN, Ring, end_of, mark_end, n_queued, put, take
 
@@ -13,6 +14,8 @@ Samples = NDArray[np.float32]
 
 _PART_LENGTH = 4096
 _POLL_S = 0.002
+_READING_S, _WRITING_S = 5.0, 30.0
+"""How long the end waits for a file: what is still to be read is not wanted, what is to be written is."""
 
 
 class Source(Protocol):
@@ -91,9 +94,9 @@ class SourceFeed:
             self._stopping.wait(_POLL_S)
 
     def stop(self) -> None:
-        """End the thread, at the file's end or not."""
+        """End the thread, at the file's end or not; a file that does not answer is left behind."""
         self._stopping.set()
-        self.thread.join()
+        self.thread.join(_READING_S)
 
     def _run(self) -> None:
         try:
@@ -135,9 +138,15 @@ class SinkFeed:
         self.thread.start()
 
     def stop(self) -> None:
-        """Write what is queued and end the thread; nothing may be queued any more."""
+        """Write what is queued and end the thread; nothing may be queued any more.
+
+        Raises:
+            AudioFileError: the disk does not answer; what was written is left as it is.
+        """
         self._stopping.set()
-        self.thread.join()
+        self.thread.join(_WRITING_S)
+        if self.thread.is_alive:
+            raise AudioFileError(f"the disk took nothing for {_WRITING_S:g} s; the end of what was written is lost")
 
     def _run(self) -> None:
         part = np.empty((_PART_LENGTH, 2), np.float32)

@@ -1,4 +1,4 @@
-"""The process in which plugins run: `python -m apollo_rt.live.plugin_host AUDIO MARKER`, started by `plugin_process`.
+"""The process in which plugins run: started with AUDIO and MARKER by `plugin_process`.
 
 It is told what to load by the first line of its standard input, and about parameters by the later ones; it answers on
 its standard output, a JSON object a line. Hops come and go through the socket AUDIO. Before a plugin's code is called

@@ -6,13 +6,12 @@ import queue
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 from typing import Any
 
-from apollo_rt.child_process import last_line, wait_or_kill
+from apollo_rt.child_process import child_environment, last_line, module_command, wait_or_kill
 from apollo_rt.compiled.sockets import set_patience
 from apollo_rt.errors import PluginError
 from apollo_rt.live.plugin_host import NOBODY
@@ -44,7 +43,8 @@ class PluginProcess:
         self._marker = mmap.mmap(marker.fileno(), 1)
         numbers = theirs.fileno(), marker.fileno()
         self._process = subprocess.Popen(  # noqa: S603  # our own module
-            [sys.executable, "-m", "apollo_rt.live.plugin_host", *map(str, numbers)],
+            module_command("apollo_rt.live.plugin_host", *map(str, numbers)),
+            env=child_environment(),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, pass_fds=numbers,
             start_new_session=True,  # Ctrl-C is for us: we end it when the music has ended
         )  # fmt: skip
@@ -107,7 +107,7 @@ class PluginProcess:
         if self._error:
             raise PluginError(self._error)
         if not self._is_ready.is_set() and self.exit_code is not None:
-            self._listener.join()
+            self._listener.join(_ENDING_S)
             if self._error:
                 raise PluginError(self._error)
             raise PluginError(f"the plugins' process {self.death}: {self.last_words or 'no reason given'}")

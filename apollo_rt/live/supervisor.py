@@ -9,6 +9,8 @@ from apollo_rt.live.snapshot import Snapshot
 _LOG = logging.getLogger("apollo_rt")
 LOOK_S = 0.1
 """Between two looks."""
+_ENDING_S = 15.0
+"""How long the end waits for a look, in which a device may be opened."""
 _LOOKS_PER_WARNING = 10
 _HIGH_LOAD_PERCENT = 80.0
 
@@ -55,10 +57,10 @@ class Supervisor:
         self._thread.start()
 
     def stop(self) -> None:
-        """Have a last look and end."""
+        """Have a last look and end; a look that hangs is left behind."""
         self._stopping.set()
         if self._thread.ident is not None:
-            self._thread.join()
+            self._thread.join(_ENDING_S)
 
     def _run(self) -> None:
         n_looks, is_last = 0, False

@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apollo_rt.compiled.native import atomic_load, atomic_store, call_address, compiled, now_ns, sleep_ns, system_calls
+from apollo_rt.errors import DeviceError
 from apollo_rt.live.callback import is_ready
 
 _STOP, _FINISHED = 0, 8
 _NS_PER_S = 1_000_000_000
 _POLL_NS = 50_000
+_ENDING_S = 10.0
 _OUTPUT_UNDERFLOW = 4
 _LATE_BLOCKS = 4
 """How far behind its deadlines a device with so many blocks of buffer would run dry: an underrun, and time is lost."""
@@ -74,10 +76,16 @@ class VirtualDevice:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop the clock; when this returns no callback runs any more."""
+        """Stop the clock; when this returns no callback runs any more.
+
+        Raises:
+            DeviceError: a callback hangs; what it uses must stay where it is.
+        """
         self._control[_STOP] = 1
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(_ENDING_S)
+            if self._thread.is_alive():
+                raise DeviceError(f"{self.name}: its callback did not return within {_ENDING_S:g} s")
 
 
 @compiled

@@ -14,7 +14,7 @@ import numpy as np
 
 from apollo_rt.errors import PluginError
 from apollo_rt.plugins.both_sides import BothSides
-from apollo_rt.plugins.native_parameters import CHOICES, RANGES, unit_of
+from apollo_rt.plugins.native_parameters import CHOICES, NOT_LIVE, RANGES, unit_of
 from apollo_rt.plugins.plugin_spec import PluginSpec, Value
 
 _TRIAL_LENGTH, _TRIAL_RATE = 512, 44_100
@@ -26,6 +26,11 @@ def is_native(member: object) -> bool:
     """Whether something is a plugin of Pedalboard's, which is loaded already then."""
     module = sys.modules.get("pedalboard")
     return module is not None and isinstance(member, module.Plugin)
+
+
+def why_not_streamed(member: object) -> str:
+    """What a plugin of Pedalboard's does where it is called block by block and can't be; nothing of all others."""
+    return NOT_LIVE.get(type(member).__name__, "") if is_native(member) else ""
 
 
 def make_board(plugins: Sequence[Any]) -> Any:
