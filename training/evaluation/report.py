@@ -124,7 +124,8 @@ def overview(rows: Sequence[Row], systems: Sequence[System], spread: bool = Fals
     for system in [one.name for one in systems if one.path] if music else []:
         sections += [f"## {system}: decoded -> restored", arrows(summary.by_damage(music), system)]
     if undamaged:
-        harm = {kind: _restored(own) for kind, own in summary.by_kind(undamaged).items()}
+        restored = [row for row in undamaged if row.system in {one.name for one in systems if one.path}]
+        harm = summary.by_kind(restored)
         sections += ["## Undamaged", table(harm, "kind", HARM, "change_db", spread)]
     if probes:
         sections += ["## Probes", table(summary.by_probe(probes), "probe", TRUTH, "", spread=False)]
@@ -195,11 +196,6 @@ def _of_music(rows: Sequence[Row], systems: Sequence[System]) -> list[str]:
         sections += ["## By kind of music", table(by_kind, "kind", QUALITY, "visqol_worst")]
     sections += ["## By clip", "Means over the damages ± the standard deviation over them.", ""]
     return [*sections, table(summary.by_clip(hurt), "clip", QUALITY + HIGHS, "visqol_worst")]
-
-
-def _restored(systems: dict[str, Figures]) -> dict[str, Figures]:
-    """Those that changed anything at all, beside which the untouched clip says nothing."""
-    return {name: own for name, own in systems.items() if own["change_db"]}
 
 
 def _worst(figures: Figures, name: str) -> str:

@@ -49,7 +49,7 @@ class Preset:
 
     Attributes:
         labels: damages of the music.
-        limit: so many clips of music; None is all.
+        limit: so many clips of music, and one of each kind of the undamaged; None is all.
         seconds: of each clip; None is all.
     """
 
@@ -70,7 +70,7 @@ def find(data: Path, parts: Sequence[Part], limit: int | None) -> tuple[Path, li
     Args:
         data: folder or file.
         parts: those that are wanted.
-        limit: so many clips of music, spread over the folder.
+        limit: so many clips of music, spread over the folder, and one of each kind of the undamaged; None is all.
 
     Returns:
         The folder, and its clips.
@@ -81,16 +81,19 @@ def find(data: Path, parts: Sequence[Part], limit: int | None) -> tuple[Path, li
     folder = data if data.is_dir() else data.parent
     files = data.rglob("*") if data.is_dir() else [data]
     music = (path for path in files if path.suffix.lower() in MUSIC_SUFFIXES and path.is_file())
-    paths = sorted(path.relative_to(folder) for path in music)
+    relative = sorted(path.relative_to(folder) for path in music)
+    paths = [path for path in relative if not any(part.startswith(".") for part in path.parts)]
     listed = kinds.read_list(folder)
     clips = [clip for clip in (_clip(path, listed) for path in paths) if clip.part in parts]
     if not clips:
         raise ValueError(
             f"--data must hold music ({' '.join(sorted(MUSIC_SUFFIXES))}), {data} holds none of {', '.join(parts)}"
         )
-    return folder, _spread([one for one in clips if one.part == "music"], limit) + [
-        one for one in clips if one.part != "music"
-    ]
+    by_part = {part: [clip for clip in clips if clip.part == part] for part in PARTS}
+    if limit:
+        by_part["music"] = _spread(by_part["music"], limit)
+        by_part["undamaged"] = list({clip.kind: clip for clip in reversed(by_part["undamaged"])}.values())[::-1]
+    return folder, [clip for part in PARTS for clip in by_part[part]]
 
 
 def labels(kbps: str, more: str) -> tuple[str, ...]:
@@ -119,5 +122,5 @@ def _clip(path: Path, listed: dict[str, str]) -> Clip:
     return Clip(path, "music", kinds.kind_of(path, listed))
 
 
-def _spread(clips: list[Clip], limit: int | None) -> list[Clip]:
-    return [clips[index * len(clips) // limit] for index in range(limit)] if limit and limit < len(clips) else clips
+def _spread(clips: list[Clip], limit: int) -> list[Clip]:
+    return [clips[index * len(clips) // limit] for index in range(limit)] if limit < len(clips) else clips
