@@ -12,6 +12,7 @@ from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 
+import numba
 import numpy as np
 import torch
 
@@ -94,15 +95,21 @@ def run(tasks: Sequence[Task], n_workers: int) -> Iterator[list[Row]]:
     """
     if n_workers == 1:
         n_threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # as in the workers: sums of several threads round differently
+        _use_one_thread()
         try:
             yield from map(measure, tasks)
         finally:
             torch.set_num_threads(n_threads)
         return
-    with submitted((partial(measure, task) for task in tasks), n_workers, partial(torch.set_num_threads, 1)) as futures:
+    with submitted((partial(measure, task) for task in tasks), n_workers, _use_one_thread) as futures:
         for future in futures:
             yield future.result()
+
+
+def _use_one_thread() -> None:
+    """Processes share the work already; and PyTorch's sums of several threads round differently."""
+    torch.set_num_threads(1)
+    numba.set_num_threads(1)  # ViSQOL's: a quarter less work for the same figures
 
 
 def measure(task: Task) -> list[Row]:

@@ -94,7 +94,9 @@ def write_csv(path: Path, rows: Sequence[Row]) -> None:
 
 def as_json(rows: Sequence[Row]) -> list[dict[str, object]]:
     """The rows, each with its scores beside what they are of."""
-    return [{**asdict(row), "scores": None} | asdict(row.scores) for row in rows]
+    return [
+        {name: value for name, value in asdict(row).items() if name != "scores"} | asdict(row.scores) for row in rows
+    ]
 
 
 def markdown(rows: Sequence[Row], systems: Sequence[System], pictures: Sequence[str] = ()) -> str:
