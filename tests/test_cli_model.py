@@ -1,5 +1,6 @@
 """`apollo-rt model` and `--model NAME`: what there is, what a model says of itself, and whether it is true."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -83,11 +84,47 @@ def test_list_shows_the_users_and_the_bundled_models_and_why_one_is_not_usable(f
 
 
 def test_info_shows_everything_that_a_card_says(folder):
-    text = output_of("info", "--no-measure")
+    text = output_of("info", "--no-measure", "--all")
     card = load(default_model_path()).card
     for wanted in ("11.6 ms", card.licence, *card.tiers, "44100 Hz", "visqol", *map(str, card.training)):
         assert wanted in text
     assert len(next(line for line in text.splitlines() if line.startswith("  sha256      ")).split()[1]) == 64
+
+
+def test_info_is_one_screen_whose_figures_are_a_table(folder, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = output_of("info", "--no-measure").splitlines()
+    card = load(default_model_path()).card
+    path, sha256 = (next(line for line in lines if line.startswith(f"  {name} ")) for name in ("file", "sha256"))
+    assert len(lines) < 24  # one more says how fast it is
+    assert max(len(line) for line in lines if line not in (path, sha256)) <= 80
+    group, systems = next(iter(card.quality["summary"].items()))
+    row = next(line for line in lines if line.startswith(f"  {group} "))
+    shown = [f"{systems[system]['visqol']:.2f}" for system in systems if system != "exciter"]
+    assert row.split()[1 : 1 + len(shown)] == shown
+    assert len(output_of("info", "--no-measure", "--all").splitlines()) > len(lines)
+
+
+@pytest.mark.parametrize(
+    "quality",
+    [
+        {"summary": {"mp3-64": {"restored": {"lsd": 1.5, "note": "good"}}, "odd": {"untouched": {"lsd": None}}}},
+        {"summary": {"mp3-64": {"restored": {}}}, "empty": {}, "none": None, "list": [1, [2]], "true": True},
+        {"mixed": {"a": {"b": {"c": 1}}, "d": 2}, "fails": ["birds", "bells"], "long": "x" * 500},
+        {"summary": {"a": {"exciter": {"lsd": 1.0}}}},
+    ],
+)
+def test_info_shows_whatever_a_card_of_somebody_else_says(folder, quality, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    path = folder / "delay.onnx"
+    model = onnx.load(path)
+    texts = {entry.key: entry.value for entry in model.metadata_props}
+    del model.metadata_props[:]
+    helper.set_model_props(model, texts | {"apollo_rt.quality": json.dumps(quality)})
+    onnx.save(model, path)
+    text = output_of("info", "delay", "--no-measure")
+    assert all(len(line) <= 80 for line in text.splitlines() if not line.startswith("  file"))
+    assert "  quality  " in text
 
 
 def test_info_measures_the_step_on_this_machine():

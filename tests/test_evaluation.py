@@ -25,6 +25,7 @@ from tests import tiny_models
 from training.evaluation import evaluate, figures, listening, measure, metrics, report, summary, systems
 from training.evaluation.judge import NAMES, Audio, Scores, as_tensor
 from training.evaluation.measure import Row
+from training.evaluation.selection import Clip, Part
 from training.evaluation.systems import BASELINES, System
 from training.fitting import checkpoint
 from training.nets.config import ModelConfig
@@ -38,7 +39,8 @@ def quick_scores(audio: Audio, damaged: Audio, clean: Audio, cut_hz: float | Non
     """Instead of the models of hearing: numbers that tell signals apart."""
     sdr = metrics.sdr_db(as_tensor(audio), as_tensor(clean))
     change = metrics.change_db(as_tensor(audio), as_tensor(damaged))
-    return Scores(sdr, sdr, sdr, 1.0, None, cut_hz, sdr / 10, 2.0, None, None, change)
+    known = {"sdr_db": sdr, "lsd": 1.0, "lsd_above": cut_hz, "visqol": sdr / 10, "change_db": change}
+    return Scores(**(dict.fromkeys(NAMES) | known))
 
 
 @pytest.fixture
@@ -77,9 +79,12 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def row(clip: str = "a", kind: str = "vocal", damage: str = "mp3-48", system: str = "x", **scores: float | None) -> Row:
+def row(
+    clip: str = "a", kind: str = "vocal", damage: str = "mp3-48", system: str = "x", part: Part = "music",
+    **scores: float | None,
+) -> Row:  # fmt: skip
     zeros = dict.fromkeys(NAMES, 0.0)
-    return Row(clip, kind, damage, system, None, replace(Scores(**zeros), **scores))
+    return Row(clip, part, kind, damage, system, None, replace(Scores(**zeros), **scores))
 
 
 def test_every_clip_meets_every_damage_and_system_in_order(judged: list[Audio], music: Path, tmp_path: Path) -> None:
@@ -93,7 +98,8 @@ def test_every_clip_meets_every_damage_and_system_in_order(judged: list[Audio], 
         for damage in ("mp3-48", "clean")
         for system in ("untouched", "exciter", "identity")
     ]
-    assert "| mp3-48 | exciter |" in done.output
+    assert "## identity: decoded -> restored" in done.output
+    assert "| mp3-48 | " in done.output
 
 
 def test_a_model_file_is_measured_through_the_streaming_engine_and_aligned(music: Path, tmp_path: Path) -> None:
@@ -118,10 +124,10 @@ def test_a_twin_is_named_so_and_each_tier_is_a_system_of_its_own(tmp_path: Path)
     model, twin = tiny_models.identity(tmp_path), tmp_path / "twin.pt"
     twin.touch()
     chosen = evaluate._systems([model], ["full", "light"], twin)
-    assert [(system.name, system.tier) for system in chosen[2:]] == [
+    assert [(system.name, system.tier) for system in chosen] == [
         ("identity full", "full"), ("identity light", "light"), ("non-causal twin", None),
     ]  # fmt: skip
-    assert len({system.identity for system in chosen}) == 5
+    assert len({system.identity for system in (*BASELINES, *chosen)}) == 5
 
 
 def test_a_second_run_measures_nothing_again_and_says_the_same(
@@ -154,8 +160,8 @@ def test_another_model_of_the_same_name_is_measured_anew(judged: list[Audio], mu
 
 
 def test_two_processes_give_the_rows_of_one_in_the_same_order(judged: list[Audio], music: Path, tmp_path: Path) -> None:
-    clips = [Path("vocals.wav"), Path("drums.wav")]
-    tasks = measure.plan(music, clips, ["unknown"] * 2, ["mp3-64", "mp3-32"], BASELINES, tmp_path / "kept")
+    clips = [Clip(Path(name), "music", "unknown") for name in ("vocals.wav", "drums.wav")]
+    tasks = measure.plan(music, clips, ["mp3-64", "mp3-32"], BASELINES, tmp_path / "kept")
     alone = list(measure.run(tasks, 1))
     assert [rows[0].clip for rows in alone] == ["vocals", "vocals", "drums", "drums"]
     assert list(measure.run(tasks, 2)) == alone
@@ -175,8 +181,9 @@ def test_the_limit_spreads_over_the_folder(judged: list[Audio], tmp_path: Path) 
     ("arguments", "said"),
     [
         (["--kbps", "48,loud"], "--kbps must be whole numbers"),
-        (["--damages", "wma-64"], "'wma-64' is no damage"),
+        (["--damages", "wmv-64"], "'wmv-64' is no damage"),
         (["--kbps", ""], "name no damage"),
+        (["--part", "probes"], "holds none of probes"),
         (["--tier", "huge"], "tier must be one of"),
         (["--model", "music/vocals.wav"], "is no checkpoint"),
         (["--model", "a/same.onnx", "--model", "b/same.onnx"], "two systems would be named 'same'"),
@@ -212,24 +219,64 @@ def test_means_and_spreads_count_each_clip_once() -> None:
     above = table["mp3-48"]["y"]["lsd_above"]
     assert above is not None
     assert (above.mean, above.spread, above.n_items) == (0.0, 0.0, 1)
-    assert summary.by_clip(rows)["a"]["x"]["lsd"] == summary.Statistic(2.0, 2**0.5, 2)
+    by_clip = summary.by_clip(summary.damaged(rows))["a"]["x"]["lsd"]
+    assert by_clip == summary.Statistic(2.0, 2**0.5, 2, ("mp3-48", 1.0), ("mp3-64", 3.0))
     assert list(summary.by_kind(rows)) == ["vocal", "overall"]
     assert summary.as_json(table)["mp3-64"]["x"]["lsd"] == 3.0
 
 
 def test_a_measure_without_meaning_anywhere_has_no_column_and_else_an_empty_cell() -> None:
     rows = [row(lsd=1.234, lsd_above=None, change_db=None), row("b", system="y", lsd=2.0, lsd_above=None)]
-    lines = report.table(summary.by_damage(rows), "damage").splitlines()
-    assert "LSD above" not in lines[0]
-    assert lines[2].startswith("| mp3-48 | x | 1.23 | ")
-    assert lines[2].endswith("|  |")
+    lines = report.table(summary.by_damage(rows), "damage", ("lsd", "lsd_above", "change_db"), "lsd").splitlines()
+    assert lines[0] == "| damage | system | LSD | change, dB | worst: LSD |"
+    assert lines[2] == "| mp3-48 | x | 1.23 |  | a (1.23) |"
+    assert lines[3] == "| mp3-48 | y | 2.00 | 0.0 | b (2.00) |"
+
+
+@pytest.mark.parametrize(
+    ("measure", "values", "worst"),
+    [
+        ("visqol", (1.5, 4.5), "a (1.50)"),
+        ("lsd", (1.5, 4.5), "b (4.50)"),
+        ("level_above_db", (-9.0, 4.5), "a (-9.0)"),
+        ("side_to_mid_db", (-3.0, 4.5), "b (4.5)"),
+        ("change_db", (-60.0, -20.0), "b (-20.0)"),
+    ],
+)
+def test_every_table_names_the_clip_that_is_worst_by_its_measure(
+    measure: str, values: tuple[float, float], worst: str
+) -> None:
+    rows = [row(clip, **{measure: value}) for clip, value in zip("ab", values, strict=True)]
+    line = report.table(summary.by_damage(rows), "damage", [measure], measure).splitlines()[2]
+    assert line.endswith(f"| {worst} |")
+
+
+def test_the_table_of_codecs_shows_each_damage_from_decoded_to_restored() -> None:
+    rows = [
+        row(clip, damage=damage, system=system, visqol=visqol, image_share=share)
+        for damage, visqols in (("mp3-64", (2.0, 3.0)), ("wma-64", (3.0, 4.0)))
+        for system, visqol, share in zip(("untouched", "x"), visqols, (1.0, 0.5), strict=True)
+        for clip in "ab"
+    ]
+    lines = report.arrows(summary.by_damage(rows), "x").splitlines()
+    assert [line.split(" | ")[0:2] for line in lines[2:]] == [
+        ["| mp3-64", "2.00 -> 3.00"], ["| wma-64", "3.00 -> 4.00"], ["| all damaged", "2.50 -> 3.50"],
+    ]  # fmt: skip
+    assert " | 1.00 -> 0.50 | " in lines[2]
+    assert lines[2].endswith("| a (3.00) |")
 
 
 def test_the_report_has_tables_by_codec_kind_and_clip_where_there_is_more_than_one(tmp_path: Path) -> None:
-    rows = [row("a"), row("b", "multi-stem"), row("a", damage="opus-32"), row("b", "multi-stem", "opus-32")]
+    rows = [
+        row(clip, kind, damage, system)
+        for system in ("untouched", "x")
+        for clip, kind in (("a", "vocal"), ("b", "multi-stem"))
+        for damage in ("mp3-48", "opus-32")
+    ]
     text = report.markdown(rows, [System("x", "onnx", tmp_path / "x.onnx")], ["p.png"])
     assert [line for line in text.splitlines() if line.startswith("## ")] == [
-        "## By damage", "## By codec", "## By kind of music", "## By clip",
+        "## x: decoded -> restored", "## By damage", "## Highs and image", "## By codec", "## By kind of music",
+        "## By clip",
     ]  # fmt: skip
     assert "![p.png](p.png)" in text
     assert "`x.onnx` through the streaming engine" in text
@@ -275,6 +322,10 @@ def test_everything_is_written_beside_the_tables(judged: list[Audio], music: Pat
     assert means["clips"] == 2
     assert set(means["summary"]["mp3-48"]) == {"untouched", "exciter", "identity"}
     assert set(means["summary"]["mp3-48"]["identity"]) == set(asdict(row().scores))
+    assert [(own["clip"], own["damage"], own["system"]) for own in means["rows"]] == [
+        (own["clip"], own["damage"], own["system"]) for own in rows_of(out)
+    ]
+    assert {own["lsd"] for own in means["rows"]} == {1.0}
 
 
 def test_the_page_holds_every_version_and_a_title_cannot_break_out_of_it() -> None:

@@ -99,6 +99,16 @@ def test_the_cut_is_found_where_the_low_pass_is(cut_hz: float) -> None:
     assert found == pytest.approx(cut_hz, abs=150)
 
 
+def test_what_a_decoder_clipped_leaves_a_trace_above_the_cut_that_is_no_music() -> None:
+    clean = noise()
+    spectrum = torch.fft.rfft(clean)
+    spectrum[:, int(21_300 / RATE * clean.shape[1]) :] *= 1e-3
+    clean = torch.fft.irfft(spectrum, clean.shape[1])
+    spectrum[:, int(7_900 / RATE * clean.shape[1]) :] = 0
+    damaged = torch.fft.irfft(spectrum, clean.shape[1]) + 3e-3 * noise(seed=5)
+    assert metrics.measure_cut_hz(damaged, clean) == pytest.approx(7_900, abs=150)
+
+
 def test_the_cut_of_a_codec_is_that_of_its_low_pass() -> None:
     clean, _ = soundfile.read(DEMO, frames=4 * RATE, dtype="float32")
     damaged = damages.apply(clean, "mp3-48")
@@ -141,11 +151,27 @@ def test_the_exciter_moves_a_tone_and_it_stays_one_tone() -> None:
     assert spectrum.max() < 0.03 * torch.fft.rfft(excite(tone, 8_000)[0] * torch.hann_window(RATE)).abs()[8_000:].max()
 
 
-@pytest.mark.parametrize("label", ["mp3-48", "mp3-24-mpeg2", "mp3-64-vbr", "opus-32", "mp3-128+aac-48", "clean"])
+@pytest.mark.parametrize(
+    "label",
+    [
+        "mp3-48",
+        "mp3-24-mpeg2",
+        "mp3-64-24khz",
+        "mp3-96-32khz",
+        "mp3-64-vbr",
+        "opus-32",
+        "wma-64",
+        "mp3-128+aac-48",
+        "clean",
+    ],
+)
 def test_labels_are_read_as_they_are_written(label: str) -> None:
     parsed = damages.parse(label)
     assert len(parsed) == (0 if label == "clean" else label.count("+") + 1)
-    assert all(damage.encode_rate == 48_000 for damage in parsed if damage.codec == "opus")
+    rate = next(
+        (rate for name, rate in {"mpeg2": 22_050, "24khz": 24_000, "32khz": 32_000}.items() if name in label), 0
+    )
+    assert all(damage.encode_rate == (48_000 if damage.codec == "opus" else rate or RATE) for damage in parsed)
 
 
 @pytest.mark.parametrize(

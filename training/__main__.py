@@ -1,4 +1,4 @@
-"""`python -m training prepare | levels | fit | inference | evaluate | picture`."""
+"""`python -m training prepare | levels | fit | inference | evaluation-set | evaluate | picture`."""
 
 from importlib import import_module
 
@@ -9,6 +9,7 @@ _COMMANDS = {
     "levels": ("training.levels.commands", "levels"),
     "fit": ("training.fitting.fit", "command"),
     "inference": ("training.inference", "command"),
+    "evaluation-set": ("training.evaluation.collect", "command"),
     "evaluate": ("training.evaluation.evaluate", "command"),
     "picture": ("training.evaluation.picture", "command"),
 }

@@ -1,5 +1,6 @@
 """`apollo-rt model`: what models there are, what one says of itself, and whether that is so."""
 
+import shutil
 from typing import TYPE_CHECKING
 
 import click
@@ -9,6 +10,9 @@ from apollo_rt.app.say import say
 
 if TYPE_CHECKING:
     from apollo_rt.inference.model import Model
+
+_COLUMNS = 100
+"""Of a screen that isn't one, such as a pipe."""
 
 
 @click.group(short_help="List, describe and verify models.")
@@ -33,16 +37,18 @@ def list_all() -> None:
 @model.command()
 @click.argument("name", required=False, metavar="[NAME|FILE]")
 @click.option("--measure/--no-measure", default=True, show_default=True, help="Time its step on this machine.")
+@click.option("--all", "everything", is_flag=True, help="All that the card says, however long.")
 @provider_option("cpu")
-def info(name: str | None, measure: bool, provider: str) -> None:
-    """Show a model's card: what it is, trained on what, how good, how fast, latency, licence, hash."""
+def info(name: str | None, measure: bool, everything: bool, provider: str) -> None:
+    """Show a model's card on one screen: what it is, trained on what, how good, how fast, latency, licence, hash."""
     from apollo_rt.app.model_card import card_lines
     from apollo_rt.inference.model_choice import open_model
     from apollo_rt.inference.model_file import graph_sha256, read_card
     from apollo_rt.inference.model_library import find_model
 
     card = read_card(find_model(name))
-    for line in card_lines(card, graph_sha256(card.path.read_bytes())):
+    width = None if everything else shutil.get_terminal_size((_COLUMNS, 24)).columns
+    for line in card_lines(card, graph_sha256(card.path.read_bytes()), width):
         say(line)
     if measure:
         say(f"  {'speed':<12}{speed_text(open_model(card.path, provider))}")

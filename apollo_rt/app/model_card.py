@@ -1,4 +1,4 @@
-"""A model's card as lines for people."""
+"""A model's card as lines for people: one screen, or everything that it says."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -7,34 +7,68 @@ from apollo_rt.inference.model_file import ModelCard
 from apollo_rt.printable import printable
 
 _WIDTH = 12
+_SHORT = 16
+"""Characters of a text that stands among figures, such as a date."""
+
+_SHOWN_FIRST = ("visqol", "lsd", "si_sdr_db", "movement", "image_share")
+"""Of the measures that a table of figures has, as far as a line has room for them."""
+
+_LEFT_OUT = "exciter"
+"""A baseline; the screen compares what was there with what the model makes of it."""
 
 
-def card_lines(card: ModelCard, graph_hash: str) -> Iterator[str]:
+def card_lines(card: ModelCard, graph_hash: str, width: int | None = None) -> Iterator[str]:
     """What it is, trained on what, how good, latency, licence and hash; how fast is for the caller to measure.
 
     Args:
         card: from the file.
         graph_hash: SHA-256 of the main graph, hexadecimal.
+        width: of the screen in characters: figures become a table, and a line that is longer ends in three dots; None
+            shows everything, each fact on a line of its own.
     """
     framing = card.framing
     latency_ms = 1e3 * framing.algorithmic_latency / framing.sample_rate
-    yield printable(card.name)
-    yield _line("file", f"{card.path} ({card.path.stat().st_size / 1e6:.1f} MB)")
+    yield printable(f"{card.name}, licence: {card.licence}")
+    yield _line("file", f"{card.path} ({card.path.stat().st_size / 1e6:.1f} MB), tiers: {', '.join(card.tiers)}")
+    lookahead = f", {framing.lookahead_frames} frames of it lookahead" if framing.lookahead_frames else ""
     yield _line(
         "takes",
-        f"stereo at {framing.sample_rate} Hz, hops of {framing.hop_length} samples "
-        f"({1e3 * framing.hop_period_s:.1f} ms), analysis of {framing.analysis_length}",
+        f"{framing.sample_rate} Hz, hop {framing.hop_length}, window {framing.analysis_length}; latency "
+        f"{framing.algorithmic_latency} samples ({latency_ms:.1f} ms){lookahead}",
     )
-    yield _line(
-        "latency",
-        f"{framing.algorithmic_latency} samples ({latency_ms:.1f} ms) when compute is free, "
-        f"{framing.lookahead_frames} frames of it lookahead",
-    )
-    yield _line("tiers", ", ".join(card.tiers))
-    yield from _facts("trained", card.training)
-    yield from _facts("quality", card.quality)
-    yield _line("licence", card.licence)
+    for name, facts in (("trained", card.training), ("quality", card.quality)):
+        yield from _facts(name, facts) if width is None else _screen(name, facts, width)
     yield _line("sha256", graph_hash)
+
+
+def _screen(name: str, facts: Mapping[str, Any], width: int) -> Iterator[str]:
+    """The facts on as few lines as can be read: tables of figures as such, short facts together."""
+    short = {key: value for key, value in facts.items() if _is_short(value)}
+    lines = [line for key, value in facts.items() if key not in short for line in _shown(key, value, width)]
+    lines += [("", _value(short))] if short else []
+    for index, (group, text) in enumerate(lines):
+        yield _shortened(_line(group or ("" if index else name), text), width)
+
+
+def _shown(key: str, value: Any, width: int) -> Iterator[tuple[str, str]]:
+    """A fact as what stands in the column of names, and what stands behind it."""
+    if not _is_grid(value):
+        yield from (("", text) for text in _texts(key, value))
+        return
+    first = next(iter(value.values()))
+    systems = [system for system in first if system != _LEFT_OUT]
+    known = list(dict.fromkeys(measure for figures in first.values() for measure in figures))
+    measures = [measure for measure in _SHOWN_FIRST if measure in known] or known
+    cell_width = 6 * max(len(systems), 2) + 2
+    measures = measures[: max(1, (width - _WIDTH - 2) // cell_width)]
+    yield "", f"in each column: {'; '.join(systems)}"
+    yield "", "".join(f"{measure:<{cell_width}}" for measure in measures)
+    for group, figures in value.items():
+        cells = (
+            " ".join(f"{_two_digits(figures.get(system, {}).get(measure)):<5}" for system in systems)
+            for measure in measures
+        )
+        yield group, "".join(f"{cell:<{cell_width}}" for cell in cells)
 
 
 def _facts(name: str, facts: Mapping[str, Any]) -> Iterator[str]:
@@ -56,8 +90,21 @@ def _texts(key: str, value: Any) -> Iterator[str]:
         yield f"{key}: {_value(value)}"
 
 
+def _is_short(value: Any) -> bool:
+    return value is None or isinstance(value, int | float) or (isinstance(value, str) and len(value) < _SHORT)
+
+
 def _is_table(value: Any) -> bool:
     return isinstance(value, Mapping) and any(isinstance(row, Mapping) for row in value.values())
+
+
+def _is_grid(value: Any) -> bool:
+    """Groups of systems of measures, nothing else."""
+    return (
+        _is_table(value)
+        and all(_is_table(systems) for systems in value.values())
+        and all(isinstance(figures, Mapping) for systems in value.values() for figures in systems.values())
+    )
 
 
 def _value(value: Any) -> str:
@@ -66,5 +113,13 @@ def _value(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
+def _two_digits(value: Any) -> str:
+    return f"{value:.2f}" if isinstance(value, int | float) else "-" if value is None else str(value)
+
+
 def _line(name: str, text: str) -> str:
-    return f"  {name:<{_WIDTH}}{printable(text)}"
+    return f"  {printable(name):<{_WIDTH}}{printable(text)}".rstrip()
+
+
+def _shortened(line: str, width: int) -> str:
+    return line if len(line) <= width else line[: width - 3] + "..."

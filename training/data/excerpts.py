@@ -1,4 +1,4 @@
-"""Ten-second excerpts of the test recordings, in places where something is playing.
+"""Ten-second excerpts of the recordings that nobody trains on, in places where something is playing.
 
 LMMS doesn't render the same bits twice, so the excerpts are cut once and kept; a number in the
 README is only comparable with another one that was measured on the same files.
@@ -18,6 +18,11 @@ from training.data.recordings import Recording, load_sum
 LENGTH = 10 * SAMPLE_RATE
 PER_SONG = 3
 """Excerpts of a rendered LMMS song, one from each third of it."""
+
+OWNERS = "LICENCES.tsv"
+"""Says whose each excerpt of a validation recording is."""
+
+_SHORTEST = 5 * SAMPLE_RATE
 
 RECORDED = 6
 """Excerpts of all other test recordings together, one from each of so many."""
@@ -44,6 +49,32 @@ def write(recordings: Sequence[Recording], out: Path, min_cut_hz: float) -> list
     bright = [one for one in recorded if measure_cut_hz(load_sum(one.mixture)) >= min_cut_hz]
     spread = np.linspace(0, len(bright) - 1, min(RECORDED, len(bright))).round().astype(int)
     return written + [path for index in spread for path in _cut(bright[index], out, 1, min_cut_hz)]
+
+
+def write_valid(recordings: Sequence[Recording], out: Path) -> list[Path]:
+    """Cut one excerpt of each validation recording; what is there already is left as it is.
+
+    Args:
+        recordings: Those of other splits are passed over.
+        out: Folder for ``<group>__<recording>.flac``, 16 bit, and for the list of whose they are.
+
+    Returns:
+        The excerpts, in the order of their names.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    owners, written = {}, []
+    for one in (recording for recording in recordings if recording.split == "valid"):
+        path = out / f"{one.group}__{one.name}.flac"
+        if not path.exists():
+            audio = load_sum(one.mixture)
+            if len(audio) < _SHORTEST:
+                continue
+            start = next(find_lively(audio, 1)) if len(audio) > LENGTH else 0
+            _write(path, audio[start : start + LENGTH] / np.float32(max(1.0, float(np.abs(audio).max()))))
+        owners[path.name] = f"{path.name}\t{one.group}\t{one.licence}\n"
+        written.append(path)
+    (out / OWNERS).write_text("file\tauthor\tlicence\n" + "".join(owners[name] for name in sorted(owners)))
+    return sorted(written)
 
 
 def find_lively(audio: Audio, count: int) -> Iterator[int]:
@@ -84,6 +115,10 @@ def _cut(recording: Recording, out: Path, count: int, min_cut_hz: float) -> list
     written = []
     for start in find_lively(audio, count):
         path = out / f"{recording.name}__{start // SAMPLE_RATE:03d}.flac"
-        soundfile.write(path, audio[start : start + LENGTH], SAMPLE_RATE, "PCM_16")
+        _write(path, audio[start : start + LENGTH])
         written.append(path)
     return written
+
+
+def _write(path: Path, audio: Audio) -> None:
+    soundfile.write(path, audio, SAMPLE_RATE, "PCM_16")

@@ -1,12 +1,13 @@
-"""Damage by its label: `mp3-48`, `mp3-24-mpeg2`, `mp3-64-vbr`, `opus-32`, `mp3-128+aac-64`; `clean` is none at all."""
+"""Damage by its label: `mp3-48`, `mp3-64-24khz`, `mp3-64-vbr`, `opus-32`, `mp3-128+aac-64`; `clean` is none at all."""
 
 from typing import get_args
 
-from training.data.audio import Audio
+from training.data.audio import SAMPLE_RATE, Audio
 from training.data.degrade import Codec, Damage, Mode, degrade_in_turn, label, read_label
 
 CLEAN = "clean"
-_ENCODE_RATES = {"opus": 48_000, "mpeg2": 22_050}  # the codec works at no other rate; half of ours
+_ENCODE_RATES = {"mpeg2": 22_050, "24khz": 24_000, "32khz": 32_000}
+_RATE_OF_CODEC = {"opus": 48_000}  # it works at no other
 
 
 def parse(text: str) -> tuple[Damage, ...]:
@@ -26,11 +27,11 @@ def parse(text: str) -> tuple[Damage, ...]:
 
 def _one(text: str) -> Damage:
     codec, kbps, *more = [*text.split("-"), ""]
-    rate = _ENCODE_RATES["mpeg2"] if "mpeg2" in more else _ENCODE_RATES.get(codec, 44_100)
+    rates = [rate for name, rate in _ENCODE_RATES.items() if name in more] or [_RATE_OF_CODEC.get(codec, SAMPLE_RATE)]
     modes = [mode for mode in get_args(Mode) if mode in more]
     if codec not in get_args(Codec) or not kbps.isdigit():
         raise ValueError(_hint(text))
-    return Damage(codec, int(kbps) * 1000, rate, modes[0] if modes else "joint")  # type: ignore[arg-type]
+    return Damage(codec, int(kbps) * 1000, rates[0], modes[0] if modes else "joint")  # type: ignore[arg-type]
 
 
 def _hint(text: str) -> str:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,10 +17,10 @@ from apollo_rt.app.progress import progress_bar
 from apollo_rt.atomic_file import write_whole
 from apollo_rt.errors import ApolloError
 from apollo_rt.existing import refuse_existing
-from apollo_rt.files.music_names import MUSIC_SUFFIXES
 from apollo_rt.inference.model_file import default_model_path
-from training.evaluation import damages, kinds, measure, report, summary, systems
+from training.evaluation import card, measure, report, selection, summary, systems
 from training.evaluation.measure import Row, Task
+from training.evaluation.selection import Part, Preset
 from training.evaluation.systems import System
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -35,22 +36,28 @@ _NEW_FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--data", type=click.Path(path_type=Path, exists=True), required=True, help="Clean music: folder or file."
 )
-@click.option("--kbps", default="24,32,48,64", show_default=True, help="Bit rates of MP3; 0 is the undamaged clip.")
+@click.option("--part", "parts", type=click.Choice(selection.PARTS), multiple=True, help="Of the folder; all if none.")
 @click.option(
-    "--damages", "labels", default="", help="More damage: mp3-64-vbr,aac-48,opus-32,vorbis-64,mp3-128+aac-48."
+    "--quick", "preset", flag_value="quick", help="To choose among nets: 8 clips, 4 damages, 5 s; no exciter."
 )
-@click.option("--limit", type=click.IntRange(1), help="So many clips, spread over the folder.")
+@click.option("--codecs", "preset", flag_value="codecs", help="All that people meet: 30 damages of 8 clips, 5 s.")
+@click.option("--kbps", help="Bit rates of MP3; 0 is the undamaged clip. [24,32,48,64]")
+@click.option("--damages", "labels", help="More damage: mp3-64-vbr,mp3-64-24khz,aac-48,opus-32,mp3-128+aac-48.")
+@click.option("--limit", type=click.IntRange(1), help="So many clips of music; one of each undamaged kind.")
+@click.option("--seconds", type=click.FloatRange(1.0), help="The beginning of each clip. [all]")
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for CSV, Markdown, figures, page."
 )
 @click.option("--listen", "n_examples", type=click.IntRange(0), default=6, show_default=True, help="Clips on the page.")
-@click.option("--json", "json_file", type=_NEW_FILE, help="Write the means here, as a model file's card takes them.")
-@click.option("--overwrite", is_flag=True, help="Replace the file of --json; --out is written anew anyway.")
+@click.option("--json", "json_file", type=_NEW_FILE, help="Write all rows and their means here.")
+@click.option("--card", "card_file", type=_NEW_FILE, help="Write the means here, as a model file's card takes them.")
+@click.option("--overwrite", is_flag=True, help="Replace the files of --json and --card; --out is written anew anyway.")
 @click.option("--workers", type=click.IntRange(1), help="Processes; as many as there are cores if left out.")
 @click.option("--kept", type=click.Path(path_type=Path, file_okay=False), help="Folder of results kept between runs.")
 def command(
-    models: tuple[Path, ...], tiers: tuple[str, ...], twin: Path | None, data: Path, kbps: str, labels: str,
-    limit: int | None, out: Path | None, n_examples: int, json_file: Path | None, overwrite: bool,
+    models: tuple[Path, ...], tiers: tuple[str, ...], twin: Path | None, data: Path, parts: tuple[Part, ...],
+    preset: str | None, kbps: str | None, labels: str | None, limit: int | None, seconds: float | None,
+    out: Path | None, n_examples: int, json_file: Path | None, card_file: Path | None, overwrite: bool,
     workers: int | None, kept: Path | None,
 ) -> None:  # fmt: skip
     """Measure models on clean music that they never saw, beside the untouched input and a plain exciter.
@@ -59,58 +66,51 @@ def command(
     broken off goes on where it stopped.
     """
     try:
-        if json_file:
-            refuse_existing(json_file, overwrite)
-        chosen = _systems(models, tiers, twin)
-        tasks = _plan(data, _labels(kbps, labels), limit, chosen, kept or _kept_by_default())
+        for file in filter(None, (json_file, card_file)):
+            refuse_existing(file, overwrite)
+        wanted = _wanted(preset, kbps, labels, limit, seconds)
+        baselines = systems.BASELINES[:1] if preset else systems.BASELINES
+        chosen = [*baselines, *_systems(models, tiers, twin)]
+        _refuse_same_names(chosen)
+        folder, clips = selection.find(data, parts or selection.PARTS, wanted.limit)
+        tasks = measure.plan(folder, clips, wanted.labels, chosen, kept or _kept_by_default(), wanted.seconds)
         for system in chosen:
             systems.load(system)  # a file that can't be used is told before hours of work
         rows = _measure(tasks, workers)
-        click.echo(f"{len({row.clip for row in rows})} clips, means")
-        click.echo(report.table(summary.by_damage(rows), "damage", spread=False))
+        click.echo(f"{len({row.clip for row in rows})} clips, means\n")
+        click.echo("\n\n".join(report.overview(rows, chosen)))
         if json_file:
-            _write_json(json_file, rows)
+            _write_json(json_file, _as_json(rows))
+        if card_file:
+            _write_json(card_file, card.quality(rows))
         if out:
             _write_all(out, rows, tasks, n_examples)
     except (ApolloError, ValueError, OSError) as error:
         raise click.ClickException(" ".join(str(error).split())) from None
 
 
+def _wanted(
+    preset: str | None, kbps: str | None, labels: str | None, limit: int | None, seconds: float | None
+) -> Preset:
+    """What was chosen, and over it what was said."""
+    wanted = {"quick": selection.QUICK, "codecs": selection.CODECS}.get(preset or "", selection.USUAL)
+    if kbps is not None:
+        wanted = replace(wanted, labels=selection.labels(kbps, labels or ""))
+    elif labels:
+        wanted = replace(wanted, labels=(*wanted.labels, *selection.labels("", labels)))
+    return replace(wanted, limit=limit or wanted.limit, seconds=seconds or wanted.seconds)
+
+
 def _systems(models: Sequence[Path], tiers: Sequence[str], twin: Path | None) -> list[System]:
     files = [system for path in models or [default_model_path()] for system in systems.of_file(path, tiers)]
-    twins = [replace(system, name="non-causal twin") for system in systems.of_file(twin)] if twin else []
-    chosen = [*systems.BASELINES, *files, *twins]
+    return files + ([replace(system, name="non-causal twin") for system in systems.of_file(twin)] if twin else [])
+
+
+def _refuse_same_names(chosen: Sequence[System]) -> None:
     names = [system.name for system in chosen]
     for name in names:
         if names.count(name) > 1:
             raise ValueError(f"two systems would be named {name!r}; rename one of the files")
-    return chosen
-
-
-def _labels(kbps: str, more: str) -> list[str]:
-    rates = [text.strip() for text in kbps.split(",") if text.strip()]
-    for rate in rates:
-        if not rate.isdigit():
-            raise ValueError(f"--kbps must be whole numbers with commas between, got {rate!r}")
-    labels = [f"mp3-{int(rate)}" if int(rate) else damages.CLEAN for rate in rates]
-    labels += [text.strip() for text in more.split(",") if text.strip()]
-    for label in labels:
-        damages.parse(label)
-    if not labels:
-        raise ValueError("--kbps and --damages name no damage at all; 0 is the undamaged clip")
-    return list(dict.fromkeys(labels))
-
-
-def _plan(data: Path, labels: Sequence[str], limit: int | None, chosen: Sequence[System], kept: Path) -> list[Task]:
-    folder = data if data.is_dir() else data.parent
-    found = data.rglob("*") if data.is_dir() else [data]
-    clips = sorted(path for path in found if path.suffix.lower() in MUSIC_SUFFIXES and path.is_file())
-    if not clips:
-        raise ValueError(f"--data must hold music ({' '.join(sorted(MUSIC_SUFFIXES))}), {data} holds none")
-    clips = clips[:: max(1, len(clips) // limit)][:limit] if limit else clips
-    relative = [path.relative_to(folder) for path in clips]
-    listed = kinds.read_list(folder)
-    return measure.plan(folder, relative, [kinds.kind_of(path, listed) for path in relative], labels, chosen, kept)
 
 
 def _measure(tasks: Sequence[Task], workers: int | None) -> list[Row]:
@@ -123,8 +123,18 @@ def _measure(tasks: Sequence[Task], workers: int | None) -> list[Row]:
     return rows
 
 
-def _write_json(file: Path, rows: Sequence[Row]) -> None:
-    content = {"clips": len({row.clip for row in rows}), "summary": summary.as_json(summary.by_damage(rows))}
+def _as_json(rows: Sequence[Row]) -> dict[str, Any]:
+    music, undamaged, probes = (summary.of_part(rows, part) for part in selection.PARTS)
+    return {
+        "clips": len({row.clip for row in rows}),
+        "summary": summary.as_json(summary.by_damage(music)),
+        "undamaged": summary.as_json(summary.by_kind(undamaged)) if undamaged else {},
+        "probes": summary.as_json(summary.by_probe(probes)),
+        "rows": report.as_json(rows),
+    }
+
+
+def _write_json(file: Path, content: dict[str, Any]) -> None:
     write_whole(file, json.dumps(content, indent=1) + "\n")
 
 
@@ -133,7 +143,8 @@ def _write_all(folder: Path, rows: Sequence[Row], tasks: Sequence[Task], n_examp
 
     folder.mkdir(parents=True, exist_ok=True)
     report.write_csv(folder / "rows.csv", rows)
-    pictures = figures.write(folder, rows)
+    music = summary.of_part(rows, "music")
+    pictures = figures.write(folder, music) if music else []
     chosen = listening.choose(tasks, n_examples)
     if chosen:
         pictures += listening.write(folder, chosen)

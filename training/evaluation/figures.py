@@ -38,6 +38,7 @@ def draw_quality(rows: Sequence[Row]) -> Figure:
 
 def draw_kinds(rows: Sequence[Row]) -> Figure:
     """The table by kind of music: SDR / SI-SNR / ViSQOL of each system."""
+    rows = summary.damaged(rows)
     groups = summary.by_kind(rows)
     systems = list(dict.fromkeys(row.system for row in rows))
     cells = [

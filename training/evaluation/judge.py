@@ -1,5 +1,6 @@
-"""All measures of one clip at once, those that model hearing included."""
+"""All measures of one clip at once, channel by channel, those that model hearing included."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -9,13 +10,17 @@ from torch import Tensor
 
 from training.data.audio import SAMPLE_RATE, Audio, resample
 from training.evaluation import metrics
+from training.evaluation.bands import band_powers
+from training.evaluation.image import image_errors
+from training.evaluation.movement import movement
+from training.evaluation.silence import is_silent, leakage_db
 
 _HEARING_RATE = 48_000  # of both models of hearing
 
 
 @dataclass(frozen=True)
-class Scores:
-    """One signal against the clean one; None where a measure has no meaning, as above a cut that isn't there.
+class ChannelScores:
+    """One channel against the clean one; None where a measure has no meaning, as above a cut that isn't there.
 
     Attributes:
         sdr_db: signal-to-distortion ratio.
@@ -24,27 +29,65 @@ class Scores:
         lsd: log-spectral distance in decades, lower is better.
         lsd_in_band: of what the codec kept, below its cut.
         lsd_above: above the cut.
-        visqol: ViSQOL in audio mode, mono mix at 48 kHz, 1 to 5.
-        zimtohrli: Zimtohrli's opinion score, mono mix at 48 kHz, 1 to 5.
+        visqol: ViSQOL in audio mode, at 48 kHz, 1 to 5.
+        zimtohrli: Zimtohrli's opinion score, at 48 kHz, 1 to 5.
+    """
+
+    sdr_db: float | None
+    si_sdr_db: float | None
+    si_snr_db: float | None
+    lsd: float | None
+    lsd_in_band: float | None
+    lsd_above: float | None
+    visqol: float | None
+    zimtohrli: float | None
+
+
+@dataclass(frozen=True)
+class Scores(ChannelScores):
+    """A stereo signal against the clean one: means over the channels that aren't silent, and what only both tell.
+
+    Attributes:
+        si_sdr_worst_db: of the worse channel.
+        lsd_worst: of the worse channel.
+        visqol_worst: of the worse channel.
+        zimtohrli_worst: of the worse channel.
         level_above_db: how much too loud everything above the cut is.
         level_above_abs_db: mean magnitude of that over frames.
+        level_error_db: root mean square error of the levels of the bands that lost more than 6 dB.
+        level_clip_db: what of it is one number for the clip.
+        level_slow_db: what of it changes over half a second, by band.
+        level_frame_db: what of it changes from frame to frame.
+        movement: correlation of the movements of these levels around each band's mean.
+        image_db: mean error of the level difference between the channels in these bands.
+        image_share: of that against a plain centre's; None where the original has no image there.
+        coherence_error: mean error of the coherence between the channels in these bands, 0 to 2.
+        side_to_mid_db: error of the ratio of side to mid in these bands, above 0 is too wide.
+        leakage_db: dB of full scale of what is heard where the original is silent.
         change_db: energy of the change against that of the input; None where nothing was changed.
     """
 
-    sdr_db: float
-    si_sdr_db: float
-    si_snr_db: float
-    lsd: float
-    lsd_in_band: float | None
-    lsd_above: float | None
-    visqol: float
-    zimtohrli: float
+    si_sdr_worst_db: float | None
+    lsd_worst: float | None
+    visqol_worst: float | None
+    zimtohrli_worst: float | None
     level_above_db: float | None
     level_above_abs_db: float | None
+    level_error_db: float | None
+    level_clip_db: float | None
+    level_slow_db: float | None
+    level_frame_db: float | None
+    movement: float | None
+    image_db: float | None
+    image_share: float | None
+    coherence_error: float | None
+    side_to_mid_db: float | None
+    leakage_db: float | None
     change_db: float | None
 
 
 NAMES = tuple(field.name for field in fields(Scores))
+_CHANNEL_NAMES = tuple(field.name for field in fields(ChannelScores))
 
 
 class Judge:
@@ -72,9 +115,29 @@ class Judge:
             (samples, 2), the same for all
         """
         ours, given, wanted = as_tensor(audio), as_tensor(damaged), as_tensor(clean)
-        reference, judged = _mono(clean), _mono(audio)
+        channels = [
+            self._channel(audio[:, index], clean[:, index], cut_hz)
+            for index in range(_n_different(audio, clean))
+            if not is_silent(clean[:, index])
+        ]
         level = metrics.level_errors_db(ours, wanted, cut_hz) if cut_hz else (None, None)
         return Scores(
+            **{name: _mean([getattr(one, name) for one in channels]) for name in _CHANNEL_NAMES},
+            si_sdr_worst_db=min((one.si_sdr_db for one in channels if one.si_sdr_db is not None), default=None),
+            lsd_worst=max((one.lsd for one in channels if one.lsd is not None), default=None),
+            visqol_worst=min((one.visqol for one in channels if one.visqol is not None), default=None),
+            zimtohrli_worst=min((one.zimtohrli for one in channels if one.zimtohrli is not None), default=None),
+            level_above_db=level[0],
+            level_above_abs_db=level[1],
+            **_of_lost_bands(ours, given, wanted),
+            leakage_db=leakage_db(audio, clean),
+            change_db=None if torch.equal(ours, given) else metrics.change_db(ours, given),
+        )
+
+    def _channel(self, audio: NDArray[np.float32], clean: NDArray[np.float32], cut_hz: float | None) -> ChannelScores:
+        ours, wanted = as_tensor(audio[:, None]), as_tensor(clean[:, None])
+        reference, judged = _for_hearing(clean), _for_hearing(audio)
+        return ChannelScores(
             sdr_db=metrics.sdr_db(ours, wanted),
             si_sdr_db=metrics.si_sdr_db(ours, wanted),
             si_snr_db=metrics.si_snr_db(ours, wanted),
@@ -83,9 +146,6 @@ class Judge:
             lsd_above=metrics.log_spectral_distance(ours, wanted, above_hz=cut_hz) if cut_hz else None,
             visqol=float(self._visqol.measure_from_arrays(reference, judged, _HEARING_RATE).moslqo),
             zimtohrli=float(self._zimtohrli(reference, judged)),
-            level_above_db=level[0],
-            level_above_abs_db=level[1],
-            change_db=None if torch.equal(ours, given) else metrics.change_db(ours, given),
         )
 
 
@@ -94,5 +154,32 @@ def as_tensor(audio: Audio) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(audio.T))
 
 
-def _mono(audio: Audio) -> NDArray[np.float64]:
-    return resample(audio.mean(1, keepdims=True), SAMPLE_RATE, _HEARING_RATE)[:, 0].astype(np.float64)
+def _of_lost_bands(ours: Tensor, given: Tensor, wanted: Tensor) -> dict[str, float | None]:
+    """Levels, movements and image of what the codec took out."""
+    powers = band_powers(ours), band_powers(given), band_powers(wanted)
+    moved, image = movement(*powers), image_errors(*powers)
+    return {
+        "level_error_db": moved and moved.error_db,
+        "level_clip_db": moved and moved.clip_db,
+        "level_slow_db": moved and moved.slow_db,
+        "level_frame_db": moved and moved.frame_db,
+        "movement": moved and moved.correlation,
+        "image_db": image and image.level_difference_db,
+        "image_share": image and image.share,
+        "coherence_error": image and image.coherence,
+        "side_to_mid_db": image and image.side_to_mid_db,
+    }
+
+
+def _n_different(audio: Audio, clean: Audio) -> int:
+    """Channels to judge: of two that are the same on both sides one says it all, in half the time."""
+    return 1 if all(np.array_equal(one[:, 0], one[:, 1]) for one in (audio, clean)) else 2
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
+
+
+def _for_hearing(channel: NDArray[np.float32]) -> NDArray[np.float64]:
+    return resample(channel[:, None], SAMPLE_RATE, _HEARING_RATE)[:, 0].astype(np.float64)

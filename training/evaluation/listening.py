@@ -58,12 +58,12 @@ def choose(tasks: Sequence[Task], n_examples: int) -> list[Task]:
 def examples(tasks: Sequence[Task]) -> Iterator[Example]:
     """Restore the clips of tasks once more, for the ear."""
     for task in tasks:
-        clean = load(task.folder / task.clip)
+        clean = load(task.folder / task.clip.path, task.seconds)
         damaged, cut_hz = damage(clean, task.damage)
         versions = {system.name: systems.load(system)(damaged, cut_hz) for system in task.systems}
         versions[CLEAN_NAME] = clean
         shown = {name: audio[: _LONGEST_S * SAMPLE_RATE] for name, audio in versions.items()}
-        yield Example(f"{task.clip.with_suffix('').as_posix()}, {task.damage}", shown)
+        yield Example(f"{task.clip.path.with_suffix('').as_posix()}, {task.damage}", shown)
 
 
 def write(folder: Path, chosen: Sequence[Task]) -> list[str]:

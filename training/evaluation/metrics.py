@@ -60,22 +60,25 @@ def log_spectral_distance(estimate: Tensor, target: Tensor, above_hz: float = 0.
 
 
 def measure_cut_hz(damaged: Tensor, clean: Tensor) -> float | None:
-    """Where a codec's low-pass ends the music: the top of the highest band that it kept.
+    """Where a codec's low-pass ends the music: the lower end of the widest band that is gone.
+
+    What is kept above it doesn't count: loud music that a decoder clipped has a trace of that up to the top.
 
     Args:
         damaged: after the codec.
         clean: before.
 
     Returns:
-        Hz, or None where nothing to speak of is missing above: the original ends there itself, or within 1 kHz.
+        Hz, or None where nothing to speak of is missing: the original has less than 1 kHz there itself.
     """
     kept, whole = (_smoothed(_power(clip).mean((0, 2))) for clip in (damaged, clean))
     heard = whole > max(_FADED * float(whole.max()), FLOOR)
-    there = (heard & (kept > _REMOVED * whole)).nonzero()
-    if not len(there):
+    there = heard & (kept > _REMOVED * whole)
+    n_lost = torch.bincount(there.cumsum(0)[heard & ~there], minlength=1)  # by how many kept bins lie below
+    widest = int(n_lost.argmax())
+    if widest == 0 or int(n_lost[widest]) * BIN_HZ < 1000:
         return None
-    cut, end = int(there[-1]) + 1, int(heard.nonzero()[-1]) + 1
-    return cut * BIN_HZ if (end - cut) * BIN_HZ >= 1000 else None
+    return (int(there.nonzero()[widest - 1]) + 1) * BIN_HZ
 
 
 def level_errors_db(estimate: Tensor, target: Tensor, above_hz: float) -> tuple[float, float]:
