@@ -108,7 +108,6 @@ def test_an_address_is_refused_at_either_end(tmp_path, run, model, name):
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["in.wav"]
 
 
-@pytest.mark.xfail(strict=True, reason="until files are opened as files")
 def test_a_colon_makes_no_address_of_a_name(tmp_path, run, model, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "Re:Zero - OP.wav", tone(5000))
