@@ -307,6 +307,37 @@ def examples() -> Iterator[listening.Example]:
         )
 
 
+def test_what_is_left_as_it_is_and_the_probes_have_tables_of_their_own(
+    judged: list[Audio], music: Path, tmp_path: Path
+) -> None:
+    for name in ("undamaged/voice__1", "undamaged/tone__1", "probes/centre__1"):
+        (music / name).parent.mkdir(exist_ok=True)
+        shutil.copy(music / "drums.wav", music / f"{name}.wav")
+    model, out = tiny_models.gain(tmp_path, 0.5), tmp_path / "out"
+    done = run(
+        music, "--model", model, "--quick", "--out", out, "--listen", "5", "--seconds", "1",
+        "--json", tmp_path / "q.json", "--card", tmp_path / "card.json",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert [line for line in done.output.splitlines() if line.startswith("## ")] == [
+        "## gain: decoded -> restored", "## Undamaged", "## Probes",
+    ]  # fmt: skip
+    found = [(row["part"], row["kind"], row["damage"]) for row in rows_of(out) if row["system"] == "gain"]
+    assert found[8:] == [
+        ("undamaged", "tone", "clean"), ("undamaged", "voice", "clean"),
+        ("probes", "centre", "mp3-48"), ("probes", "centre", "mp3-128"),
+    ]  # fmt: skip
+    assert {row["system"] for row in rows_of(out)} == {"untouched", "gain"}  # no exciter where it must be quick
+    means = json.loads((tmp_path / "q.json").read_text())
+    assert list(means["summary"]) == ["mp3-32", "mp3-64", "mp3-128", "aac-96", "all damaged"]
+    assert list(means["undamaged"]) == ["tone", "voice", "overall"]
+    assert means["undamaged"]["overall"]["gain"]["change_db"] == pytest.approx(-6.02, abs=0.01)
+    card = json.loads((tmp_path / "card.json").read_text())
+    assert card["clips"] == 2
+    assert card["undamaged"]["gain"]["change_db_worst_clip"].startswith("undamaged/")
+    assert set(card["summary"]["aac-96"]["gain"]) == {"visqol", "lsd", "si_sdr_db", "movement", "image_share"}
+
+
 def test_everything_is_written_beside_the_tables(judged: list[Audio], music: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     done = run(

@@ -85,6 +85,7 @@ def test_a_voice_in_the_middle_stands_26_db_above_a_bed_that_is_wide() -> None:
     clip = made()["voice-over-bed"]
     assert shaping.level_db((clip[:, :1] - clip[:, 1:]) / 2**0.5) == pytest.approx(-46, abs=1.5)
     assert shaping.level_db(clip) == pytest.approx(-20, abs=0.2)
+    assert level_db("voice-over-bed", 8_500.0) < -80
 
 
 def test_the_command_writes_excerpts_of_validation_recordings_and_all_that_is_made_of_them(

@@ -44,7 +44,8 @@ class Example:
 
 
 def choose(tasks: Sequence[Task], n_examples: int) -> list[Task]:
-    """As many damaged clips, spread over the clips; the damages take turns."""
+    """As many damaged clips of music, spread over the clips; the damages take turns."""
+    tasks = [task for task in tasks if task.clip.part == "music"]
     clips = list(dict.fromkeys(task.clip for task in tasks))
     labels = list(dict.fromkeys(task.damage for task in tasks if task.damage != "clean"))
     if not labels:

@@ -10,7 +10,8 @@
 | from-48000 | through a sound server's converter to 48 kHz and back: -3 dB at 18 kHz |
 | between-tracks | music, silence, music, room tone |
 | room-tone, silence, tone | hiss and hum at -66 dBFS; zeros; three steady tones without overtones |
-| outdoors, voice-over-bed, voice | wind and birds; a speaker in the middle of them, 26 dB louder; the speaker alone |
+| outdoors, voice | wind and birds, wide; a speaker |
+| voice-over-bed | a speaker in the middle of such a bed, 26 dB louder; first up to 8 kHz, over a bed far off |
 | solo-... | one instrument: of a soundfont, or recorded |
 """
 
@@ -50,9 +51,10 @@ def clips(music: Sequence[Audio], sounds: Mapping[str, Audio]) -> Iterator[tuple
     bed = shaping.outdoors(random)
     yield "outdoors", shaping.at_level(bed, -30.0)
     if "voice" in sounds:
-        voice = shaping.at_level(_as_long(sounds["voice"]), -20.0)
-        for _ in range(_EACH):
-            yield "voice-over-bed", voice + shaping.at_level(shaping.outdoors(random), -46.0)
+        voice = _as_long(sounds["voice"])
+        far = shaping.sloped(shaping.outdoors(random), 2_000.0, -12.0)
+        for speaker, bed in ((_converted(voice, 16_000), far), (voice, shaping.outdoors(random))):
+            yield "voice-over-bed", shaping.at_level(speaker, -20.0) + shaping.at_level(bed, -46.0)
 
 
 def _of_music(music: Sequence[Audio], random: np.random.Generator) -> Iterator[tuple[str, Audio]]:
@@ -63,7 +65,7 @@ def _of_music(music: Sequence[Audio], random: np.random.Generator) -> Iterator[t
         yield "soft-roll-off", _old(piece, random)
         yield "quiet-16-bit", _rounded(shaping.at_level(piece, _MUSIC_DB - 40))
         for rate in (22_050, 32_000):
-            yield f"from-{rate}", resample(resample(piece, SAMPLE_RATE, rate), rate, SAMPLE_RATE)[: len(piece)]
+            yield f"from-{rate}", _converted(piece, rate)
         yield "from-48000", _served(piece)
         yield "between-tracks", _between(piece, other, random)
 
@@ -88,6 +90,12 @@ def _old(piece: Audio, random: np.random.Generator) -> Audio:
     middle = np.repeat(piece.mean(1, keepdims=True), 2, axis=1)
     hiss = np.repeat(shaping.noise(random)[: len(piece), :1], 2, axis=1)
     return shaping.sloped(middle, 5_000.0, -18.0) + shaping.at_level(hiss, _MUSIC_DB - 55)
+
+
+def _converted(piece: Audio, rate: int) -> Audio:
+    """From 44.1 kHz to another rate and back: nothing is left above half of it."""
+    back = resample(resample(piece, SAMPLE_RATE, rate), rate, SAMPLE_RATE)[: len(piece)]
+    return np.pad(back, ((0, len(piece) - len(back)), (0, 0)))
 
 
 def _served(piece: Audio) -> Audio:
