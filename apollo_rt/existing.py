@@ -11,7 +11,7 @@ Existing = Literal["error", "overwrite", "skip"]
 
 
 def is_there(target: str | os.PathLike[str]) -> bool:
-    """Whether a regular file has that name, through links too; pipes and devices are written to, not replaced."""
+    """Whether a regular file has that name, through links too; pipes and devices are for the writer to refuse."""
     return os.path.isfile(target)  # noqa: PTH113  # `Path.is_file` raises where a folder can't be looked into
 
 

@@ -15,6 +15,7 @@ from apollo_rt.files.audio_decoder import AudioDecoder
 from apollo_rt.files.audio_reader import AudioReader, ReadSettings
 from apollo_rt.files.channel_layout import STEREO, mixing, pairs
 from apollo_rt.files.offline import restore_file
+from apollo_rt.files.output_format import OutputSettings
 from apollo_rt.inference.model import load
 from apollo_rt.live.file_feed import SourceFeed
 from apollo_rt.live.ring import make_ring, take
@@ -413,11 +414,31 @@ class TestTracks:
         write(tmp_path / "in.wav", six, subtype="FLOAT")
         model = load(tiny_models.gain(tmp_path, 0.5))
         reading = ReadSettings(downmix=downmix)
-        report = restore_file(tmp_path / "in.wav", tmp_path / "out.wav", model, float_wav=True, reading=reading)
+        report = restore_file(
+            tmp_path / "in.wav", tmp_path / "out.wav", model, output=OutputSettings(float_wav=True), reading=reading
+        )
         result = soundfile.read(tmp_path / "out.wav", dtype="float32")[0]
         expected = six @ mixing(("FL", "FR", "FC", "LFE", "BL", "BR"), STEREO) if downmix else six
         np.testing.assert_allclose(result, expected / 2, atol=1e-6)
         assert (report.channels, report.warnings) == (2 if downmix else 6, ())
+
+    @pytest.mark.parametrize("codec", ["aac", "flac"])
+    def test_eight_channels_are_read_though_their_planes_are_not_to_be_asked_for(self, tmp_path, codec):
+        """Planar in AAC, where PyAV 18.1 would end the process."""
+        path = tmp_path / "film.mka"
+        with av.open(path, "w") as container:
+            stream = container.add_stream(codec, rate=44_100, layout="7.1")
+            form = stream.format.name
+            values = (noise(44_100, 8) * (1 if form == "fltp" else 32_767)).astype("f4" if form == "fltp" else "i2")
+            frame = av.AudioFrame.from_ndarray(values.reshape(1, -1), format=form.removesuffix("p"), layout="7.1")
+            frame.sample_rate, frame.pts = 44_100, 0
+            resampler = av.AudioResampler(form, "7.1", 44_100, frame_size=1024)
+            for part in [*resampler.resample(frame), *resampler.resample(None), None]:
+                for packet in stream.encode(part):
+                    container.mux(packet)
+        samples, _ = read_whole(path, downmix=False)
+        assert samples.shape[1] == 10  # two pairs and a pair of the sides; centre and LFE are doubled
+        assert abs(len(samples) - 44_100) <= 2048
 
     @pytest.mark.parametrize(
         ("options", "channels"), [([], 2), (["--track", "1"], 6), (["--track", "1", "--downmix"], 2)]

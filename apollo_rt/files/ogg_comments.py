@@ -6,9 +6,10 @@
 Pages are those of RFC 3533, section 6; the packets those of the Vorbis I specification, sections 4.2.1 and 5.
 """
 
-import zlib
 from collections.abc import Iterator, Mapping
 from typing import Protocol
+
+from apollo_rt.files.ogg_pages import checksum
 
 _HEADER_LENGTH = 27
 _MOST_SEGMENTS = 255
@@ -16,8 +17,6 @@ _NO_PACKET_ENDS = (2**64 - 1).to_bytes(8, "little")
 _CONTINUED = 1
 _N_HEADERS = 3
 """Identification, comment, setup: the sound begins on a page of its own."""
-
-_REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 class _Writable(Protocol):
@@ -124,11 +123,5 @@ def _sequence(page: bytes) -> int:
 
 def _numbered(page: bytes, number: int) -> bytes:
     """The page with another number, and the checksum that belongs to it."""
-    page = page[:18] + number.to_bytes(4, "little") + bytes(4) + page[26:]
-    return page[:22] + _checksum(page) + page[26:]
-
-
-def _checksum(page: bytes) -> bytes:
-    """CRC-32 as Ogg has it: zlib's polynomial, but each byte from its highest bit on, and no inversion."""
-    crc = zlib.crc32(page.translate(_REVERSED_BITS), 0xFFFF_FFFF) ^ 0xFFFF_FFFF
-    return crc.to_bytes(4, "little").translate(_REVERSED_BITS)[::-1]
+    page = page[:18] + number.to_bytes(4, "little") + page[22:]
+    return page[:22] + checksum(page) + page[26:]

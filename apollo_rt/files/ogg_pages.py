@@ -81,7 +81,7 @@ class OggPages:
         while True:
             n_skipped += self._seek_capture()
             raw = self._whole_page()
-            if raw and _checksum(raw) == int.from_bytes(raw[22:26], "little"):
+            if raw and checksum(raw) == raw[22:26]:
                 self._data = self._data[len(raw) :]
                 self.n_cut_off = 0
                 yield _parsed(raw, n_skipped)
@@ -142,8 +142,11 @@ def _parsed(raw: bytes, n_skipped: int) -> Page:
     )
 
 
-def _checksum(raw: bytes) -> int:
-    """CRC-32 as Ogg has it: zlib's polynomial, but each byte from its highest bit on, and no inversion."""
-    mirrored = (raw[:22] + bytes(4) + raw[26:]).translate(_REVERSED_BITS)
+def checksum(page: bytes) -> bytes:
+    """CRC-32 as Ogg has it, as it stands in the page, whatever stands there now.
+
+    zlib's polynomial, but each byte from its highest bit on, and no inversion.
+    """
+    mirrored = (page[:22] + bytes(4) + page[26:]).translate(_REVERSED_BITS)
     crc = zlib.crc32(mirrored, 0xFFFF_FFFF) ^ 0xFFFF_FFFF
-    return int.from_bytes(crc.to_bytes(4, "little").translate(_REVERSED_BITS), "big")
+    return crc.to_bytes(4, "little").translate(_REVERSED_BITS)[::-1]

@@ -13,6 +13,9 @@ from apollo_rt.files.tags import Tags
 
 Samples = npt.NDArray[np.float32]
 
+_MOST_PLANES = 8
+"""PyAV 18.1 ends the process when it is asked for the planes of so many channels; FFmpeg itself packs them."""
+
 
 @dataclass(frozen=True)
 class Sound:
@@ -67,6 +70,8 @@ class SoundSource(Protocol):
 def sound_of(frame: av.AudioFrame, n_missing: int = 0) -> Sound:
     """Turn one decoded frame into float samples."""
     names = channel_names([channel.name for channel in frame.layout.channels])
+    if frame.format.is_planar and len(names) >= _MOST_PLANES:
+        frame = av.AudioResampler(frame.format.packed, frame.layout, frame.sample_rate).resample(frame)[0]
     values: npt.NDArray[np.generic] = frame.to_ndarray()
     values = values.T if frame.format.is_planar else values.reshape(-1, len(names))
     return Sound(_full_scale_1(values), frame.sample_rate, names, n_missing)

@@ -1,12 +1,13 @@
 """The level net in training, as Lightning sees it."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from training.levels.losses import level_error, missing_error, movement, reached
 from training.nets.level_net import LevelNet, LevelNetConfig, reference
@@ -14,6 +15,19 @@ from training.nets.level_restorer import LevelRestorer
 
 _LIGHTER = 0.4
 """How much the error of a lighter tier counts."""
+
+
+def _follow(highest: float) -> Callable[..., None]:
+    """A running average that at first keeps less, or it would long be what the run began with."""
+
+    @torch.no_grad()
+    def follow(averaged: list[Tensor], current: list[Tensor], n_averaged: Tensor) -> None:
+        done = float(n_averaged)
+        kept = min(highest, (1 + done) / (10 + done))
+        torch._foreach_lerp_(averaged, current, 1 - kept)
+
+    return follow
+
 
 Batch = tuple[dict[str, Tensor], Tensor, Tensor]
 
@@ -45,7 +59,7 @@ class LevelModule(LightningModule):
         """Build the net and its average."""
         super().__init__()
         self.net = LevelNet(config)
-        self.averaged = AveragedModel(self.net, multi_avg_fn=get_ema_multi_avg_fn(averaging)).requires_grad_(False)
+        self.averaged = AveragedModel(self.net, multi_avg_fn=_follow(averaging)).requires_grad_(False)
         self._rates = learning_rate, warmup_steps, decay_from
         self._losses = torch.compile(self._errors, dynamic=False) if fuse else self._errors
         self._weights = [_LIGHTER] * (len(config.exits) - 1) + [1.0]
