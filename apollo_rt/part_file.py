@@ -32,10 +32,15 @@ def part_of(target: Path) -> Path:
     return target.with_name(f".{short_stem(target.stem)}.{secrets.token_hex(4)}{suffix}.part")
 
 
+def is_part(name: str) -> bool:
+    """Whether a file is called as a part is."""
+    return _PART_NAME.fullmatch(name) is not None
+
+
 def leftovers(folder: Path) -> list[Path]:
     """Find the parts in a folder that no living writer holds: those of runs that were killed."""
     with suppress(OSError):
-        return sorted(path for path in folder.iterdir() if _PART_NAME.fullmatch(path.name) and not _is_held(path))
+        return sorted(path for path in folder.iterdir() if is_part(path.name) and not _is_held(path))
     return []
 
 

@@ -181,3 +181,12 @@ def test_a_folder_that_cannot_be_searched_counts_as_a_fault(tmp_path):
     plan = plan_jobs([tmp_path / "in"], tmp_path / "out")
     (tmp_path / "in" / "locked").chmod(0o755)
     assert [(thing.path.name, thing.is_fault) for thing in plan.left_out] == [("locked", True)]
+
+
+def test_links_that_go_round_in_a_circle_are_a_fault_of_that_file_alone(tmp_path):
+    (tmp_path / "circle.mp3").symlink_to("circle.mp3")
+    (tmp_path / "song.mp3").touch()
+    plan = plan_jobs([tmp_path / "circle.mp3", tmp_path / "song.mp3"], tmp_path / "out")
+    assert [job.source.name for job in plan.jobs] == ["circle.mp3", "song.mp3"]
+    (tmp_path / "in").mkdir()
+    assert plan_jobs([tmp_path / "in", tmp_path / "song.mp3"], tmp_path / "circle.mp3" / "out").jobs

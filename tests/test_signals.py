@@ -7,8 +7,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+import av
 import pytest
 
 from apollo_rt.app.signals import ending_calls, interruptible
@@ -159,3 +161,17 @@ def test_what_was_there_before_is_there_again() -> None:
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
     assert signal.set_wakeup_fd(-1) == -1
     assert threading.active_count() == n_threads
+
+
+def test_one_that_a_library_drops_while_it_reads_is_raised_again_and_not_printed(capsys) -> None:
+    class Reads:
+        def read(self, _: int) -> bytes:
+            os.kill(os.getpid(), signal.SIGTERM)
+            return b""
+
+    def open_it() -> None:
+        with suppress(av.FFmpegError):
+            av.open(Reads(), format="mp3")
+
+    assert ended(open_it, lambda: None, checks=True) == 1
+    assert capsys.readouterr() == ("", "")

@@ -1,7 +1,9 @@
 """Every format that is written: lengths and places, highs, tags, covers and chapters, beyond 4 GB too."""
 
 import io
+import re
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
@@ -10,11 +12,12 @@ import soundfile
 
 from apollo_rt.atomic_file import AtomicFile
 from apollo_rt.errors import AudioFileError
-from apollo_rt.files import av_encoder
+from apollo_rt.files import av_encoder, container_head
 from apollo_rt.files.audio_reader import AudioReader
 from apollo_rt.files.audio_writer import AudioWriter
 from apollo_rt.files.av_encoder import AvEncoder
 from apollo_rt.files.output_format import OutputSettings, format_of
+from apollo_rt.files.source_file import open_container
 from apollo_rt.files.tag_carrying import carry
 from apollo_rt.files.tags import Chapter, Tags
 from tests.sound_files import tone
@@ -261,6 +264,31 @@ def test_a_cover_that_is_damaged_or_strange_stops_nothing(tmp_path, suffix, cove
     with AudioReader(tmp_path / f"out{suffix}") as reader:
         assert reader.tags.values["title"] == "T"
         assert len(reader.read(10**6)) >= 5000
+
+
+@pytest.mark.parametrize(("magic", "mime", "demuxer"), [
+    (b"\xff\xd8\xff\xe0", "image/jpeg", "jpeg_pipe"), (b"\x89PNG\r\n\x1a\n", "image/png", "png_pipe")])  # fmt: skip
+def test_a_cover_is_read_as_a_picture_whatever_else_it_could_be(tmp_path, monkeypatch, magic, mime, demuxer):
+    stream = b"\nv=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 45678 RTP/AVP 0\n"
+    opened = []
+
+    def noted(*arguments):
+        container = open_container(*arguments)
+        opened.append(container.format.name)
+        return container
+
+    monkeypatch.setattr(container_head, "open_container", noted)
+    for suffix in (".flac", ".mp3", ".m4a", ".wav", ".aiff"):
+        written(tmp_path / f"out{suffix}", tone(500), tags=Tags({"title": "T"}, magic + stream, mime))
+    assert opened == [demuxer] * 5  # guessed, FFmpeg takes one for a net stream's description (SDP), and listens
+
+
+def test_bytes_are_opened_for_reading_by_one_door_alone():
+    package = Path(container_head.__file__).parents[1]
+    doors = [
+        path.name for path in package.glob("**/*.py") if re.search(r"\bav\.open\((?!\s*\S+, \"w\")", path.read_text())
+    ]
+    assert doors == ["source_file.py"]
 
 
 def test_a_large_cover_takes_pages_of_its_own_and_the_sound_stays(tmp_path):

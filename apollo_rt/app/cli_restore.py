@@ -167,6 +167,8 @@ def _restore_all(wanted: _Wanted, check: Callable[[], None]) -> int:
             file.add_left_out(thing)
         options = wanted.settings, wanted.threads, wanted.existing, ReadSettings(*wanted.reading)
         for outcome in run_jobs(plan.jobs, loaded, wanted.parameters, show, *options):
+            if outcome.error:
+                check()  # a signal that a library dropped while it read makes a file look bad
             _say(outcome)
             file.add(outcome)
             counts["left" if outcome.is_left else "failed" if outcome.error else "restored"] += 1

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from threading import Event
+from types import TracebackType
 
 _ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 """Windows has no SIGHUP."""
@@ -110,14 +111,19 @@ def interruptible() -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def _dropped_interrupts_unprinted() -> Iterator[None]:
-    before = sys.unraisablehook
+    before, before_with_traceback = sys.unraisablehook, sys.excepthook
 
     def hook(dropped: "sys.UnraisableHookArgs") -> None:
         if not issubclass(dropped.exc_type, KeyboardInterrupt):
             before(dropped)
 
-    sys.unraisablehook = hook
+    def hook_with_traceback(kind: type[BaseException], error: BaseException, place: TracebackType | None) -> None:
+        if not issubclass(kind, KeyboardInterrupt):
+            before_with_traceback(kind, error, place)
+
+    # Cython's code, PyAV that reads a file of ours, prints what it drops by the other hook first.
+    sys.unraisablehook, sys.excepthook = hook, hook_with_traceback
     try:
         yield
     finally:
-        sys.unraisablehook = before
+        sys.unraisablehook, sys.excepthook = before, before_with_traceback

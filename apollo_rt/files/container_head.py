@@ -14,6 +14,7 @@ from av.packet import Packet
 from av.stream import Disposition, Stream
 
 from apollo_rt.atomic_file import AtomicFile
+from apollo_rt.files.source_file import open_container
 from apollo_rt.files.tags import Tags
 
 _PICTURE_CLOCK = Fraction(1, 90_000)
@@ -59,8 +60,8 @@ def write_head(container: OutputContainer, metadata: dict[str, str], tags: Tags)
 
 
 def _add_picture(container: OutputContainer, tags: Tags) -> Stream:
-    width, height = _size(tags.cover or b"")
-    codec = "png" if tags.cover_mime == "image/png" else "mjpeg"
+    demuxer, codec = ("png_pipe", "png") if tags.cover_mime == "image/png" else ("jpeg_pipe", "mjpeg")
+    width, height = _size(tags.cover or b"", demuxer, codec)
     picture = container.add_mux_stream(codec, width=width, height=height)
     picture.disposition = Disposition.attached_pic
     picture.time_base = _PICTURE_CLOCK
@@ -68,9 +69,15 @@ def _add_picture(container: OutputContainer, tags: Tags) -> Stream:
     return picture
 
 
-def _size(picture: bytes) -> tuple[int, int]:
-    """Width and height, which muxers ask for; of a damaged picture one that does no harm."""
-    with suppress(av.FFmpegError, IndexError), av.open(io.BytesIO(picture)) as container:
+def _size(picture: bytes, demuxer: str, codec: str) -> tuple[int, int]:
+    """Width and height, which muxers ask for; of a damaged picture one that does no harm.
+
+    The format is told and not guessed: FFmpeg would find the description of a net stream in a picture, and listen.
+    """
+    with (
+        suppress(av.FFmpegError, IndexError),
+        open_container(io.BytesIO(picture), demuxer, (demuxer,), (codec,)) as container,
+    ):
         stream = container.streams.video[0]
         return max(stream.width, 1), max(stream.height, 1)
     return 1, 1

@@ -181,7 +181,7 @@ def _refuse_file_as_folder(output: Path, sources: Sequence[Path]) -> None:
 
 def _music(path: Path, output: Path) -> Iterator[_Found | LeftOut]:
     """What a folder holds, in the order of its names; an output inside it is none of it."""
-    root, inside = path.resolve(), output.resolve()
+    root, inside = _place(path), _place(output)
     if inside == root:
         raise AudioFileError(
             f"{path}: is searched for music, so nothing can be written there that the next run would find; "
@@ -200,7 +200,7 @@ def _walked(root: Path, output: Path) -> Iterator[_Found | LeftOut]:
         here = Path(folder)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield from (LeftOut(here / name, "a link to a folder") for name in folders if (here / name).is_symlink())
-        folders[:] = [name for name in folders if (here / name).resolve() != output]
+        folders[:] = [name for name in folders if _place(here / name) != output]
         for name in sorted(files):
             if not name.startswith("."):
                 yield _sorted_out(here / name, root)
@@ -215,11 +215,16 @@ def _sorted_out(file: Path, root: Path) -> _Found | LeftOut:
     return _Found(file, file.relative_to(root))
 
 
+def _place(path: Path) -> Path:
+    """Where links lead; `Path.resolve` raises where they go round in a circle, which is that file's own fault."""
+    return Path(os.path.realpath(path))
+
+
 def _refuse_sources_as_targets(jobs: Sequence[Job]) -> None:
-    sources = {job.source.resolve() for job in jobs}
+    sources = {_place(job.source) for job in jobs}
     for job in jobs:
         format_of(job.target)
         with suppress(OSError):  # a source that can't even be looked at is its own line later
             refuse_same_file(job.source, job.target)
-        if job.target.resolve() in sources:
+        if _place(job.target) in sources:
             raise AudioFileError(f"{job.target}: is itself one of the inputs; choose another folder for the output")

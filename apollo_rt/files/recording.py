@@ -9,6 +9,7 @@ that is pulled), what can't be completed is removed, and nothing half-written ta
 replaces another file: where a name is taken meanwhile, the next one is.
 """
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -50,7 +51,7 @@ class Recording:
         self._overwrite = overwrite
         self._writers: list[AudioWriter] = []
         self._others: Iterator[tuple[Path, ...]] = iter(())
-        self._folder = next(names())[0].resolve().parent
+        self._folder = Path(os.path.realpath(next(names())[0])).parent
         self._warnings: list[str] = []
         self._messages: list[str] = []
         self._n_until_look = 0

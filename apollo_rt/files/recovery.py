@@ -3,6 +3,7 @@
 .night.3f9a1c2e.wav.part -> night-recovered.wav
 """
 
+import os
 import shutil
 from collections.abc import Iterable
 from itertools import count
@@ -13,7 +14,7 @@ from apollo_rt.errors import AudioFileError
 from apollo_rt.files.audio_reader import AudioReader
 from apollo_rt.files.audio_writer import AudioWriter
 from apollo_rt.files.output_format import OutputSettings, format_of
-from apollo_rt.part_file import leftovers
+from apollo_rt.part_file import is_part, leftovers
 
 _BLOCK_SIZE = 65_536
 _READABLE = ("wav", "flac")
@@ -29,7 +30,7 @@ def leftover_lines(folders: Iterable[Path]) -> list[str]:
     """Say what killed runs have left in these folders, one line for each file."""
     return [
         f"{path}: left behind by a run that was killed; `apollo-rt recover` makes a file of it, or remove it"
-        for folder in sorted({Path(folder).resolve() for folder in folders})
+        for folder in sorted({Path(os.path.realpath(folder)) for folder in folders})
         for path in leftovers(folder)
     ]
 
@@ -54,7 +55,8 @@ def recover(part: Path) -> Path:
         )
     if not part.exists():
         raise AudioFileError(f"{part}: no such file")
-    if part.resolve() not in leftovers(part.resolve().parent):
+    place = Path(os.path.realpath(part))
+    if place not in leftovers(place.parent):
         raise AudioFileError(f"{part}: is still being written")
     target = _free_name(part.with_name(f"{stem}-recovered{suffix}"))
     (_decode if container in _READABLE else _copy)(part, target)
@@ -64,7 +66,7 @@ def recover(part: Path) -> Path:
 def _name_of(part: Path) -> tuple[str, str]:
     """Stem and suffix of the file that a part was to become."""
     pieces = part.name.removeprefix(".").removesuffix(".part").rsplit(".", 2)
-    if not part.name.endswith(".part") or len(pieces) < 3:
+    if not is_part(part.name) or len(pieces) < 3:
         raise AudioFileError(f"{part}: is no `.part` of a sound file, as a run that was killed leaves it")
     return pieces[0] or "unnamed", f".{pieces[2]}"
 

@@ -5,7 +5,7 @@ second time. So the names stay here, and of its formats and protocols only those
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -141,13 +141,24 @@ class _ReadOnly:
         self.name = file.name
 
 
-def open_container(file: Any, format_name: str | None = None) -> InputContainer:
-    """Open bytes by FFmpeg, with nothing on but what music needs.
+def open_container(
+    file: Any,
+    format_name: str | None = None,
+    formats: Sequence[str] = FORMATS,
+    decoders: Sequence[str] = DECODERS,
+) -> InputContainer:
+    """Open bytes by FFmpeg, with nothing on but what they need; nobody else opens any, pictures neither.
+
+    Args:
+        file: an object with `read`.
+        format_name: FFmpeg's name of the format, where it is not to be guessed.
+        formats: demuxers that are on: those of music, if not given.
+        decoders: that are on.
 
     Raises:
         av.FFmpegError: it can't be opened.
     """
-    allowed = {"format_whitelist": ",".join(FORMATS), "codec_whitelist": ",".join(DECODERS)}
+    allowed = {"format_whitelist": ",".join(formats), "codec_whitelist": ",".join(decoders)}
     options = {**allowed, "protocol_whitelist": "file"}
     container: InputContainer = av.open(file, format=format_name, metadata_errors="replace", options=options)
     return container
