@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from training.levels.bands import FLOOR, Groups, scale_of
 from training.nets.layers import RMSNorm
-from training.nets.level_net import FEATURE_OFFSET, FEATURE_SCALE, LOWEST, SHRINK, LevelLayer
+from training.nets.level_net import FEATURE_OFFSET, FEATURE_SCALE, LOWEST, QUIETEST, SHRINK, LevelLayer
 from training.nets.level_restorer import SILENT, LevelRestorer
 
 _LN10 = math.log(10)
@@ -102,7 +102,7 @@ class LevelStep(nn.Module):
         slow, averages = self.running(long.reshape(self.n_frames, 4 * bands.n_short, 2).sum(-1), state)
         together = torch.cat([part.reshape(self.n_frames, -1) for part in (long, short, fast, slow)], dim=-1)
         loud = slow[:, : 2 * bands.n_short].sum(-1, keepdim=True) + (2 * bands.n_short + 100) * FLOOR
-        features = torch.log(together + FLOOR) - torch.log(loud)
+        features = torch.log((together + FLOOR).clamp(min=10**QUIETEST)) - torch.log(loud)
         return features.clamp(min=LOWEST * _LN10), short, averages
 
     def _gains(self, out: Tensor, short: Tensor) -> tuple[Tensor, Tensor]:

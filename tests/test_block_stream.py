@@ -107,7 +107,7 @@ def test_a_file_that_changes_after_it_was_opened_is_refused(tmp_path):
     path = tiny_models.in_blocks(tiny_models.busy(tmp_path))
     model = load(path)
     path.write_bytes(tiny_models.in_blocks(tiny_models.busy(tmp_path), spoilt=True).read_bytes())
-    with pytest.raises(ModelFileError, match=r"SHA-256 of 'full\.block' is another"):
+    with pytest.raises(ModelFileError, match="is another file by now"):
         model.new_block()
 
 

@@ -71,7 +71,9 @@ def test_all_graphs_equal_pytorch_over_hundreds_of_frames_and_fresh_starts(
 def test_a_changed_weight_of_any_graph_fails_the_export(net: Net, graphs: list[ExportedGraph], index: int) -> None:
     broken = onnx.ModelProto()
     broken.CopyFrom(graphs[index].model)
-    name = next(name for node in broken.graph.node for name in node.input if "decoder.fine_bias" in name)
+    name = next(
+        name for node in broken.graph.node for name in node.input if name.endswith(("decoder.fine_bias", "decode_bias"))
+    )
     weight = next(tensor for tensor in broken.graph.initializer if tensor.name == name)
     weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight) * np.float32(1.01), name))
     changed = [*graphs]
@@ -123,7 +125,8 @@ def test_tiers_differ_and_the_lighter_one_has_the_first_states(path: Path) -> No
     assert not np.allclose(full.golden_of("full").output, light.golden_of("light").output, atol=1e-3)
     step = full.graph_of("light", block=False)
     assert step is not None
-    assert full.states_of(step) == full.states[:2]
+    assert 0 < step.n_states < len(full.states)
+    assert full.states_of(step) == full.states[: step.n_states]
 
 
 @pytest.mark.parametrize("backend", ["c_api", "python"])

@@ -88,7 +88,7 @@ class Stream:
 def library(monkeypatch: pytest.MonkeyPatch) -> Library:
     library = Library()
     monkeypatch.setitem(sys.modules, "sounddevice", library)
-    monkeypatch.setattr(pulse, "_pactl", lambda *_: None)
+    monkeypatch.setattr(pulse, "_pactl", lambda *_: "")
     return library
 
 

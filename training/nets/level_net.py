@@ -18,6 +18,9 @@ from training.levels.bands import FLOOR, LevelBands
 LOWEST = -8.0
 """Levels further below the running level of the music are all the same: 80 dB, below 16-bit rounding."""
 
+QUIETEST = -10.5
+"""Levels of bands below -105 dB of full scale are all the same: what rounding to 16 bits leaves lies at -114 dB."""
+
 FEATURE_SCALE, FEATURE_OFFSET = 0.5, 1.0  # of levels as features: about unit size
 SHRINK = -0.6  # a quarter of the power that is there
 _OUTPUTS = 3  # level of left and of right, how alike
@@ -198,6 +201,6 @@ def shrunk(missing: Tensor, present: Tensor) -> Tensor:
 
 
 def _relative(part: Tensor, loud: Tensor) -> Tensor:
-    """Features: against the running level, nothing below `LOWEST`."""
-    relative = part - loud.reshape(*loud.shape, *[1] * (part.ndim - 2))
+    """Features: against the running level, nothing below `LOWEST`, nor below `QUIETEST`."""
+    relative = part.clamp(min=QUIETEST) - loud.reshape(*loud.shape, *[1] * (part.ndim - 2))
     return relative.clamp(min=LOWEST) * FEATURE_SCALE + FEATURE_OFFSET
