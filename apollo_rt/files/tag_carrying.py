@@ -32,6 +32,9 @@ _M4A_NAMES = frozenset(
 )
 """What FFmpeg writes into an m4a file (libavformat/movenc.c, `mov_write_ilst_tag`)."""
 
+_COMMENT_NAMES = {"album_artist": "albumartist", "track": "tracknumber", "disc": "discnumber"}
+"""What Vorbis comments call them (https://xiph.org/vorbis/doc/v-comment.html and what players look for)."""
+
 _PICTURES = ("image/jpeg", "image/png")
 """What FFmpeg writes as a cover."""
 
@@ -79,7 +82,8 @@ def made_by(model: str = "") -> str:
 def comments(tags: Tags) -> dict[str, str]:
     """All of the tags as Vorbis comments, cover and chapters included (for Ogg; FLAC has a block for pictures)."""
     picture = {"metadata_block_picture": base64.b64encode(picture_block(tags)).decode()} if tags.cover else {}
-    return {**tags.values, **dict(_chapter_comments(tags.chapters)), **picture}
+    values = {_COMMENT_NAMES.get(name, name): value for name, value in tags.values.items()}
+    return {**values, **dict(_chapter_comments(tags.chapters)), **picture}
 
 
 def chapter_comments(tags: Tags) -> Mapping[str, str]:
