@@ -156,3 +156,24 @@ def test_vorbis_comments_have_the_names_that_players_look_for(tmp_path, suffix):
         writer.write(noise(5000))
     head = path.read_bytes()[:4096].upper()
     assert all(comment in head for comment in (b"ALBUMARTIST=ALL", b"TRACKNUMBER=3/9", b"DISCNUMBER=1/2"))
+
+
+@pytest.mark.parametrize(
+    ("suffix", "bpm", "isrc"),
+    [
+        *((".mp3", b"TBPM", b"TSRC"), (".aiff", b"TBPM", b"TSRC"), (".wav", b"TBPM", b"TSRC")),
+        *((".m4a", b"tmpo", None), (".flac", b"bpm=120", b"isrc=US1"), (".ogg", b"BPM=120", b"ISRC=US1")),
+    ],
+)
+def test_tempo_and_recording_code_have_each_formats_own_name_and_come_back_by_one(tmp_path, suffix, bpm, isrc):
+    path = tmp_path / f"a{suffix}"
+    with AudioWriter(path, 48_000, 2, tags=Tags({"bpm": "120", "isrc": "US1"})) as writer:
+        writer.write(noise(5000))
+    data = path.read_bytes()
+    assert bpm in data
+    assert isrc is None or isrc in data
+    decoder = AudioDecoder(path)
+    # FFmpeg writes an MP4's tempo, but reads none.
+    expected = {} if isrc is None else {"bpm": "120", "isrc": "US1"}
+    assert expected.items() <= decoder.tags.values.items()
+    decoder.close()

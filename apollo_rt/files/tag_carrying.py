@@ -35,6 +35,12 @@ _M4A_NAMES = frozenset(
 _COMMENT_NAMES = {"album_artist": "albumartist", "track": "tracknumber", "disc": "discnumber"}
 """What Vorbis comments call them (https://xiph.org/vorbis/doc/v-comment.html and what players look for)."""
 
+_ID3_NAMES = {"bpm": "TBPM", "isrc": "TSRC"}
+"""Frames of ID3v2.4 that FFmpeg knows by these names alone."""
+
+_OWN_NAMES = {"mp3": _ID3_NAMES, "wav": _ID3_NAMES, "aiff": _ID3_NAMES, "mp4": {"bpm": "tmpo"}}
+"""What formats call a tag, by FFmpeg's name of the container; the others take it as it is."""
+
 _PICTURES = ("image/jpeg", "image/png")
 """What FFmpeg writes as a cover."""
 
@@ -56,7 +62,8 @@ def carry(source: Tags, form: OutputFormat, maker: str) -> tuple[Tags, list[str]
     if form.container == "w64":
         return Tags(), [f"{form.name} holds no tags, covers or chapters"] if source != Tags() else []
     left_out = []
-    values = {name: value for name, value in source.values.items() if name not in _MAKERS}
+    own_names = _OWN_NAMES.get(form.container, {})
+    values = {own_names.get(name, name): value for name, value in source.values.items() if name not in _MAKERS}
     if levels := [name for name in values if name.startswith(_LEVELS)]:
         left_out.append(f"the levels of the source no longer fit ({', '.join(levels)})")
     if names := [name for name in values if name not in (*levels, *_M4A_NAMES) and form.container == "mp4"]:
