@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import struct
 import threading
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import soundfile
 from apollo_rt.errors import AudioFileError
 from apollo_rt.files.audio_decoder import AudioDecoder
 from apollo_rt.files.audio_writer import AudioWriter
+from apollo_rt.files.ogg_pages import checksum
 from apollo_rt.files.tags import Tags
 from tests.encoded_files import ape_tag, encode, joined, noise, ogg_pages, place_of, vorbis
 
@@ -177,3 +179,39 @@ def test_tempo_and_recording_code_have_each_formats_own_name_and_come_back_by_on
     expected = {} if isrc is None else {"bpm": "120", "isrc": "US1"}
     assert expected.items() <= decoder.tags.values.items()
     decoder.close()
+
+
+def ogg_page(number: int, granule: int, packets: list[bytes], flags: int = 0) -> bytes:
+    """A page of short packets (RFC 3533, section 6)."""
+    head = b"OggS" + struct.pack("<BBqIII", 0, flags, granule, 7, number, 0) + bytes([len(packets)])
+    page = head + bytes(map(len, packets)) + b"".join(packets)
+    return page[:22] + checksum(page) + page[26:]
+
+
+def speex_pages(n_pages: int) -> list[bytes]:
+    """Narrow band as the Speex manual's "Ogg file format" has it: mode 0, silence, 10 packets of 160 samples a page."""
+    fields = struct.pack("<13I", 1, 80, 8000, 0, 4, 1, 0xFFFFFFFF, 160, 0, 1, 0, 0, 0)
+    head = b"Speex   " + b"1.2".ljust(20, b"\0") + fields
+    sound = [
+        ogg_page(number + 2, 1600 * (number + 1), [bytes([0x03, 0xC0])] * 10, 4 * (number == n_pages - 1))
+        for number in range(n_pages)
+    ]
+    return [ogg_page(0, 0, [head], 2), ogg_page(1, 0, [bytes(8)]), *sound]
+
+
+def test_a_lost_page_of_speex_is_silence_with_a_line(tmp_path):
+    path, pages = tmp_path / "a.spx", speex_pages(6)
+    path.write_bytes(b"".join(pages))
+    samples, lines = decoded(path)
+    assert (len(samples), lines) == (9600, [])
+    path.write_bytes(b"".join(pages[:4] + pages[5:]))
+    samples, (line,) = decoded(path)
+    assert len(samples) == 9600
+    assert "0.2 s at 0:00.4" in line
+
+
+def test_links_of_speex_follow_each_other_to_the_sample(tmp_path):
+    path = tmp_path / "a.spx"
+    path.write_bytes(b"".join(speex_pages(3) + speex_pages(2)))
+    samples, lines = decoded(path)
+    assert (len(samples), lines) == (8000, [])
