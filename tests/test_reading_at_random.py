@@ -195,7 +195,21 @@ def test_what_holds_for_every_file(tmp_path, capfd, model, seed):
     case = make(tmp_path, rng)
     target = tmp_path / "out.wav"
     with pytest.raises(SystemExit) as ended:
-        main(["restore", str(case.path), "-o", str(target), "--float", "--model", model, "--threads", "1"])
+        main(
+            [
+                "restore",
+                str(case.path),
+                "-o",
+                str(target),
+                "--float",
+                "--rate",
+                "keep",
+                "--model",
+                model,
+                "--threads",
+                "1",
+            ]
+        )
     said = [line for line in capfd.readouterr().err.splitlines() if line.startswith(("warning:", "error:"))]
     assert not ended.value.code, said
     assert not any(line.startswith("error:") for line in said)
