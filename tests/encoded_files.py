@@ -21,8 +21,16 @@ _FORMATS = {
     "wavpack": "s16p",
     "ac3": "fltp",
     "tta": "s16",
+    "wmav2": "fltp",
 }
-_BIT_RATES = {"libmp3lame": 128_000, "aac": 160_000, "libopus": 128_000, "mp2": 160_000, "ac3": 192_000}
+_BIT_RATES = {
+    "libmp3lame": 128_000,
+    "aac": 160_000,
+    "libopus": 128_000,
+    "mp2": 160_000,
+    "ac3": 192_000,
+    "wmav2": 160_000,
+}
 
 
 def noise(n_samples: int, channels: int = 2, seed: int = 0) -> Samples:
@@ -122,7 +130,7 @@ def place_of(part: npt.NDArray[np.floating], whole: npt.NDArray[np.floating]) ->
     return int(np.argmax(np.fft.irfft(spectrum, n_fft)[: len(whole)]))
 
 
-def integer_wav(path: Path, container_bits: int, valid_bits: int, extensible: bool, n_samples: int = 300) -> Samples:
+def integer_wav(path: Path, container_bits: int, valid_bits: int, extensible: bool, n_samples: int = 9000) -> Samples:
     """A stereo wav of integers of so many valid bits in so many, from the highest bit on; returns what it holds."""
     limit = 2 ** (valid_bits - 1)
     values = np.random.default_rng(valid_bits).integers(-limit, limit, (n_samples, 2)) << (container_bits - valid_bits)

@@ -202,12 +202,12 @@ def test_what_holds_for_every_file(tmp_path, capfd, model, seed):
                 "-o",
                 str(target),
                 "--float",
+                "--rate",
+                "keep",
                 "--model",
                 model,
                 "--threads",
                 "1",
-                "--rate",
-                "keep",
             ]
         )
     said = [line for line in capfd.readouterr().err.splitlines() if line.startswith(("warning:", "error:"))]

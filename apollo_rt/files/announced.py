@@ -6,6 +6,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 
 from apollo_rt.files.container_clock import MATROSKA, MP4, ContainerClock
+from apollo_rt.files.mp4_boxes import top_boxes
 from apollo_rt.files.mpeg_audio import announced_samples
 from apollo_rt.files.source_file import At
 
@@ -29,17 +30,19 @@ class Announcement:
         container: opened.
         stream: the track.
         at: reads the file's bytes, by position and number.
+        codec: the decoder that is used; of integers in wav it may not be the one that FFmpeg counted with.
 
     Attributes:
         n_samples: at the track's rate, None where nothing is said.
         is_exact: it stands in a header and is not guessed.
     """
 
-    def __init__(self, container: InputContainer, stream: AudioStream, at: At) -> None:
+    def __init__(self, container: InputContainer, stream: AudioStream, at: At, codec: str) -> None:
         """Read the headers."""
         self._format = container.format.name
         self._stream = stream
         self._rate: int = stream.rate
+        self._width_ratio = _pcm_bits(stream.codec_context.name) / _pcm_bits(codec)
         self._itunes = _itunes_length(container)
         self._tagged_s = _tagged_duration_s(stream)
         self._longest_padding = _LONGEST_PADDING
@@ -71,7 +74,7 @@ class Announcement:
             return None if self._tagged_s is None else round(self._tagged_s * self._rate)
         if self._stream.duration is None or self._stream.time_base is None:
             return None
-        return round(self._stream.duration * self._stream.time_base * self._rate)
+        return round(self._stream.duration * self._stream.time_base * self._rate * self._width_ratio)
 
     def _end_s(self, clock: ContainerClock, is_exact: bool) -> float | None:
         """The announced length in seconds, as exactly as the format has it."""
@@ -96,6 +99,12 @@ class Announcement:
         return None if self._tagged_s is None else clock.length_until_s(self._tagged_s)
 
 
+def _pcm_bits(codec: str) -> int:
+    """Bits of one sample by the codec's name; 1 for all that isn't PCM."""
+    match = re.fullmatch(r"pcm_[usf](\d+)\w*", codec)
+    return int(match[1]) if match else 1
+
+
 def _tagged_duration_s(stream: AudioStream) -> float | None:
     """Matroska's DURATION tag of a track, where its muxer wrote one."""
     match = re.fullmatch(r"(\d+):(\d+):(\d+\.\d+)", stream.metadata.get("DURATION", ""))
@@ -116,16 +125,9 @@ def _itunes_length(container: InputContainer) -> int | None:
 
 def _movie_rate(at: At) -> int:
     """The time scale of an MP4's movie header, in which its edits are counted; 0 where it isn't found."""
-    position = 0
-    while len(head := at(position, 16)) >= 8:
-        size = int.from_bytes(head[:4], "big")
-        if head[4:8] == b"moov":
-            return _scale_in(at(position + 8, 256))
-        size = int.from_bytes(head[8:16], "big") if size == 1 else size
-        if size < 8:
-            return 0
-        position += size
-    return 0
+    found = (position for kind, position, _ in top_boxes(at) if kind == b"moov")
+    position = next(found, None)
+    return 0 if position is None else _scale_in(at(position + 8, 256))
 
 
 def _scale_in(movie: bytes) -> int:

@@ -33,7 +33,10 @@ class ContainerClock:
 
     def __init__(self, container: InputContainer, stream: AudioStream) -> None:
         """Nothing was decoded yet."""
-        self._is_stored = container.format.name in _WITH_CLOCK
+        is_flac = container.format.name == "flac"
+        # Without STREAMINFO, of FLAC begun in the middle, FFmpeg doesn't know what its clock counts.
+        self._is_stored = container.format.name in _WITH_CLOCK and not (is_flac and not stream.codec_context.extradata)
+        self._is_counted = is_flac and self._is_stored
         self._tick_s = float(stream.time_base or 0)
         self._origin_s = _origin_s(container)
         self._start_s: float | None = None
@@ -78,6 +81,11 @@ class ContainerClock:
             self._next_s += frame.samples / frame.sample_rate
         self._frame_length = frame.samples
         return n_missing
+
+    @property
+    def begun_s(self) -> float:
+        """How much of the announced length lies before the first packet: FLAC cut without a new header, in seconds."""
+        return (self._start_s or 0.0) if self._is_counted else 0.0
 
     def length_by_packets_s(self) -> float | None:
         """Seconds from the first packet's beginning to the last one's end, None where no times are stored."""

@@ -1,5 +1,6 @@
 """Everything that FFmpeg demuxes, packet by packet: holes, faults, announced ends, decoders that don't clip."""
 
+import math
 import struct
 from collections import deque
 from collections.abc import Iterator
@@ -10,7 +11,6 @@ import av
 from av.audio.codeccontext import AudioCodecContext
 from av.audio.stream import AudioStream
 from av.codec.context import Flags2
-from av.container import InputContainer
 from av.packet import Packet
 
 from apollo_rt.errors import AudioFileError
@@ -18,10 +18,11 @@ from apollo_rt.files.announced import Announcement
 from apollo_rt.files.ape_tag import ApeTag, read_ape_tag
 from apollo_rt.files.channel_layout import channel_names
 from apollo_rt.files.container_clock import ContainerClock
-from apollo_rt.files.cut_off import announced_size
+from apollo_rt.files.cut_off import announced_size, has_another_behind
 from apollo_rt.files.mpeg_audio import adts_length, frame_header, is_info_frame, tag_length
+from apollo_rt.files.opening import open_music
 from apollo_rt.files.sound import Sound, StartCutter, sound_of, without_end
-from apollo_rt.files.source_file import DECODERS, SourceFile, open_container
+from apollo_rt.files.source_file import DECODERS, SourceFile
 from apollo_rt.files.tag_reading import read_tags
 from apollo_rt.files.tracks import choose_track
 from apollo_rt.files.wav_header import integer_codec
@@ -29,6 +30,9 @@ from apollo_rt.files.wav_header import integer_codec
 _SELF_SIZED = frozenset(("alac", "flac", "wavpack", "tta", "shorten", "ape", "tak"))
 """Codecs whose blocks know their length: what a container says of padding at the end (CAF) is cut already, and FFmpeg
 would cut it again. Of all others FFmpeg cuts delay and padding itself; were it told not to, decoders would be late."""
+
+_CHECKED = ("flac", "tta")
+"""Codecs whose checksums are looked at: one flipped bit is a burst of noise in them, and FFmpeg says nothing."""
 
 _BETTER_DECODERS = {
     **{name: f"{name}float" for name in ("mp1", "mp2", "mp3", "mp3adu", "mp3on4")},
@@ -65,7 +69,7 @@ class ContainerSound:
     def __init__(self, file: SourceFile, track: int | None = None) -> None:
         """Open the file and read its headers."""
         self._file = file
-        self._container = _opened(file)
+        self._container = open_music(file)
         try:
             self._stream, self._note = choose_track(self._container, file.path, track)
             self._decoder = _decoder(self._stream, file)
@@ -79,12 +83,13 @@ class ContainerSound:
         self._format = self._container.format.name
         ape = read_ape_tag(file.at, file.size) if file.is_seekable and self._format == "mp3" else ApeTag()
         self.tags, self._packets = read_tags(self._container, self._stream, self._demuxed(), ape)
-        self._announcement = Announcement(self._container, self._stream, file.at)
+        self._announcement = Announcement(self._container, self._stream, file.at, self.codec)
         self.n_announced = self._announcement.n_samples
         self._clock = ContainerClock(self._container, self._stream)
         self._start = StartCutter()
         self._is_padded = False
         self._last_packet = b""
+        self._n_trailing = 0  # faults behind the last sound
         self._tag_end = 0  # position behind the last tag between joined files
 
     def sounds(self) -> Iterator[Sound]:
@@ -99,19 +104,24 @@ class ContainerSound:
             while n_held - len(held[0].samples) >= _HELD:
                 n_held -= len(held[0].samples)
                 yield held.popleft()
+        if self._announcement.is_exact and decoded_s * self.sample_rate >= (self.n_announced or math.inf) - 1:
+            self.n_faults -= self._n_trailing  # all is there: what can't be read behind it is no music
         beyond_s = self._announcement.beyond_s(decoded_s, self._clock, self._is_exact())
         yield from without_end(list(held), round(beyond_s * held[-1].sample_rate) if held else 0)
 
     def end_warnings(self, n_decoded: int) -> list[str]:
         """Was this all that there should have been, and of this track?"""
         lines = [self._note] if self._note else []
-        missing_s = ((self.n_announced or 0) - n_decoded) / self.sample_rate
+        missing_s = ((self.n_announced or 0) - n_decoded) / self.sample_rate - self._clock.begun_s
         size = announced_size(self._file.at, self._file.size)
+        if has_another_behind(self._file.at, self._file.size):
+            return [*lines, "another file stands behind it (joined by `cat`?), which is left out: restore it by itself"]
         if missing_s > _MISSING_TOLERANCE_S and self._announcement.is_exact:
             lines.append(f"cut off: the last {missing_s:.1f} s of what it announces are missing")
         elif size is not None and size - 1 > self._file.size:  # a last byte that only fills up is often left out
             lost_s = n_decoded / self.sample_rate * (size / self._file.size - 1)
-            lines.append(f"cut off: about {lost_s:.1f} s of what it announces are missing")
+            about = f"about {lost_s:.1f}" if lost_s >= 0.1 else "less than 0.1"
+            lines.append(f"cut off: {about} s of what it announces are missing")
         elif 0 < len(self._last_packet) < self._whole_length():
             lines.append("cut off: it ends in the middle of a block")
         return lines
@@ -133,6 +143,7 @@ class ContainerSound:
                 self._start.n_left += n_delay
             self._clock.note_packet(packet, n_delay / self.sample_rate)
             sounds = self._decoded(packet)
+            self._n_trailing = 0 if sounds else self._n_trailing
             for sound in sounds:
                 yield from self._start.cut(sound)
 
@@ -147,7 +158,7 @@ class ContainerSound:
         try:
             frames = self._decoder.decode(music if packet.size else None)
         except av.FFmpegError:
-            self.n_faults += 1
+            self._note_fault()
             n_frames = round(len(self._last_packet) / len(before)) if before and self._format == "mp3" else 1
             self._clock.note_fault(max(n_frames, 1))  # what lies between two frames of MP3 comes as one packet
             self._last_packet = before
@@ -184,7 +195,8 @@ class ContainerSound:
             except IndexError:
                 return  # PyAV's way to end where a stream began on the way
             except av.FFmpegError:
-                self.n_faults += not n_failures
+                if not n_failures:
+                    self._note_fault()
                 n_failures += 1
                 packets = iter(self._container.demux())
                 continue
@@ -192,6 +204,10 @@ class ContainerSound:
                 return
             n_failures = 0
             yield packet
+
+    def _note_fault(self) -> None:
+        self.n_faults += 1
+        self._n_trailing += 1
 
     def _is_exact(self) -> bool:
         """Whether the end is cut already: by padding, or because the codec's blocks have any length."""
@@ -203,32 +219,6 @@ class ContainerSound:
             header = frame_header(self._last_packet)
             return header.length if header else 0
         return adts_length(self._last_packet) if self._format == "aac" else 0
-
-
-def _opened(file: SourceFile) -> InputContainer:
-    try:
-        return open_container(file.for_ffmpeg())
-    except (av.FFmpegError, OSError, ValueError) as error:
-        file.close()
-        reason = "not an audio file, or of a kind that can't be read"
-        if file.head[4:8] == b"ftyp":
-            reason = (
-                "is cut off or damaged: the index without which an MP4 can't be read, often its last part, is missing"
-            )
-        elif kind := _playlist_kind(file.head):
-            reason = f"is a playlist ({kind}), not music; name the files that it lists"
-        elif not isinstance(error, (av.InvalidDataError, av.ArgumentError)):
-            reason = f"can't be opened: {getattr(error, 'strerror', None) or error}"
-        raise AudioFileError(f"{file.path}: {reason}") from None
-
-
-def _playlist_kind(head: bytes) -> str:
-    """What kind of list of other files a text is; empty if it is none."""
-    text = head[:512].decode("utf-8", "replace").lstrip("\ufeff \r\n\t").lower()
-    starts = {"#extm3u": "M3U", "[playlist]": "PLS", "ffconcat": "ffconcat", "<asx": "ASX", "[reference]": "ASX"}
-    found = next((kind for start, kind in starts.items() if text.startswith(start)), "")
-    marks = {"xspf.org/ns": "XSPF", "<playlist": "XSPF", "<mpd": "DASH", "m=audio": "SDP"}
-    return found or next((kind for mark, kind in marks.items() if mark in text), "")
 
 
 def _decoder(stream: AudioStream, file: SourceFile) -> AudioCodecContext:
@@ -249,6 +239,8 @@ def _decoder(stream: AudioStream, file: SourceFile) -> AudioCodecContext:
         context.options = {"request_sample_fmt": "flt"} if name == "libopus" else {}
     if name in _SELF_SIZED:
         context.flags2 |= Flags2.skip_manual
+    if name in _CHECKED:
+        context.options = {"err_detect": "crccheck+explode"}
     context.thread_count = 1
     return context
 

@@ -1,9 +1,14 @@
 """Whether a file ends before its own header says that it does: half a download, a full disk."""
 
+from apollo_rt.files.mp4_boxes import top_boxes
+from apollo_rt.files.mpeg_audio import tag_length
 from apollo_rt.files.source_file import At
 
 _UNKNOWN_32 = (0, 0xFFFF_FFFF, 0x7FFF_FFFF, 0x8000_0000)
 """What writers that can't go back put where the length should be."""
+
+_ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+_ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 
 _EBML, _SEGMENT, _CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
 _LEVEL_1 = {_CLUSTER, 0x114D9B74, 0x1549A966, 0x1654AE6B, 0x1C53BB6B, 0x1941A469, 0x1043A770, 0x1254C367}
@@ -31,7 +36,54 @@ def announced_size(at: At, size: int) -> int | None:
         return _known(int.from_bytes(head[4:8], "big"), head[8:12], "big")
     if head[:4] == b"caff":
         return _caf_size(at, size)
+    if head[:16] == _ASF_HEADER:
+        return _asf_size(at, head)
     return _matroska_size(at, size) if int.from_bytes(head[:4], "big") == _EBML else None
+
+
+def has_another_behind(at: At, size: int) -> bool:
+    """Tell whether a second file of its kind stands behind a file's end, of which FFmpeg reads nothing.
+
+    Args:
+        at: reads the file.
+        size: bytes that it has.
+    """
+    head = at(0, 12)
+    if head[4:8] == b"ftyp":
+        return sum(kind == b"ftyp" for kind, _, _ in top_boxes(at)) > 1
+    if head[:4] == b"wvpk":
+        return _has_second_wavpack(at)
+    end = announced_size(at, size) if head[:4] in (b"riff", b"FORM") or head[8:12] == b"WAVE" else None
+    behind = (
+        b"" if end is None else at(end, 13)
+    )  # all but its length is as in the first, perhaps behind a byte to fill up
+    return any((part[:4], part[8:12]) == (head[:4], head[8:12]) for part in (behind[:12], behind[1:]))
+
+
+def _has_second_wavpack(at: At) -> bool:
+    """Blocks, each with its length and the number of its first sample, which begins anew in another file."""
+    position, number = 0, 0
+    while length := _wavpack_part_length(head := at(position, 32)):
+        position += length
+        if head[:4] == b"wvpk":
+            before, number = number, int.from_bytes(head[16:20], "little")
+            if number < before:
+                return True
+    return False
+
+
+def _wavpack_part_length(head: bytes) -> int:
+    """Bytes of a block, or of a tag between joined files."""
+    return 8 + int.from_bytes(head[4:8], "little") if head[:4] == b"wvpk" else tag_length(head)
+
+
+def _asf_size(at: At, head: bytes) -> int | None:
+    """The file's size in the header's File Properties (ASF specification, 3.2)."""
+    length = min(int.from_bytes(head[16:24], "little"), 65_536)
+    header = at(0, length)
+    found = header.find(_ASF_PROPERTIES)
+    is_broadcast = found >= 0 and header[found + 88 : found + 89] not in (b"", b"\0", b"\2")
+    return None if found < 0 or is_broadcast else int.from_bytes(header[found + 40 : found + 48], "little") or None
 
 
 def _known(before: int, field: bytes, order: str) -> int | None:

@@ -56,6 +56,9 @@ class LinkDecoder:
             n_channels, self.sample_rate = head[9], _OPUS_RATE
             self.n_lead_in = int.from_bytes(head[10:12], "little")
             extradata = head
+        elif link.codec == "speex":
+            self.sample_rate, n_channels = (int.from_bytes(head[at : at + 4], "little") for at in (36, 48))
+            extradata = head
         else:
             extradata = head[17:51]  # STREAMINFO, without its block's header
             self.sample_rate, n_channels = int.from_bytes(extradata[10:13], "big") >> 4, (extradata[12] >> 1 & 7) + 1

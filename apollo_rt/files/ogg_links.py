@@ -14,8 +14,8 @@ from io import BytesIO
 
 from apollo_rt.files.ogg_pages import OggPages, Page
 
-_HEADERS = {b"\x01vorbis": ("vorbis", 3), b"OpusHead": ("opus", 2), b"\x7fFLAC": ("flac", 2)}
-"""How the first packet begins, the codec, and its number of header packets (FLAC: see `_n_headers`)."""
+_HEADERS = {b"\x01vorbis": ("vorbis", 3), b"OpusHead": ("opus", 2), b"\x7fFLAC": ("flac", 2), b"Speex   ": ("speex", 2)}
+"""How the first packet begins, the codec, and its number of header packets (FLAC, Speex: see `_n_headers`)."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Link:
     """One link's chosen stream.
 
     Attributes:
-        codec: "vorbis", "opus" or "flac".
+        codec: "vorbis", "opus", "flac" or "speex".
         headers: its header packets.
         raw_headers: the pages that hold them, and one more, without which FFmpeg doesn't open them.
         pages: what follows; to be read to its end before the next link is asked for.
@@ -179,12 +179,17 @@ def _codec(body: bytes) -> tuple[str, int] | None:
 
 
 def _n_headers(codec: str, first: bytes, n_headers: int) -> int:
-    """FLAC says how many follow its first (https://xiph.org/flac/ogg_mapping.html), 0 for unknown: one comment then."""
+    """FLAC says how many follow its first (https://xiph.org/flac/ogg_mapping.html), 0 for unknown: one comment then.
+
+    Speex counts those beyond its usual two (https://www.speex.org/docs/manual/speex-manual/node8.html).
+    """
+    if codec == "speex":
+        return n_headers + int.from_bytes(first[68:72], "little")
     return 1 + max(int.from_bytes(first[7:9], "big"), 1) if codec == "flac" else n_headers
 
 
 def is_ours(head: bytes) -> bool:
-    """Tell whether a file is Ogg with Vorbis, Opus or FLAC in it.
+    """Tell whether a file is Ogg with Vorbis, Opus, FLAC or Speex in it.
 
     Args:
         head: its first bytes; pages of a link whose beginning is missing may come first.

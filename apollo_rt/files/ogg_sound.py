@@ -1,4 +1,4 @@
-"""Vorbis, Opus and FLAC in Ogg, link by link, each sample where its page's clock puts it.
+"""Vorbis, Opus, FLAC and Speex in Ogg, link by link, each sample where its page's clock puts it.
 
 The clock (granule) counts samples at the end of each page. Where it runs ahead of what was decoded, something is
 missing; at a link's last page it says where the sound ends inside the last block (RFC 3533; Vorbis I, annex A.2;

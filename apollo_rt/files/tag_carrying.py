@@ -32,6 +32,15 @@ _M4A_NAMES = frozenset(
 )
 """What FFmpeg writes into an m4a file (libavformat/movenc.c, `mov_write_ilst_tag`)."""
 
+_COMMENT_NAMES = {"album_artist": "albumartist", "track": "tracknumber", "disc": "discnumber"}
+"""What Vorbis comments call them (https://xiph.org/vorbis/doc/v-comment.html and what players look for)."""
+
+_ID3_NAMES = {"bpm": "TBPM", "isrc": "TSRC"}
+"""Frames of ID3v2.4 that FFmpeg knows by these names alone."""
+
+_OWN_NAMES = {"mp3": _ID3_NAMES, "wav": _ID3_NAMES, "aiff": _ID3_NAMES, "mp4": {"bpm": "tmpo"}}
+"""What formats call a tag, by FFmpeg's name of the container; the others take it as it is."""
+
 _PICTURES = ("image/jpeg", "image/png")
 """What FFmpeg writes as a cover."""
 
@@ -53,7 +62,8 @@ def carry(source: Tags, form: OutputFormat, maker: str) -> tuple[Tags, list[str]
     if form.container == "w64":
         return Tags(), [f"{form.name} holds no tags, covers or chapters"] if source != Tags() else []
     left_out = []
-    values = {name: value for name, value in source.values.items() if name not in _MAKERS}
+    own_names = _OWN_NAMES.get(form.container, {})
+    values = {own_names.get(name, name): value for name, value in source.values.items() if name not in _MAKERS}
     if levels := [name for name in values if name.startswith(_LEVELS)]:
         left_out.append(f"the levels of the source no longer fit ({', '.join(levels)})")
     if names := [name for name in values if name not in (*levels, *_M4A_NAMES) and form.container == "mp4"]:
@@ -79,7 +89,8 @@ def made_by(model: str = "") -> str:
 def comments(tags: Tags) -> dict[str, str]:
     """All of the tags as Vorbis comments, cover and chapters included (for Ogg; FLAC has a block for pictures)."""
     picture = {"metadata_block_picture": base64.b64encode(picture_block(tags)).decode()} if tags.cover else {}
-    return {**tags.values, **dict(_chapter_comments(tags.chapters)), **picture}
+    values = {_COMMENT_NAMES.get(name, name): value for name, value in tags.values.items()}
+    return {**values, **dict(_chapter_comments(tags.chapters)), **picture}
 
 
 def chapter_comments(tags: Tags) -> Mapping[str, str]:

@@ -20,6 +20,9 @@ _OF_THE_CONTAINER = frozenset(
 )
 """Names that describe how the music is stored, which is no longer so in another file."""
 
+_ONE_NAME = {"tbpm": "bpm", "tsrc": "isrc"}
+"""Names that FFmpeg hands out as ID3v2 spells them, and what all other formats call the same."""
+
 
 def read_tags(
     container: InputContainer, stream: AudioStream, packets: Iterator["Packet[Any]"], ape: ApeTag | None = None
@@ -43,7 +46,7 @@ def read_tags(
 
 
 def _values(metadata: dict[str, str]) -> dict[str, str]:
-    lowered = {name.lower(): value for name, value in metadata.items()}
+    lowered = {_ONE_NAME.get(name.lower(), name.lower()): value for name, value in metadata.items()}
     return {
         name: value
         for name, value in lowered.items()
