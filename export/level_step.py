@@ -18,6 +18,10 @@ from training.nets.level_net import FEATURE_OFFSET, FEATURE_SCALE, LOWEST, QUIET
 from training.nets.level_restorer import SILENT, LevelRestorer
 
 _LN10 = math.log(10)
+# Powers are counted from -100 dB of full scale: a floor of 1e-12 would be taken for zero, and left out, by the
+# exporter's optimiser.
+_UNIT = 1e-10
+_FLOOR, _QUIETEST, _SILENT = FLOOR / _UNIT, 10**QUIETEST / _UNIT, 10**SILENT / _UNIT
 _FOUR = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.5**0.5, 0.5**0.5], [0.5**0.5, -(0.5**0.5)]])
 
 
@@ -53,7 +57,7 @@ class LevelStep(nn.Module):
         self.register_buffer("decode_weight", decoder.weight.detach().T.contiguous())
         decode_bias = decoder.bias.detach() + FEATURE_OFFSET * slopes.sum(1)
         self.register_buffer("decode_bias", decode_bias)
-        self.register_buffer("to_power", 10**net.level_to_power)
+        self.register_buffer("to_power", 10**net.level_to_power * _UNIT)
         self.register_buffer("nothing", torch.zeros(n_frames, 2, 2))
         self.register_buffer("both_signs", torch.tensor([1.0, -1.0])[:, None])
 
@@ -93,25 +97,26 @@ class LevelStep(nn.Module):
     ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
         """Features (frames, values), powers of the short window (frames, 4, bands), the next sums and weights."""
         bands = self.bands
-        long = _banded(self.four @ frames[..., : 2 * self.n_bins], bands.long_groups) * self.net.long_scale
+        long = _banded(self.four @ frames[..., : 2 * self.n_bins], bands.long_groups) * (self.net.long_scale / _UNIT)
         short = _banded(self.four @ (recent @ self.short_dft), bands.short_groups)
         hop, count = bands.fast_length // 2, bands.fast_a_hop
         begin = recent.shape[-1] - (count + 1) * hop
         pieces = [recent[..., begin + i * hop : begin + i * hop + bands.fast_length] for i in range(count)]
         fast = _banded(torch.stack(pieces, dim=2) @ self.fast_dft, bands.fast_groups)
-        slow, averages = self.running(long.reshape(self.n_frames, 4 * bands.n_short, 2).sum(-1), state)
+        slow, averages = self.running(long.reshape(self.n_frames, 4 * bands.n_short, 2).sum(-1) * _UNIT, state)
+        slow = slow / _UNIT
         together = torch.cat([part.reshape(self.n_frames, -1) for part in (long, short, fast, slow)], dim=-1)
-        loud = slow[:, : 2 * bands.n_short].sum(-1, keepdim=True) + (2 * bands.n_short + 100) * FLOOR
-        features = torch.log((together + FLOOR).clamp(min=10**QUIETEST)) - torch.log(loud)
+        loud = slow[:, : 2 * bands.n_short].sum(-1, keepdim=True) + (2 * bands.n_short + 100) * _FLOOR
+        features = torch.log((together + _FLOOR).clamp(min=_QUIETEST)) - torch.log(loud)
         return features.clamp(min=LOWEST * _LN10), short, averages
 
     def _gains(self, out: Tensor, short: Tensor) -> tuple[Tensor, Tensor]:
         """Gains of left and right (frames, 2, bands), and the coherence (frames, 1, bands)."""
         present = short[:, :2]
-        own = present.sum(-1, keepdim=True) + self.bands.n_short * FLOOR
+        own = present.sum(-1, keepdim=True) + self.bands.n_short * _FLOOR
         missing = torch.exp((out[:, :2] * _LN10).clamp(max=0.0)) * own
-        share = missing / (missing + 10**SHRINK * (present + FLOOR))
-        heard = (missing * share * share).clamp(max=10.0) - 10**SILENT
+        share = missing / (missing + 10**SHRINK * (present + _FLOOR))
+        heard = (missing * share * share).clamp(max=10.0 / _UNIT) - _SILENT
         return torch.sqrt(heard.clamp(min=0.0) * self.to_power), torch.tanh(out[:, 2:])
 
     def _placed(self, noise: Tensor, gains: Tensor, coherence: Tensor) -> Tensor:
@@ -194,7 +199,7 @@ def _dft(window: Tensor) -> Tensor:
     length = len(window)
     turn = 2 * np.pi * np.outer(np.arange(length), np.arange(length // 2)) / length
     parts = np.stack((np.cos(turn), -np.sin(turn)), axis=-1).reshape(length, -1)
-    scaled = parts * window.double().numpy()[:, None] * math.sqrt(scale_of(window.double()))
+    scaled = parts * window.double().numpy()[:, None] * math.sqrt(scale_of(window.double()) / _UNIT)
     return torch.from_numpy(scaled).float()
 
 
