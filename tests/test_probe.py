@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -105,18 +106,22 @@ def gone(process_id):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_control_c_ends_a_trial_that_hangs(tmp_path):
+    """Sent once the trial's process runs: before that there is nothing to end."""
+    begun = tmp_path / "begun"
+    hang = f"open({str(begun)!r}, 'w').close()\nwhile True: pass"
     script = (
         "import sys; from apollo_rt.inference import probe; from apollo_rt.inference.model_file import read_card\n"
-        "probe.module_command = lambda _: [sys.executable, '-c', 'while True: pass']\n"
-        "print('ready', flush=True); probe.probe_model(read_card(sys.argv[1]))"
+        f"probe.module_command = lambda _: [sys.executable, '-c', {hang!r}]\n"
+        "probe.probe_model(read_card(sys.argv[1]))"
     )
     command = [sys.executable, "-c", script, str(tiny_models.gain(tmp_path, 0.5))]
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
-        assert process.stdout.readline() == "ready\n"
+        while not begun.exists() and process.poll() is None:
+            time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        assert "KeyboardInterrupt" in process.communicate(timeout=15)[1]
+        assert "KeyboardInterrupt" in process.communicate(timeout=60)[1]
 
 
 def test_what_was_tried_is_what_is_loaded(tmp_path):
