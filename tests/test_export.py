@@ -120,13 +120,13 @@ def test_the_file_says_all_and_the_engine_gives_the_golden_output_of_each_tier(p
     np.testing.assert_allclose(got, wanted, atol=1e-3 * np.abs(wanted).max())
 
 
-def test_tiers_differ_and_the_lighter_one_has_the_first_states(path: Path) -> None:
+def test_tiers_differ_and_the_lighter_one_has_the_first_states(net: Net, path: Path) -> None:
     full, light = (load(path, tier=tier).card for tier in ("full", "light"))
     assert not np.allclose(full.golden_of("full").output, light.golden_of("light").output, atol=1e-3)
     step = full.graph_of("light", block=False)
     assert step is not None
-    assert 0 < step.n_states < len(full.states)
-    assert full.states_of(step) == full.states[: step.n_states]
+    assert full.states_of(step) == full.states[: len(net.initial_state(1, 0))]
+    assert len(full.states) == len(net.initial_state(1, 1)) == step.n_states + 1
 
 
 @pytest.mark.parametrize("backend", ["c_api", "python"])

@@ -27,6 +27,9 @@ Groups = tuple[tuple[int, int], ...]
 FLOOR = 1e-12
 """Added to every power: -120 dB of full scale, inaudible, and no logarithm of zero."""
 
+_EDGE_HZ = 300
+"""Above the last band that is whole: where a low-pass ends is not told to the bin."""
+
 SIGNALS = ("left", "right", "mid", "side")
 
 
@@ -80,6 +83,10 @@ class LevelBands:
             "fast": (2, self.fast_a_hop, self.n_fast),
             "slow": (n_slow, signals, self.n_short),
         }
+
+    def known_below(self, cut_hz: float) -> NDArray[np.float32]:
+        """1 for each band that is learnt where the clean music reaches it, 0 above its own end, `cut_hz`."""
+        return (self.centres_hz("short") < cut_hz - _EDGE_HZ).astype(np.float32)
 
     def centres_hz(self, part: str) -> NDArray[np.float64]:
         """Middle of each band of a part, in hertz."""

@@ -86,7 +86,7 @@ class LevelCrops(Dataset[tuple[dict[str, Tensor], Tensor, Tensor]]):
         if random.random() < 0.5:
             levels, wanted = _swapped(levels, wanted)
         levels, wanted = self._played(levels, wanted, random)
-        known = (self.bands.centres_hz("short") < item.cut_hz - 300).astype(np.float32)
+        known = self.bands.known_below(item.cut_hz)
         return {name: torch.from_numpy(part) for name, part in levels.items()}, *map(torch.from_numpy, (wanted, known))
 
     def _played(

@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -25,24 +26,7 @@ from training.fitting.fit import restart_with_fast_allocator
 @click.option("--seed", default=0, show_default=True)
 @click.option("--start", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="A net to begin with.")
 @click.option("--fuse", is_flag=True, help="Fuse the net: half a minute at the start, then faster.")
-def command(
-    folder: Path,
-    run: Path,
-    steps: int,
-    minutes: float | None,
-    decay_from: float,
-    batch: int,
-    frames: int,
-    width: int,
-    hidden: int,
-    learning_rate: float,
-    validate_every: int,
-    threads: int,
-    precision: str,
-    seed: int,
-    start: Path | None,
-    fuse: bool,
-) -> None:
+def command(minutes: float | None, width: int, hidden: int, **options: Any) -> None:
     """Train the level net.
 
     Writes RUN/last.ckpt, with which the same command goes on, and RUN/levels.pt, the averaged net alone.
@@ -52,22 +36,7 @@ def command(
     from training.nets.level_net import LevelNetConfig
 
     ends = time.monotonic() + 60 * minutes if minutes else None
-    settings = Settings(
-        folder,
-        run,
-        steps,
-        ends,
-        decay_from,
-        batch,
-        frames,
-        learning_rate,
-        validate_every,
-        threads,
-        precision,
-        seed,
-        start,
-        fuse,
-    )
+    settings = Settings(ends=ends, **options)
     try:
         fit(settings, LevelNetConfig(width=width, hidden=hidden))
     except ValueError as error:

@@ -13,6 +13,7 @@ from zlib import crc32
 
 import click
 import numpy as np
+import soxr
 
 from training.data import layouts, stores
 from training.data.audio import SAMPLE_RATE, Audio, measure_cut_hz, resample
@@ -146,7 +147,7 @@ def _placed(audio: Audio, random: np.random.Generator) -> Audio:
             np.float32
         )
     elif chance < 0.29:
-        audio = (audio - middle) * np.float32([1, 1])
+        audio = audio - middle
     return audio / np.float32(max(1.0, float(np.abs(audio).max())))
 
 
@@ -156,7 +157,6 @@ def _undamaged(audio: Audio, random: np.random.Generator) -> tuple[Audio, Audio,
     if chance < 0.3:
         rate = int(random.choice(_RATES))
         audio = resample(resample(audio, SAMPLE_RATE, rate), rate, SAMPLE_RATE)[: len(audio)]
-        audio = np.pad(audio, ((0, 0), (0, 0)))
     if random.random() < 0.5:
         gain = np.float32(10 ** (random.uniform(-40, 0) / 20))
         audio = (np.round(audio * gain * 32_767) / (32_767 * gain)).astype(np.float32)
@@ -168,8 +168,6 @@ def _damaged(audio: Audio, random: np.random.Generator) -> tuple[Audio, Audio, s
     damages = draw(random)
     damaged = degrade_in_turn(audio, damages)
     if random.random() < 0.1:
-        import soxr
-
         there = soxr.resample(damaged, SAMPLE_RATE, _SERVER_RATE, quality="LQ")
         damaged = np.zeros_like(audio)
         back = soxr.resample(there, _SERVER_RATE, SAMPLE_RATE, quality="LQ")[: len(audio)]

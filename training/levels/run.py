@@ -119,7 +119,7 @@ class WholeItems(Dataset[tuple[dict[str, Tensor], Tensor, Tensor]]):
         """As `LevelCrops` gives them."""
         item = self._items[index]
         levels, wanted = store.read(self._folder, item, 0, min(item.frames, 5000), self._bands)
-        known = (self._bands.centres_hz("short") < item.cut_hz - 300).astype("float32")
+        known = self._bands.known_below(item.cut_hz)
         return {name: torch.from_numpy(part) for name, part in levels.items()}, *map(torch.from_numpy, (wanted, known))
 
 

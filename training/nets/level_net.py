@@ -143,30 +143,33 @@ class LevelNet(nn.Module):
         Shape:
             parts (batch, frames, *bands.widths[part]) -> (batch, frames, 2, bands), (batch, frames, bands), state
         """
-        x, features, next_state = self._through(levels, state, self.config.exits[tier])
+        features = self._features(levels)
+        x, next_state = self._through(self.encode(features), state, 0, self.config.exits[tier])
         return *self._read(x, features, levels, tier), next_state
 
     def of_all_tiers(self, levels: dict[str, Tensor]) -> list[tuple[Tensor, Tensor]]:
         """Predict from silence on, once for each tier: what all of them are trained by at once."""
         state, begin, found = self.initial_state(len(levels["short"])), 0, []
-        x: Tensor | None = None
+        features = self._features(levels)
+        x = self.encode(features)
         for tier, end in enumerate(self.config.exits):
-            x, features, _ = self._through(levels, state[begin:end], end, begin, x)
+            x, _ = self._through(x, state[begin:], begin, end)
             found.append(self._read(x, features, levels, tier))
             begin = end
         return found
 
-    def _through(
-        self, levels: dict[str, Tensor], state: State, end: int, begin: int = 0, x: Tensor | None = None
-    ) -> tuple[Tensor, Tensor, State]:
-        """The layers from `begin` to `end`."""
+    def _features(self, levels: dict[str, Tensor]) -> Tensor:
+        """All levels of a frame in a row, as the net takes them."""
         loud = reference(levels)
-        features = torch.cat([_relative(levels[part], loud).flatten(2) for part in self.config.bands.widths], dim=-1)
-        x, next_state = self.encode(features) if x is None else x, []
-        for layer, past in zip(self.layers[begin:end], state, strict=False):
+        return torch.cat([_relative(levels[part], loud).flatten(2) for part in self.config.bands.widths], dim=-1)
+
+    def _through(self, x: Tensor, state: State, begin: int, end: int) -> tuple[Tensor, State]:
+        """The layers from `begin` to `end`, of which the first state is that of `begin`."""
+        next_state = []
+        for layer, past in zip(self.layers[begin:end], state[: end - begin], strict=True):
             x, newest = layer(x, past.to(x.dtype))
             next_state.append(newest)
-        return x, features, next_state
+        return x, next_state
 
     def _read(self, x: Tensor, features: Tensor, levels: dict[str, Tensor], tier: int) -> tuple[Tensor, Tensor]:
         normal = x * torch.rsqrt(x.float().square().mean(-1, keepdim=True) + 1e-6).to(x.dtype)
