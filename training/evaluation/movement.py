@@ -40,7 +40,15 @@ def movement(ours: BandPowers, damaged: BandPowers, clean: BandPowers) -> Moveme
     chosen = lost(damaged.channels, clean.channels)
     if not chosen.any():
         return None
-    levels, wanted = (_levels_db(one, chosen) for one in (ours, clean))
+    return taken_apart(*(_levels_db(one, chosen) for one in (ours, clean)))
+
+
+def taken_apart(levels: Tensor, wanted: Tensor) -> Movement:
+    """Takes the error of levels in dB apart.
+
+    Shape:
+        (frames, bands), the same
+    """
     error = levels - wanted
     clip = error.mean()
     slow = _smoothed(error - clip)

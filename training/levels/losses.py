@@ -1,10 +1,9 @@
 """How far levels are from those to be reached, for training and for validation."""
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 
+from training.evaluation.movement import Movement, taken_apart
 from training.levels.bands import FLOOR
 from training.nets.level_net import LOWEST, shrunk
 
@@ -62,26 +61,8 @@ def missing_error(missing: Tensor, short: Tensor, wanted: Tensor, known: Tensor)
     )
 
 
-class Movement(NamedTuple):
-    """What validation says of the bands that lost more than 6 dB, left and right.
-
-    Attributes:
-        error_db: root mean square error.
-        clip_db: of it one number a clip.
-        slow_db: of it what changes over half a second, by band.
-        frame_db: of it what changes from frame to frame.
-        correlation: of the movements around each band's mean.
-    """
-
-    error_db: float
-    clip_db: float
-    slow_db: float
-    frame_db: float
-    correlation: float
-
-
 def movement(ours: Tensor, wanted: Tensor, damaged: Tensor, known: Tensor) -> Movement | None:
-    """Take one clip's error apart; None where nothing is missing.
+    """Take the error of the bands that lost more than 6 dB apart, left and right; None where nothing is missing.
 
     Shape:
         ours, wanted, damaged: (frames, 4, bands); known: (bands,)
@@ -90,13 +71,4 @@ def movement(ours: Tensor, wanted: Tensor, damaged: Tensor, known: Tensor) -> Mo
     lost = ((10**wanted).mean(0) > 4 * (10**damaged).mean(0)) & known.bool() & (wanted.mean(0) > -9.0)
     if not lost.any():
         return None
-    ours, wanted = (10 * part.clamp(min=-10.0)[:, lost] for part in (ours, wanted))
-    error = ours - wanted
-    clip = error.mean()
-    kernel = torch.full((1, 1, 87), 1 / 87)
-    smooth = torch.nn.functional.conv1d((error - clip).T[:, None], kernel, padding=43)[:, 0].T
-    frame = error - clip - smooth
-    mine, theirs = ours - ours.mean(0), wanted - wanted.mean(0)
-    correlation = (mine * theirs).sum() / (mine.square().sum() * theirs.square().sum()).sqrt().clamp(min=1e-6)
-    numbers = [error.square().mean().sqrt(), clip.abs(), smooth.square().mean().sqrt(), frame.square().mean().sqrt()]
-    return Movement(*map(float, numbers), float(correlation))
+    return taken_apart(*(10 * part.clamp(min=_INAUDIBLE)[:, lost] for part in (ours, wanted)))

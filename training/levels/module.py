@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -135,7 +136,7 @@ class LevelModule(LightningModule):
             parts = movement(ours[0].float(), wanted[0], short[0], known[0])
         kind = "damaged" if parts else "rest"
         self.log(f"valid/{kind}_db", error, on_epoch=True, batch_size=1)
-        for name, value in (parts._asdict() if parts else {}).items():
+        for name, value in (asdict(parts) if parts else {}).items():
             self.log(f"valid/{name}", value, on_epoch=True, batch_size=1)
 
     def on_save_checkpoint(self, content: dict[str, Any]) -> None:
