@@ -12,6 +12,7 @@ import os
 import shutil
 import stat
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,7 +32,30 @@ _NOT_SYNCED_THERE = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS
 """What a file system answers that has no such thing."""
 
 
-class AtomicFile:
+class CommittedAtEnd(ABC):
+    """Something written in a `with` block: committed at its end, thrown away after an exception."""
+
+    @abstractmethod
+    def commit(self) -> None:
+        """Everything is written."""
+
+    @abstractmethod
+    def abort(self) -> None:
+        """Throw away what was written."""
+
+    def __enter__(self) -> Self:
+        """Commit at the end of a `with` block, abort if it raises."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Commit, or abort after an exception."""
+        if kind is None:
+            self.commit()
+        else:
+            self.abort()
+
+
+class AtomicFile(CommittedAtEnd):
     """A file object to write to, whose file takes its name in `commit`; what libraries make of errors, it remembers.
 
     Args:
@@ -173,17 +197,6 @@ class AtomicFile:
         if descriptor is not None:
             with suppress(OSError):  # what could fail has been asked for by fsync
                 os.close(descriptor)
-
-    def __enter__(self) -> Self:
-        """Commit at the end of a `with` block, abort if it raises."""
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Commit, or abort after an exception."""
-        if kind is None:
-            self.commit()
-        else:
-            self.abort()
 
 
 def write_whole(target: str | os.PathLike[str], content: bytes | str, replace: bool = True) -> None:

@@ -8,11 +8,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Protocol
 
 import numpy as np
 
-from apollo_rt.atomic_file import AtomicFile, refuse_irregular
+from apollo_rt.atomic_file import AtomicFile, CommittedAtEnd, refuse_irregular
 from apollo_rt.errors import AudioFileError, ExistingFileError
 from apollo_rt.files.audio_reader import Samples
 from apollo_rt.files.av_encoder import AvEncoder
@@ -29,7 +29,7 @@ class _Encoder(Protocol):
     def close(self) -> None: ...
 
 
-class AudioWriter:
+class AudioWriter(CommittedAtEnd):
     """A file that appears under its name only when it is complete; until then it is a hidden `.part` beside it.
 
     Samples beyond full scale are counted and reported in `warnings`; formats of whole numbers clip them. These have 24
@@ -189,17 +189,6 @@ class AudioWriter:
         except OSError as error:
             reason = " ".join(str(error.strerror or error).split()).rstrip(".")
             raise AudioFileError(f"{self.path}: can't be written: {reason}") from None
-
-    def __enter__(self) -> Self:
-        """Commit at the end of a `with` block, abort if it raises."""
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Commit, or abort after an exception."""
-        if kind is None:
-            self.commit()
-        else:
-            self.abort()
 
 
 def _open_encoder(
