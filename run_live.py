@@ -2,7 +2,7 @@
 
 import sys
 
-from apollo_rt.app.cli import main
+from apollo_rt.commands.cli import main
 
 if __name__ == "__main__":
     main(["live", *sys.argv[1:]])

@@ -9,7 +9,7 @@
     restored = stream.process(samples)                  # `stream.latency_samples` later
 
 Each name is loaded when it is first used, so that importing the package costs nothing. All errors that a user can
-mend are `ApolloError`s; `errors` has them all. The live engine is behind the command line: see `app.cli` and
+mend are `ApolloError`s; `errors` has them all. The live engine is behind the command line: see `commands.cli` and
 `live.engine`.
 """
 

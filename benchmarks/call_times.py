@@ -16,7 +16,7 @@ import numpy as np
 from apollo_rt.compiled.native import array_from_address, now_ns, system_calls
 from apollo_rt.devices.device import find_device
 from apollo_rt.devices.portaudio import PortAudioDriver, list_devices
-from apollo_rt.live.callback import stream_callback
+from apollo_rt.live.realtime.callback import stream_callback
 from tests.audio_servers import PulseServer, short_folder
 from tests.recorded_calls import FILE, Recording
 

@@ -22,12 +22,12 @@ def main(start_s: float) -> None:
     reached("import apollo_rt")
     model = apollo_rt.load_model()
     reached("model loaded")
-    from apollo_rt.app.live_ends import DEMO, input_file
     from apollo_rt.files.audio_reader import AudioReader
+    from apollo_rt.live.endpoints.file_feed import Nowhere
+    from apollo_rt.live.endpoints.virtual_device import VirtualDevice
     from apollo_rt.live.engine import Engine
     from apollo_rt.live.engine_settings import EngineSettings
-    from apollo_rt.live.file_feed import Nowhere
-    from apollo_rt.live.virtual_device import VirtualDevice
+    from apollo_rt.session.endpoints import DEMO, input_file
 
     file = input_file(DEMO)
     assert file is not None

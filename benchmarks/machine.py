@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from apollo_rt.inference.model import Model
-from apollo_rt.live.incident import file_digest
+from apollo_rt.live.monitoring.incident import file_digest
 
 ROOT = Path(__file__).parents[1]
 _PACKAGES = ("numpy", "numba", "llvmlite", "rocket-fft", "onnxruntime-gpu", "onnxruntime", "scipy", "torch", "soxr",

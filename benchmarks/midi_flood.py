@@ -13,17 +13,17 @@ from pathlib import Path
 
 import numpy as np
 
-from apollo_rt.app.live_session import LiveSession, SessionInfo
-from apollo_rt.control.midi import MidiControl
-from apollo_rt.control.midi_map import JUMP, MidiMap, default_map
-from apollo_rt.control.midi_port import Port
-from apollo_rt.control.midi_process import PortProcess
+from apollo_rt.control.midi.control import MidiControl
+from apollo_rt.control.midi.host_process import PortProcess
+from apollo_rt.control.midi.map import JUMP, MidiMap, default_map
+from apollo_rt.control.midi.port import Port
 from apollo_rt.control.parameters import PARAMETERS
 from apollo_rt.inference.model import Model, load
+from apollo_rt.live.endpoints.file_feed import Nowhere
+from apollo_rt.live.endpoints.virtual_device import VirtualDevice
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
-from apollo_rt.live.file_feed import Nowhere
-from apollo_rt.live.virtual_device import VirtualDevice
+from apollo_rt.session.running_session import LiveSession, SessionInfo
 from benchmarks import machine
 
 _BATCH = 500

@@ -134,7 +134,7 @@ class PlainCallback:
 
 def shipped_net(model: Model, checkpoint: Path = CHECKPOINT) -> Any:
     """The net that the model was exported from, turned as that was (`python -m export`)."""
-    from training.fitting.checkpoint import load_restorer
+    from training.nets.checkpoint import load_restorer
 
     net, _ = load_restorer(checkpoint)
     settings = inspect.signature(net.turn).parameters

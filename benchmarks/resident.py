@@ -7,14 +7,14 @@ import click
 import numpy as np
 
 from apollo_rt import ApolloEffect
-from apollo_rt.app.live_ends import DEMO, FirstPart, input_file
 from apollo_rt.files.audio_reader import AudioReader
 from apollo_rt.inference.model import Model, load
+from apollo_rt.live.endpoints.file_feed import Nowhere, Silence
+from apollo_rt.live.endpoints.virtual_device import VirtualDevice
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
-from apollo_rt.live.file_feed import Nowhere, Silence
-from apollo_rt.live.trial import Repeated
-from apollo_rt.live.virtual_device import VirtualDevice
+from apollo_rt.live.settings_trial import Repeated
+from apollo_rt.session.endpoints import DEMO, FirstPart, input_file
 from benchmarks.machine import resident_mb
 
 _REST_S = 2.0

@@ -16,16 +16,16 @@ from typing import Any
 
 import numpy as np
 
-from apollo_rt.app.live_ends import DEMO_FILE
-from apollo_rt.app.live_session import LiveSession, SessionInfo
-from apollo_rt.app.model_picker import ModelPicker
 from apollo_rt.files.audio_reader import AudioReader, Samples
 from apollo_rt.inference.model import Model, load
+from apollo_rt.live.endpoints.file_feed import Nowhere
+from apollo_rt.live.endpoints.virtual_device import VirtualDevice
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
-from apollo_rt.live.file_feed import Nowhere
-from apollo_rt.live.virtual_device import VirtualDevice
 from apollo_rt.screen.monitor import Monitor
+from apollo_rt.session.endpoints import DEMO_FILE
+from apollo_rt.session.model_picker import ModelPicker
+from apollo_rt.session.running_session import LiveSession, SessionInfo
 
 _FONT = "DejaVu Sans Mono, Menlo, Consolas, monospace"
 

@@ -19,10 +19,10 @@ import numpy as np
 
 from apollo_rt.config import Framing
 from apollo_rt.inference.model import Model, load
-from apollo_rt.live.connection import Reopening
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
-from apollo_rt.live.tiers import GENERATION
+from apollo_rt.live.realtime.tier_switch import GENERATION
+from apollo_rt.live.supervision.connection import Reopening
 from benchmarks import soak_device as device_module
 from benchmarks.soak_device import (
     BLOCK,

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from apollo_rt.inference.model_file import default_model_path
-from apollo_rt.live.stats import XRUNS
+from apollo_rt.live.realtime.counters import XRUNS
 from benchmarks.soak import rss_mb
 from tests.audio_servers import RATE, PulseServer, short_folder
 from tests.test_audio_servers import LiveRun, lag_of, likeness

@@ -15,7 +15,7 @@ import pytest
 
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
-from apollo_rt.live.trial import default_headroom
+from apollo_rt.live.settings_trial import default_headroom
 from benchmarks.machine import ROOT
 from benchmarks.note import note
 from benchmarks.recording_device import RecordingDevice

@@ -10,7 +10,7 @@ from apollo_rt.config import Framing
 from apollo_rt.control.parameters import Parameters
 from apollo_rt.inference.model import load
 from apollo_rt.latency import FADE_LENGTH
-from apollo_rt.live.ring import make_ring, put, take
+from apollo_rt.live.realtime.ring import make_ring, put, take
 from apollo_rt.stream.mixer import TARGET_WET, WET, crossfade, new_mixer
 from apollo_rt.stream.resample import half_length, make_resampler, n_ready, pull, push, rewind
 from benchmarks.note import note

@@ -15,8 +15,8 @@ import pytest
 
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
-from apollo_rt.live.live_plugins import LivePlugins
-from apollo_rt.live.plugin_host import Host
+from apollo_rt.plugins.host import Host
+from apollo_rt.plugins.live_plugins import LivePlugins
 from apollo_rt.plugins.plugin_chains import link
 from apollo_rt.plugins.plugin_spec import parse_spec
 from benchmarks.load import LOADS

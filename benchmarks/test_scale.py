@@ -114,7 +114,7 @@ def test_model_size(benchmark, width_factor):
 
 
 def shipped_config():
-    from training.fitting.checkpoint import load_restorer
+    from training.nets.checkpoint import load_restorer
 
     return load_restorer(CHECKPOINT)[0].config
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from apollo_rt.live.durations import Durations
+from apollo_rt.live.monitoring.durations import Durations
 
 SHARES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999, "p99.99": 0.9999}
 _TAIL_SHARES = np.unique(1 - np.geomspace(1.0, 1e-6, 61))

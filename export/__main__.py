@@ -54,7 +54,7 @@ def main(
     from export import bundle
     from export.to_onnx import export_graphs
     from export.verify import verify
-    from training.fitting.checkpoint import load_restorer
+    from training.nets.checkpoint import load_restorer
 
     torch.set_num_threads(1)  # one frame is too short to share
     net, content = load_restorer(checkpoint)

@@ -20,7 +20,7 @@ def main(checkpoint: Path) -> None:
 
     from export.timing import GraphTime, product_flops, sgemm_peak_gflops, time_graphs
     from export.to_onnx import StepModule, tier_names, to_onnx
-    from training.fitting.checkpoint import load_restorer
+    from training.nets.checkpoint import load_restorer
 
     torch.set_num_threads(1)
     net, _ = load_restorer(checkpoint)

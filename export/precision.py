@@ -116,7 +116,7 @@ def main(checkpoint: Path) -> None:
     from export.timing import time_graphs
     from export.to_onnx import to_onnx
     from export.verify import music_like, reference
-    from training.fitting.checkpoint import load_restorer
+    from training.nets.checkpoint import load_restorer
 
     torch.set_num_threads(1)
     net, _ = load_restorer(checkpoint)

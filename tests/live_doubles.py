@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from apollo_rt.app.live_session import LiveSession, SessionInfo
 from apollo_rt.control.parameters import Parameters
 from apollo_rt.errors import ApolloError
 from apollo_rt.latency import LatencyReport
-from apollo_rt.live.durations import Durations
-from apollo_rt.live.snapshot import Meter, Recent, Snapshot, read_stats
-from apollo_rt.live.spectra import Spectra
-from apollo_rt.live.stats import make_stats
+from apollo_rt.live.monitoring.durations import Durations
+from apollo_rt.live.monitoring.snapshot import Meter, Recent, Snapshot, read_stats
+from apollo_rt.live.monitoring.spectra import Spectra
+from apollo_rt.live.realtime.counters import make_stats
+from apollo_rt.session.running_session import LiveSession, SessionInfo
 
 LATENCY = LatencyReport(44_100, 512, 128, 320, 0.0112, 0.0167)
 

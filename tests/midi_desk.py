@@ -9,15 +9,15 @@ import time
 
 import rtmidi
 
-from apollo_rt.control import midi_port
-from apollo_rt.control.midi_host import Host
+from apollo_rt.control.midi import port
+from apollo_rt.control.midi.host import Host
 
 
 class DeskPort:
     """Its ports."""
 
     def __init__(self, name, wanted=None):
-        api = midi_port._api(rtmidi)
+        api = port._api(rtmidi)
         self.output, self.input = rtmidi.MidiOut(api, name), rtmidi.MidiIn(api, name)
         if wanted:
             names = self.output.get_ports()
@@ -39,7 +39,7 @@ class DeskPort:
     def close(self):
         for side in (self.output, self.input):
             side.close_port()
-            time.sleep(midi_port._SETTLE_S)
+            time.sleep(port._SETTLE_S)
             side.delete()
 
 

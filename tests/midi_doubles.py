@@ -3,8 +3,8 @@
 from collections import deque
 from pathlib import Path
 
-from apollo_rt.control.midi import MidiControl
-from apollo_rt.control.midi_map import MidiMap
+from apollo_rt.control.midi.control import MidiControl
+from apollo_rt.control.midi.map import MidiMap
 from apollo_rt.errors import ControlError
 
 

@@ -10,10 +10,10 @@ from typing import Self
 import numpy as np
 
 from apollo_rt.compiled.native import compiled
-from apollo_rt.live.drift import CORRECTION
-from apollo_rt.live.joint import IS_FLOWING, RESYNCS
-from apollo_rt.live.joint_callback import captured, played
-from apollo_rt.live.joint_clocks import read_step
+from apollo_rt.live.clock_bridge.callbacks import captured, played
+from apollo_rt.live.clock_bridge.delay_locked_loop import CORRECTION
+from apollo_rt.live.clock_bridge.reader import read_step
+from apollo_rt.live.clock_bridge.shared_state import IS_FLOWING, RESYNCS
 from apollo_rt.stream.resample import HELD_TO, position_of
 from tests.virtual_clocks import Clock, joint_between
 

@@ -9,14 +9,14 @@ import numpy as np
 from apollo_rt.control.parameters import Parameters
 from apollo_rt.inference.model import Model
 from apollo_rt.latency import FADE_LENGTH, rebuffering_latency
-from apollo_rt.live.callback import callback_address
-from apollo_rt.live.line import address_table, make_line
-from apollo_rt.live.live_plugins import LivePlugins
-from apollo_rt.live.processor_table import processor_table
-from apollo_rt.live.snapshot import read_stats
-from apollo_rt.live.tiers import N_SLOTS, make_tiers
-from apollo_rt.live.trace import make_worker_trace
-from apollo_rt.live.worker import IDLE, work
+from apollo_rt.live.monitoring.snapshot import read_stats
+from apollo_rt.live.realtime.callback import callback_address
+from apollo_rt.live.realtime.processor_table import processor_table
+from apollo_rt.live.realtime.shared_state import address_table, make_line
+from apollo_rt.live.realtime.tier_switch import N_SLOTS, make_tiers
+from apollo_rt.live.realtime.trace import make_worker_trace
+from apollo_rt.live.realtime.worker import IDLE, work
+from apollo_rt.plugins.live_plugins import LivePlugins
 from apollo_rt.stream.processor import Processor
 
 PA_CALLBACK = ctypes.CFUNCTYPE(

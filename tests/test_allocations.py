@@ -19,7 +19,7 @@ PROGRAM = """
 import ctypes, sys
 import numpy as np
 from apollo_rt.inference.model import load
-from apollo_rt.live.worker import work
+from apollo_rt.live.realtime.worker import work
 from tests.stepped import Stepped
 library = ctypes.CDLL(sys.argv[1])
 library.stop_counting.restype = ctypes.c_long

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from apollo_rt.app.live_ends import input_file
 from apollo_rt.files.audio_reader import AudioReader
+from apollo_rt.session.endpoints import input_file
 from tests.audio_servers import RATE, PulseServer, short_folder, wait_for
 from tests.real_terminal import PATIENCE_S, START_S, Terminal, terminal
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from apollo_rt.app.live_ends import input_file
 from apollo_rt.config import Framing
 from apollo_rt.devices.device import Device, describe_devices, find_device
 from apollo_rt.devices.loopback import with_server
@@ -23,6 +22,7 @@ from apollo_rt.files.audio_writer import AudioWriter
 from apollo_rt.files.offline import restore_file
 from apollo_rt.files.output_format import OutputSettings
 from apollo_rt.inference.model_file import default_model_path
+from apollo_rt.session.endpoints import input_file
 from tests import tiny_models
 from tests.audio_servers import RATE, Heard, JackServer, PulseServer, short_folder, take_priority, wait_for
 

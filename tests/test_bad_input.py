@@ -14,7 +14,7 @@ import onnx
 import pytest
 import soundfile
 
-from apollo_rt.app.cli import main
+from apollo_rt.commands.cli import main
 from tests import tiny_models
 from tests.sound_files import BAD_SOURCES, bad_source, tone, truncated_mp3, write
 

@@ -15,8 +15,8 @@ import pytest
 from click.testing import CliRunner
 
 from apollo_rt.inference.model import load
-from apollo_rt.live.durations import Durations
-from apollo_rt.live.stats import make_stats, record
+from apollo_rt.live.monitoring.durations import Durations
+from apollo_rt.live.realtime.counters import make_stats, record
 from apollo_rt.stream.processor import Processor
 from benchmarks import machine
 from benchmarks.__main__ import main

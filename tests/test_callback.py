@@ -18,8 +18,9 @@ from apollo_rt.compiled.native import compiled, realtime
 from apollo_rt.config import Framing
 from apollo_rt.inference.model import load
 from apollo_rt.latency import FADE_LENGTH
-from apollo_rt.live import callback, joint_callback, ring
-from apollo_rt.live.virtual_device import VirtualDevice
+from apollo_rt.live.clock_bridge import callbacks
+from apollo_rt.live.endpoints.virtual_device import VirtualDevice
+from apollo_rt.live.realtime import callback, ring
 from tests import tiny_models
 from tests.stepped import PA_CALLBACK, Stepped
 
@@ -200,8 +201,8 @@ NOTHING_LIKE_IT = re.compile(r"NRT_|numba_gil|numba_unpickle|PyGILState|Py_|PyEr
 
 BODIES = {
     "one clock": callback._body,
-    "two clocks, capture": joint_callback._capture_body,
-    "two clocks or another rate": joint_callback._device_body,
+    "two clocks, capture": callbacks._capture_body,
+    "two clocks or another rate": callbacks._device_body,
 }
 
 

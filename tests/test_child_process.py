@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import apollo_rt
-from apollo_rt.child_process import child_environment, module_command, wait_or_kill
-from apollo_rt.control.midi_process import PortProcess
-from apollo_rt.live.plugin_process import PluginProcess
+from apollo_rt.control.midi.host_process import PortProcess
+from apollo_rt.plugins.host_process import PluginProcess
+from apollo_rt.system.child_process import child_environment, module_command, wait_or_kill
 from tests.audio_servers import wait_for
 
 PLANTED = ("apollo_rt", "json", "mmap", "numpy", "pedalboard", "rtmidi", "runpy", "sitecustomize", "threading")
@@ -43,7 +43,7 @@ def test_no_file_of_the_current_folder_runs_in_the_process_of_plugins(planted: P
 def test_no_file_of_the_current_folder_runs_in_that_of_a_midi_port(planted: Path) -> None:
     script = Path(module_command("x")[2])
     with pytest.raises(Exception, match="midi: ") as error:
-        PortProcess(module_command("apollo_rt.control.midi_host", "no port is called so"))
+        PortProcess(module_command("apollo_rt.control.midi.host", "no port is called so"))
     assert "ended with code" not in str(error.value)
     assert script.parent == Path(apollo_rt.__file__).parent
     assert not (planted / "ran").exists()
@@ -79,11 +79,11 @@ def test_a_child_runs_the_very_package_that_its_parent_runs(tmp_path: Path) -> N
     assert done.returncode == 0, done.stderr
     text = "import apollo_rt, sys; print(apollo_rt.__file__, sys.path)"
     copy = tmp_path / "elsewhere" / "apollo_rt"
-    copy.mkdir(parents=True)
+    (copy / "system").mkdir(parents=True)
     (copy / "__init__.py").touch()
     (copy / "shows.py").write_text(text)
-    (copy / "child_start.py").write_bytes(Path(module_command("x")[2]).read_bytes())
-    command = [sys.executable, "-P", str(copy / "child_start.py"), "apollo_rt.shows"]
+    (copy / "system" / "child_start.py").write_bytes(Path(module_command("x")[2]).read_bytes())
+    command = [sys.executable, "-P", str(copy / "system" / "child_start.py"), "apollo_rt.shows"]
     shown = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60).stdout
     assert shown.startswith(str(copy))
     assert str(tmp_path) not in shown.partition("[")[2], "its folder is not where other modules are looked for"

@@ -20,12 +20,12 @@ import pytest
 import soundfile
 import websockets.sync.client
 
-from apollo_rt.app import live_run
-from apollo_rt.app.cli import main
-from apollo_rt.app.live_ends import FirstPart, input_file, open_ends, output_file
-from apollo_rt.app.live_run import LiveOptions
+from apollo_rt.commands.cli import main
 from apollo_rt.devices.device import Device
 from apollo_rt.live.engine_settings import EngineSettings
+from apollo_rt.session import run
+from apollo_rt.session.endpoints import FirstPart, input_file, open_ends, output_file
+from apollo_rt.session.run import LiveOptions
 from tests import tiny_models
 from tests.audio_servers import wait_for
 from tests.sound_files import tone, write
@@ -233,7 +233,7 @@ def test_run_live_and_the_subcommand_are_the_same_program(model) -> None:
 
 
 def test_help_does_not_wait_for_numba_and_its_kin() -> None:
-    script = "import sys, apollo_rt.app.cli; print({'numba', 'onnxruntime', 'textual', 'rich'} & set(sys.modules))"
+    script = "import sys, apollo_rt.commands.cli; print({'numba', 'onnxruntime', 'textual', 'rich'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
 
@@ -323,7 +323,7 @@ def test_the_devices_are_listed(devices, live) -> None:
 
 
 def test_what_calls_back_unevenly_gets_more_headroom_unless_the_user_says_how_much(devices, tmp_path) -> None:
-    headroom = live_run._headroom
+    headroom = run._headroom
     options = LiveOptions("Loopback", "Speakers", block_size=512)
     with open_ends("Loopback", "Speakers", 44_100, 512) as ends:
         assert headroom(options, ends) == 512 + 64

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from onnx import helper
 
-from apollo_rt.app.cli import apollo_rt
+from apollo_rt.commands.cli import apollo_rt
 from apollo_rt.errors import ModelFileError, ParityError
 from apollo_rt.inference.model import load
 from apollo_rt.inference.model_file import default_model_path

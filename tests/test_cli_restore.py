@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from apollo_rt.app import progress
-from apollo_rt.app.cli import main
-from apollo_rt.app.cli_restore import exit_code
-from apollo_rt.app.progress import progress_bar
+from apollo_rt.commands.cli import main
+from apollo_rt.commands.restore import exit_code
+from apollo_rt.console import progress
+from apollo_rt.console.progress import progress_bar
 from apollo_rt.files.audio_reader import AudioReader
 from apollo_rt.files.audio_writer import AudioWriter
 from apollo_rt.files.tags import Tags

@@ -11,7 +11,7 @@ import pytest
 from numba import njit
 
 from apollo_rt.compiled import code_cache, native
-from apollo_rt.live import callback, worker
+from apollo_rt.live.realtime import callback, worker
 
 PACKAGE = Path(code_cache.__file__).parents[1]
 
@@ -28,13 +28,15 @@ def copy_of_the_package(folder: Path) -> Path:
 
 
 def test_a_functions_folder_depends_on_the_files_it_takes_code_from_and_on_no_others():
-    assert {"worker.py", "processor.py", "stft.py", "ring.py", "native.py"} <= package_files(PACKAGE / "live/worker.py")
-    assert not {"cli.py", "engine.py", "callback.py"} & package_files(PACKAGE / "live/worker.py")
+    assert {"worker.py", "processor.py", "stft.py", "ring.py", "native.py"} <= package_files(
+        PACKAGE / "live/realtime/worker.py"
+    )
+    assert not {"cli.py", "engine.py", "callback.py"} & package_files(PACKAGE / "live/realtime/worker.py")
     assert package_files(PACKAGE / "compiled/native.py") == {"native.py", "code_cache.py"}
 
 
 def test_a_change_in_an_imported_file_changes_the_folder(tmp_path):
-    script = "from apollo_rt.live import callback; print(callback.advance.stats.cache_path)"
+    script = "from apollo_rt.live.realtime import callback; print(callback.advance.stats.cache_path)"
     copy = copy_of_the_package(tmp_path)
     paths = []
     for added_line in ("", "# changed\n"):

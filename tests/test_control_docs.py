@@ -9,7 +9,7 @@ import yaml
 
 from apollo_rt.control.arguments import Argument
 from apollo_rt.control.commands import COMMANDS
-from apollo_rt.control.midi_map import default_map, read_map
+from apollo_rt.control.midi.map import default_map, read_map
 from apollo_rt.control.parameter_table import PARAMETERS
 from tests.test_readme import ROOT
 

@@ -15,19 +15,19 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from apollo_rt.app.live_ends import input_file
-from apollo_rt.app.live_session import LiveSession, SessionInfo
 from apollo_rt.config import Framing
-from apollo_rt.control.midi_map import default_map
+from apollo_rt.control.midi.map import default_map
 from apollo_rt.control.parameters import PARAMETERS
-from apollo_rt.control.socket_server import ControlServer
+from apollo_rt.control.socket.server import ControlServer
 from apollo_rt.files.audio_reader import AudioReader
 from apollo_rt.inference.model import Model, load
 from apollo_rt.inference.model_file import default_model_path
+from apollo_rt.live.endpoints.file_feed import Nowhere
+from apollo_rt.live.endpoints.virtual_device import VirtualDevice
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
-from apollo_rt.live.file_feed import Nowhere
-from apollo_rt.live.virtual_device import VirtualDevice
+from apollo_rt.session.endpoints import input_file
+from apollo_rt.session.running_session import LiveSession, SessionInfo
 from tests import tiny_models
 from tests.audio_servers import wait_for
 from tests.browser import Page, browser_page

@@ -19,9 +19,9 @@ from websockets.sync.client import connect
 
 from apollo_rt.control.commands import COMMANDS
 from apollo_rt.control.parameters import PARAMETERS
-from apollo_rt.control.socket_access import Access, check_token, make_token, token_from_file
-from apollo_rt.control.socket_client import Client
-from apollo_rt.control.socket_server import MOST_CLIENTS, MOST_WAITING, ControlServer
+from apollo_rt.control.socket.access import Access, check_token, make_token, token_from_file
+from apollo_rt.control.socket.client import Client
+from apollo_rt.control.socket.server import MOST_CLIENTS, MOST_WAITING, ControlServer
 from apollo_rt.errors import ControlError
 from tests.audio_servers import wait_for
 from tests.live_doubles import StillEngine, session_of

@@ -6,7 +6,7 @@ import numpy as np
 import soundfile
 
 from tests.small_music import song
-from training.data import excerpts
+from training.corpus import excerpts
 from training.data.audio import SAMPLE_RATE
 from training.data.recordings import Recording
 

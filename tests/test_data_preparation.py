@@ -14,7 +14,7 @@ from training.data.audio import SAMPLE_RATE
 from training.data.degrade import Damage, degrade
 from training.data.fingerprint import agreement, fingerprint, is_same
 from training.data.preparation import PreparationSettings, Report
-from training.data.prepare import prepare as command
+from training.prepare import prepare as command
 
 HERE = PreparationSettings(workers=1)
 

@@ -10,11 +10,11 @@ import pytest
 import soundfile
 
 from tests.audio_servers import need
-from training.data import corpus, drums, lmms, oscillators, packages, scores, soundfont, synthetic, trackers
+from training.corpus import corpus, drums, lmms, oscillators, packages, scores, soundfont, synthetic, trackers
+from training.corpus.oscillators import Patch
+from training.corpus.scores import Accompanist, Note, Part, Score
 from training.data.audio import SAMPLE_RATE, active_level_db
-from training.data.oscillators import Patch
 from training.data.recordings import MIXTURE
-from training.data.scores import Accompanist, Note, Part, Score
 
 SAW = Patch(("saw", "saw", "saw"), 0.0, (0, 0, 0), 0.5, 0.0, 0.001, 1.0, 1.0, 0.01, 20_000.0, 0.0)
 

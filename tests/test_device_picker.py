@@ -7,15 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from apollo_rt.app import live_ends
-from apollo_rt.app.device_picker import DevicePicker, reopening
-from apollo_rt.app.live_ends import Ends, WantedDevices
 from apollo_rt.config import Framing
 from apollo_rt.devices.device import Device
 from apollo_rt.errors import DeviceError
 from apollo_rt.inference.model import load
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
+from apollo_rt.session import endpoints
+from apollo_rt.session.device_picker import DevicePicker, reopening
+from apollo_rt.session.endpoints import Ends, WantedDevices
 from tests import tiny_models
 from tests.audio_servers import wait_for
 from tests.hand_device import HandDevice
@@ -42,8 +42,8 @@ class Desk:
         self.refused, self.opened, self.block_size = set(), [], 256
         monkeypatch.setattr("apollo_rt.devices.portaudio.list_devices", lambda: DEVICES)
         monkeypatch.setattr("apollo_rt.devices.portaudio.rescan", lambda: None)
-        monkeypatch.setattr(live_ends.WantedDevices, "driver", lambda _, *found: self.driver(*found))
-        monkeypatch.setattr(live_ends.WantedDevices, "trouble", lambda _: "")
+        monkeypatch.setattr(endpoints.WantedDevices, "driver", lambda _, *found: self.driver(*found))
+        monkeypatch.setattr(endpoints.WantedDevices, "trouble", lambda _: "")
         wanted = WantedDevices(*words, RATE, 256, False)
         found = wanted.find()
         ends = Ends("radio", "speakers", self.driver(*found), None, None, None, wanted)

@@ -5,13 +5,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from apollo_rt.app import doctor
-from apollo_rt.app.cli import main
-from apollo_rt.app.doctor import advice_lines, device_lines, machine_lines, scheduling_lines, trial_lines
+from apollo_rt.commands.cli import main
 from apollo_rt.config import Framing
 from apollo_rt.inference.model import load
-from apollo_rt.live.durations import Durations
-from apollo_rt.live.trial import Repeated, Setting, Trial, best_setting, default_headroom, run_trial, with_headroom
+from apollo_rt.live.monitoring.durations import Durations
+from apollo_rt.live.settings_trial import (
+    Repeated,
+    Setting,
+    Trial,
+    best_setting,
+    default_headroom,
+    run_trial,
+    with_headroom,
+)
+from apollo_rt.session import doctor
+from apollo_rt.session.doctor import advice_lines, device_lines, machine_lines, scheduling_lines, trial_lines
 from tests import tiny_models
 
 CALM = Durations(1000, 1.0, 1.2, 1.5, 2.0, 2.5)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from apollo_rt.live.drift import CORRECTION, MAX_CORRECTION, Loop, make_loop, relock, steer
+from apollo_rt.live.clock_bridge.delay_locked_loop import CORRECTION, MAX_CORRECTION, Loop, make_loop, relock, steer
 
 RATE, PERIOD_S = 44_100.0, 256 / 44_100
 FAR = 441.0

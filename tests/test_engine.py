@@ -14,11 +14,11 @@ from apollo_rt.control.parameters import PARAMETERS
 from apollo_rt.errors import AudioFileError, DeviceError
 from apollo_rt.inference.model import load
 from apollo_rt.latency import FADE_LENGTH
-from apollo_rt.live.callback import COMPLETE
+from apollo_rt.live.endpoints.virtual_device import VirtualDevice
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
-from apollo_rt.live.stats import SAMPLES
-from apollo_rt.live.virtual_device import VirtualDevice
+from apollo_rt.live.realtime.callback import COMPLETE
+from apollo_rt.live.realtime.counters import SAMPLES
 from apollo_rt.stream.restoration_stream import RestorationStream
 from tests import tiny_models
 from tests.stepped import PA_CALLBACK

@@ -27,7 +27,7 @@ from training.evaluation.judge import NAMES, Audio, Scores, as_tensor
 from training.evaluation.measure import Row
 from training.evaluation.selection import Clip, Part
 from training.evaluation.systems import BASELINES, System
-from training.fitting import checkpoint
+from training.nets import checkpoint
 from training.nets.config import ModelConfig
 from training.nets.model import Restorer
 

@@ -7,7 +7,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from apollo_rt.app.cli import apollo_rt
+from apollo_rt.commands.cli import apollo_rt
 from apollo_rt.errors import ExistingFileError
 from apollo_rt.existing import is_there, refuse_existing
 from tests.sound_files import tone, write
@@ -57,7 +57,7 @@ COMMANDS: dict[str, tuple[Callable[[], click.Command], list[str]]] = {
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_refuses_a_file_that_is_there_before_any_work(tmp_path, monkeypatch, name) -> None:
-    monkeypatch.setattr("apollo_rt.live.replay.read_incident", lambda folder: folder)
+    monkeypatch.setattr("apollo_rt.live.monitoring.replay.read_incident", lambda folder: folder)
     (tmp_path / "incident").mkdir()
     target = tmp_path / "target.wav"
     target.write_text(MINE)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from onnx import numpy_helper
 
-from apollo_rt.app.model_card import card_lines
+from apollo_rt.commands.model_card import card_lines
 from apollo_rt.errors import ModelFileError, ParityError
 from apollo_rt.inference import model_fields as fields
 from apollo_rt.inference.model import Backend, load
@@ -22,7 +22,7 @@ from export.operators import check_operators
 from export.to_onnx import ExportedGraph, Net, export_graphs
 from export.verify import music_like, verify
 from tests.tiny_nets import PLAIN, lively, lively_levels
-from training.fitting import checkpoint
+from training.nets import checkpoint
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -19,14 +19,14 @@ from apollo_rt.compiled.native import flush_to_zero
 from apollo_rt.config import Framing
 from apollo_rt.inference.model import load
 from apollo_rt.latency import FADE_LENGTH
-from apollo_rt.live import workers as workers_module
-from apollo_rt.live.connection import Connection, Reopening, State
+from apollo_rt.live.endpoints.file_feed import Nowhere, Silence
+from apollo_rt.live.endpoints.virtual_device import VirtualDevice
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
-from apollo_rt.live.file_feed import Nowhere, Silence
-from apollo_rt.live.ladder import Ladder, Window
-from apollo_rt.live.tiers import DRY, GENERATION, HEARD, NONE, PROBED, WANTED
-from apollo_rt.live.virtual_device import VirtualDevice
+from apollo_rt.live.realtime.tier_switch import DRY, GENERATION, HEARD, NONE, PROBED, WANTED
+from apollo_rt.live.supervision import worker_keeper as workers_module
+from apollo_rt.live.supervision.connection import Connection, Reopening, State
+from apollo_rt.live.supervision.ladder import Ladder, Window
 from apollo_rt.stream.restoration_stream import RestorationStream
 from tests import tiny_models
 from tests.faulty_run import FaultyRun
@@ -398,8 +398,8 @@ def test_a_device_that_returns_with_longer_blocks_than_the_latency_covers_is_pla
 
 def connection(monkeypatch, first, reopening, now_s):
     from apollo_rt.control.parameters import Parameters
-    from apollo_rt.live import connection as module
-    from apollo_rt.live.line import make_line
+    from apollo_rt.live.realtime.shared_state import make_line
+    from apollo_rt.live.supervision import connection as module
 
     def sleep(seconds):
         now_s[0] += seconds

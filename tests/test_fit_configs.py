@@ -6,10 +6,10 @@ import pytest
 import yaml
 
 from tests.fit_runs import write_config, write_pairs
-from training.fitting.checkpoint import load_restorer
 from training.fitting.generators import CausalGenerator, PublishedGenerator
 from training.fitting.run import FitCli, fit
 from training.fitting.schedule import Staircase
+from training.nets.checkpoint import load_restorer
 
 CONFIGS = Path(__file__).parents[1] / "training" / "configs"
 ON_THIS_MACHINE = ["--trainer.accelerator=cpu", "--trainer.devices=1", "--trainer.strategy=auto", "--threads=1"]

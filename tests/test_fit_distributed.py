@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 
 from tests.fit_runs import CRITIC, write_config, write_pairs
-from training.fitting import checkpoint
 from training.fitting.run import fit
+from training.nets import checkpoint
 
 
 def test_two_processes_get_the_gradients_of_one_with_the_double_batch(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from lightning.pytorch import Callback
 
 from tests.fit_runs import CRITIC, logged, write_config, write_pairs
 from training import inference
-from training.fitting import checkpoint
 from training.fitting.run import FitCli, fit
+from training.nets import checkpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning", "ignore:.*workers")
 

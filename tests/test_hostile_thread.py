@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from apollo_rt.inference.model import load
+from apollo_rt.live.endpoints.virtual_device import VirtualDevice
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
-from apollo_rt.live.virtual_device import VirtualDevice
-from apollo_rt.live.worker import MAX_HOPS_BEHIND
+from apollo_rt.live.realtime.worker import MAX_HOPS_BEHIND
 from apollo_rt.stream.restoration_stream import RestorationStream
 from tests.test_engine import MemoryReader, MemoryWriter
 

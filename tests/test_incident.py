@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 import soundfile
 
-from apollo_rt.app.cli import main
+from apollo_rt.commands.cli import main
 from apollo_rt.config import Framing
 from apollo_rt.control.parameters import PARAMETERS
 from apollo_rt.errors import ApolloError
 from apollo_rt.inference.model import load
-from apollo_rt.live import incident
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
-from apollo_rt.live.incident import IncidentWriter, file_digest, write_recording
-from apollo_rt.live.replay import read_incident, run_again
-from apollo_rt.live.stats import DEADLINE_MISSES
-from apollo_rt.live.tiers import WANTED
+from apollo_rt.live.monitoring import incident
+from apollo_rt.live.monitoring.incident import IncidentWriter, file_digest, write_recording
+from apollo_rt.live.monitoring.replay import read_incident, run_again
+from apollo_rt.live.realtime.counters import DEADLINE_MISSES
+from apollo_rt.live.realtime.tier_switch import WANTED
 from tests import tiny_models
 from tests.stepped import Stepped
 from tests.test_engine import HandDriver

@@ -14,7 +14,6 @@ from torch.torch_version import TorchVersion
 
 from apollo_rt.config import Framing
 from tests.sound_files import tone, write
-from training.fitting import checkpoint
 from training.inference import (
     CausalRestoration,
     CheckpointError,
@@ -25,6 +24,7 @@ from training.inference import (
     load,
     restore_file,
 )
+from training.nets import checkpoint
 from training.nets.apollo_published import PublishedApollo
 from training.nets.config import ModelConfig
 from training.nets.model import Restorer

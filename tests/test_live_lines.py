@@ -2,9 +2,9 @@
 
 import pytest
 
-from apollo_rt.app.live_lines import end_line, level_text, run_lines, start_line, status_line
 from apollo_rt.errors import AudioFileError
-from apollo_rt.live.drift import Clocks
+from apollo_rt.live.clock_bridge.delay_locked_loop import Clocks
+from apollo_rt.session.status_lines import end_line, level_text, run_lines, start_line, status_line
 from tests.live_doubles import BUSY, StillEngine, session_of
 
 

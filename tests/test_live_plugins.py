@@ -11,23 +11,23 @@ import numpy as np
 import pytest
 import soundfile
 
-from apollo_rt.app.cli import main
-from apollo_rt.app.live_controls import LiveControls
+from apollo_rt.commands.cli import main
 from apollo_rt.config import Framing
 from apollo_rt.control.commands import Commander
 from apollo_rt.errors import PluginError
 from apollo_rt.inference.model import load
 from apollo_rt.latency import FADE_LENGTH
+from apollo_rt.live.endpoints.virtual_device import VirtualDevice
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
-from apollo_rt.live.incident import write_recording
-from apollo_rt.live.live_plugins import LivePlugins
-from apollo_rt.live.load_shedding import LoadShedding
-from apollo_rt.live.replay import read_incident, run_again
-from apollo_rt.live.virtual_device import VirtualDevice
+from apollo_rt.live.monitoring.incident import write_recording
+from apollo_rt.live.monitoring.replay import read_incident, run_again
+from apollo_rt.live.supervision.load_shedding import LoadShedding
+from apollo_rt.plugins.live_plugins import LivePlugins
 from apollo_rt.plugins.pedalboard_plugins import make_plugin
 from apollo_rt.plugins.plugin_chains import OFF, ON, TIMED, WANTED
 from apollo_rt.plugins.plugin_spec import parse_spec
+from apollo_rt.session.controls import LiveControls
 from apollo_rt.stream.restoration_stream import RestorationStream
 from tests import tiny_models
 from tests.sound_files import write

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from apollo_rt.config import Framing
-from apollo_rt.control.midi import MidiControl
-from apollo_rt.control.midi_inbox import Inbox
-from apollo_rt.control.midi_map import (
+from apollo_rt.control.midi.control import MidiControl
+from apollo_rt.control.midi.inbox import Inbox
+from apollo_rt.control.midi.map import (
     CC,
     CC14,
     NOTE,
@@ -23,14 +23,14 @@ from apollo_rt.control.midi_map import (
     read_map,
     write_map,
 )  # fmt: skip
-from apollo_rt.control.midi_message import Event, decode, encode
-from apollo_rt.control.midi_port import match
+from apollo_rt.control.midi.message import Event, decode, encode
+from apollo_rt.control.midi.port import match
 from apollo_rt.control.parameters import PARAMETERS, parameter
 from apollo_rt.errors import ControlError
 from apollo_rt.inference.model import load
+from apollo_rt.live.endpoints.virtual_device import VirtualDevice
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
-from apollo_rt.live.virtual_device import VirtualDevice
 from tests import tiny_models
 from tests.audio_servers import wait_for
 from tests.live_doubles import StillEngine, session_of

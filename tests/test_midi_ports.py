@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 
 from apollo_rt.config import Framing
-from apollo_rt.control import midi_port
-from apollo_rt.control.midi import MidiControl
-from apollo_rt.control.midi_map import CC, TURN, Action, MidiMap, Origin, default_map
-from apollo_rt.control.midi_process import PortProcess, open_port
+from apollo_rt.control.midi import port as midi_port
+from apollo_rt.control.midi.control import MidiControl
+from apollo_rt.control.midi.host_process import PortProcess, open_port
+from apollo_rt.control.midi.map import CC, TURN, Action, MidiMap, Origin, default_map
 from apollo_rt.control.parameters import PARAMETERS
 from apollo_rt.errors import ControlError
 from apollo_rt.inference.model import load
+from apollo_rt.live.endpoints.virtual_device import VirtualDevice
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
-from apollo_rt.live.virtual_device import VirtualDevice
 from tests import tiny_models
 from tests.audio_servers import need, running, unavailable, wait_for
 from tests.live_doubles import StillEngine, session_of
@@ -334,7 +334,7 @@ def test_a_sound_server_that_died_takes_its_ports_and_not_the_program(tmp_path):
     # Always the same name: JACK keeps the place of a server that was killed, has eight, and gives it to its name alone.
     script = """
 import subprocess, sys, time
-from apollo_rt.control.midi_process import open_port
+from apollo_rt.control.midi.host_process import open_port
 from tests.test_midi_ports import can_list
 from tests.audio_servers import wait_for
 command = ["jackd", "-r", "-n", "apollo-midi-killed", "-t", "5000", "-d", "dummy", "-r", "44100", "-p", "256"]

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from apollo_rt.control import midi_process
-from apollo_rt.control.midi_host import Host
-from apollo_rt.control.midi_process import PortProcess
+from apollo_rt.control.midi import host_process
+from apollo_rt.control.midi.host import Host
+from apollo_rt.control.midi.host_process import PortProcess
 from apollo_rt.errors import ControlError
 from tests.audio_servers import wait_for
 from tests.midi_doubles import FakePort
@@ -56,8 +56,8 @@ def test_one_that_ends_before_it_has_opened_is_an_error_that_says_so():
 
 
 def test_one_that_does_not_answer_is_killed(monkeypatch):
-    monkeypatch.setattr(midi_process, "_OPENING_S", 0.2)
-    monkeypatch.setattr(midi_process, "_ENDING_S", 0.1)
+    monkeypatch.setattr(host_process, "_OPENING_S", 0.2)
+    monkeypatch.setattr(host_process, "_ENDING_S", 0.1)
     begin_s = time.monotonic()
     with pytest.raises(ControlError, match=r"isn't open after 0\.2 s"):
         process("import time; time.sleep(600)")
@@ -73,8 +73,8 @@ def test_one_that_has_ended_is_gone_and_can_still_be_told_and_closed():
 
 
 def test_one_that_hangs_is_gone_and_killed_when_closed(monkeypatch):
-    monkeypatch.setattr(midi_process, "_SILENT_S", 0.3)
-    monkeypatch.setattr(midi_process, "_ENDING_S", 0.1)
+    monkeypatch.setattr(host_process, "_SILENT_S", 0.3)
+    monkeypatch.setattr(host_process, "_ENDING_S", 0.1)
     port = process("""import time; print('{"name": "desk"}', flush=True); time.sleep(600)""")
     assert wait_for(lambda: port.ports() is None)
     port.close()

@@ -12,14 +12,14 @@ from textual.geometry import Offset
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
-from apollo_rt.app.live_session import LiveSession
 from apollo_rt.control.parameters import PARAMETERS, Parameter
 from apollo_rt.errors import DeviceError
-from apollo_rt.live.snapshot import Meter
-from apollo_rt.live.spectra import N_BANDS, Spectra
+from apollo_rt.live.monitoring.snapshot import Meter
+from apollo_rt.live.monitoring.spectra import N_BANDS, Spectra
 from apollo_rt.screen.monitor import Monitor
 from apollo_rt.screen.painted import Painted
 from apollo_rt.screen.parameter_table import ParameterTable
+from apollo_rt.session.running_session import LiveSession
 from tests.live_doubles import BUSY, LATENCY, StillEngine, session_of
 
 SIZES = [(80, 24), (140, 44)]

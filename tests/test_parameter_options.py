@@ -4,9 +4,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from apollo_rt.app.cli_live import live
-from apollo_rt.app.cli_restore import restore
-from apollo_rt.app.parameter_options import parameter_options, take_parameters
+from apollo_rt.commands.live import live
+from apollo_rt.commands.parameter_options import parameter_options, take_parameters
+from apollo_rt.commands.restore import restore
 from apollo_rt.control.parameter_table import PARAMETERS
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from apollo_rt.app import upkeep
 from apollo_rt.control import yaml_file
 from apollo_rt.control.parameters import PARAMETERS, Parameter, Parameters
 from apollo_rt.control.presets import Presets, open_preset
 from apollo_rt.errors import ControlError
+from apollo_rt.session import upkeep
 from tests.live_doubles import StillEngine, session_of
 
 

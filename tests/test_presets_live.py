@@ -7,9 +7,9 @@ from apollo_rt.config import Framing
 from apollo_rt.control.parameters import PARAMETERS
 from apollo_rt.control.presets import Presets
 from apollo_rt.inference.model import load
+from apollo_rt.live.endpoints.virtual_device import VirtualDevice
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
-from apollo_rt.live.virtual_device import VirtualDevice
 from tests import tiny_models
 from tests.test_engine import MemoryWriter
 

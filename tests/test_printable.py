@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from apollo_rt.app import progress
-from apollo_rt.app.cli import main
-from apollo_rt.app.say import say
+from apollo_rt.commands.cli import main
+from apollo_rt.console import progress
+from apollo_rt.console.say import say
 from apollo_rt.printable import printable
 
 ROOT = Path(__file__).parents[1]

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from apollo_rt.app.cli import apollo_rt
+from apollo_rt.commands.cli import apollo_rt
 from apollo_rt.errors import ModelFileError, ProviderError
 from apollo_rt.inference import accelerator, execution_provider, model, model_choice, onnx_session
 from apollo_rt.inference.accelerator import Gpu, NoGpuError, find_gpu, missing_library, pinned_zeros
@@ -309,7 +309,7 @@ def test_what_is_not_there_is_an_error_with_the_reason_in_one_line(tmp_path, nam
 @pytest.mark.usefixtures("without_gpu")
 @pytest.mark.parametrize("command", ["live", "restore", "prepare"])
 def test_every_command_ends_with_the_reason_and_writes_nothing(tmp_path, monkeypatch, capsys, command):
-    from apollo_rt.app.cli import main
+    from apollo_rt.commands.cli import main
 
     path, target = tiny_models.identity(tmp_path), tmp_path / "out.wav"
     arguments = {
@@ -617,10 +617,10 @@ def test_a_processor_warms_up_before_its_first_hop_only(monkeypatch, tmp_path):
 
 
 def test_steps_go_on_in_bypass_and_in_silence_on_an_accelerator(monkeypatch, tmp_path):
+    from apollo_rt.live.endpoints.file_feed import Nowhere, Silence
+    from apollo_rt.live.endpoints.virtual_device import VirtualDevice
     from apollo_rt.live.engine import Engine
     from apollo_rt.live.engine_settings import EngineSettings
-    from apollo_rt.live.file_feed import Nowhere, Silence
-    from apollo_rt.live.virtual_device import VirtualDevice
 
     n_hops = 300
     for loaded, rests in (

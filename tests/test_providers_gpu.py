@@ -13,10 +13,10 @@ from apollo_rt.inference.model import Model, load
 from apollo_rt.inference.model_file import default_model_path
 from apollo_rt.inference.onnx_c_api import runtime
 from apollo_rt.inference.provider import Provider, is_prepared, parse_provider
+from apollo_rt.live.endpoints.file_feed import Nowhere, Silence
+from apollo_rt.live.endpoints.virtual_device import VirtualDevice
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
-from apollo_rt.live.file_feed import Nowhere, Silence
-from apollo_rt.live.virtual_device import VirtualDevice
 from apollo_rt.stream.golden import golden_error_db, tolerance_db
 from apollo_rt.stream.processor import Processor
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from apollo_rt.app.cli import main
+from apollo_rt.commands.cli import main
 from apollo_rt.errors import AudioFileError
 from apollo_rt.files.audio_decoder import AudioDecoder
 from apollo_rt.files.audio_reader import AudioReader, ReadSettings
@@ -17,8 +17,8 @@ from apollo_rt.files.channel_layout import STEREO, mixing, pairs
 from apollo_rt.files.offline import restore_file
 from apollo_rt.files.output_format import OutputSettings
 from apollo_rt.inference.model import load
-from apollo_rt.live.file_feed import SourceFeed
-from apollo_rt.live.ring import make_ring, take
+from apollo_rt.live.endpoints.file_feed import SourceFeed
+from apollo_rt.live.realtime.ring import make_ring, take
 from tests import tiny_models
 from tests.encoded_files import (
     ape_tag,

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from apollo_rt.app.cli import main
+from apollo_rt.commands.cli import main
 from tests import tiny_models
 from tests.encoded_files import Samples, encode, joined, n_packets, noise, ogg_pages, place_of, remux, vorbis
 

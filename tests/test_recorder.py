@@ -13,11 +13,11 @@ from apollo_rt.errors import AudioFileError
 from apollo_rt.files import recording
 from apollo_rt.files.audio_writer import AudioWriter
 from apollo_rt.inference.model import load
-from apollo_rt.live import recorder as recorder_module
+from apollo_rt.live.endpoints.virtual_device import VirtualDevice
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
-from apollo_rt.live.recorder import Recorder
-from apollo_rt.live.virtual_device import VirtualDevice
+from apollo_rt.live.monitoring import recorder as recorder_module
+from apollo_rt.live.monitoring.recorder import Recorder
 from tests import tiny_models
 from tests.audio_servers import wait_for
 from tests.test_engine import MemoryReader, MemoryWriter, noise

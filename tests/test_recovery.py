@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from apollo_rt.app.cli import main
-from apollo_rt.app.live_ends import open_ends
 from apollo_rt.atomic_file import AtomicFile
+from apollo_rt.commands.cli import main
 from apollo_rt.errors import AudioFileError, ExistingFileError
 from apollo_rt.files.audio_reader import AudioReader
 from apollo_rt.files.audio_writer import AudioWriter
@@ -18,6 +17,7 @@ from apollo_rt.files.recording import Recording, numbered
 from apollo_rt.files.recovery import leftover_lines, recover
 from apollo_rt.files.tags import Tags
 from apollo_rt.part_file import leftovers
+from apollo_rt.session.endpoints import open_ends
 from tests.sound_files import tone
 
 ROOT = Path(__file__).parents[1]

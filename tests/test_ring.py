@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from apollo_rt.compiled.native import atomic_load, compiled
-from apollo_rt.live import ring
-from apollo_rt.live.ring import READ, UNKNOWN, WRITTEN, make_ring, make_wet_ring
+from apollo_rt.live.realtime import ring
+from apollo_rt.live.realtime.ring import READ, UNKNOWN, WRITTEN, make_ring, make_wet_ring
 
 TOTAL = 1_000_000
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from apollo_rt.live import scheduling
-from apollo_rt.live.scheduling import AudioScheduling, Priority, arrays_in, lock_memory, raise_this_thread
+from apollo_rt.system import scheduling
+from apollo_rt.system.scheduling import AudioScheduling, Priority, arrays_in, lock_memory, raise_this_thread
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="SCHED_FIFO, rtkit and mlockall are Linux's")
 ROOT = Path(__file__).parents[1]
@@ -59,10 +59,10 @@ import os, resource
 resource.setrlimit(resource.RLIMIT_RTPRIO, (0, 0))
 resource.setrlimit(resource.RLIMIT_MEMLOCK, (LOCKED, LOCKED))
 if os.geteuid() == 0:
-    import numpy, jeepney.io.blocking, apollo_rt.live.scheduling
+    import numpy, jeepney.io.blocking, apollo_rt.system.scheduling
     os.setuid(65534)
 import numpy as np
-from apollo_rt.live.scheduling import lock_memory, raise_this_thread
+from apollo_rt.system.scheduling import lock_memory, raise_this_thread
 print(raise_this_thread())
 print(lock_memory([np.zeros(1 << 19, np.uint8), np.zeros(1 << 18, np.uint8)]))
 """

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from apollo_rt.app.live_ends import DEMO_FILE
 from apollo_rt.files.audio_reader import AudioReader
 from apollo_rt.screen.palette import THEMES
+from apollo_rt.session.endpoints import DEMO_FILE
 from tests.audio_servers import wait_for
 from tests.real_terminal import PATIENCE_S, START_S, Terminal, terminal
 

@@ -7,10 +7,10 @@ import pytest
 
 from apollo_rt.control.parameters import PARAMETERS, Parameter
 from apollo_rt.latency import LatencyReport
-from apollo_rt.live.drift import Clocks
-from apollo_rt.live.durations import Durations
-from apollo_rt.live.snapshot import Meter
-from apollo_rt.live.spectra import N_BANDS, Spectra
+from apollo_rt.live.clock_bridge.delay_locked_loop import Clocks
+from apollo_rt.live.monitoring.durations import Durations
+from apollo_rt.live.monitoring.snapshot import Meter
+from apollo_rt.live.monitoring.spectra import N_BANDS, Spectra
 from apollo_rt.screen.headline import Headline
 from apollo_rt.screen.latency_bar import LatencyBar
 from apollo_rt.screen.level_meter import LevelMeter

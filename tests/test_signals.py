@@ -13,7 +13,7 @@ from pathlib import Path
 import av
 import pytest
 
-from apollo_rt.app.signals import ending_calls, interruptible
+from apollo_rt.console.signals import ending_calls, interruptible
 
 ROOT = Path(__file__).parents[1]
 
@@ -67,7 +67,7 @@ def test_an_error_without_a_signal_stays_itself() -> None:
 
 def test_what_python_drops_is_printed_only_if_no_signal_raised_it() -> None:
     program = """
-from apollo_rt.app.signals import ending_calls, interruptible
+from apollo_rt.console.signals import ending_calls, interruptible
 from tests.test_signals import Finalised
 
 class Broken:
@@ -94,7 +94,7 @@ def test_the_exit_code_is_the_programs_wherever_the_signal_came(tmp_path: Path) 
 import sys
 import threading
 import time
-from apollo_rt.app.signals import ending_calls, interruptible
+from apollo_rt.console.signals import ending_calls, interruptible
 
 try:
     with interruptible():
@@ -114,7 +114,7 @@ def test_without_a_signal_nothing_is_raised() -> None:
 
 HANGS = """
 import ctypes, sys, time
-from apollo_rt.app.signals import ending_calls
+from apollo_rt.console.signals import ending_calls
 
 libc = ctypes.CDLL(None)
 with ending_calls(lambda: print("asked", flush=True)):

@@ -7,10 +7,10 @@ from apollo_rt.config import Framing
 from apollo_rt.inference.model import load
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
-from apollo_rt.live.heard import Heard
-from apollo_rt.live.line import HISTORY_LENGTH
-from apollo_rt.live.spectra import FLOOR_DB, N_BANDS, Spectra, SpectrumAnalyser
-from apollo_rt.live.stats import SAMPLES
+from apollo_rt.live.monitoring.spectra import FLOOR_DB, N_BANDS, Spectra, SpectrumAnalyser
+from apollo_rt.live.monitoring.tap import Heard
+from apollo_rt.live.realtime.counters import SAMPLES
+from apollo_rt.live.realtime.shared_state import HISTORY_LENGTH
 from tests import tiny_models
 from tests.hand_device import HandDevice
 from tests.stepped import Stepped

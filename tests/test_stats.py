@@ -9,10 +9,10 @@ import pytest
 
 from apollo_rt.compiled.native import atomic_load, atomic_store, compiled
 from apollo_rt.latency import LatencyReport
-from apollo_rt.live import stats
-from apollo_rt.live.durations import Durations
-from apollo_rt.live.recent import StatsReader
-from apollo_rt.live.snapshot import _copy, read_stats
+from apollo_rt.live.monitoring.durations import Durations
+from apollo_rt.live.monitoring.recent import StatsReader
+from apollo_rt.live.monitoring.snapshot import _copy, read_stats
+from apollo_rt.live.realtime import counters as stats
 from tests.live_doubles import QUIET
 
 NS_PER_MS = 1e6

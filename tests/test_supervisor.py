@@ -3,7 +3,7 @@
 import logging
 from dataclasses import replace
 
-from apollo_rt.live.supervisor import Supervisor, warnings_between
+from apollo_rt.live.supervision.supervisor import Supervisor, warnings_between
 from tests.live_doubles import QUIET
 
 

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from apollo_rt.errors import ParityError
 from apollo_rt.inference.model_choice import open_model
+from apollo_rt.live.endpoints.virtual_device import VirtualDevice
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
-from apollo_rt.live.virtual_device import VirtualDevice
 from apollo_rt.stream.golden import golden_error_db
 from export.examples.somebody import Adapter, DullnessRemover, train
 from export.third_party import export_restorer

@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from apollo_rt.live.time_base import N_PLACES, STEP_S, TimeBase, is_found, note_call, reset_base, sample_at, time_of
+from apollo_rt.live.clock_bridge.clock_model import (
+    N_PLACES,
+    STEP_S,
+    TimeBase,
+    is_found,
+    note_call,
+    reset_base,
+    sample_at,
+    time_of,
+)
 
 RATE, BLOCK = 44_100.0, 256
 

@@ -10,7 +10,7 @@ import torch
 from apollo_rt.config import Framing
 from apollo_rt.stream.processor import Processor
 from training.evaluation.metrics import log_spectral_distance, si_sdr_db
-from training.fitting import checkpoint
+from training.nets import checkpoint
 from training.nets.config import ModelConfig
 from training.nets.framing import TorchFraming
 from training.nets.model import Restorer

@@ -10,10 +10,10 @@ from apollo_rt.devices.clocks import open_driver
 from apollo_rt.devices.device import Device as DeviceRecord
 from apollo_rt.errors import DeviceError
 from apollo_rt.latency import FADE_LENGTH, LatencyReport
-from apollo_rt.live.callback import COMPLETE, CONTINUE
-from apollo_rt.live.drift import Clocks
-from apollo_rt.live.driver import JoiningDriver, calls_unevenly, clocks_of, conversion_latency_s
-from apollo_rt.live.joined_driver import JoinedDriver
+from apollo_rt.live.clock_bridge.delay_locked_loop import Clocks
+from apollo_rt.live.clock_bridge.driver import JoinedDriver
+from apollo_rt.live.endpoints.driver import JoiningDriver, calls_unevenly, clocks_of, conversion_latency_s
+from apollo_rt.live.realtime.callback import COMPLETE, CONTINUE
 from tests.recorded_calls import Recording
 from tests.stepped import PA_CALLBACK
 from tests.virtual_clocks import Clock, Pair, run

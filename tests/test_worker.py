@@ -9,8 +9,8 @@ import pytest
 from apollo_rt.config import Framing
 from apollo_rt.inference.model import load
 from apollo_rt.latency import FADE_LENGTH
-from apollo_rt.live.line import CONSUMED, STOP
-from apollo_rt.live.worker import MAX_HOPS_BEHIND, run, run_in_python
+from apollo_rt.live.realtime.shared_state import CONSUMED, STOP
+from apollo_rt.live.realtime.worker import MAX_HOPS_BEHIND, run, run_in_python
 from tests import tiny_models
 from tests.stepped import Stepped
 

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from apollo_rt.compiled.native import array_from_address, compiled
-from apollo_rt.live.callback import stream_callback
-from apollo_rt.live.drift import CORRECTION
-from apollo_rt.live.joint import (
+from apollo_rt.live.clock_bridge.callbacks import captured, played
+from apollo_rt.live.clock_bridge.delay_locked_loop import CORRECTION
+from apollo_rt.live.clock_bridge.reader import read_step
+from apollo_rt.live.clock_bridge.shared_state import (
     ENGINE_CALLBACK,
     ENGINE_USERDATA,
     RESYNCS,
@@ -22,8 +23,7 @@ from apollo_rt.live.joint import (
     Joint,
     make_joint,
 )
-from apollo_rt.live.joint_callback import captured, played
-from apollo_rt.live.joint_clocks import read_step
+from apollo_rt.live.realtime.callback import stream_callback
 from apollo_rt.stream.resample import HELD_TO, position_of
 
 ENGINE_RATE = 44_100

@@ -5,7 +5,7 @@ from importlib import import_module
 import click
 
 _COMMANDS = {
-    "prepare": ("training.data.prepare", "prepare"),
+    "prepare": ("training.prepare", "prepare"),
     "levels": ("training.levels.commands", "levels"),
     "fit": ("training.fitting.fit", "command"),
     "inference": ("training.inference", "command"),

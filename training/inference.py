@@ -15,8 +15,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from apollo_rt.app.progress import progress_bar
-from apollo_rt.app.say import say
+from apollo_rt.console.progress import progress_bar
+from apollo_rt.console.say import say
 from apollo_rt.errors import ApolloError, AudioFileError
 from apollo_rt.existing import refuse_existing
 from apollo_rt.files.audio_reader import AudioReader
@@ -24,8 +24,7 @@ from apollo_rt.files.audio_writer import AudioWriter, refuse_same_file
 from apollo_rt.printable import printable
 from apollo_rt.stream.rate_converter import RateConverter
 from apollo_rt.stream.stft import carrier_frames
-from training.fitting import checkpoint
-from training.nets import apollo_published
+from training.nets import apollo_published, checkpoint
 from training.nets.apollo_published import PublishedApollo
 from training.nets.framing import TorchFraming
 from training.nets.level_restorer import LevelRestorer

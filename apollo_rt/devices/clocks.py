@@ -5,8 +5,8 @@ import math
 from apollo_rt.devices.device import Device
 from apollo_rt.devices.loopback import leads_to_server
 from apollo_rt.devices.portaudio import PortAudioDriver
-from apollo_rt.live.driver import Driver
-from apollo_rt.live.joined_driver import JoinedDriver
+from apollo_rt.live.clock_bridge.driver import JoinedDriver
+from apollo_rt.live.endpoints.driver import Driver
 
 _ONE_CLOCK_FOR_ALL = ("JACK Audio Connection Kit", "ASIO")
 """Host APIs under which everything runs by one clock."""

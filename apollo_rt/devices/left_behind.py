@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from apollo_rt import system_threads
+from apollo_rt.system import threads
 
 _names: list[str] = []
 _since_renewal: list[str] = []
@@ -43,8 +43,8 @@ def take_hung() -> bool:
 @contextmanager
 def threads_begun(thread_ids: set[int]) -> Iterator[None]:
     """Add the system's numbers of the threads that begin inside; Python's own are left out, where there are any."""
-    before = system_threads.thread_ids()
+    before = threads.thread_ids()
     try:
         yield
     finally:
-        thread_ids |= system_threads.begun_since(before)
+        thread_ids |= threads.begun_since(before)

@@ -15,7 +15,7 @@ from apollo_rt.devices.left_behind import leave_behind, take_hung, threads_begun
 from apollo_rt.devices.library_copy import renew
 from apollo_rt.devices.opening import device_of, environment_of, library_messages_hidden, unwrapped_latency_s
 from apollo_rt.errors import DeviceError
-from apollo_rt.guarded_thread import GuardedThread
+from apollo_rt.system.guarded_thread import GuardedThread
 
 _MISSING = (
     "PortAudio, which audio devices are reached through, is not installed: install libportaudio2 (Debian, Ubuntu: "

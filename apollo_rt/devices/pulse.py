@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from apollo_rt.child_process import child_environment
+from apollo_rt.system.child_process import child_environment
 
 DEFAULT_MONITOR = "@DEFAULT_MONITOR@"
 """The server's own name for what its default sink plays."""

@@ -10,11 +10,11 @@ import subprocess
 import threading
 from contextlib import suppress
 
-from apollo_rt.child_process import child_environment, module_command, wait_or_kill
 from apollo_rt.errors import ModelFileError
-from apollo_rt.guarded_thread import GuardedThread
 from apollo_rt.inference.model_file import ModelCard, read_graph
 from apollo_rt.inference.trial_host import LENGTH_BYTES
+from apollo_rt.system.child_process import child_environment, module_command, wait_or_kill
+from apollo_rt.system.guarded_thread import GuardedThread
 
 _PATIENCE_S = 20.0
 """How long a graph may take: far longer than any useful one, on a busy machine too."""

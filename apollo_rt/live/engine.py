@@ -8,24 +8,24 @@ from typing import Any, Self
 from apollo_rt.control.parameters import Parameters
 from apollo_rt.inference.model import Model
 from apollo_rt.latency import LatencyReport, rebuffering_latency
-from apollo_rt.live.callback import callback_address
-from apollo_rt.live.connection import Connection, Reopening
-from apollo_rt.live.driver import Driver, clock_levels, clocks_of, conversion_latency_s
+from apollo_rt.live.endpoints.driver import Driver, clock_levels, clocks_of, conversion_latency_s
+from apollo_rt.live.endpoints.file_ends import FileEnds
+from apollo_rt.live.endpoints.file_feed import Nowhere, Silence, Sink, Source
+from apollo_rt.live.endpoints.virtual_device import VirtualDevice
 from apollo_rt.live.engine_settings import EngineSettings, budget_of, check_blocks, check_fit
-from apollo_rt.live.file_ends import FileEnds
-from apollo_rt.live.file_feed import Nowhere, Silence, Sink, Source
-from apollo_rt.live.heard import Heard
-from apollo_rt.live.incident import IncidentWriter
-from apollo_rt.live.levels import Levels
-from apollo_rt.live.line import Line, make_line, ring_levels
-from apollo_rt.live.live_plugins import LivePlugins
-from apollo_rt.live.recent import StatsReader
-from apollo_rt.live.restorer import Restorer
-from apollo_rt.live.scheduling import AudioScheduling
-from apollo_rt.live.snapshot import Snapshot
-from apollo_rt.live.spectra import Spectra, SpectrumAnalyser
-from apollo_rt.live.supervisor import Supervisor
-from apollo_rt.live.virtual_device import VirtualDevice
+from apollo_rt.live.monitoring.gauges import Levels
+from apollo_rt.live.monitoring.incident import IncidentWriter
+from apollo_rt.live.monitoring.recent import StatsReader
+from apollo_rt.live.monitoring.snapshot import Snapshot
+from apollo_rt.live.monitoring.spectra import Spectra, SpectrumAnalyser
+from apollo_rt.live.monitoring.tap import Heard
+from apollo_rt.live.realtime.callback import callback_address
+from apollo_rt.live.realtime.shared_state import Line, make_line, ring_levels
+from apollo_rt.live.supervision.connection import Connection, Reopening
+from apollo_rt.live.supervision.model_runner import Restorer
+from apollo_rt.live.supervision.supervisor import Supervisor
+from apollo_rt.plugins.live_plugins import LivePlugins
+from apollo_rt.system.scheduling import AudioScheduling
 
 Progress = Callable[[str, int, int], None]
 """Called with (stage, done, total) while something long goes on."""

@@ -10,8 +10,8 @@ from apollo_rt.control.parameters import Parameters
 from apollo_rt.errors import DeviceError
 from apollo_rt.inference.model import Model
 from apollo_rt.latency import FADE_LENGTH, rebuffering_latency, step_budget
-from apollo_rt.live.driver import Driver
-from apollo_rt.live.file_feed import Sink, Source
+from apollo_rt.live.endpoints.driver import Driver
+from apollo_rt.live.endpoints.file_feed import Sink, Source
 
 _LONGEST_BLOCK = 16_384
 

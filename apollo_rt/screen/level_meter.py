@@ -1,7 +1,7 @@
 """Meters of input and output: mean level, peak, and a mark that holds the highest peak for a while."""
 
 from apollo_rt.decibels import SILENCE_DB, level_db
-from apollo_rt.live.snapshot import Snapshot
+from apollo_rt.live.monitoring.snapshot import Snapshot
 from apollo_rt.screen.painted import Line, Painted
 
 _NAMES = ("in  L", "in  R", "out L", "out R")

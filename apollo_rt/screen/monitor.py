@@ -11,7 +11,7 @@ from textual.markup import escape
 from textual.widgets import Footer
 
 from apollo_rt.errors import ApolloError
-from apollo_rt.live.snapshot import Snapshot
+from apollo_rt.live.monitoring.snapshot import Snapshot
 from apollo_rt.printable import printable
 from apollo_rt.screen.device_dialog import DeviceDialog, Wanted
 from apollo_rt.screen.dialog import Page

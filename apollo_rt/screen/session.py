@@ -5,8 +5,8 @@ from typing import Protocol
 
 from apollo_rt.control.commands import Commander
 from apollo_rt.control.parameter_row import Parameter
-from apollo_rt.live.snapshot import Snapshot
-from apollo_rt.live.spectra import Spectra
+from apollo_rt.live.monitoring.snapshot import Snapshot
+from apollo_rt.live.monitoring.spectra import Spectra
 
 
 class Controls(Protocol):
@@ -23,7 +23,7 @@ class Controls(Protocol):
 
 
 class Session(Protocol):
-    """What the screen needs of `app.live_session.LiveSession`."""
+    """What the screen needs of `session.running_session.LiveSession`."""
 
     is_over: bool
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from apollo_rt.live.spectra import Spectra
+from apollo_rt.live.monitoring.spectra import Spectra
 from apollo_rt.screen.painted import EIGHTHS, Line, Painted
 
 _TOP_DB, _BOTTOM_DB = 0.0, -90.0

@@ -2,8 +2,8 @@
 
 from collections import deque
 
-from apollo_rt.live.durations import Durations
-from apollo_rt.live.snapshot import Snapshot
+from apollo_rt.live.monitoring.durations import Durations
+from apollo_rt.live.monitoring.snapshot import Snapshot
 from apollo_rt.screen.painted import Line, Painted, columns
 
 _SECONDS = 60

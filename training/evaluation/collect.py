@@ -7,7 +7,8 @@ import click
 import numpy as np
 import soundfile
 
-from training.data import excerpts, layouts
+from training.corpus import excerpts
+from training.data import layouts
 from training.data.audio import SAMPLE_RATE, Audio, load
 from training.evaluation import sounds
 from training.evaluation.probes import probes

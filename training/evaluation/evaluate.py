@@ -13,8 +13,8 @@ from typing import Any
 
 import click
 
-from apollo_rt.app.progress import progress_bar
 from apollo_rt.atomic_file import write_whole
+from apollo_rt.console.progress import progress_bar
 from apollo_rt.errors import ApolloError
 from apollo_rt.existing import refuse_existing
 from apollo_rt.inference.model_file import default_model_path

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from training.data import packages, soundfont
+from training.corpus import packages, soundfont
+from training.corpus.scores import Note, Part
 from training.data.audio import Audio, load
-from training.data.scores import Note, Part
 
 _INSTRUMENTS = {"glockenspiel": (9, 84), "soprano": (53, 72), "violin": (40, 67), "piano": (0, 60), "flute": (73, 74)}
 """General MIDI program, and the key that its melody begins with."""

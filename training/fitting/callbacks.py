@@ -16,9 +16,9 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 from training.evaluation.picture import spectrograms
-from training.fitting import checkpoint
 from training.fitting.generators import item_seeds
 from training.fitting.module import Batch, RestorationModule
+from training.nets import checkpoint
 
 
 class PrunedBeside(TorchCheckpointIO):

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from training.fitting import checkpoint
 from training.fitting.losses import known_bins, missing_level_error
+from training.nets import checkpoint
 from training.nets.apollo_published import SAMPLE_RATE, PublishedApollo
 from training.nets.config import ModelConfig
 from training.nets.framing import TorchFraming

@@ -20,12 +20,12 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW, Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from training.fitting import checkpoint
 from training.fitting.adversarial import AdversarySettings, critic_loss, feature_loss, generator_loss
 from training.fitting.generators import Generator, item_seeds
 from training.fitting.losses import LossWeights, RestorationLoss
 from training.fitting.quality import Quality
 from training.fitting.schedule import Cosine, Schedule
+from training.nets import checkpoint
 from training.nets.critics import MultiResolutionCritic
 
 Batch = tuple[Tensor, Tensor]

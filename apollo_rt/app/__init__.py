@@ -1,1 +1,0 @@
-"""The programs: command line and live screen."""

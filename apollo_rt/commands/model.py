@@ -1,0 +1,81 @@
+"""`apollo-rt model`: what models there are, what one says of itself, and whether that is so."""
+
+import shutil
+from typing import TYPE_CHECKING
+
+import click
+
+from apollo_rt.commands.model_options import provider_option
+from apollo_rt.console.say import say
+
+if TYPE_CHECKING:
+    from apollo_rt.inference.model import Model
+
+_COLUMNS = 100
+"""Of a screen that isn't one, such as a pipe."""
+
+
+@click.group(short_help="List, describe and verify models.")
+def model() -> None:
+    """List, describe and verify models.
+
+    A model is a file, or the name of one that ships with the program or lies in your own folder (see `list`).
+    """
+
+
+@model.command("list")
+def list_all() -> None:
+    """Show the models that can be named, and where your own belong."""
+    from apollo_rt.inference.model_library import ENVIRONMENT, list_models, user_folder
+
+    for entry in list_models():
+        text = f"{entry.card.name}, {', '.join(entry.card.tiers)}" if entry.card else f"not usable: {entry.error}"
+        say(f"{entry.path.stem}  ({entry.place})  {text}")
+    say(f"Your own go to {user_folder()} (or where {ENVIRONMENT} says).")
+
+
+@model.command()
+@click.argument("name", required=False, metavar="[NAME|FILE]")
+@click.option("--measure/--no-measure", default=True, show_default=True, help="Time its step on this machine.")
+@click.option("--all", "everything", is_flag=True, help="All that the card says, however long.")
+@provider_option("cpu")
+def info(name: str | None, measure: bool, everything: bool, provider: str) -> None:
+    """Show a model's card on one screen: what it is, trained on what, how good, how fast, latency, licence, hash."""
+    from apollo_rt.commands.model_card import card_lines
+    from apollo_rt.inference.model_choice import open_model
+    from apollo_rt.inference.model_file import graph_sha256, read_card
+    from apollo_rt.inference.model_library import find_model
+
+    card = read_card(find_model(name))
+    width = None if everything else shutil.get_terminal_size((_COLUMNS, 24)).columns
+    for line in card_lines(card, graph_sha256(card.path.read_bytes()), width):
+        say(line)
+    if measure:
+        say(f"  {'speed':<12}{speed_text(open_model(card.path, provider))}")
+
+
+@model.command()
+@click.argument("name", required=False, metavar="[NAME|FILE]")
+@provider_option("cpu")
+def verify(name: str | None, provider: str) -> None:
+    """Check a model: its fields, its hashes, and that it returns on this machine what its file says it must."""
+    from apollo_rt.inference.model_choice import open_model, open_tiers
+    from apollo_rt.stream.golden import golden_error_db
+
+    tiers = open_tiers(open_model(name, provider))
+    errors = {tier: golden_error_db(loaded) for tier, loaded in tiers.items()}
+    loaded = next(iter(tiers.values()))
+    returned = ", ".join(f"{tier} to {error_db:.0f} dB" for tier, error_db in errors.items())
+    say(
+        f"{loaded.card.path}: all right; fields and hashes hold, and on {loaded.provider} the golden pair "
+        f"({len(loaded.card.golden.input)} hops) comes out, relative to its peak: {returned}"
+    )
+
+
+def speed_text(loaded: "Model") -> str:
+    """How long a step takes, measured now, one after the other."""
+    from apollo_rt.inference.model_choice import step_time_s
+
+    time_s = step_time_s(loaded)
+    load_percent = 100 * time_s / loaded.framing.hop_period_s
+    return f"{1e3 * time_s:.2f} ms a step on {loaded.provider} here and now (median), load {load_percent:.0f} %"

@@ -1,0 +1,78 @@
+"""The files at either end of an engine: fed beside the audio path, watched, and finished or thrown away at the end."""
+
+from typing import Protocol, runtime_checkable
+
+from apollo_rt.live.endpoints.file_feed import Sink, SinkFeed, Source, SourceFeed
+from apollo_rt.live.realtime.shared_state import Line
+
+
+@runtime_checkable
+class SurvivingSink(Protocol):
+    """What a sink says beside the rest if it lives on where nothing more can be written."""
+
+    @property
+    def n_lost(self) -> int:
+        """Samples that were not written."""
+
+    def take_messages(self) -> list[str]:
+        """What a user should know since the last call, one line each."""
+
+
+class FileEnds:
+    """Source and sink of a line, with a thread each.
+
+    Args:
+        source: None where a device captures.
+        sink: None where a device plays.
+        line: its queues are filled and emptied.
+        n_leading: samples to drop at the beginning of what is written: the latency.
+    """
+
+    def __init__(self, source: Source | None, sink: Sink | None, line: Line, n_leading: int) -> None:
+        self._sink = sink
+        self._source_feed = SourceFeed(source, line.source) if source else None
+        self._sink_feed = SinkFeed(sink, line.sink, n_leading, line.source) if sink else None
+
+    @property
+    def error(self) -> Exception | None:
+        """Why a file broke off, if one did."""
+        threads = [feed.thread for feed in (self._source_feed, self._sink_feed) if feed]
+        return next((thread.error for thread in threads if thread.error), None)
+
+    @property
+    def n_unrecorded(self) -> int:
+        """Samples that a sink which lives on could not write."""
+        return self._sink.n_lost if isinstance(self._sink, SurvivingSink) else 0
+
+    def start(self, n_samples: int) -> None:
+        """Start both; returns when so many samples, or all there are, are decoded."""
+        if self._source_feed:
+            self._source_feed.start(n_samples)
+        if self._sink_feed:
+            self._sink_feed.start()
+
+    def look(self) -> list[str]:
+        """What a user should know of them, one line each."""
+        return self._sink.take_messages() if isinstance(self._sink, SurvivingSink) else []
+
+    def stop(self, complete: bool) -> list[str]:
+        """End both, once nothing moves samples any more; finish what was written, or throw it away.
+
+        Args:
+            complete: what was written is wanted; it is not after an error.
+
+        Returns:
+            What a user should know, one line each.
+
+        Raises:
+            AudioFileError: the file can't be finished.
+        """
+        if self._source_feed:
+            self._source_feed.stop()
+        if self._sink_feed and self._sink:
+            self._sink_feed.stop()
+            if complete and self.error is None:
+                self._sink.commit()
+            else:
+                self._sink.abort()
+        return self.look()

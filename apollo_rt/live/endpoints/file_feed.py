@@ -1,0 +1,168 @@
+"""Threads between files and the queues of the audio path: they decode ahead, write behind, and may be late."""
+
+import threading
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apollo_rt.errors import AudioFileError
+from apollo_rt.live.realtime.ring import UNKNOWN, Ring, end_of, mark_end, n_queued, put, take
+from apollo_rt.system.guarded_thread import GuardedThread
+
+Samples = NDArray[np.float32]
+
+_PART_LENGTH = 4096
+_POLL_S = 0.002
+_READING_S, _WRITING_S = 5.0, 30.0
+"""How long the end waits for a file: what is still to be read is not wanted, what is to be written is."""
+
+
+class Source(Protocol):
+    """Where samples come from, `audio_reader.AudioReader` for one."""
+
+    def read(self, n_samples: int) -> Samples:
+        """The next samples, `(samples, 2)`; fewer than asked for only at the end, then none."""
+
+
+class Sink(Protocol):
+    """Where samples go, `audio_writer.AudioWriter` for one."""
+
+    def write(self, samples: Samples) -> None:
+        """Append `(samples, 2)`."""
+
+    def commit(self) -> None:
+        """Everything is written."""
+
+    def abort(self) -> None:
+        """Throw away what was written."""
+
+
+class Silence:
+    """A source of so many samples.
+
+    Args:
+        n_samples: 0 or more.
+    """
+
+    def __init__(self, n_samples: int) -> None:
+        """All of it is still to be read."""
+        self._n_left = n_samples
+
+    def read(self, n_samples: int) -> Samples:
+        """The next samples."""
+        n_read = min(n_samples, self._n_left)
+        self._n_left -= n_read
+        return np.zeros((n_read, 2), np.float32)
+
+
+class Nowhere:
+    """A sink that keeps nothing."""
+
+    def write(self, samples: Samples) -> None:
+        """Drop the samples."""
+
+    def commit(self) -> None:
+        """Nothing is to be done."""
+
+    def abort(self) -> None:
+        """Nothing is to be done."""
+
+
+class SourceFeed:
+    """Decodes ahead into a queue.
+
+    Args:
+        source: read to its end.
+        queue: filled as far as it goes; its end is marked when the source is through, or broke off.
+
+    Attributes:
+        thread: holds the error if the source broke off.
+    """
+
+    def __init__(self, source: Source, queue: Ring) -> None:
+        """Nothing is read before `start`."""
+        self.thread = GuardedThread("source", self._run)
+        self._stopping = threading.Event()
+        self._source = source
+        self._queue = queue
+
+    def start(self, n_samples: int) -> None:
+        """Start decoding; returns when so many samples, or all there are, can be taken."""
+        self.thread.start()
+        while n_queued(self._queue) < n_samples and self.thread.is_alive:
+            self._stopping.wait(_POLL_S)
+
+    def stop(self) -> None:
+        """End the thread, at the file's end or not; a file that does not answer is left behind."""
+        self._stopping.set()
+        self.thread.join(_READING_S)
+
+    def _run(self) -> None:
+        try:
+            while len(part := self._source.read(_PART_LENGTH)) and not self._stopping.is_set():
+                self._put_all(np.ascontiguousarray(part, np.float32))
+        finally:
+            mark_end(self._queue)
+
+    def _put_all(self, part: Samples) -> None:
+        while len(part := part[put(self._queue, part) :]):
+            if self._stopping.wait(_POLL_S):
+                return
+
+
+class SinkFeed:
+    """Writes behind from a queue, aligned with the input.
+
+    Args:
+        sink: gets the samples; neither committed nor aborted.
+        queue: read until the feed is stopped and the queue is empty.
+        n_leading: samples to drop at the beginning: the latency.
+        source: queue whose end, once known, is the length of what is written; one without end where there is none.
+
+    Attributes:
+        thread: holds the error if the sink failed.
+    """
+
+    def __init__(self, sink: Sink, queue: Ring, n_leading: int, source: Ring) -> None:
+        """Nothing is written before `start`."""
+        self.thread = GuardedThread("sink", self._run)
+        self._stopping = threading.Event()
+        self._sink = sink
+        self._queue = queue
+        self._source = source
+        self._position = -n_leading
+
+    def start(self) -> None:
+        """Start writing."""
+        self.thread.start()
+
+    def stop(self) -> None:
+        """Write what is queued and end the thread; nothing may be queued any more.
+
+        Raises:
+            AudioFileError: the disk does not answer; what was written is left as it is.
+        """
+        self._stopping.set()
+        self.thread.join(_WRITING_S)
+        if self.thread.is_alive:
+            raise AudioFileError(f"the disk took nothing for {_WRITING_S:g} s; the end of what was written is lost")
+
+    def _run(self) -> None:
+        part = np.empty((_PART_LENGTH, 2), np.float32)
+        while True:
+            is_last = self._stopping.is_set()  # asked before the queue: what came before the stop is written
+            n_taken = take(self._queue, part)
+            self._write(part[:n_taken])
+            if n_taken == 0:
+                if is_last:
+                    return
+                self._stopping.wait(_POLL_S)
+
+    def _write(self, part: Samples) -> None:
+        end = end_of(self._source)
+        n_before = max(-self._position, 0)
+        n_within = len(part) if end == UNKNOWN else max(end - self._position, 0)
+        self._position += len(part)
+        if len(inside := part[n_before:n_within]):
+            self._sink.write(inside.copy())

@@ -1,0 +1,187 @@
+"""A probe for the latency: bursts of noise through the whole engine and a real loop from the output back to the input.
+
+    bursts -> engine's callback -> device's output -> cable or monitor -> device's input -> recording
+
+What the device captures is recorded and does not reach the engine, so nothing feeds back. The lag between a burst and
+its echo is the whole latency: all terms of the report, those of the devices included.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apollo_rt.compiled.native import array_from_address, atomic_load, atomic_store, call_address, realtime
+from apollo_rt.live.clock_bridge.delay_locked_loop import Clocks
+from apollo_rt.live.endpoints.driver import Driver, calls_unevenly, clocks_of, conversion_latency_s
+from apollo_rt.live.realtime.callback import stream_callback
+
+_ENGINE_CALLBACK, _ENGINE_USERDATA, _CHANNELS, _BURSTS, _RECORDING, _LENGTH, _BLOCK, _POSITION = range(8)
+_LONGEST_BLOCK = 65_536
+
+N_BURSTS = 8
+_LEAD_S, _BURST_S, _SPACING_S, _LONGEST_S = 1.0, 0.25, 0.5, 3.0
+_CUTOFF_HZ = 8000.0
+_PEAK = 0.25
+_HEARD = 0.3
+"""Likeness (normalised correlation) from which on an echo counts; what is only noise stays below 0.1."""
+
+
+@dataclass(frozen=True)
+class RoundTrip:
+    """What was measured.
+
+    Attributes:
+        lags: of the bursts that were heard, in samples.
+        likeness: mean of their normalised correlations.
+    """
+
+    lags: tuple[int, ...]
+    likeness: float
+
+    @property
+    def median(self) -> float:
+        """In samples."""
+        return float(np.median(self.lags))
+
+
+def _body(input_address: int, output_address: int, block_size: int, time_info: int, flags: int, userdata: int) -> int:
+    """`PaStreamCallback`: records, and calls the engine's with bursts for an input."""
+    words = array_from_address(userdata, _POSITION + 1, np.int64)
+    n_samples, channels, length, position = int(block_size), words[_CHANNELS], words[_LENGTH], words[_POSITION]
+    bursts = array_from_address(words[_BURSTS], length, np.float32)
+    recording = array_from_address(words[_RECORDING], length, np.float32)
+    device = array_from_address(input_address, (n_samples, channels), np.float32)
+    block = array_from_address(words[_BLOCK], (n_samples, channels), np.float32)
+    for index in range(min(n_samples, _LONGEST_BLOCK)):
+        is_inside = position + index < length
+        if is_inside:
+            recording[position + index] = 0.5 * (device[index, 0] + device[index, channels - 1])
+        for channel in range(channels):
+            block[index, channel] = bursts[position + index] if is_inside else np.float32(0.0)
+    atomic_store(words, _POSITION, position + n_samples)
+    arguments = (words[_BLOCK], output_address, n_samples, time_info, int(flags), words[_ENGINE_USERDATA])
+    return int(call_address(words[_ENGINE_CALLBACK], arguments) & 0xFFFFFFFF)
+
+
+@cache
+def _compiled_body() -> Any:
+    return stream_callback(_body)
+
+
+@realtime
+def _load(words: NDArray[np.int64], place: int) -> int:
+    return int(atomic_load(words, place))
+
+
+class ProbeDriver:
+    """A driver with the probe between the device and the engine: a `driver.Driver`.
+
+    Args:
+        driver: has input and output.
+    """
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self.name, self.sample_rate = driver.name, driver.sample_rate
+        self.block_size, self.varying_block = driver.block_size, driver.varying_block
+        self.input_channels, self.output_channels = driver.input_channels, driver.output_channels
+        self._bursts, self._starts = make_bursts(driver.sample_rate)
+        self._recording = np.zeros_like(self._bursts)
+        self._block = np.zeros((_LONGEST_BLOCK, 2), np.float32)
+        self._words = np.zeros(_POSITION + 1, np.int64)
+
+    @property
+    def device_latency_s(self) -> tuple[float, float]:
+        """What the device reports."""
+        return self._driver.device_latency_s
+
+    @property
+    def conversion_latency_s(self) -> tuple[float, float, float]:
+        """See `driver.JoiningDriver`; so the next two."""
+        return conversion_latency_s(self._driver)
+
+    @property
+    def clocks(self) -> Clocks | None:
+        """How two clocks are held together."""
+        return clocks_of(self._driver)
+
+    @property
+    def calls_unevenly(self) -> bool:
+        """A device hands over blocks as they come."""
+        return calls_unevenly(self._driver)
+
+    @property
+    def active(self) -> bool:
+        """The device calls back."""
+        return self._driver.active
+
+    @property
+    def finished(self) -> bool:
+        """The device has come to an end by itself."""
+        return self._driver.finished
+
+    @property
+    def is_done(self) -> bool:
+        """All bursts are played, and there was time for the last one to come back."""
+        return _load(self._words, _POSITION) >= len(self._bursts)
+
+    def start(self, callback_address: int, userdata_address: int) -> None:
+        """Open the device with the probe's callback."""
+        addresses = (array.ctypes.data for array in (self._bursts, self._recording))
+        self._words[:] = (callback_address, userdata_address, self.input_channels, *addresses, len(self._bursts),
+                          self._block.ctypes.data, 0)  # fmt: skip
+        self._driver.start(_compiled_body().address, self._words.ctypes.data)
+
+    def stop(self) -> None:
+        """Stop the device."""
+        self._driver.stop()
+
+    def round_trip(self) -> RoundTrip:
+        """What the recording tells, once all `is_done`."""
+        return find_echoes(self._recording, self._bursts, self._starts, self.sample_rate)
+
+
+def make_bursts(sample_rate: int) -> tuple[NDArray[np.float32], list[int]]:
+    """Bursts of noise with silence around, each of its own; up to 8 kHz, where a codec has left something.
+
+    Returns:
+        The samples, and where each burst begins.
+    """
+    random = np.random.default_rng(8)
+    length, spacing = round(_BURST_S * sample_rate), round(_SPACING_S * sample_rate)
+    samples = np.zeros(round((_LEAD_S + _LONGEST_S) * sample_rate) + N_BURSTS * spacing, np.float32)
+    starts = [round(_LEAD_S * sample_rate) + number * spacing for number in range(N_BURSTS)]
+    for start in starts:
+        spectrum = np.fft.rfft(random.standard_normal(length))
+        spectrum[np.fft.rfftfreq(length, 1 / sample_rate) > _CUTOFF_HZ] = 0.0
+        burst = np.fft.irfft(spectrum, length) * np.hanning(length)
+        samples[start : start + length] = _PEAK * burst / np.abs(burst).max()
+    return samples, starts
+
+
+def find_echoes(
+    recording: NDArray[np.float32], bursts: NDArray[np.float32], starts: list[int], sample_rate: int
+) -> RoundTrip:
+    """Find each burst in the recording by correlation.
+
+    Shape:
+        recording, bursts: (samples,)
+    """
+    length, longest = round(_BURST_S * sample_rate), round(_LONGEST_S * sample_rate)
+    lags, likenesses = [], []
+    for start in starts:
+        burst = bursts[start : start + length].astype(np.float64)
+        heard = recording[start : start + longest].astype(np.float64)
+        n = 1 << (len(heard) + length).bit_length()
+        correlation = np.fft.irfft(np.fft.rfft(heard, n) * np.conj(np.fft.rfft(burst, n)), n)[: len(heard) - length + 1]
+        energy = np.concatenate([[0.0], np.cumsum(heard**2)])
+        around = energy[length:] - energy[:-length]
+        lag = int(np.argmax(correlation))
+        likeness = float(correlation[lag] / np.sqrt(around[lag] * np.sum(burst**2) + 1e-12))
+        if likeness >= _HEARD:
+            lags.append(lag)
+            likenesses.append(likeness)
+    return RoundTrip(tuple(lags), float(np.mean(likenesses)) if lags else 0.0)

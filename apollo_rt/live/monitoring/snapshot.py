@@ -1,0 +1,249 @@
+"""The state of a running engine at one moment, read from what the audio path counts."""
+
+import math
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apollo_rt.compiled.native import atomic_load, realtime
+from apollo_rt.latency import LatencyReport
+from apollo_rt.live.clock_bridge.delay_locked_loop import Clocks
+from apollo_rt.live.monitoring.durations import NO_DURATIONS, Durations, plain_durations
+from apollo_rt.live.monitoring.gauges import Level
+from apollo_rt.live.realtime.counters import (
+    CALLBACK_VERSION,
+    COUNTERS,
+    INPUT_METER,
+    LOAD,
+    OUTPUT_METER,
+    WORKER_VERSION,
+    XRUNS,
+    Stats,
+    make_stats,
+)
+from apollo_rt.plugins.plugin_state import PluginState
+
+_ATTEMPTS = 1000
+_XRUNS_HEARD = XRUNS[:-1]
+"""Filling a device before its start is no fault."""
+
+
+@realtime
+def _copy(source: NDArray[Any], target: NDArray[Any]) -> None:
+    for index in range(len(source)):
+        target[index] = atomic_load(source, index)
+
+
+@realtime
+def _copy_all(source: Stats, target: Stats) -> bool:
+    """Copy everything; says whether neither callback nor worker has been counting meanwhile."""
+    callback = atomic_load(source.counters, CALLBACK_VERSION)
+    worker = atomic_load(source.counters, WORKER_VERSION)
+    _copy(source.counters, target.counters)
+    _copy(source.step_ns, target.step_ns)
+    _copy(source.interval_ns, target.interval_ns)
+    _copy(source.callback_ns, target.callback_ns)
+    _copy(source.gauges, target.gauges)
+    is_same = callback == atomic_load(source.counters, CALLBACK_VERSION)
+    is_same &= worker == atomic_load(source.counters, WORKER_VERSION)
+    return bool(is_same and (callback | worker) & 1 == 0)
+
+
+def whole_copy(source: Stats) -> Stats:
+    """A copy of the shared arrays that shows no callback and no hop by halves.
+
+    The writers never wait, so the reader tries again, a few times in a thousand. Where it never finds them at rest
+    (nobody counts that long: a writer has died, or calls come without a pause, from file to file), each value is whole
+    all the same, but two may be a block apart.
+    """
+    target = make_stats()
+    for _ in range(_ATTEMPTS):
+        if _copy_all(source, target):
+            break
+        time.sleep(0)
+    return target
+
+
+@dataclass(frozen=True)
+class Meter:
+    """Level of a stereo signal, full scale is 1; see the constants above for the ballistics."""
+
+    peak: tuple[float, float]
+    rms: tuple[float, float]
+
+    @classmethod
+    def of(cls, gauges: NDArray[np.float64], first: int) -> "Meter":
+        """Read the meter at `first`."""
+        peak_l, peak_r, square_l, square_r = (float(value) for value in gauges[first : first + 4])
+        return cls((peak_l, peak_r), (math.sqrt(square_l), math.sqrt(square_r)))
+
+
+@dataclass(frozen=True)
+class Recent:
+    """What came in the last seconds.
+
+    Attributes:
+        duration_s: how many seconds these are: about 10, fewer soon after the start.
+        step_ms: times of the worker's steps.
+        callback_interval_ms: times between two callbacks.
+        counts: increase of every counter, by name.
+        callback_ms: times that callbacks took.
+    """
+
+    duration_s: float
+    step_ms: Durations
+    callback_interval_ms: Durations
+    counts: dict[str, int]
+    callback_ms: Durations = NO_DURATIONS
+
+    @classmethod
+    def between(cls, before: Stats, after: Stats, duration_s: float) -> "Recent":
+        """What came between two copies."""
+        increases = after.counters - before.counters
+        return cls(
+            duration_s,
+            Durations.of(after.step_ns, before.step_ns),
+            Durations.of(after.interval_ns, before.interval_ns),
+            {name: int(value) for name, value in zip(COUNTERS, increases, strict=False)},  # two versions follow
+            Durations.of(after.callback_ns, before.callback_ns),
+        )
+
+    @property
+    def xruns(self) -> int:
+        """Under- and overruns at the device, priming apart."""
+        return sum(self.counts[name] for name in _XRUNS_HEARD)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain values, for a JSON file."""
+        return {"duration_s": self.duration_s, **plain_durations(self), **self.counts,
+                "xruns": self.xruns}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The engine at one moment; what one callback, or one hop, has counted is in it as a whole or not at all.
+
+    Attributes:
+        elapsed_s: seconds since the start.
+        running: the device calls back.
+        finished: the source came to its end and everything has been played.
+        device_state: how the connection to the devices stands, in words; see `connection.State`.
+        tier: of the model, that is heard; `dry` for none.
+        scheduling: what priority and memory the audio threads got, in words.
+        parameters: as set, by name; those of plugins too.
+        load_percent: step time over hop period, smoothed over half a second.
+        step_ms: times of the worker's steps.
+        callback_interval_ms: times between two callbacks.
+        callback_ms: times that callbacks took.
+        input: level at the door.
+        output: level behind the mixer.
+        latency: the latency in named terms.
+        recent: the last 10 s.
+        callbacks: calls by the device.
+        samples: samples moved.
+        hops: steps of the model.
+        deadline_misses: hops that weren't ready when the callback needed them; dry was heard.
+        covered_samples: samples in which dry stood in for missing wet, fades included.
+        frame_faults: frames that came back not finite or absurdly loud.
+        model_errors: steps that ONNX Runtime refused.
+        jumps: how often the worker gave up on what it was behind with.
+        skipped_hops: hops it never computed because of that.
+        input_underflow: as PortAudio flags it; so the next four.
+        input_overflow: captured samples were lost.
+        output_underflow: the device ran out of samples to play.
+        output_overflow: samples were dropped because the device had no room.
+        priming_output: callbacks that filled the device before its start.
+        source_underruns: callbacks for which a file wasn't decoded in time.
+        sink_overruns: callbacks whose output a file couldn't take in time.
+        clipped_samples: output samples held at full scale.
+        faulty_samples: values of input or output that were no audio (not finite, beyond +-1e6), replaced by 0.
+        clocks: how two devices' clocks are held together; None where there is one clock.
+        levels: with their bounds: `wet_ring`, samples restored and not yet played (below 0: what is late);
+            `source_queue` and `sink_queue`, samples between files and the stream; of two clocks `clock_ring`, samples
+            held back, and `correction_ppm`.
+        unrecorded_samples: that a file at the output could not take, because the disk was full.
+        silenced_samples: output samples that are silent because nothing was captured for them; see `holes`.
+        silent_hops: hops of digital silence that the model wasn't asked for.
+        reconnections: how often a device that was lost plays again, or another one in its place.
+        worker_restarts: how often a worker that died or hung was replaced.
+        tier_changes: changes between tiers of the model, or to dry and back.
+        plugins: those before and after the model, in the order of the signal.
+    """
+
+    elapsed_s: float
+    running: bool
+    finished: bool
+    device_state: str
+    tier: str
+    scheduling: str
+    parameters: dict[str, float]
+    load_percent: float
+    step_ms: Durations
+    callback_interval_ms: Durations
+    input: Meter
+    output: Meter
+    latency: LatencyReport
+    recent: Recent
+    callbacks: int
+    samples: int
+    hops: int
+    deadline_misses: int
+    covered_samples: int
+    frame_faults: int
+    model_errors: int
+    jumps: int
+    skipped_hops: int
+    input_underflow: int
+    input_overflow: int
+    output_underflow: int
+    output_overflow: int
+    priming_output: int
+    source_underruns: int
+    sink_overruns: int
+    clipped_samples: int
+    faulty_samples: int
+    silenced_samples: int
+    silent_hops: int
+    reconnections: int
+    worker_restarts: int
+    tier_changes: int
+    clocks: Clocks | None = None
+    plugins: tuple[PluginState, ...] = ()
+    callback_ms: Durations = NO_DURATIONS
+    levels: dict[str, Level] = field(default_factory=dict)
+    unrecorded_samples: int = 0
+
+    @property
+    def xruns(self) -> int:
+        """Under- and overruns at the device, priming apart."""
+        return sum(getattr(self, name) for name in _XRUNS_HEARD)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain values, for a JSON file."""
+        special = {"latency": self.latency.to_dict(), "recent": self.recent.to_dict(), "xruns": self.xruns}
+        return {**asdict(self), **plain_durations(self), **special}
+
+
+def read_stats(stats: Stats, before: Stats | None = None, duration_s: float = 0.0) -> dict[str, Any]:
+    """The part of a `Snapshot` that the shared arrays hold, by field name.
+
+    Args:
+        stats: shared, or a copy.
+        before: a copy from the beginning of what counts as recent; None: the start.
+        duration_s: seconds since then.
+    """
+    now = whole_copy(stats)
+    counters = (int(value) for value in now.counters)
+    return {
+        "load_percent": 100.0 * float(now.gauges[LOAD]),
+        "step_ms": Durations.of(now.step_ns),
+        "callback_interval_ms": Durations.of(now.interval_ns),
+        "callback_ms": Durations.of(now.callback_ns),
+        "input": Meter.of(now.gauges, INPUT_METER),
+        "output": Meter.of(now.gauges, OUTPUT_METER),
+        "recent": Recent.between(before or make_stats(), now, duration_s),
+        **dict(zip(COUNTERS, counters, strict=False)),  # two versions follow
+    }

@@ -1,0 +1,70 @@
+"""What was heard, and the input that it is made of: read beside the audio path, without its waiting for the reader.
+
+The callback keeps its input (`line.history`, also the dry signal's delay line) and what it handed out (`line.trace`)
+in rings with one absolute sample index. Output sample t is made of input sample t - D, so that both are read aligned to
+the sample, whatever the latency is: for spectra, meters, recordings. 1.3 s can be looked back.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apollo_rt.compiled.native import atomic_load, realtime
+from apollo_rt.live.realtime.counters import SAMPLES
+from apollo_rt.live.realtime.ring import Ring, fetch
+from apollo_rt.live.realtime.shared_state import DELAY, Line
+
+
+class Heard:
+    """Reads input and output of the same moment; any thread may ask, each with buffers of its own.
+
+    Args:
+        line: may be running.
+    """
+
+    def __init__(self, line: Line) -> None:
+        self._history = line.history
+        self._output = Ring(line.trace.output, line.history.marks)
+        self._counters, self._control = line.stats.counters, line.control
+
+    @property
+    def end(self) -> int:
+        """Absolute index behind the last sample that was handed out: so many there were since the start."""
+        return int(_end(self._counters))
+
+    def read(self, begin: int, before: NDArray[np.float32], after: NDArray[np.float32]) -> bool:
+        """Fetch a stretch of the output, and of the input that it is made of.
+
+        Args:
+            begin: absolute index of the first sample of output; silence lies before the start.
+            before: is filled with the input of D samples earlier.
+            after: is filled with the output.
+
+        Returns:
+            Whether that is what was asked for: False where some of it has been overwritten meanwhile (the reader fell
+            more than a second behind), or is still to come.
+
+        Shape:
+            before, after (samples, 2), C-contiguous, of equal length
+        """
+        delay = int(self._control[DELAY])
+        return bool(_read(self._history, self._output, self._counters, begin, begin - delay, before, after))
+
+
+@realtime
+def _end(counters: NDArray[np.int64]) -> int:
+    return atomic_load(counters, SAMPLES)  # type: ignore[no-any-return]  # numba ships no type hints
+
+
+@realtime
+def _read(
+    history: Ring,
+    output: Ring,
+    counters: NDArray[np.int64],
+    begin: int,
+    input_begin: int,
+    before: NDArray[np.float32],
+    after: NDArray[np.float32],
+) -> bool:
+    """The callback counts a sample when it has written it to both rings."""
+    is_there = begin + after.shape[0] <= atomic_load(counters, SAMPLES)
+    return bool(fetch(history, input_begin, before) and fetch(output, begin, after) and is_there)

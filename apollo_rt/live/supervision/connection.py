@@ -1,0 +1,300 @@
+"""The connection to the audio devices: opened, watched, and opened again when they vanish, without ending the stream.
+
+    CLOSED --start--> PLAYING --the callback is through--> OVER
+                       |   ^
+                 lost  |   | opens
+                       v   |
+                      WAITING --too long, or not wanted--> FAILED       (a try every 0.25, 0.5, 1, 2, 4, 4 ... s)
+
+The stream stands still while no device calls back, so its latency is the same before and after. What hangs in a device
+that died is left behind a gate of its own (`gate`): should it ever wake up, it plays silence and touches nothing.
+Time is counted in looks of the supervisor, not read from a clock: a machine that slept for an hour has lost nothing.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apollo_rt.errors import ApolloError, DeviceError
+from apollo_rt.live.endpoints.driver import Driver
+from apollo_rt.live.realtime.callback import callback_address
+from apollo_rt.live.realtime.counters import CALLBACKS, RECONNECTIONS, count
+from apollo_rt.live.realtime.lockout import attach, close_gate, wait_until_empty
+from apollo_rt.live.realtime.shared_state import FINISHED, INPUT_CHANNELS, OUTPUT_CHANNELS, Line
+from apollo_rt.live.supervision.fade_out import fade_out
+from apollo_rt.live.supervision.supervisor import LOOK_S
+
+_FIRST_CALL_LOOKS, _SILENT_LOOKS = 50, 20
+"""Looks without a callback until a device counts as lost. An idle one may take 2 s to begin (PulseAudio's null sink);
+none takes 2 s between two blocks."""
+_MOVED_LOOKS = 20
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.25, 4.0
+_STOPPING_S = 10.0
+"""How long an end waits for the supervisor, who may be opening a device: longer than a device may take to hang."""
+
+_LEFT_BEHIND: list[tuple[Line, NDArray[np.int64]]] = []
+"""What a device that hangs would still read if it woke up: never to be freed."""
+
+
+class State(Enum):
+    """Where the connection stands."""
+
+    CLOSED = "closed"
+    PLAYING = "playing"
+    WAITING = "waiting for the device"
+    OVER = "over"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Reopening:
+    """How to come back to devices that were lost.
+
+    Attributes:
+        open: finds the devices anew and returns a driver that has not been started.
+        has_moved: says whether what was asked for is another device by now; asked now and then.
+        trouble: why the devices can't go on as they are, or nothing; asked now and then.
+        give_up_s: how long to try.
+    """
+
+    open: Callable[[], Driver]
+    has_moved: Callable[[], bool] = lambda: False
+    trouble: Callable[[], str] = str
+    give_up_s: float = 300.0
+
+
+class Connection:
+    """A driver, and the next one when it is lost.
+
+    Args:
+        driver: not started yet.
+        line: what it calls back for.
+        reopening: None: a lost device is an error.
+        scheduling: devices are opened inside, see `scheduling.AudioScheduling.device`.
+        check: raises an `ApolloError` for a driver whose blocks the line's latency does not cover.
+
+    Attributes:
+        state: see above.
+        error: why it failed.
+        chosen: what the devices were last chosen by while it ran; None: they are those of the start.
+        awaited: what was asked for last and isn't decided yet, if anything.
+    """
+
+    def __init__(
+        self,
+        driver: Driver,
+        line: Line,
+        reopening: Reopening | None,
+        scheduling: Callable[[], AbstractContextManager[None]] = nullcontext,
+        check: Callable[[Driver], None] = lambda _: None,
+    ) -> None:
+        self.driver = driver
+        self.state = State.CLOSED
+        self.error: ApolloError | None = None
+        self.chosen: Reopening | None = None
+        self.awaited: Reopening | None = None
+        self._choices: deque[tuple[Reopening, Reopening]] = deque(
+            maxlen=1
+        )  # the newest alone; taken and replaced without a lock
+        self._lock = threading.Lock()  # between the supervisor, who looks, and who stops
+        self._line = line
+        self._reopening = reopening
+        self._scheduling = scheduling
+        self._check = check
+        self._table: NDArray[np.int64] | None = None
+        self._n_callbacks = 0
+        self._silent_looks = self._looks_left = 0
+        self._wait_s = _FIRST_WAIT_S
+        self._lost_s = 0.0
+
+    @property
+    def is_over(self) -> bool:
+        """All has been played."""
+        has_ended = bool(self._line.control[FINISHED]) and self.driver.finished
+        return self.state is State.OVER or (self.state is State.PLAYING and has_ended)
+
+    def start(self) -> None:
+        """Open the devices for the first time.
+
+        Raises:
+            ApolloError: they can't be opened.
+        """
+        self._open(self.driver)
+
+    def go_to(self, wanted: Reopening, back: Reopening) -> None:
+        """Go to other devices at the next look, between two fades; lines of that look tell what came of it.
+
+        Args:
+            wanted: where to go.
+            back: leads to the devices of the start, in case those can't be opened or don't fit, and no others were
+                gone to since.
+        """
+        self.awaited = wanted
+        self._choices.append((wanted, back))
+
+    def look(self) -> list[str]:
+        """See how things are and do what is to be done; returns what a user should know, one line each."""
+        with self._lock:
+            if self.is_over:
+                self.state = State.OVER
+            elif self._choices and self.state in (State.PLAYING, State.WAITING):
+                return self._go()
+            elif self.state is State.PLAYING:
+                return self._watch()
+            elif self.state is State.WAITING:
+                self._looks_left -= 1
+                if self._looks_left <= 0:
+                    return self._try_again()
+            return []
+
+    def stop(self) -> None:
+        """Fade out and stop the device; from then on no callback touches the line. May be called twice."""
+        has_lock = self._lock.acquire(timeout=_STOPPING_S)
+        try:
+            if self.state is State.PLAYING:
+                fade_out(self._line, self.driver)
+            self._close()
+            if self.state is not State.FAILED:
+                self.state = State.OVER if self.is_over else State.CLOSED
+        finally:
+            if has_lock:
+                self._lock.release()
+
+    def _open(self, driver: Driver) -> None:
+        self.driver = driver
+        self._table = attach(self._line, driver.input_channels, driver.output_channels)
+        self._n_callbacks = int(self._line.stats.counters[CALLBACKS])
+        self._silent_looks = -_FIRST_CALL_LOOKS + _SILENT_LOOKS
+        try:
+            with self._scheduling():
+                driver.start(callback_address(), self._table.ctypes.data)
+        except BaseException:
+            _LEFT_BEHIND.append((self._line, self._table))  # what hung while it was opened may wake up, too
+            self._close()
+            raise
+        self._looks_left = _MOVED_LOOKS
+        self.state = State.PLAYING
+
+    def _close(self) -> None:
+        """Let go of the device; where it does not let go, close the gate between it and the line for good."""
+        table, self._table = self._table, None
+        if table is None:
+            return
+        close_gate(table)
+        try:
+            self.driver.stop()
+        except DeviceError:
+            wait_until_empty(table)
+            _LEFT_BEHIND.append((self._line, table))
+
+    def _watch(self) -> list[str]:
+        if self.driver.finished:
+            return self._lose("stopped by itself; was it unplugged?")
+        n_callbacks = int(self._line.stats.counters[CALLBACKS])
+        if n_callbacks != self._n_callbacks:
+            self._n_callbacks, self._silent_looks = n_callbacks, 0
+        elif self._has_device:
+            self._silent_looks += 1
+        if self._silent_looks > _SILENT_LOOKS:
+            return self._lose("no sound comes or goes any more; the device is gone, or its sound server is")
+        self._looks_left -= 1
+        if self._reopening and self._looks_left <= 0:
+            self._looks_left = _MOVED_LOOKS
+            if reason := self._reopening.trouble():
+                return self._lose(reason)
+            if self._reopening.has_moved():
+                return self._move()
+        return []
+
+    @property
+    def _has_device(self) -> bool:
+        return bool(self._line.control[INPUT_CHANNELS] or self._line.control[OUTPUT_CHANNELS])
+
+    def _lose(self, reason: str) -> list[str]:
+        """The device is gone."""
+        what = f"{self.driver.name}: {reason}"
+        self._close()
+        if self._reopening is None:
+            return self._fail(what)
+        self._lost_s, self._wait_s = time.monotonic(), _FIRST_WAIT_S
+        return [f"{what}; {self._wait()}"]
+
+    def _wait(self) -> str:
+        self.state = State.WAITING
+        self._looks_left = max(round(self._wait_s / LOOK_S), 1)
+        plan = f"trying again in {self._wait_s:g} s"
+        self._wait_s = min(2 * self._wait_s, _LONGEST_WAIT_S)
+        return plan
+
+    def _try_again(self) -> list[str]:
+        assert self._reopening is not None
+        try:
+            self._open(self._reopening.open())
+        except ApolloError as error:
+            reason = str(error).splitlines()[0]
+            if time.monotonic() - self._lost_s > self._reopening.give_up_s:
+                return self._fail(f"{reason}; gave up after {self._reopening.give_up_s:g} s")
+            return [f"{reason}; {self._wait()}"]
+        count(self._line.stats.counters, RECONNECTIONS, 1)
+        line = f"{self.driver.name}: plays again, {time.monotonic() - self._lost_s:.1f} s after it was lost"
+        return [*self._misfit(), line]
+
+    def _misfit(self) -> list[str]:
+        """What a device costs that came back otherwise than it went, at another rate say: sound comes first here."""
+        try:
+            self._check(self.driver)
+        except ApolloError as error:
+            return [f"{error}; until then the input is heard where a hop comes late"]
+        return []
+
+    def _move(self) -> list[str]:
+        """Go where the user's word leads now; between two fades."""
+        before = self.driver.name
+        fade_out(self._line, self.driver)
+        self._close()
+        self._lost_s, self._wait_s = time.monotonic(), _FIRST_WAIT_S
+        lines = self._try_again()
+        return [f"{before}: is no longer the default; following to {self.driver.name}", *lines[:-1]]
+
+    def _go(self) -> list[str]:
+        """Go where the user wants to, and back if that can't be; he hears nothing for as long as opening takes."""
+        wanted, back = self._choices.pop()
+        try:
+            return self._gone_to(wanted, back)
+        finally:
+            if self.awaited is wanted:
+                self.awaited = None
+
+    def _gone_to(self, wanted: Reopening, back: Reopening) -> list[str]:
+        before = self.driver.name
+        if self.state is State.PLAYING:
+            fade_out(self._line, self.driver)
+            self._close()
+        try:
+            driver = wanted.open()
+            self._check(driver)
+            self._open(driver)
+        except ApolloError as error:
+            return [f"{str(error).splitlines()[0]}; going back to {before}", *self._go_back(self.chosen or back)]
+        self.chosen = wanted
+        self._reopening = self._reopening and wanted
+        count(self._line.stats.counters, RECONNECTIONS, 1)
+        return [f"{before}: left for {self.driver.name}"]
+
+    def _go_back(self, back: Reopening) -> list[str]:
+        try:
+            self._open(back.open())
+        except ApolloError as error:
+            return self._lose(str(error).splitlines()[0])
+        return []
+
+    def _fail(self, reason: str) -> list[str]:
+        self.state, self.error = State.FAILED, DeviceError(reason)
+        return []

@@ -1,0 +1,231 @@
+"""The worker's keeper: starts it, replaces it where it died or hangs, and has it relieved when a model is swapped.
+
+A new worker is built away from the audio path, stands by in compiled code, and takes over between two hops, with the
+processor that is heard; then it fades to its own (`tiers`). So neither a swap nor a restart needs the interpreter at
+the moment that counts. Until a worker that died is replaced the dry signal is heard, at the same latency.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apollo_rt.compiled.native import atomic_load, atomic_store, realtime
+from apollo_rt.errors import ApolloError
+from apollo_rt.inference.model import Model
+from apollo_rt.live.realtime.counters import WORKER_RESTARTS, count
+from apollo_rt.live.realtime.ring import WRITTEN
+from apollo_rt.live.realtime.shared_state import CONSUMED, HOP_DELAY, STOP, UNFIT_HOPS, Line
+from apollo_rt.live.realtime.tier_switch import (
+    DRY,
+    GENERATION,
+    HEARD,
+    N_SLOTS,
+    NEVER,
+    NONE,
+    PROBED,
+    RELIEVED,
+    STANDING_BY,
+    TAKEOVER,
+    WANTED,
+    Tiers,
+    make_tiers,
+)
+from apollo_rt.live.realtime.trace import WorkerTrace
+from apollo_rt.live.realtime.worker import run_worker
+from apollo_rt.live.supervision.supervisor import LOOK_S
+from apollo_rt.plugins.plugin_chains import Chains, reset_plugins
+from apollo_rt.stream.processor import Processor
+from apollo_rt.system.guarded_thread import GuardedThread
+
+_HUNG_LOOKS = 50
+"""Looks, of 0.1 s, in which a worker that has work does none of it, until another takes its place."""
+_LONGEST_PAUSE_LOOKS, _HEALTHY_LOOKS = 50, 100
+_HELD = N_SLOTS - 1
+_PATIENCE_S = 10.0
+_POLL_S = 0.002
+
+
+class Workers:
+    """The worker of the moment.
+
+    Args:
+        line: shared with the callback.
+        models: the tiers of a model by name, best first, one to three.
+        make_trace: of a worker with that processor.
+        wait_ns: see `run_worker`.
+        run_with_priority: calls the worker in its thread, see `scheduling.AudioScheduling.run_worker`.
+        chains: the plugins before and after the model; they outlive a worker. None: there are none.
+
+    Attributes:
+        tiers: shared with it.
+        trace: what it notes.
+    """
+
+    def __init__(
+        self,
+        line: Line,
+        models: Mapping[str, Model],
+        make_trace: Callable[[Processor], WorkerTrace],
+        wait_ns: int,
+        run_with_priority: Callable[..., None] = lambda target, *arguments: target(*arguments),
+        chains: Chains | None = None,
+    ) -> None:
+        self._run_with_priority, self._chains = run_with_priority, chains
+        self._line, self._make_trace, self._wait_ns = line, make_trace, wait_ns
+        self._lock = threading.Lock()
+        self._thread: GuardedThread | None = None
+        self._generation = 0
+        self._pause_looks = 1
+        self._seen = (0, 0)
+        self._idle_looks = self._healthy_looks = 0
+        self._take(models)
+        self.tiers = self._fresh_tiers()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the tiers, best first."""
+        return tuple(self._models)
+
+    @property
+    def memory(self) -> tuple[object, ...]:
+        """What its worker uses: tuples of arrays."""
+        return (self.tiers, self.trace, *(processor.compiled for processor in self._processors))
+
+    @property
+    def tier(self) -> str:
+        """Name of the tier that is heard, `dry` for none; during a swap already that of the new model."""
+        heard = int(self.tiers.control[HEARD])
+        return "dry" if heard == DRY else self.names[heard if heard < len(self._models) else 0]
+
+    @property
+    def error(self) -> Exception | None:
+        """What the worker died of, if it did."""
+        return self._thread.error if self._thread else None
+
+    def start(self) -> None:
+        """Start the first worker."""
+        self._launch()
+
+    def stop(self) -> None:
+        """End it, after its present hop; one that hangs is left behind."""
+        self._line.control[STOP] = 1
+        with self._lock:
+            if self._thread:
+                self._thread.join(_PATIENCE_S)
+
+    def want(self, slot: int) -> None:
+        """Fade to a tier by its number, or to `DRY`, as soon as it is warm."""
+        with self._lock:
+            if slot == DRY or slot < len(self._models):
+                self._set(WANTED, slot)
+
+    def probe(self, slot: int) -> None:
+        """Run a tier unheard, to be timed in `tiers.shadow_ns`; `NONE` ends it."""
+        with self._lock:
+            self.tiers.shadow_ns[:] = 0
+            self._set(PROBED, slot if slot < len(self._models) else NONE)
+
+    def look(self) -> list[str]:
+        """Replace a worker that died or hangs; returns what a user should know, one line each."""
+        if self._thread is None or self._line.control[STOP] or not self._lock.acquire(blocking=False):
+            return []
+        try:
+            reason = self._trouble()
+            return [self._replace(reason)] if reason else []
+        finally:
+            self._lock.release()
+
+    def swap(self, models: Mapping[str, Model]) -> None:
+        """Fade to another model, from whatever is heard; returns when its worker has taken over.
+
+        Args:
+            models: its tiers, best first; of the framing of the one before.
+        """
+        with self._lock:
+            self._set(PROBED, NONE)
+            self._set(WANTED, self._get(HEARD))
+            before, position = self._thread, int(self._line.control[CONSUMED])
+            give_up_s = time.monotonic() + 0.2
+            while int(self._line.control[CONSUMED]) == position and time.monotonic() < give_up_s:
+                time.sleep(_POLL_S)  # a fade that had begun is over with this hop
+            held = self._processors[min(self._get(HEARD), _HELD)]
+            self._take(models, held)
+            self._set(TAKEOVER, DRY if self._get(HEARD) == DRY else _HELD)
+            self._launch()
+            if before:
+                before.join(_PATIENCE_S)
+
+    def _take(self, models: Mapping[str, Model], held: Processor | None = None) -> None:
+        """Build what is needed to work; some of it may fail, so nothing is changed before."""
+        processors = [Processor(model) for model in models.values()]
+        padding = [held or processors[-1]] * (N_SLOTS - len(processors))
+        trace = self._make_trace(processors[0])
+        self._models, self._processors, self.trace = dict(models), [*processors, *padding], trace
+
+    def _launch(self) -> None:
+        self._generation += 1
+        arguments = (self._line, self._processors, self.tiers, self.trace, self._wait_ns, self._generation)
+        self._thread = GuardedThread("worker", self._run_with_priority, run_worker, *arguments)
+        self._thread.start()
+        while self._get(STANDING_BY) != self._generation and self._thread.is_alive:
+            time.sleep(_POLL_S)
+        self._set(GENERATION, self._generation)
+
+    def _fresh_tiers(self) -> Tiers:
+        """Where nobody works; the next worker begins at once."""
+        tiers = make_tiers(self._processors[0].framing.hop_length, self._chains)
+        tiers.control[RELIEVED] = self._generation
+        return tiers
+
+    def _trouble(self) -> str:
+        """Why the worker must be replaced now, or nothing."""
+        assert self._thread is not None
+        seen = (int(self._line.control[CONSUMED]), int(self._line.history.marks[WRITTEN]))
+        has_worked, has_work = seen[0] != self._seen[0], seen[1] != self._seen[1]
+        self._seen = seen
+        if self._thread.is_alive:
+            self._healthy_looks += has_worked
+            if self._healthy_looks >= _HEALTHY_LOOKS:
+                self._pause_looks = 1
+            self._idle_looks = 0 if has_worked else self._idle_looks + has_work
+            return f"hung for {_HUNG_LOOKS * LOOK_S:.0f} s" if self._idle_looks >= _HUNG_LOOKS else ""
+        self._idle_looks += 1
+        error = self._thread.error
+        reason = f"died ({type(error).__name__}: {error})" if error else "ended by itself"
+        return reason if self._idle_looks >= self._pause_looks else ""
+
+    def _replace(self, reason: str) -> str:
+        self._idle_looks = self._healthy_looks = 0
+        self._pause_looks = min(2 * self._pause_looks, _LONGEST_PAUSE_LOOKS)
+        wanted = self._get(WANTED)
+        self._set(GENERATION, NEVER)  # should one that hangs come back, it leaves without a trace
+        try:
+            self._take(self._models)
+        except ApolloError as error:
+            return f"the worker {reason} and can't be replaced yet: {error}"
+        self.tiers = self._fresh_tiers()
+        reset_plugins(self.tiers.chains)
+        self.tiers.control[[HEARD, WANTED]] = wanted
+        self._line.control[UNFIT_HOPS] = self._line.control[HOP_DELAY] // self.tiers.buffers.shape[1]
+        self._launch()
+        count(self._line.stats.counters, WORKER_RESTARTS, 1)
+        return f"the worker {reason} and was replaced; the input was heard meanwhile"
+
+    def _get(self, place: int) -> int:
+        return _load(self.tiers.control, place)
+
+    def _set(self, place: int, value: int) -> None:
+        _store(self.tiers.control, place, value)
+
+
+@realtime
+def _load(control: NDArray[np.int64], place: int) -> int:
+    return int(atomic_load(control, place))
+
+
+@realtime
+def _store(control: NDArray[np.int64], place: int, value: int) -> None:
+    atomic_store(control, place, value)

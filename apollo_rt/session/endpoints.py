@@ -1,0 +1,285 @@
+"""What goes in and what comes out: what the user named becomes devices or files, and with them the engine's driver."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from apollo_rt.devices import pulse
+from apollo_rt.devices.device import DEFAULT, LOOPBACK, SPEAKERS, Device, find_device, refuse_feedback
+from apollo_rt.errors import DeviceError
+from apollo_rt.existing import refuse_existing
+from apollo_rt.files.audio_reader import AudioReader, Samples
+from apollo_rt.files.audio_writer import AudioWriter, refuse_same_file
+from apollo_rt.files.music_names import MUSIC_SUFFIXES, refuse_address
+from apollo_rt.files.output_format import format_of
+from apollo_rt.files.recording import Recording, numbered
+from apollo_rt.live.endpoints.driver import Driver
+from apollo_rt.live.endpoints.file_feed import Source
+from apollo_rt.live.endpoints.virtual_device import VirtualDevice
+
+DEMO = "demo"
+DEMO_FILE = Path(__file__).parents[1] / "data" / "demo.mp3"
+
+_WORDS = (DEFAULT, LOOPBACK, SPEAKERS)
+
+
+@dataclass
+class Ends:
+    """Both ends of a live run.
+
+    Attributes:
+        input_name: for people.
+        output_name: for people.
+        driver: what calls the engine back.
+        reader: the input file, where the input is one.
+        source: the same as the engine reads it.
+        writer: the output file, where the output is one.
+        wanted: the devices that the user named, to be found again.
+    """
+
+    input_name: str
+    output_name: str
+    driver: Driver
+    reader: AudioReader | None
+    source: Source | None
+    writer: AudioWriter | Recording | None
+    wanted: "WantedDevices"
+
+    @property
+    def has_device(self) -> bool:
+        """A device is at one end at least."""
+        return self.reader is None or self.writer is None
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was wrong with the files without stopping us."""
+        return [line for file in (self.reader, self.writer) if file for line in file.warnings]
+
+    def discard(self) -> None:
+        """Give up before the engine has taken over: close the input, remove what was begun of the output."""
+        self.close()
+        if self.writer:
+            self.writer.abort()
+
+    def close(self) -> None:
+        """Close the input; the output is the engine's to finish."""
+        if self.reader:
+            self.reader.close()
+
+    def __enter__(self) -> Self:
+        """Close the input at the end of a `with` block."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the input."""
+        self.close()
+
+
+class WantedDevices:
+    """Devices by the words that a user named them with, which may lead to others by now.
+
+    Args:
+        source: captures; None where the input is a file.
+        target: plays; None where the output is a file.
+        sample_rate: Hz, the model's.
+        block_size: samples per callback.
+        allow_feedback: accept an input that hears the output.
+
+    Attributes:
+        words: of source and target.
+        found: the devices that these led to last.
+    """
+
+    def __init__(
+        self, source: str | None, target: str | None, sample_rate: int, block_size: int, allow_feedback: bool
+    ) -> None:
+        self.words = (source, target)
+        self._settings = (sample_rate, block_size, allow_feedback)
+        self.found: tuple[Device | None, Device | None] = (None, None)
+
+    def others(self, source: str | None, target: str | None) -> "WantedDevices":
+        """The same with another word for one end or both, where that is given.
+
+        Raises:
+            DeviceError: that end is a file.
+        """
+        for word, before, end in ((source, self.words[0], "input"), (target, self.words[1], "output")):
+            if word is not None and before is None:
+                raise DeviceError(
+                    f"{end} {word!r}: the {end} of this run is a file and stays one; start anew to change that"
+                )
+        return WantedDevices(source or self.words[0], target or self.words[1], *self._settings)
+
+    def find(self) -> tuple[Device | None, Device | None]:
+        """The devices, as far as PortAudio knows of them.
+
+        Raises:
+            DeviceError: one is missing or ambiguous, or they are a loop.
+        """
+        captured, played = self.found = _find_devices(*self.words)
+        if captured and played and not self._settings[2]:
+            refuse_feedback(captured, played)
+        return captured, played
+
+    def reopen(self) -> Driver:
+        """Look for the devices anew, those that came since the last look included.
+
+        Raises:
+            DeviceError: as above.
+        """
+        from apollo_rt.devices.portaudio import rescan
+
+        rescan()
+        return self.driver(*self.find())
+
+    def driver(self, captured: Device | None, played: Device | None) -> Driver:
+        """What drives them; nothing is opened yet."""
+        sample_rate, block_size, allow_feedback = self._settings
+        from apollo_rt.devices.clocks import open_driver
+
+        return open_driver(captured, played, sample_rate, block_size, allow_feedback)
+
+    def trouble(self) -> str:
+        """Why the open devices can't go on: where an output vanishes, a sound server moves its sound to another.
+
+        Asked of a server only; elsewhere an output that vanishes is lost.
+        """
+        captured, played = self.found
+        if self._settings[2] or not (captured and played and captured.host_api in ("ALSA", "PulseAudio")):
+            return ""
+        sink = pulse.feedback_sink(os.getpid())
+        return f"the sound server moved the output to {sink!r}, which is what is captured" if sink else ""
+
+    def has_moved(self) -> bool:
+        """Whether the words lead to other devices than when they were found last."""
+        before = self.found
+        try:
+            return [_place(device) for device in _find_devices(*self.words)] != [_place(device) for device in before]
+        except DeviceError:
+            return False
+
+
+def _place(device: Device | None) -> tuple[object, ...]:
+    """What tells a device from another; a sound server's default is one device that may be in two places."""
+    return (device.name, device.host_api, device.environment, device.captures, device.feeds) if device else ()
+
+
+class FirstPart:
+    """The beginning of a source: a `file_feed.Source`.
+
+    Args:
+        source: read as far as needed.
+        n_samples: length of the part.
+    """
+
+    def __init__(self, source: Source, n_samples: int) -> None:
+        self._source = source
+        self._n_left = n_samples
+
+    def read(self, n_samples: int) -> Samples:
+        """The next samples, `(samples, 2)`; fewer than asked for only at the end, then none."""
+        part = self._source.read(min(n_samples, self._n_left))
+        self._n_left -= len(part)
+        return part
+
+
+def open_ends(
+    source: str,
+    target: str,
+    sample_rate: int,
+    block_size: int,
+    pace: bool = True,
+    allow_feedback: bool = False,
+    duration_s: float | None = None,
+    overwrite: bool = False,
+    model: str = "",
+) -> Ends:
+    """Open the files and find the devices that the user named.
+
+    Args:
+        source: `demo`, a file, or what `device.find_device` understands.
+        target: a file, or what `device.find_device` understands.
+        sample_rate: Hz, the model's.
+        block_size: samples per callback.
+        pace: from file to file, run in real time.
+        allow_feedback: accept an input that hears the output.
+        duration_s: read no more than this of a file.
+        overwrite: a target that is there already is replaced.
+        model: what will restore, for the tags.
+
+    Raises:
+        ApolloError: an end is missing, ambiguous, not usable, both are the same, or the target is there already.
+        ValueError: a pace other than a device's own.
+    """
+    source_path, target_path = input_file(source), output_file(target)
+    if source_path and target_path:
+        refuse_same_file(source_path, target_path)
+    if target_path:
+        format_of(target_path)
+        refuse_existing(target_path, overwrite)
+    words = None if source_path else source, None if target_path else target
+    wanted = WantedDevices(*words, sample_rate, block_size, allow_feedback)
+    captured, played = wanted.find()
+    if not pace and (captured or played):
+        raise ValueError("--no-pace is for file to file: a device has a pace of its own")
+    has_device = captured is not None or played is not None
+    driver = wanted.driver(captured, played) if has_device else VirtualDevice(sample_rate, block_size, pace)
+    reader = AudioReader(source_path, sample_rate) if source_path else None
+    try:
+        writer = _open_writer(target_path, sample_rate, reader, model, overwrite) if target_path else None
+    except BaseException:
+        if reader:
+            reader.close()
+        raise
+    part = FirstPart(reader, round(duration_s * sample_rate)) if reader and duration_s is not None else reader
+    return Ends(str(captured or source), str(played or target), driver, reader, part, writer, wanted)
+
+
+def _open_writer(
+    path: Path, sample_rate: int, reader: AudioReader | None, model: str, overwrite: bool
+) -> AudioWriter | Recording:
+    """From file to file a full disk is an error; what a device captures doesn't come again, so it is another matter."""
+    if reader:
+        return AudioWriter(
+            path, sample_rate, reader.source_channels, tags=reader.tags, model=model, overwrite=overwrite
+        )
+    recording = Recording(numbered(path), sample_rate, overwrite=overwrite)
+    recording.begin()
+    return recording
+
+
+def input_file(wanted: str) -> Path | None:
+    """The file that an input is, None if it is a device."""
+    if wanted.casefold() == DEMO:
+        return DEMO_FILE
+    return _file(wanted)
+
+
+def output_file(wanted: str) -> Path | None:
+    """The file that an output is, None if it is a device."""
+    return _file(wanted)
+
+
+def _file(wanted: str) -> Path | None:
+    refuse_address(wanted)
+    path = Path(wanted)
+    if path.suffix.lower() in MUSIC_SUFFIXES or (len(path.parts) > 1 and path.parent.is_dir()):
+        return path
+    is_device = wanted.isdecimal() or wanted.casefold() in _WORDS
+    return path if not is_device and path.exists() else None
+
+
+def _find_devices(source: str | None, target: str | None) -> tuple[Device | None, Device | None]:
+    """The devices at either end; each prefers the host API of the other, if that was the plainer one to find."""
+    if source is None and target is None:
+        return None, None
+    from apollo_rt.devices.portaudio import list_devices
+
+    devices = list_devices()
+    captured = find_device(devices, source, "input") if source is not None else None
+    host_api = captured.host_api if captured else ""
+    played = find_device(devices, target, "output", host_api) if target is not None else None
+    if source is not None and played and played.host_api != host_api and source.casefold() in _WORDS:
+        captured = find_device(devices, source, "input", played.host_api)
+    return captured, played

@@ -1,0 +1,247 @@
+"""One live run from start to end: model, ends, engine, a face for it, and figures."""
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from apollo_rt.atomic_file import refuse_irregular, write_whole
+from apollo_rt.console.progress import progress_bar
+from apollo_rt.console.say import say
+from apollo_rt.console.signals import ending_calls, interruptible
+from apollo_rt.errors import ApolloError
+from apollo_rt.existing import refuse_existing, refuse_named_twice
+from apollo_rt.files.recovery import leftover_lines
+from apollo_rt.inference.model import Model
+from apollo_rt.inference.model_choice import open_model, open_tier, open_tiers
+from apollo_rt.latency import FADE_LENGTH
+from apollo_rt.live.endpoints.driver import calls_unevenly
+from apollo_rt.live.engine import Engine
+from apollo_rt.live.engine_settings import EngineSettings
+from apollo_rt.live.monitoring.snapshot import Snapshot
+from apollo_rt.plugins.live_plugins import LivePlugins
+from apollo_rt.session.control_options import ControlOptions
+from apollo_rt.session.device_picker import DevicePicker, reopening
+from apollo_rt.session.endpoints import Ends, input_file, open_ends, output_file
+from apollo_rt.session.interfaces import check_files, control_faces
+from apollo_rt.session.measure_latency import measure_latency
+from apollo_rt.session.model_picker import ModelPicker
+from apollo_rt.session.own_stderr import stderr_to_ourselves
+from apollo_rt.session.plugin_chain import ChainOptions, open_plugins, plugin_line
+from apollo_rt.session.running_session import LiveSession, SessionInfo, SessionLog
+from apollo_rt.session.status_lines import end_line, run_lines
+
+
+@dataclass(frozen=True)
+class LiveOptions:
+    """What the user asked for.
+
+    Attributes:
+        source: see `live_ends.open_ends`; so `target`, `block_size`, `pace`, `allow_feedback` and `duration_s`.
+        parameters: where they begin, by name.
+        headroom: see `EngineSettings`; None: as much as the ends need.
+        model: name or file of a model; None: the built-in one.
+        provider: what runs it, see `model_choice.open_model`.
+        tier: the best of its tiers that is wanted; None: its best.
+        stats_json: where to write figures at the end.
+        overwrite: replace the output's file and the figures' where they are there already.
+        plain: lines, even where a screen could be shown.
+        incidents: where to write what was missed, see `EngineSettings`.
+        measure_latency: only measure the latency, see `measure_latency`.
+        least_headroom: what the machine was found to need.
+        reconnect: come back to a device that is lost; else that ends the run with an error.
+        give_up_s: for how long to try that.
+        follow_default: go where `default`, `speakers` and `Loopback` lead when the system changes that.
+        control: by what it is controlled beside the screen.
+        chain: the plugins before and after the model.
+    """
+
+    source: str
+    target: str
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    block_size: int = 256
+    headroom: int | None = None
+    model: str | None = None
+    provider: str = "auto"
+    tier: str | None = None
+    duration_s: float | None = None
+    stats_json: Path | None = None
+    overwrite: bool = False
+    pace: bool = True
+    allow_feedback: bool = False
+    plain: bool = False
+    incidents: Path | None = None
+    measure_latency: bool = False
+    least_headroom: int = 0
+    reconnect: bool = True
+    give_up_s: float = 300.0
+    follow_default: bool = False
+    control: ControlOptions = field(default_factory=ControlOptions)
+    chain: ChainOptions = field(default_factory=ChainOptions)
+
+
+def run_live(options: LiveOptions) -> None:
+    """Run until the source's end, the time's end, or the user's wish.
+
+    Raises:
+        ApolloError: something that the user can mend.
+    """
+    if options.stats_json:
+        ends = [path for path in (input_file(options.source), output_file(options.target)) if path]
+        refuse_named_twice(options.stats_json, ends, "the figures")
+        _refuse_unwritable(options.stats_json, options.overwrite)
+    if options.control.record and not options.pace:
+        raise ValueError("--record is for what plays in its time: leave --no-pace out, or write a file with --output")
+    check_files(options.control, options.chain.names_plugins)
+    _say_leftovers(options)
+    with ExitStack() as stack:
+        _run(options, stack)
+
+
+def _say_leftovers(options: LiveOptions) -> None:
+    """Recordings that a killed run left where this one writes."""
+    path = output_file(options.target)
+    folders = [folder for folder in (path and path.parent, options.control.record) if folder]
+    for line in leftover_lines(folders):
+        say(f"warning: {line}", err=True)
+
+
+def _run(options: LiveOptions, stack: ExitStack) -> None:
+    """As `run_live`; what must be ended whatever happens comes onto the stack."""
+    with interruptible():
+        loaded = open_tier(open_model(options.model, options.provider), options.tier)
+        ends = open_ends(
+            options.source,
+            options.target,
+            loaded.framing.sample_rate,
+            options.block_size,
+            options.pace,
+            options.allow_feedback or options.measure_latency,
+            options.duration_s,
+            options.overwrite,
+            loaded.card.name,
+        )
+        if options.measure_latency:
+            measure_latency(loaded, ends, _settings(options, ends))
+            return
+        try:
+            plugins = open_plugins(options.chain, loaded.framing, options.pace)
+            if plugins:
+                stack.callback(plugins.stop)
+            engine = _prepared_engine(options, loaded, ends, plugins)
+        except BaseException:
+            ends.discard()
+            raise
+    info = SessionInfo(ends.input_name, ends.output_name, loaded.card.name, ends.has_device, options.duration_s)
+    picker = DevicePicker(engine, ends, lambda wanted: reopening(wanted, options.give_up_s, options.follow_default))
+    models = ModelPicker(engine, loaded, options.provider, options.tier, logging.getLogger(__name__).warning)
+    session = LiveSession(engine, info, picker if ends.has_device else None, models)
+    session.notes += [plugin_line(state, loaded.framing.sample_rate) for state in plugins.states()] if plugins else []
+    with ends, _log_handled_by(SessionLog(session)), ending_calls(session.stop), ExitStack() as faces:
+        try:
+            faces.enter_context(control_faces(options.control, session, engine))
+        except BaseException:
+            ends.discard()
+            raise
+        is_plain = _is_plain(options.plain)
+        with stderr_to_ourselves() if is_plain else nullcontext(), engine:
+            _show(session, is_plain)
+    _conclude(options, session, ends, engine.snapshot())
+
+
+def _prepared_engine(options: LiveOptions, loaded: Model, ends: Ends, plugins: LivePlugins | None) -> Engine:
+    lighter = {name: model for name, model in open_tiers(loaded).items() if name != loaded.tier}
+    files = ends.source, ends.writer
+    way = reopening(ends.wanted, options.give_up_s, options.follow_default)
+    comes_back = ends.has_device and options.reconnect
+    engine = Engine(
+        loaded, ends.driver, _settings(options, ends), *files, way if comes_back else None, lighter, plugins
+    )
+    with progress_bar() as report:
+        engine.prepare(lambda stage, done, total: report(f"getting ready, compiling what is new: {stage}", done, total))
+    return engine
+
+
+def _settings(options: LiveOptions, ends: Ends) -> EngineSettings:
+    return EngineSettings(_headroom(options, ends), options.parameters, options.incidents)
+
+
+def _headroom(options: LiveOptions, ends: Ends) -> int:
+    """Samples of pre-fill: what the user wants, else enough for how unevenly such devices call back.
+
+    Devices hand over two blocks at once now and then, which one block covers; those behind ALSA, where a sound server
+    may be, also three and four: measured with PulseAudio 16, 9, 2 and 0 of 2584 hops missed with 1, 2 and 3 blocks.
+    """
+    if options.headroom is not None:
+        return options.headroom
+    default, driver = EngineSettings().headroom, ends.driver
+    n_blocks = (3 if calls_unevenly(driver) else 1) if ends.has_device else 0
+    return max(default, options.least_headroom, n_blocks * driver.block_size + FADE_LENGTH)
+
+
+def _is_plain(wanted: bool) -> bool:
+    """Whether lines are written: they are wanted, or there is no terminal that could show a screen."""
+    is_terminal = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+    return wanted or not is_terminal or os.environ.get("TERM") == "dumb"
+
+
+def _show(session: LiveSession, is_plain: bool) -> None:
+    """Show the session until it is over."""
+    if is_plain:
+        run_lines(session)
+        return
+    # Late: it costs a second, in which the music already plays.
+    from apollo_rt.screen.monitor import run_monitor
+
+    session.messages += session.notes
+    run_monitor(session)
+
+
+def _conclude(options: LiveOptions, session: LiveSession, ends: Ends, snapshot: Snapshot) -> None:
+    """Say how it went, and write it down."""
+    for line in (*session.take_messages(), *ends.warnings):
+        say(*f"warning: {line}".split("\n"), err=True)
+    if options.stats_json:
+        _write_stats(options.stats_json, session, ends.driver.block_size, snapshot)
+    if session.error:
+        raise session.error
+    say(end_line(snapshot))
+
+
+def _write_stats(path: Path, session: LiveSession, block_size: int, snapshot: Snapshot) -> None:
+    stats = {
+        "input_name": session.info.input_name,
+        "output_name": session.info.output_name,
+        "model_name": session.model_name,
+        "block_size": block_size,
+        **snapshot.to_dict(),
+    }
+    try:
+        write_whole(path, json.dumps(stats, indent=2) + "\n")
+    except OSError as error:
+        raise ApolloError(f"{path}: can't be written: {error.strerror}") from None
+
+
+def _refuse_unwritable(path: Path, overwrite: bool) -> None:
+    """Better now than after an hour of music."""
+    refuse_existing(path, overwrite)
+    try:
+        refuse_irregular(path)
+    except OSError as error:
+        raise ApolloError(f"{path}: can't be written: {error.strerror}") from None
+    if not os.access(path.parent, os.W_OK):
+        raise ApolloError(f"{path}: can't be written")
+
+
+@contextmanager
+def _log_handled_by(handler: logging.Handler) -> Iterator[None]:
+    log = logging.getLogger("apollo_rt")
+    before, log.handlers, log.propagate = log.handlers, [handler], False
+    try:
+        yield
+    finally:
+        log.handlers, log.propagate = before, True
