@@ -17,8 +17,8 @@ from apollo_rt.compiled.native import array_from_address, now_ns, system_calls
 from apollo_rt.devices.device import find_device
 from apollo_rt.devices.portaudio import PortAudioDriver, list_devices
 from apollo_rt.live.realtime.callback import stream_callback
-from tests.audio_servers import PulseServer, short_folder
-from tests.recorded_calls import FILE, Recording
+from tests.doubles.audio_servers import PulseServer, short_folder
+from tests.doubles.recorded_calls import FILE, Recording
 
 _N_CALLS, _CLOCK, _CHANNELS_OUT, _FIRST = range(4)
 _MOST_CALLS = 100_000

@@ -47,8 +47,8 @@ from benchmarks.soak_device import (
     SoakDevice,
     compile_clock,
 )
-from tests import tiny_models
-from tests.faulty_run import FaultyRun
+from tests.doubles import tiny_models
+from tests.doubles.faulty_run import FaultyRun
 
 _GROWTH_MB = 48.0
 _CALM_S = 0.35

@@ -19,9 +19,9 @@ import numpy as np
 from apollo_rt.inference.model_file import default_model_path
 from apollo_rt.live.realtime.counters import XRUNS
 from benchmarks.soak import rss_mb
-from tests.audio_servers import RATE, PulseServer, short_folder
-from tests.test_audio_servers import LiveRun, lag_of, likeness
-from tests.test_faults_devices import load_sink, pactl, unload_sink
+from tests.commands.test_live_lost_devices import load_sink, pactl, unload_sink
+from tests.commands.test_live_on_servers import LiveRun, lag_of, likeness
+from tests.doubles.audio_servers import RATE, PulseServer, short_folder
 
 _COMMAND = ["run_live.py", "--input", "Monitor of Loopback", "--output", "speakers"]
 _GROWTH_MB = 64.0

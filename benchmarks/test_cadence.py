@@ -19,7 +19,7 @@ from benchmarks.note import note
 from benchmarks.plain import PlainProcessor
 from benchmarks.recording_device import RecordingDevice
 from benchmarks.times import REPLAY, Times, jitter_facts
-from tests.stepped import PA_CALLBACK
+from tests.doubles.stepped import PA_CALLBACK
 
 TOLERANCE = 1e-4
 """-80 dBFS: sums in another order."""

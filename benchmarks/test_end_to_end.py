@@ -20,7 +20,7 @@ from benchmarks.machine import ROOT
 from benchmarks.note import note
 from benchmarks.recording_device import RecordingDevice
 from benchmarks.times import REPLAY, Times
-from tests.audio_servers import JackServer, PulseServer, need, short_folder
+from tests.doubles.audio_servers import JackServer, PulseServer, need, short_folder
 
 N_IMPULSES = 8
 SPACING_S = 0.25

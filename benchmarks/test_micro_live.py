@@ -15,8 +15,8 @@ from apollo_rt.stream.mixer import TARGET_WET, WET, crossfade, new_mixer
 from apollo_rt.stream.resample import half_length, make_resampler, n_ready, pull, push, rewind
 from benchmarks.note import note
 from benchmarks.plain import DequeRing, PlainCallback, QueueOfBlocks
-from tests import tiny_models
-from tests.stepped import PA_CALLBACK, Stepped
+from tests.doubles import tiny_models
+from tests.doubles.stepped import PA_CALLBACK, Stepped
 
 BLOCK = 256
 CAPACITY = 4096

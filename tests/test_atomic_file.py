@@ -16,8 +16,7 @@ import pytest
 from apollo_rt import atomic_file, part_file
 from apollo_rt.atomic_file import AtomicFile, whole_path, write_whole
 from apollo_rt.part_file import leftovers
-
-ROOT = Path(__file__).parents[1]
+from tests import ROOT
 
 
 def names(folder):

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from apollo_rt.commands.cli import apollo_rt
 from apollo_rt.errors import ExistingFileError
 from apollo_rt.existing import is_there, refuse_existing
-from tests.sound_files import tone, write
+from tests.doubles.sound_files import tone, write
 
 MINE = "what was here before"
 

@@ -8,8 +8,8 @@ import pytest
 from apollo_rt.config import Framing
 from apollo_rt.inference.model import load
 from apollo_rt.latency import FADE_LENGTH, LatencyReport, rebuffering_latency, step_budget
-from tests import tiny_models
-from tests.stepped import Stepped
+from tests.doubles import tiny_models
+from tests.doubles.stepped import Stepped
 
 HEADROOMS = (FADE_LENGTH, 100, 256, 256 + FADE_LENGTH, 1000)
 EVERY_BLOCK_SIZE = range(1, 4097)

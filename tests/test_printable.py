@@ -10,8 +10,7 @@ from apollo_rt.commands.cli import main
 from apollo_rt.console import progress
 from apollo_rt.console.say import say
 from apollo_rt.printable import printable
-
-ROOT = Path(__file__).parents[1]
+from tests import ROOT
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import tiny_models
-from tests.sound_files import tone, write
+from tests import ROOT
+from tests.doubles import tiny_models
+from tests.doubles.sound_files import tone, write
 
-ROOT = Path(__file__).parents[1]
 PACKAGES = ("export", "training", "benchmarks", "tests")
 
 THREADS_AND_FILES = """

@@ -215,7 +215,7 @@ class PortAudioDriver:
 
         # `_StreamBase` is private by name, but its docstring offers it to authors of their own streams, and it is the
         # only way to hand over a C function: the callback must not need the interpreter. The version is pinned, and
-        # tests/test_portaudio.py fails if its shape changes.
+        # tests/devices/test_portaudio.py fails if its shape changes.
         return sounddevice._StreamBase(
             kind=kind,
             samplerate=self.sample_rate,
@@ -238,7 +238,8 @@ class PortAudioDriver:
         output_s = ends.pop(0) if self.output_channels else 0.0
         if self.input_channels and self._is_alsa:
             # PortAudio reports the whole buffer, but it is full only just before an overrun: what waits is one period,
-            # which is one block. Measured from loopback to loudspeaker (tests/test_audio_servers.py), the sum is right.
+            # which is one block. Measured from loopback to loudspeaker, the sum is right:
+            # tests/commands/test_live_on_servers.py.
             input_s = self.block_size / self.sample_rate
         return input_s, output_s
 

@@ -27,7 +27,7 @@ _MAX_STATES, _MAX_STATE_VALUES = 4096, 2**24  # 64 MiB of float32
 _MAX_GOLDEN_BYTES = 32 * 2**20
 _PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ZIP_ERRORS = (zipfile.BadZipFile, KeyError, ValueError, RuntimeError, OSError, EOFError, struct.error, zlib.error)
-"""All that zipfile was seen to raise on broken archives (`tests/model_fuzz.py`)."""
+"""All that zipfile was seen to raise on broken archives (`tests/inference/model_fuzz.py`)."""
 
 
 class State(NamedTuple):

@@ -41,7 +41,7 @@ NOT_LIVE = {
     "PitchShift": "returns nothing but silence",
     "GSMFullRateCompressor": "returns garbled sound in blocks of less than 4096 samples",
 }
-"""What Pedalboard 0.9.26 can't do block by block (`reset=False`), measured: see `tests/test_hosted_plugin.py`."""
+"""What Pedalboard 0.9.26 can't do block by block (`reset=False`), measured: `tests/plugins/test_hosted_plugin.py`."""
 
 CHOICES = ("mode",)
 """What is one of several words."""

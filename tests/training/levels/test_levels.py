@@ -1,0 +1,318 @@
+"""Levels: what is measured, what a level net makes of it, and a store and a run from music to a net that exports."""
+
+import dataclasses
+import json
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from click.testing import CliRunner
+
+from tests.doubles.tiny_nets import SMALL_LEVELS, lively_levels
+from training.__main__ import main
+from training.levels import crops, store
+from training.levels.bands import FLOOR, LevelBands, measure, running_mean
+from training.levels.losses import level_error, movement, reached
+from training.nets import checkpoint
+from training.nets.framing import TorchFraming
+from training.nets.level_net import LevelNet, LevelNetConfig, reference, shrunk
+from training.nets.level_restorer import LevelRestorer
+
+BANDS = LevelBands()
+
+
+def noise(n_samples: int, level: float = 0.1, seed: int = 0) -> np.ndarray:
+    return (np.random.default_rng(seed).standard_normal((n_samples, 2)) * level).astype(np.float32)
+
+
+def frames_of(audio: np.ndarray, framing: TorchFraming) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Spectrum, carrier, newest samples."""
+    samples = torch.from_numpy(np.ascontiguousarray(audio.T))[None]
+    spectrum = framing.analyse(samples)
+    carrier = (torch.rand(spectrum.shape, generator=torch.Generator().manual_seed(1)) - 0.5) * 6**0.5
+    return spectrum, carrier, framing.newest(samples)
+
+
+# --- what is measured ---
+
+
+@pytest.mark.parametrize("part", ["long", "short", "fast", "slow"])
+def test_the_levels_of_white_noise_add_up_to_its_power(part: str) -> None:
+    levels = measure(noise(256 * 400), BANDS)[part].astype(float)[20:]
+    signals = np.moveaxis(levels, 2 if part == "slow" else 1, 0)
+    for signal in signals:  # both channels, and mid and side, which have half of both each
+        power = (10**signal).sum(-1).mean()
+        assert 10 * np.log10(power) == pytest.approx(-20.0, abs=0.3)
+
+
+@pytest.mark.parametrize("hertz", [700.0, 5000.0, 15_000.0])
+@pytest.mark.parametrize("part", ["long", "short", "fast"])
+def test_a_sine_is_in_its_band(part: str, hertz: float) -> None:
+    centres = BANDS.centres_hz(part)
+    hertz = float(centres[np.argmin(np.abs(centres - hertz))])
+    sine = 0.5 * np.sin(2 * np.pi * hertz * np.arange(256 * 40) / 44_100)
+    level = measure(np.stack([sine, 0 * sine], 1).astype(np.float32), BANDS)[part][30].astype(float)
+    left = level[0, 0] if part == "fast" else level[0]
+    assert np.argmax(left) == np.argmin(np.abs(centres - hertz))
+    # A narrow band has a part of the main lobe, its neighbours the rest.
+    assert 10 * np.log10((10**left).sum()) == pytest.approx(10 * np.log10(0.125), abs=0.2)
+    assert np.all(level[1] == pytest.approx(np.log10(FLOOR), abs=0.01))
+
+
+def test_a_running_mean_begins_with_its_first_value() -> None:
+    values = np.array([[4.0], [4.0], [8.0]], np.float32)
+    assert running_mean(values, 1e9)[:, 0] == pytest.approx([4, 4, 16 / 3], abs=1e-3)
+    assert running_mean(np.full((50, 1), 3.0, np.float32), 5.0) == pytest.approx(3.0, abs=1e-5)
+
+
+def test_what_the_net_measures_itself_is_what_it_was_trained_on() -> None:
+    audio = noise(256 * 60) * np.float32([1.0, 0.3])
+    net = LevelRestorer(LevelNetConfig(width=8, hidden=8, dilations=(1,), exits=(1,)))
+    spectrum, _, recent = frames_of(audio, TorchFraming(BANDS.framing))
+    ours, _ = net.measure(spectrum, recent, net.initial_state())
+    for part, wanted in measure(audio, BANDS).items():
+        np.testing.assert_allclose(ours[part][0].numpy(), wanted.astype(np.float32), atol=0.006, err_msg=part)
+
+
+# --- what is made of it ---
+
+
+def test_noise_is_heard_at_the_level_and_with_the_coherence_that_were_asked_for() -> None:
+    net, framing = (
+        LevelRestorer(LevelNetConfig(width=8, hidden=8, dilations=(1,), exits=(1,))),
+        TorchFraming(BANDS.framing),
+    )
+    spectrum, carrier, _ = frames_of(noise(256 * 300, 0.0), framing)
+    wanted = torch.full((1, 300, 2, BANDS.n_short), -4.0)
+    wanted[:, :, 1] = -6.0
+    made = spectrum + net._gains(wanted)[..., None] * net._placed(carrier, torch.full((1, 300, BANDS.n_short), 0.5))
+    audio = framing.synthesise(made)[0].T.numpy()
+    power = (10 ** measure(audio.astype(np.float32), BANDS)["short"][20:].astype(float)).mean(0)
+    off_db = 10 * np.log10(power[:2]) - np.array([[-40.0], [-60.0]])
+    assert np.abs(off_db).max() < 1.5  # a narrow band's noise varies
+    assert np.abs(off_db.mean(1)).max() < 0.2
+    left, right = audio.T
+    assert np.corrcoef(left, right)[0, 1] == pytest.approx(0.5, abs=0.02)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_silent_channel_stays_silent_and_silence_is_left_alone(seed: int) -> None:
+    net, framing = lively_levels(seed), TorchFraming(SMALL_LEVELS.framing)
+    audio = noise(64 * 200) * np.float32([1.0, 0.0])
+    with torch.no_grad():
+        for music in (audio, 0 * audio):
+            made, _ = net(*frames_of(music, framing), net.initial_state())
+            out = framing.synthesise(made)[0]
+            assert 10 * np.log10(float(out[1].square().mean()) + 1e-20) < -90
+            assert float(
+                (made[:, :, 0] - framing.analyse(torch.from_numpy(music.T.copy())[None])[:, :, 0]).abs().max()
+            ) > (1e-3 if music is audio else -1)
+
+
+def test_what_is_there_already_gets_nothing_and_a_hole_gets_all() -> None:
+    missing = torch.tensor([-4.0, -4.0, -6.0])
+    present = torch.tensor([-12.0, -4.0, -4.0])
+    assert 10 * (shrunk(missing, present) - missing) == pytest.approx([0.0, -1.94, -28.3], abs=0.1)
+
+
+def test_frames_one_by_one_give_what_all_at_once_give_and_nothing_looks_ahead() -> None:
+    net, frames = lively_levels(), frames_of(noise(64 * 40), TorchFraming(SMALL_LEVELS.framing))
+    for tier in range(2):
+        with torch.no_grad():
+            whole, last = net(*frames, net.initial_state(1, tier), tier)
+            state, ours = net.initial_state(1, tier), []
+            for k in range(40):
+                out, state = net(*(part[:, k : k + 1] for part in frames), state, tier)
+                ours.append(out)
+        torch.testing.assert_close(torch.cat(ours, 1), whole, atol=1e-4, rtol=1e-4)
+        for one, other in zip(state, last, strict=True):
+            torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+
+
+def test_all_tiers_at_once_are_the_tiers_one_by_one() -> None:
+    net = lively_levels()
+    spectrum, _, recent = frames_of(noise(64 * 30), TorchFraming(SMALL_LEVELS.framing))
+    levels, _ = net.measure(spectrum, recent, net.initial_state())
+    for tier, found in enumerate(net.levels.of_all_tiers(levels)):
+        alone = net.levels(levels, net.levels.initial_state(1, tier), tier)
+        for one, other in zip(found, alone, strict=False):
+            torch.testing.assert_close(one, other)
+
+
+def test_exits_must_rise_to_the_last_layer() -> None:
+    with pytest.raises(ValueError, match=r"exits must rise from 1 to the 2 layers, got \(2, 1\)"):
+        dataclasses.replace(SMALL_LEVELS, exits=(2, 1))
+
+
+# --- how far off it is ---
+
+
+def test_the_right_levels_have_no_error_and_wrong_ones_theirs() -> None:
+    torch.manual_seed(0)
+    short, known = torch.full((1, 50, 4, 6), -9.0), torch.ones(1, 6)
+    missing = torch.rand(1, 50, 2, 6) - 4
+    coherence = torch.full((1, 50, 6), 0.3)
+    wanted, loud = reached(short, missing, coherence), torch.full((1, 50), -3.0)
+    assert float(level_error(wanted, wanted, known, loud)) == 0
+    assert float(level_error(wanted + 0.5, wanted, known, loud)) == pytest.approx(0.25, abs=0.01)
+    known[:, 3:] = 0
+    off = wanted.clone()
+    off[..., 3:] += 1
+    assert float(level_error(off, wanted, known, loud)) == 0
+
+
+def test_equal_and_opposite_noise_has_no_mid_and_equal_noise_no_side() -> None:
+    short, missing = torch.full((1, 1, 4, 1), -12.0), torch.full((1, 1, 2, 1), -3.0)
+    alike = reached(short, missing, torch.ones(1, 1, 1))[0, 0, :, 0]
+    opposite = reached(short, missing, -torch.ones(1, 1, 1))[0, 0, :, 0]
+    assert alike.tolist() == pytest.approx([-3, -3, -2.7, -11.7], abs=0.05)
+    assert opposite.tolist() == pytest.approx([-3, -3, -11.7, -2.7], abs=0.05)
+
+
+def test_movement_tells_a_constant_error_from_one_that_moves() -> None:
+    torch.manual_seed(0)
+    wanted = torch.rand(400, 4, 5) - 4
+    damaged, known = torch.full((400, 4, 5), -11.0), torch.ones(5)
+    same, louder = movement(wanted, wanted, damaged, known), movement(wanted + 0.3, wanted, damaged, known)
+    flat = movement(
+        wanted.mean(0, keepdim=True).expand_as(wanted) + 1e-3 * torch.rand(400, 4, 5), wanted, damaged, known
+    )
+    assert same is not None
+    assert louder is not None
+    assert flat is not None
+    assert (same.error_db, same.correlation) == pytest.approx((0, 1), abs=1e-4)
+    assert (louder.clip_db, louder.frame_db, louder.correlation) == pytest.approx((3, 0, 1), abs=0.1)
+    assert abs(flat.correlation) < 0.1
+    assert flat.frame_db > 2
+    assert movement(wanted, wanted, wanted, known) is None
+
+
+# --- crops ---
+
+
+def of_audio(audio: np.ndarray) -> tuple[crops.Levels, np.ndarray]:
+    levels = {name: part.astype(np.float32) for name, part in measure(audio, BANDS).items()}
+    return levels, levels["short"]
+
+
+@pytest.mark.parametrize("gains", [(1.0, 0.1), (0.0, 1.0)])
+def test_another_balance_in_levels_is_another_balance_of_samples(gains: tuple[float, float]) -> None:
+    audio = noise(256 * 30) + 0.5 * noise(256 * 30, seed=1)[:, :1]
+    (levels, _), (wanted, _) = of_audio(audio), of_audio(audio * np.float32(gains))
+    for name, part, axis in crops._with_signals(levels):
+        ours = crops._weighted(part, np.float32(gains), axis)
+        np.testing.assert_allclose(ours, wanted[name], atol=0.05, err_msg=name)
+
+
+def test_left_for_right_in_levels_is_that_of_samples() -> None:
+    audio = noise(256 * 30) * np.float32([1.0, 0.2])
+    swapped, _ = crops._swapped(*of_audio(audio))
+    wanted, _ = of_audio(audio[:, ::-1].copy())
+    for name, part in swapped.items():
+        np.testing.assert_allclose(part, wanted[name], atol=0.01, err_msg=name)
+
+
+# --- from music to a net ---
+
+
+def write_music(folder: Path) -> Path:
+    """Two authors' noise with a moving loudness, one of them for validation."""
+    rows = ["file\tauthor\tlicence\tsplit"]
+    for number, split in enumerate(("train", "train", "valid")):
+        moving = 0.2 + 0.8 * np.abs(np.sin(np.arange(44_100 * 6) / 9000))[:, None]
+        soundfile.write(folder / f"{number}.wav", noise(44_100 * 6, 0.05, number) * moving, 44_100)
+        rows.append(f"{number}.wav\t{split} author\tCC0\t{split}")
+    (folder / "LICENCES.tsv").write_text("\n".join(rows))
+    return folder
+
+
+def prepare(music: Path, out: Path) -> str:
+    arguments = ["levels", "prepare", str(music), "--out", str(out), "--variants", "2", "--workers", "1"]
+    made = CliRunner().invoke(main, arguments)
+    assert made.exit_code == 0, made.output
+    return made.output
+
+
+@pytest.fixture(scope="module")
+def levels_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("prepared")
+    (folder / "music").mkdir()
+    prepare(write_music(folder / "music"), folder / "levels")
+    return folder / "levels"
+
+
+def test_preparing_makes_items_of_every_stretch_and_again_makes_none(levels_folder: Path) -> None:
+    found = store.items_of(levels_folder / "train")
+    assert len(found) == 4
+    assert len(store.items_of(levels_folder / "valid")) == 2
+    assert {item.group for item in found} == {"train-author"}
+    before = {file: file.stat().st_mtime_ns for file in levels_folder.rglob("*")}
+    assert "6 items, 0 left out" in prepare(levels_folder.parent / "music", levels_folder)
+    assert before == {file: file.stat().st_mtime_ns for file in levels_folder.rglob("*")}
+
+
+def test_a_stretch_of_a_store_is_what_was_measured_there(levels_folder: Path) -> None:
+    item = store.items_of(levels_folder / "train")[0]
+    whole, wanted = store.read(levels_folder / "train", item, 0, item.frames, BANDS)
+    part, wanted_part = store.read(levels_folder / "train", item, 101, 50, BANDS)
+    for name, shape in BANDS.widths.items():
+        assert whole[name].shape == (item.frames, *shape)
+        np.testing.assert_array_equal(part[name], whole[name][101:151])
+    np.testing.assert_array_equal(wanted_part, wanted[101:151])
+
+
+def test_a_crop_has_one_number_and_is_always_the_same(levels_folder: Path) -> None:
+    drawn = [crops.LevelCrops(levels_folder / "train", crops.LevelCropSettings(100))[5] for _ in range(2)]
+    for one, other in zip(drawn[0][0].values(), drawn[1][0].values(), strict=True):
+        torch.testing.assert_close(one, other)
+    with pytest.raises(ValueError, match="folder must hold items of 99999 frames or more"):
+        crops.LevelCrops(levels_folder / "train", crops.LevelCropSettings(99_999))
+
+
+def test_a_run_goes_on_where_it_was_and_leaves_a_net_that_restores(levels_folder: Path, tmp_path: Path) -> None:
+    from training.levels.run import Settings, fit
+
+    config = LevelNetConfig(width=16, hidden=16, dilations=(1, 2), exits=(1, 2))
+    make = partial(Settings, levels_folder, tmp_path / "run", ends=None, decay_from=1.0, batch=2, frames=64)
+    rest = {"learning_rate": 2e-3, "validate_every": 2, "threads": 1, "precision": "32-true", "seed": 0, "fuse": False}
+    fit(make(steps=2, start=None, **rest), config)
+    first, facts = checkpoint.load_restorer(tmp_path / "run" / "levels.pt")
+    fit(make(steps=4, start=None, **rest), config)
+    second, more = checkpoint.load_restorer(tmp_path / "run" / "levels.pt")
+    assert (facts["step"], more["step"]) == (2, 4)
+    assert more["heard_s"] == pytest.approx(2 * facts["heard_s"])
+    assert isinstance(second, LevelRestorer)
+    assert any((a != b).any() for a, b in zip(first.parameters(), second.parameters(), strict=True))
+
+
+def test_levels_that_are_learnt_come_closer_than_those_at_the_start(levels_folder: Path) -> None:
+    """Net and losses belong together: forty steps on one crop take away most of the error."""
+    torch.manual_seed(0)
+    drawn = crops.LevelCrops(levels_folder / "train", crops.LevelCropSettings(100, 0.0, 0.0))[1]
+    levels, wanted, known = {name: part[None] for name, part in drawn[0].items()}, drawn[1][None], drawn[2][None]
+    net = LevelNet(LevelNetConfig(width=16, hidden=16, dilations=(1, 2), exits=(1, 2)))
+    optimizer, errors = torch.optim.Adam(net.parameters(), 0.01), []
+    for _ in range(40):
+        missing, coherence = net.of_all_tiers(levels)[-1]
+        error = level_error(reached(levels["short"], missing, coherence), wanted, known, reference(levels))
+        optimizer.zero_grad()
+        error.backward()
+        optimizer.step()
+        errors.append(float(error.detach()))
+    assert errors[-1] < 0.5 * errors[0] or errors[0] < 0.02
+
+
+def test_a_checkpoint_of_a_level_net_is_refused_where_it_is_broken(tmp_path: Path) -> None:
+    net = lively_levels()
+    checkpoint.save_levels(tmp_path / "levels.pt", net.levels, step=1, trained_s=2.0, heard_s=3.0)
+    again, content = checkpoint.load_restorer(tmp_path / "levels.pt")
+    assert again.config == net.config
+    assert json.loads(json.dumps({k: content[k] for k in ("step", "heard_s")})) == {"step": 1, "heard_s": 3.0}
+    content = torch.load(tmp_path / "levels.pt", weights_only=True)
+    del content["averaged"]["encode.bias"]
+    torch.save(content, tmp_path / "broken.pt")
+    with pytest.raises(ValueError, match="holds no causal net that this version knows"):
+        checkpoint.load_restorer(tmp_path / "broken.pt")
