@@ -108,9 +108,9 @@ def model_facts(model: Model) -> dict[str, str]:
     return {"name": model.card.name, "tier": model.tier, "sha256": file_digest(model.card.path)}
 
 
-def resident_mb() -> float:
-    """Memory of this process that is in RAM."""
-    return float(_field("/proc/self/status", "VmRSS").split()[0]) / 1024
+def resident_mb(process: str = "self") -> float:
+    """Memory of a process that is in RAM, in MB; 0 where the system doesn't say."""
+    return float((_field(f"/proc/{process}/status", "VmRSS") or "0").split()[0]) / 1024
 
 
 def _field(file: str, name: str) -> str:

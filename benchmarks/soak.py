@@ -24,6 +24,7 @@ from apollo_rt.live.engine_settings import EngineSettings
 from apollo_rt.live.realtime.tier_switch import GENERATION
 from apollo_rt.live.supervision.connection import Reopening
 from benchmarks import soak_device as device_module
+from benchmarks.machine import resident_mb
 from benchmarks.soak_device import (
     BLOCK,
     DENORMAL,
@@ -184,7 +185,7 @@ class Soak:
         likeness = np.fft.irfft(spectra[0] * np.conj(spectra[1]))[: _LONGEST_LAG + 1]
         self.latencies.append(_LONGEST_LAG - int(np.argmax(likeness)))
 
-    def report(self, rss_mb: tuple[float, float]) -> bool:
+    def report(self, memory_mb: tuple[float, float]) -> bool:
         """Print what it came to; returns whether all is as it must be."""
         snapshot, control = self.engine.snapshot(), self._memory.control
         delay = snapshot.latency.stream
@@ -200,14 +201,14 @@ class Soak:
             "largest step": f"{self._memory.worst[0]:.4f} of {device_module.BOUND:.4f} allowed",
             "longest callback": f"{control[LONGEST_NS] / 1e6:.3f} ms",
             "latency": f"{min(self.latencies)} to {max(self.latencies)} samples, reported {delay}",
-            "memory": f"{rss_mb[0]:.1f} MB at the start, {rss_mb[1]:.1f} MB at the end",
+            "memory": f"{memory_mb[0]:.1f} MB at the start, {memory_mb[1]:.1f} MB at the end",
         }  # fmt: skip
         for name, count in self.clicks.items():
             rows[f"clicks after {name}"] = count
         for name, value in rows.items():
             print(f"{name:>18}: {value}")
         is_right = set(self.latencies) == {delay} and control[N_CLICKS] == 0
-        return bool(is_right and rss_mb[1] - rss_mb[0] < _GROWTH_MB)
+        return bool(is_right and memory_mb[1] - memory_mb[0] < _GROWTH_MB)
 
 
 def _be_busy(seconds: float) -> None:
@@ -226,21 +227,14 @@ def _collect() -> None:
     del heap
 
 
-def rss_mb(process: str = "self") -> float:
-    """Memory that a process holds, in MB; 0 where the system doesn't say."""
-    status = Path(f"/proc/{process}/status")
-    lines = status.read_text().splitlines() if status.exists() else []
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS")), 0.0)
-
-
 def run(hours: float, seed: int, speed: float) -> bool:
     """A soak on virtual devices; returns whether all was as it must be."""
     with tempfile.TemporaryDirectory() as folder:
         soak = Soak(seed, speed, Path(folder))
         soak.engine.prepare()
-        begin_mb = rss_mb()
+        begin_mb = resident_mb()
         soak.run(round(hours * 3600 * RATE))
-        return soak.report((begin_mb, rss_mb()))
+        return soak.report((begin_mb, resident_mb()))
 
 
 @click.command()

@@ -18,7 +18,7 @@ import numpy as np
 
 from apollo_rt.inference.model_file import default_model_path
 from apollo_rt.live.realtime.counters import XRUNS
-from benchmarks.soak import rss_mb
+from benchmarks.machine import resident_mb
 from tests.commands.test_live_lost_devices import load_sink, pactl, unload_sink
 from tests.commands.test_live_on_servers import LiveRun, lag_of, likeness
 from tests.doubles.audio_servers import RATE, PulseServer, short_folder
@@ -159,11 +159,11 @@ def run_on_server(hours: float, seed: int) -> bool:
             run.wait_until_it_plays()
             soak = ServerSoak(server, daemon, process, run, seed)
             time.sleep(10.0)
-            begin_mb, end_s = rss_mb(str(run.process.pid)), time.monotonic() + 3600 * hours
+            begin_mb, end_s = resident_mb(str(run.process.pid)), time.monotonic() + 3600 * hours
             while time.monotonic() < end_s and run.process.poll() is None:
                 soak.step()
             time.sleep(_QUIET_S[1])
-            end_mb = rss_mb(str(run.process.pid))
+            end_mb = resident_mb(str(run.process.pid))
             code = run.end()
         soak.daemon.__exit__(None, None, None)
         print(run.text)

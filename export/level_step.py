@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.levels.bands import FLOOR, Groups, scale_of
 from training.nets.layers import RMSNorm
+from training.nets.level_bands import FLOOR, Groups, scale_of
 from training.nets.level_net import FEATURE_OFFSET, FEATURE_SCALE, LOWEST, QUIETEST, SHRINK, LevelLayer
 from training.nets.level_restorer import SILENT, LevelRestorer
 

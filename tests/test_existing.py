@@ -16,7 +16,7 @@ MINE = "what was here before"
 
 
 def inference() -> click.Command:
-    from training.inference import command
+    from training.inference.command import command
 
     return command
 

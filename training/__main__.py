@@ -8,7 +8,7 @@ _COMMANDS = {
     "prepare": ("training.prepare", "prepare"),
     "levels": ("training.levels.commands", "levels"),
     "fit": ("training.fitting.fit", "command"),
-    "inference": ("training.inference", "command"),
+    "inference": ("training.inference.command", "command"),
     "evaluation-set": ("training.evaluation.collect", "command"),
     "evaluate": ("training.evaluation.evaluate", "command"),
     "picture": ("training.evaluation.picture", "command"),

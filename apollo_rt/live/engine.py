@@ -15,9 +15,9 @@ from apollo_rt.live.endpoints.virtual_device import VirtualDevice
 from apollo_rt.live.engine_settings import EngineSettings, budget_of, check_blocks, check_fit
 from apollo_rt.live.monitoring.gauges import Levels
 from apollo_rt.live.monitoring.incident import IncidentWriter
-from apollo_rt.live.monitoring.recent import StatsReader
 from apollo_rt.live.monitoring.snapshot import Snapshot
 from apollo_rt.live.monitoring.spectra import Spectra, SpectrumAnalyser
+from apollo_rt.live.monitoring.stats_reader import StatsReader
 from apollo_rt.live.monitoring.tap import Heard
 from apollo_rt.live.realtime.callback import callback_address
 from apollo_rt.live.realtime.shared_state import Line, make_line, ring_levels

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apollo_rt.compiled.native import array_from_address, atomic_load, atomic_store, call_address, realtime
-from apollo_rt.live.clock_bridge.delay_locked_loop import Clocks
-from apollo_rt.live.endpoints.driver import Driver, calls_unevenly, clocks_of, conversion_latency_s
+from apollo_rt.live.endpoints.driver import Clocks, Driver, calls_unevenly, clocks_of, conversion_latency_s
 from apollo_rt.live.realtime.callback import stream_callback
 
 _ENGINE_CALLBACK, _ENGINE_USERDATA, _CHANNELS, _BURSTS, _RECORDING, _LENGTH, _BLOCK, _POSITION = range(8)

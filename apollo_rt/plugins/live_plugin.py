@@ -1,4 +1,4 @@
-"""One plugin of a live run, and what is known of it."""
+"""One plugin of a live run: what is known of it, and how it stands for whoever shows it."""
 
 from dataclasses import dataclass, field
 
@@ -40,3 +40,22 @@ class LivePlugin:
     def place(self) -> str:
         """For people."""
         return f"{self.spec.label} ({self.side_name} the model)"
+
+
+@dataclass(frozen=True)
+class PluginState:
+    """A plugin at one moment.
+
+    Attributes:
+        name: what its parameters are reached by.
+        label: what it is called for people.
+        side: `before` or `after` the model.
+        latency: samples, constant.
+        state: `playing`, `bypassed` by the user, or why it is out.
+    """
+
+    name: str
+    label: str
+    side: str
+    latency: int
+    state: str

@@ -13,11 +13,10 @@ from typing import Any
 from apollo_rt.control.parameter_row import Parameter
 from apollo_rt.errors import PluginError
 from apollo_rt.plugins.host_process import PluginProcess
-from apollo_rt.plugins.live_plugin import LivePlugin
+from apollo_rt.plugins.live_plugin import LivePlugin, PluginState
 from apollo_rt.plugins.plugin_chains import AFTER, BEFORE, NO_LINK, Chains, is_broken, link, make_chains
 from apollo_rt.plugins.plugin_rows import BYPASS, bypass_row, parameter_row, unique_names
 from apollo_rt.plugins.plugin_spec import PluginSpec
-from apollo_rt.plugins.plugin_state import PluginState
 from apollo_rt.system.scheduling import HOST_PRIORITY
 
 _PATIENCE_S, _PATIENCE_WITHOUT_PACE_S = 1.0, 20.0

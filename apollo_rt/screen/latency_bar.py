@@ -1,7 +1,7 @@
 """The latency as one bar, stacked of its terms, each with its name and length: in the bar where it fits, else below."""
 
 from apollo_rt.latency import LatencyReport, LatencyTerm
-from apollo_rt.live.clock_bridge.delay_locked_loop import Clocks
+from apollo_rt.live.endpoints.driver import Clocks
 from apollo_rt.screen.painted import Line, Painted
 
 _INK_OF = {

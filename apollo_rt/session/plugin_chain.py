@@ -6,9 +6,9 @@ from pathlib import Path
 
 from apollo_rt.config import Framing
 from apollo_rt.plugins.chain_file import read_chain
+from apollo_rt.plugins.live_plugin import PluginState
 from apollo_rt.plugins.live_plugins import LivePlugins
 from apollo_rt.plugins.plugin_spec import parse_spec
-from apollo_rt.plugins.plugin_state import PluginState
 
 
 @dataclass(frozen=True)

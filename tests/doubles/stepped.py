@@ -9,7 +9,7 @@ import numpy as np
 from apollo_rt.control.parameters import Parameters
 from apollo_rt.inference.model import Model
 from apollo_rt.latency import FADE_LENGTH, rebuffering_latency
-from apollo_rt.live.monitoring.snapshot import read_stats
+from apollo_rt.live.monitoring.stats_reader import read_stats
 from apollo_rt.live.realtime.callback import callback_address
 from apollo_rt.live.realtime.processor_table import processor_table
 from apollo_rt.live.realtime.shared_state import address_table, make_line

@@ -8,8 +8,9 @@ from apollo_rt.control.parameters import Parameters
 from apollo_rt.errors import ApolloError
 from apollo_rt.latency import LatencyReport
 from apollo_rt.live.monitoring.durations import Durations
-from apollo_rt.live.monitoring.snapshot import Meter, Recent, Snapshot, read_stats
+from apollo_rt.live.monitoring.snapshot import Meter, Recent, Snapshot
 from apollo_rt.live.monitoring.spectra import Spectra
+from apollo_rt.live.monitoring.stats_reader import read_stats
 from apollo_rt.live.realtime.counters import make_stats
 from apollo_rt.session.running_session import LiveSession, SessionInfo
 

@@ -5,8 +5,8 @@ import dataclasses
 import torch
 
 from apollo_rt.config import Framing
-from training.levels.bands import LevelBands
 from training.nets.config import ModelConfig
+from training.nets.level_bands import LevelBands
 from training.nets.level_net import LevelNetConfig
 from training.nets.level_restorer import LevelRestorer
 from training.nets.model import Restorer

@@ -7,7 +7,7 @@ import pytest
 
 from apollo_rt.control.parameters import PARAMETERS, Parameter
 from apollo_rt.latency import LatencyReport
-from apollo_rt.live.clock_bridge.delay_locked_loop import Clocks
+from apollo_rt.live.endpoints.driver import Clocks
 from apollo_rt.live.monitoring.durations import Durations
 from apollo_rt.live.monitoring.snapshot import Meter
 from apollo_rt.live.monitoring.spectra import N_BANDS, Spectra

@@ -3,7 +3,7 @@
 import pytest
 
 from apollo_rt.errors import AudioFileError
-from apollo_rt.live.clock_bridge.delay_locked_loop import Clocks
+from apollo_rt.live.endpoints.driver import Clocks
 from apollo_rt.session.status_lines import end_line, level_text, run_lines, start_line, status_line
 from tests.doubles.still_engine import BUSY, StillEngine, session_of
 

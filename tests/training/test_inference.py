@@ -14,15 +14,14 @@ from torch.torch_version import TorchVersion
 
 from apollo_rt.config import Framing
 from tests.doubles.sound_files import tone, write
-from training.inference import (
+from training.inference.command import command, restore_file
+from training.inference.restoration import (
     CausalRestoration,
     CheckpointError,
     ChunkedRestoration,
     Restoration,
     Samples,
-    command,
-    load,
-    restore_file,
+    load_restoration,
 )
 from training.nets import checkpoint
 from training.nets.apollo_published import PublishedApollo
@@ -174,12 +173,12 @@ def test_the_published_net_restores_a_file_of_any_rate_as_it_restores_the_conver
     ],
 )
 def test_published_checkpoints_load_whatever_stands_beside_the_state(tmp_path: Path, beside: dict[str, object]) -> None:
-    assert isinstance(load(save_published(tmp_path / "net.bin", **beside)), ChunkedRestoration)
+    assert isinstance(load_restoration(save_published(tmp_path / "net.bin", **beside)), ChunkedRestoration)
 
 
 def test_a_bare_state_dict_loads(tmp_path: Path) -> None:
     torch.save(published().state_dict(), tmp_path / "bare.pt")
-    assert isinstance(load(tmp_path / "bare.pt"), ChunkedRestoration)
+    assert isinstance(load_restoration(tmp_path / "bare.pt"), ChunkedRestoration)
 
 
 class Bomb:
@@ -195,7 +194,7 @@ def test_a_checkpoint_with_code_inside_is_refused_and_does_not_run(
     monkeypatch.chdir(tmp_path)
     torch.save({"state_dict": Bomb()}, "bomb.pt")
     with pytest.raises(CheckpointError, match="tensors and plain values"):
-        load(Path("bomb.pt"))
+        load_restoration(Path("bomb.pt"))
     assert not Path("exploded").exists()
 
 

@@ -13,13 +13,13 @@ import pytest
 
 from tests import ROOT
 from tests.doubles.audio_servers import wait_for
-from training.workers import submitted
+from training.data.worker_processes import submitted
 
 PROGRAM = """
 import signal, sys, time
 from functools import partial
 from pathlib import Path
-from training.workers import submitted
+from training.data.worker_processes import submitted
 
 folder = Path(sys.argv[1])
 if __name__ != "__main__":

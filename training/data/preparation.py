@@ -28,7 +28,7 @@ from training.data.activity import ActivitySettings, active_sessions
 from training.data.audio import measure_cut_hz
 from training.data.fingerprint import Fingerprint, fingerprint, is_same
 from training.data.recordings import MIXTURE, Recording, load_sum
-from training.workers import submitted
+from training.data.worker_processes import submitted
 
 UNREADABLE = (OSError, ValueError, EOFError, soundfile.SoundFileError)
 """What a broken file raises."""

@@ -19,11 +19,11 @@ from apollo_rt.atomic_file import write_whole
 from apollo_rt.files.audio_reader import AudioReader
 from training.data import degrade
 from training.data.audio import SAMPLE_RATE, Audio
+from training.data.worker_processes import submitted
 from training.evaluation import bands, damages, image, judge, metrics, movement, silence, systems
 from training.evaluation.judge import Judge, Scores, as_tensor
 from training.evaluation.selection import Clip, Part
 from training.evaluation.systems import System
-from training.workers import submitted
 
 _LONGEST_S = 600.0
 _MEASURES = (bands, damages, degrade, image, judge, metrics, movement, silence)

@@ -13,10 +13,10 @@ from apollo_rt.compiled.code_cache import sources_digest
 from apollo_rt.effects import apollo_effect
 from apollo_rt.effects.apollo_effect import ApolloEffect
 from apollo_rt.inference import model
-from training import inference
 from training.data.audio import SAMPLE_RATE, Audio
 from training.evaluation import exciter
 from training.evaluation.judge import as_tensor
+from training.inference.restoration import Restoration, load_restoration
 
 Kind = Literal["untouched", "exciter", "onnx", "checkpoint"]
 Restore = Callable[[Audio, float | None], Audio]
@@ -80,13 +80,13 @@ def _loaded(system: System, _identity: str) -> Restore:
         return lambda damaged, _: np.ascontiguousarray(effect(np.ascontiguousarray(damaged.T), SAMPLE_RATE).T)
     if system.kind == "checkpoint":
         assert system.path
-        return _from_checkpoint(inference.load(system.path))
+        return _from_checkpoint(load_restoration(system.path))
     if system.kind == "exciter":
         return lambda damaged, cut_hz: np.ascontiguousarray(exciter.excite(as_tensor(damaged), cut_hz).numpy().T)
     return lambda damaged, _: damaged
 
 
-def _from_checkpoint(restoration: inference.Restoration) -> Restore:
+def _from_checkpoint(restoration: Restoration) -> Restore:
     def restore(damaged: Audio, _: float | None) -> Audio:
         position = 0
 
@@ -109,4 +109,5 @@ def _code_of(kind: Kind) -> str:
 
 
 def _net_sources() -> list[Path]:
-    return [Path(inference.__file__), *sorted((Path(inference.__file__).parent / "nets").glob("*.py"))]
+    root = Path(__file__).parents[1]
+    return [root / "inference/restoration.py", *sorted((root / "nets").glob("*.py"))]

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from training.levels import store
-from training.levels.bands import FLOOR, LevelBands
+from training.nets.level_bands import FLOOR, LevelBands
 
 Levels = dict[str, NDArray[np.float32]]
 LOUDEST, SOFTEST = 0.0, -4.0  # of gains, as levels: 0 to -40 dB

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from training.evaluation.movement import Movement, taken_apart
-from training.levels.bands import FLOOR
+from training.nets.level_bands import FLOOR
 from training.nets.level_net import LOWEST, shrunk
 
 

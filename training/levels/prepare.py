@@ -22,7 +22,7 @@ from training.data.degrade import degrade_in_turn, label
 from training.data.preparation import run_all
 from training.data.recordings import load_sum
 from training.levels import store
-from training.levels.bands import LevelBands, measure
+from training.nets.level_bands import LevelBands, measure
 
 UNDAMAGED = "none"
 UNDAMAGED_SHARE = 1 / 3

@@ -16,10 +16,10 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset
 from training.fitting import machine
 from training.fitting.callbacks import OrderlyEnd
 from training.levels import store
-from training.levels.bands import LevelBands
 from training.levels.crops import LevelCrops, LevelCropSettings
 from training.levels.module import LevelModule
 from training.nets import checkpoint
+from training.nets.level_bands import LevelBands
 from training.nets.level_net import LevelNetConfig
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from training.levels.bands import LevelBands
+from training.nets.level_bands import LevelBands
 
 SLOW_EVERY = 4
 """Running averages over half a second and more are kept for every fourth frame."""

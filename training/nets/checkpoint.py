@@ -13,10 +13,10 @@ from torch.torch_version import TorchVersion
 
 from apollo_rt.atomic_file import whole_path
 from apollo_rt.config import Framing
-from training.levels.bands import LevelBands
 from training.nets import apollo_published
 from training.nets.apollo_published import PublishedApollo
 from training.nets.config import ModelConfig
+from training.nets.level_bands import LevelBands
 from training.nets.level_net import LevelNet, LevelNetConfig
 from training.nets.level_restorer import LevelRestorer
 from training.nets.model import Restorer

@@ -1,6 +1,6 @@
 """The level net: from levels of damaged music, how loud what is missing is, and how alike in both channels.
 
-Levels are log10 of power (`training.levels.bands`). Depthwise dilated convolutions look back over time, an MLP mixes
+Levels are log10 of power (`level_bands`). Depthwise dilated convolutions look back over time, an MLP mixes
 channels; running averages over seconds stand beside the newest levels, so that how a spectrum ends is known from now
 and from before. What is generated is loud relative to its own channel: a silent channel stays silent.
 """
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from apollo_rt.config import Framing
-from training.levels.bands import FLOOR, LevelBands
+from training.nets.level_bands import FLOOR, LevelBands
 
 LOWEST = -8.0
 """Levels further below the running level of the music are all the same: 80 dB, below 16-bit rounding."""

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from apollo_rt.stream.stft import asymmetric_windows
-from training.levels.bands import FLOOR, banded, scale_of
+from training.nets.level_bands import FLOOR, banded, scale_of
 from training.nets.level_net import LevelNet, LevelNetConfig, shrunk
 
 SILENT = -11.0

@@ -11,7 +11,6 @@ and narrows while nothing but noise is left; an error that is more than noise wi
 """
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,25 +56,6 @@ _NARROWING = 0.85
 _HZ_PER_SAMPLE = 0.02
 _NOISE_SHARE = 3.0
 """A window's mean error counts as real where it is that many standard errors away from zero."""
-
-
-@dataclass(frozen=True)
-class Clocks:
-    """How two clocks are held together at one moment.
-
-    Attributes:
-        correction_ppm: by how much faster than its nominal rate the ring between them is read.
-        ring_fill: samples held back in the ring between them, smoothed over a second.
-        ring_target: how many shall be.
-        sample_rate: Hz of these samples, which are as captured.
-        resyncs: how often the reader jumped, because the ring had run dry, or was too far from its target.
-    """
-
-    correction_ppm: float
-    ring_fill: float
-    ring_target: float
-    sample_rate: int
-    resyncs: int
 
 
 def make_loop(far_error: float) -> Loop:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 from apollo_rt.errors import DeviceError
 from apollo_rt.live.clock_bridge.callbacks import capture_address, device_address
-from apollo_rt.live.clock_bridge.delay_locked_loop import Clocks
 from apollo_rt.live.clock_bridge.shared_state import (
     CORRECTION_PPM,
     ENGINE_CALLBACK,
@@ -17,7 +16,7 @@ from apollo_rt.live.clock_bridge.shared_state import (
     address_table,
     make_joint,
 )
-from apollo_rt.live.endpoints.driver import Driver
+from apollo_rt.live.endpoints.driver import Clocks, Driver
 from apollo_rt.stream.resample import half_length
 
 _UNEVEN_BLOCKS, _EVEN_BLOCKS = 3, 1

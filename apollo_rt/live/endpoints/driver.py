@@ -1,8 +1,26 @@
 """What the engine needs of a device."""
 
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from apollo_rt.live.clock_bridge.delay_locked_loop import Clocks
+
+@dataclass(frozen=True)
+class Clocks:
+    """How two clocks are held together at one moment.
+
+    Attributes:
+        correction_ppm: by how much faster than its nominal rate the ring between them is read.
+        ring_fill: samples held back in the ring between them, smoothed over a second.
+        ring_target: how many shall be.
+        sample_rate: Hz of these samples, which are as captured.
+        resyncs: how often the reader jumped, because the ring had run dry, or was too far from its target.
+    """
+
+    correction_ppm: float
+    ring_fill: float
+    ring_target: float
+    sample_rate: int
+    resyncs: int
 
 
 class Driver(Protocol):

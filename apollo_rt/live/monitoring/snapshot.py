@@ -1,70 +1,25 @@
 """The state of a running engine at one moment, read from what the audio path counts."""
 
 import math
-import time
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from apollo_rt.compiled.native import atomic_load, realtime
 from apollo_rt.latency import LatencyReport
-from apollo_rt.live.clock_bridge.delay_locked_loop import Clocks
+from apollo_rt.live.endpoints.driver import Clocks
 from apollo_rt.live.monitoring.durations import NO_DURATIONS, Durations, plain_durations
 from apollo_rt.live.monitoring.gauges import Level
 from apollo_rt.live.realtime.counters import (
-    CALLBACK_VERSION,
     COUNTERS,
-    INPUT_METER,
-    LOAD,
-    OUTPUT_METER,
-    WORKER_VERSION,
     XRUNS,
     Stats,
-    make_stats,
 )
-from apollo_rt.plugins.plugin_state import PluginState
+from apollo_rt.plugins.live_plugin import PluginState
 
-_ATTEMPTS = 1000
 _XRUNS_HEARD = XRUNS[:-1]
 """Filling a device before its start is no fault."""
-
-
-@realtime
-def _copy(source: NDArray[Any], target: NDArray[Any]) -> None:
-    for index in range(len(source)):
-        target[index] = atomic_load(source, index)
-
-
-@realtime
-def _copy_all(source: Stats, target: Stats) -> bool:
-    """Copy everything; says whether neither callback nor worker has been counting meanwhile."""
-    callback = atomic_load(source.counters, CALLBACK_VERSION)
-    worker = atomic_load(source.counters, WORKER_VERSION)
-    _copy(source.counters, target.counters)
-    _copy(source.step_ns, target.step_ns)
-    _copy(source.interval_ns, target.interval_ns)
-    _copy(source.callback_ns, target.callback_ns)
-    _copy(source.gauges, target.gauges)
-    is_same = callback == atomic_load(source.counters, CALLBACK_VERSION)
-    is_same &= worker == atomic_load(source.counters, WORKER_VERSION)
-    return bool(is_same and (callback | worker) & 1 == 0)
-
-
-def whole_copy(source: Stats) -> Stats:
-    """A copy of the shared arrays that shows no callback and no hop by halves.
-
-    The writers never wait, so the reader tries again, a few times in a thousand. Where it never finds them at rest
-    (nobody counts that long: a writer has died, or calls come without a pause, from file to file), each value is whole
-    all the same, but two may be a block apart.
-    """
-    target = make_stats()
-    for _ in range(_ATTEMPTS):
-        if _copy_all(source, target):
-            break
-        time.sleep(0)
-    return target
 
 
 @dataclass(frozen=True)
@@ -225,25 +180,3 @@ class Snapshot:
         """Everything as plain values, for a JSON file."""
         special = {"latency": self.latency.to_dict(), "recent": self.recent.to_dict(), "xruns": self.xruns}
         return {**asdict(self), **plain_durations(self), **special}
-
-
-def read_stats(stats: Stats, before: Stats | None = None, duration_s: float = 0.0) -> dict[str, Any]:
-    """The part of a `Snapshot` that the shared arrays hold, by field name.
-
-    Args:
-        stats: shared, or a copy.
-        before: a copy from the beginning of what counts as recent; None: the start.
-        duration_s: seconds since then.
-    """
-    now = whole_copy(stats)
-    counters = (int(value) for value in now.counters)
-    return {
-        "load_percent": 100.0 * float(now.gauges[LOAD]),
-        "step_ms": Durations.of(now.step_ns),
-        "callback_interval_ms": Durations.of(now.interval_ns),
-        "callback_ms": Durations.of(now.callback_ns),
-        "input": Meter.of(now.gauges, INPUT_METER),
-        "output": Meter.of(now.gauges, OUTPUT_METER),
-        "recent": Recent.between(before or make_stats(), now, duration_s),
-        **dict(zip(COUNTERS, counters, strict=False)),  # two versions follow
-    }

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from apollo_rt.live.monitoring.snapshot import whole_copy
+from apollo_rt.live.monitoring.stats_reader import whole_copy
 from apollo_rt.live.realtime.counters import BINS_PER_OCTAVE, DEADLINE_MISSES, FIRST_EDGE_NS, N_BINS, Stats
 from apollo_rt.live.realtime.tier_switch import DRY, NONE
 from apollo_rt.live.supervision.ladder import HIGH, ROOM, WINDOW_S, Ladder, Window

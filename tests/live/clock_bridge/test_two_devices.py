@@ -10,9 +10,8 @@ from apollo_rt.devices.clocks import open_driver
 from apollo_rt.devices.device import Device as DeviceRecord
 from apollo_rt.errors import DeviceError
 from apollo_rt.latency import FADE_LENGTH, LatencyReport
-from apollo_rt.live.clock_bridge.delay_locked_loop import Clocks
 from apollo_rt.live.clock_bridge.driver import JoinedDriver
-from apollo_rt.live.endpoints.driver import JoiningDriver, calls_unevenly, clocks_of, conversion_latency_s
+from apollo_rt.live.endpoints.driver import Clocks, JoiningDriver, calls_unevenly, clocks_of, conversion_latency_s
 from apollo_rt.live.realtime.callback import COMPLETE, CONTINUE
 from tests.doubles.recorded_calls import Recording
 from tests.doubles.stepped import PA_CALLBACK

@@ -10,8 +10,7 @@ import pytest
 from apollo_rt.compiled.native import atomic_load, atomic_store, compiled
 from apollo_rt.latency import LatencyReport
 from apollo_rt.live.monitoring.durations import Durations
-from apollo_rt.live.monitoring.recent import StatsReader
-from apollo_rt.live.monitoring.snapshot import _copy, read_stats
+from apollo_rt.live.monitoring.stats_reader import StatsReader, _copy, read_stats
 from apollo_rt.live.realtime import counters as stats
 from tests.doubles.still_engine import QUIET
 

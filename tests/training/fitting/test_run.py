@@ -10,8 +10,8 @@ import torch
 from lightning.pytorch import Callback
 
 from tests.doubles.fit_runs import CRITIC, logged, write_config, write_pairs
-from training import inference
 from training.fitting.run import FitCli, fit
+from training.inference import restoration
 from training.nets import checkpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning", "ignore:.*workers")
@@ -113,7 +113,7 @@ def test_the_published_net_trains_with_half_the_digits_and_leaves_a_checkpoint_o
     config = write_config(tmp_path, 2, generator=generator, critic=CRITIC, weights=published)
     fit(["--config", str(config), "--trainer.precision=bf16-mixed"])
     assert all(map(bool, logged(tmp_path / "run", "train/multi_magnitude")))
-    assert isinstance(inference.load(tmp_path / "run" / "last.pt"), inference.ChunkedRestoration)
+    assert isinstance(restoration.load_restoration(tmp_path / "run" / "last.pt"), restoration.ChunkedRestoration)
     teaching = write_config(tmp_path, 1, teacher={"checkpoint": str(tmp_path / "run" / "last.pt")})
     fit(["--config", str(teaching), "--run", str(tmp_path / "taught")])
     assert logged(tmp_path / "taught", "train/teacher")

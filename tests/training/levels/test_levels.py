@@ -14,10 +14,10 @@ from click.testing import CliRunner
 from tests.doubles.tiny_nets import SMALL_LEVELS, lively_levels
 from training.__main__ import main
 from training.levels import crops, store
-from training.levels.bands import FLOOR, LevelBands, measure, running_mean
 from training.levels.losses import level_error, movement, reached
 from training.nets import checkpoint
 from training.nets.framing import TorchFraming
+from training.nets.level_bands import FLOOR, LevelBands, measure, running_mean
 from training.nets.level_net import LevelNet, LevelNetConfig, reference, shrunk
 from training.nets.level_restorer import LevelRestorer
 
