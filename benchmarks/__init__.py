@@ -1,3 +1,7 @@
-"""Benchmarks: latency, tails, throughput, quality."""
+"""Benchmarks measure latency, tails, throughput and quality.
+
+Each checks its result too, and says on which machine it was had. Time is measured at real cadence wherever the figure
+is about a live run.
+"""
 
 import apollo_rt  # noqa: F401  # before any onnxruntime: see `apollo_rt.usage_reports`

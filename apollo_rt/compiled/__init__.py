@@ -1,1 +1,5 @@
-"""Compiled code: where it is kept, and what Numba needs to reach the system."""
+"""Compiled code reaches the system: atomics, addresses, clock and sockets for Numba, and its cache on disk.
+
+Nothing here knows what audio is. What is compiled with `native.realtime` does without Numba's run time, so that code
+which allocates does not compile.
+"""

@@ -1,1 +1,4 @@
-"""From saved runs to pages: read, compared, drawn, written, and the README's figures."""
+"""Reports make pages of saved runs: read, compared, drawn, written, and the README's figures.
+
+Nothing is measured here. A figure in the docs comes from a saved run, never from a hand.
+"""
