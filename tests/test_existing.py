@@ -47,7 +47,6 @@ COMMANDS: dict[str, tuple[Callable[[], click.Command], list[str]]] = {
         lambda: apollo_rt,
         ["live", "-i", "{song}", "-o", "{new}", "--no-pace", "--stats-json", "{target}"],
     ),
-    "replay": (lambda: apollo_rt, ["replay", "{incident}", "--output", "{target}"]),
     "inference": (inference, ["--checkpoint", "{song}", "--in_wav", "{song}", "--out_wav", "{target}"]),
     "export": (export, ["--checkpoint", "{song}", "--out", "{target}"]),
     "export.to_tensorrt": (to_tensorrt, ["--out", "{target}"]),
@@ -56,16 +55,13 @@ COMMANDS: dict[str, tuple[Callable[[], click.Command], list[str]]] = {
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_command_refuses_a_file_that_is_there_before_any_work(tmp_path, monkeypatch, name) -> None:
-    monkeypatch.setattr("apollo_rt.live.monitoring.replay.read_incident", lambda folder: folder)
-    (tmp_path / "incident").mkdir()
+def test_a_command_refuses_a_file_that_is_there_before_any_work(tmp_path, name) -> None:
     target = tmp_path / "target.wav"
     target.write_text(MINE)
     named = {
         "song": write(tmp_path / "song.wav", tone(1000)),
         "new": tmp_path / "new.wav",
         "target": target,
-        "incident": tmp_path / "incident",
     }
     load, arguments = COMMANDS[name]
     before = set(tmp_path.iterdir())

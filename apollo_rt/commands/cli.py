@@ -13,7 +13,6 @@ from apollo_rt.commands.live import live
 from apollo_rt.commands.model import model
 from apollo_rt.commands.plugins import plugins
 from apollo_rt.commands.recover import recover
-from apollo_rt.commands.replay import replay
 from apollo_rt.commands.restore import restore
 from apollo_rt.console.say import open_closed_streams, say
 from apollo_rt.errors import ApolloError
@@ -35,7 +34,6 @@ apollo_rt.add_command(live)
 apollo_rt.add_command(restore)
 apollo_rt.add_command(model)
 apollo_rt.add_command(prepare)
-apollo_rt.add_command(replay)
 apollo_rt.add_command(plugins)
 apollo_rt.add_command(recover)
 

@@ -49,7 +49,7 @@ from apollo_rt.session.control_options import control_options, take_control_opti
 @click.option("--overwrite", is_flag=True, help="Replace OUTPUT and figures that are there already.")
 @click.option(
     "--capture-incident", "incidents", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
-    help="When something is missed, write the last 10 s there; `apollo-rt replay DIR` runs them again.",
+    help="When something is missed, write the last 10 s there: input, output and counters.",
 )  # fmt: skip
 @click.option(
     "--measure-latency", is_flag=True, help="Send a probe from OUTPUT back to INPUT, print the latency, leave."

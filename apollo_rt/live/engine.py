@@ -14,7 +14,7 @@ from apollo_rt.live.endpoints.file_feed import Nowhere, Silence, Sink, Source
 from apollo_rt.live.endpoints.virtual_device import VirtualDevice
 from apollo_rt.live.engine_settings import EngineSettings, budget_of, check_blocks, check_fit
 from apollo_rt.live.monitoring.gauges import Levels
-from apollo_rt.live.monitoring.incident import IncidentWriter
+from apollo_rt.live.monitoring.incident import LONGEST_S, IncidentWriter
 from apollo_rt.live.monitoring.snapshot import Snapshot
 from apollo_rt.live.monitoring.spectra import Spectra, SpectrumAnalyser
 from apollo_rt.live.monitoring.stats_reader import StatsReader
@@ -85,7 +85,7 @@ class Engine:
         self._stats_reader = StatsReader(self._line.stats)
         self._levels = Levels(lambda: {**ring_levels(self._line), **clock_levels(self._connection.driver)})
         self._files = FileEnds(source, sink, self._line, self.latency.stream)
-        self._restorer = Restorer(self._line, model, lighter or {}, settings.incidents is not None)
+        self._restorer = Restorer(self._line, model, lighter or {})
         self._incidents: IncidentWriter | None = None
         self._supervisor = Supervisor(self.snapshot, self._look)
         self._is_prepared = self._is_stopped = False
@@ -273,8 +273,8 @@ class Engine:
         delay = framing.algorithmic_latency + self._rebuffering + settings.headroom + plugin_delay
         queue_length = max(int(_QUEUE_S * framing.sample_rate), 4 * driver.block_size)
         channels = driver.input_channels, driver.output_channels
-        keeps_trace = settings.incidents is not None
-        return make_line(framing, delay, *channels, queue_length, self.parameters.values, keeps_trace, plugin_delay)
+        kept_samples = round(LONGEST_S * framing.sample_rate) + delay if settings.incidents else 0
+        return make_line(framing, delay, *channels, queue_length, self.parameters.values, kept_samples, plugin_delay)
 
     def _start_restoring(self) -> None:
         settings = self._settings
@@ -282,8 +282,7 @@ class Engine:
         chains = self.plugins.chains if self.plugins else None
         self._restorer.start(budget_ns, self._scheduling.run_worker, self._scheduling.lock, chains)
         if settings.incidents:
-            trace = lambda: self._restorer.workers.trace  # noqa: E731  # a worker that is replaced has another
-            self._incidents = IncidentWriter(settings.incidents, self._line, trace, self._about)
+            self._incidents = IncidentWriter(settings.incidents, self._line, self._about)
 
     def _about(self) -> dict[str, Any]:
         """What an incident is told with."""

@@ -23,7 +23,7 @@ class EngineSettings:
     Attributes:
         headroom: samples of pre-fill that cover compute time and jitter, from `FADE_LENGTH` to 44100.
         parameters: where they begin, by the names of the table; its defaults otherwise.
-        incidents: folder for what is written when something is missed, see `incident`; takes 70 MB of memory.
+        incidents: folder for what is written when something is missed, see `incident`; takes 8 MB of memory.
         realtime: ask for real-time priority and locked memory, where the driver runs in real time.
 
     Raises:

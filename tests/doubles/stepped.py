@@ -14,7 +14,6 @@ from apollo_rt.live.realtime.callback import callback_address
 from apollo_rt.live.realtime.processor_table import processor_table
 from apollo_rt.live.realtime.shared_state import address_table, make_line
 from apollo_rt.live.realtime.tier_switch import N_SLOTS, make_tiers
-from apollo_rt.live.realtime.trace import make_worker_trace
 from apollo_rt.live.realtime.worker import IDLE, work
 from apollo_rt.plugins.live_plugins import LivePlugins
 from apollo_rt.stream.processor import Processor
@@ -41,7 +40,7 @@ class Stepped:
         varying: bool = False,
         headroom: int = 256 + FADE_LENGTH,
         channels: tuple[int, int] = (2, 2),
-        keeps_trace: bool = False,
+        kept_samples: int = 0,
         lighter: Sequence[Model] = (),
         plugins: LivePlugins | None = None,
         **parameters: float,
@@ -54,10 +53,9 @@ class Stepped:
         self.channels = channels
         self.parameters = Parameters(**parameters)
         self.processor = Processor(model)
-        self.line = make_line(framing, self.delay, *channels, 2**16, self.parameters.values, keeps_trace, plugin_delay)
+        self.line = make_line(framing, self.delay, *channels, 2**16, self.parameters.values, kept_samples, plugin_delay)
         self.callback = PA_CALLBACK(callback_address())
         self._userdata = address_table(self.line)
-        self.trace = make_worker_trace(self.processor.compiled, framing.sample_rate, keeps_trace)
         self.tiers = make_tiers(framing.hop_length, plugins.chains if plugins else None)
         self.processors = [self.processor, *([Processor(model) for model in lighter] or [self.processor])]
         self.processors += [self.processors[-1]] * (N_SLOTS - len(self.processors))
@@ -81,7 +79,7 @@ class Stepped:
     def work(self, n_tasks: int = 10**9) -> None:
         """Let the worker do so many things, or all there are to do."""
         for _ in range(n_tasks):
-            if work(self.line, self.table, self.tiers, self.trace, 1) == IDLE:
+            if work(self.line, self.table, self.tiers, 1) == IDLE:
                 return
 
     def play(self, samples: np.ndarray, sizes: int | Iterable[int] = 256) -> np.ndarray:

@@ -20,8 +20,6 @@ from apollo_rt.latency import FADE_LENGTH
 from apollo_rt.live.endpoints.virtual_device import VirtualDevice
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
-from apollo_rt.live.monitoring.incident import write_recording
-from apollo_rt.live.monitoring.replay import read_incident, run_again
 from apollo_rt.live.supervision.load_shedding import LoadShedding
 from apollo_rt.plugins.live_plugins import LivePlugins
 from apollo_rt.plugins.pedalboard_plugins import make_plugin
@@ -375,22 +373,6 @@ def test_plugins_that_are_too_slow_are_counted_as_misses_and_switched_off_with_a
 
 
 # --- the rest --------------------------------------------------------------------------------------------------------
-
-
-def test_an_incident_with_plugins_is_played_again_as_it_was_recorded(identity, tmp_path):
-    with playing(["Gain(gain_db=-6)"], [f"{vst3()}?threshold_db=-18"]) as plugins:
-        stream = Stepped(identity, HOP, plugins=plugins, keeps_trace=True)
-        samples = sine(400)
-        stream.play(samples[: 200 * HOP])
-        for k in range(200, 205):
-            stream.call(samples[k * HOP : (k + 1) * HOP])
-        stream.play(samples[205 * HOP :])
-    write_recording(tmp_path, stream.line, stream.trace, {"plugins": ["Gain", "TestLimiter"]})
-    replay = run_again(read_incident(tmp_path), {0: identity})
-    assert replay.is_equal
-    assert replay.covered
-    assert (replay.n_computed, replay.n_other_hops) == (0, 0)
-    assert replay.n_recorded > 300
 
 
 def test_the_command_line_plays_a_chain_and_reports_it(tmp_path, capsys, identity):

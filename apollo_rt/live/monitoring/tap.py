@@ -1,6 +1,6 @@
 """What was heard, and the input that it is made of: read beside the audio path, without its waiting for the reader.
 
-The callback keeps its input (`line.history`, also the dry signal's delay line) and what it handed out (`line.trace`)
+The callback keeps its input (`line.history`, also the dry signal's delay line) and what it handed out (`line.output`)
 in rings with one absolute sample index. Output sample t is made of input sample t - D, so that both are read aligned to
 the sample, whatever the latency is: for spectra, meters, recordings. 1.3 s can be looked back.
 """
@@ -23,7 +23,7 @@ class Heard:
 
     def __init__(self, line: Line) -> None:
         self._history = line.history
-        self._output = Ring(line.trace.output, line.history.marks)
+        self._output = line.output
         self._counters, self._control = line.stats.counters, line.control
 
     @property

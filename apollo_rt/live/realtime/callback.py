@@ -42,13 +42,14 @@ from apollo_rt.live.realtime.counters import (
     record,
 )
 from apollo_rt.live.realtime.device_block import read_block, write_block
-from apollo_rt.live.realtime.gaps import FOR_EVER, add_hole, fade_around_holes, hole, n_holes
+from apollo_rt.live.realtime.gaps import FOR_EVER, add_hole, fade_around_holes
 from apollo_rt.live.realtime.lockout import enter, leave, play_silence
 from apollo_rt.live.realtime.ring import (
     CHUNK,
     UNKNOWN,
     WRITTEN,
     append,
+    copy_in,
     copy_out,
     end_of,
     has_hop,
@@ -74,7 +75,6 @@ from apollo_rt.live.realtime.shared_state import (
     Line,
     line_at,
 )
-from apollo_rt.live.realtime.trace import note_hole, note_look, note_output
 from apollo_rt.stream.mixer import clip, crossfade, finish, read_mixer_targets, replace_faults
 
 CONTINUE, COMPLETE, ABORT = 0, 1, 2
@@ -208,7 +208,6 @@ def _mix(line: Line, dry: NDArray[np.float32], output: NDArray[np.float32]) -> N
     while position < end:
         if position >= wet_end:
             wet_end = run_end(line.wet, position, end + FADE_LENGTH)
-            note_look(line.trace, position, wet_end, line.mixer, line.control[LAST_CALL_NS], end)
         hop = position // hop_length
         stop = min(end, (hop + 1) * hop_length)
         wet = line.wet.samples[hop % line.wet.tags.shape[0], position - hop * hop_length : stop - hop * hop_length]
@@ -220,15 +219,7 @@ def _mix(line: Line, dry: NDArray[np.float32], output: NDArray[np.float32]) -> N
     if atomic_load(line.control, MUTE) == 1:
         line.control[MUTE] = 2
         add_hole(line.holes, begin + FADE_LENGTH, FOR_EVER)
-    _note_holes(line, begin)
     count(line.stats.counters, SILENCED_SAMPLES, fade_around_holes(line.holes, begin, output))
-
-
-@realtime
-def _note_holes(line: Line, begin: int) -> None:
-    for number in range(n_holes(line.holes)):
-        hole_begin, hole_end = hole(line.holes, number)
-        note_hole(line.trace, begin, hole_begin, hole_end)
 
 
 @realtime
@@ -249,7 +240,7 @@ def _deliver(line: Line, address: int, done: int, n_samples: int, output: NDArra
     count(line.stats.counters, FAULTY_SAMPLES, replace_faults(output)[0])
     count(line.stats.counters, CLIPPED_SAMPLES, clip(output))
     meter(line.stats.gauges, OUTPUT_METER, output, line.control[SAMPLE_RATE])
-    note_output(line.trace, line.history.marks[WRITTEN] - output.shape[0], output)
+    copy_in(line.output, line.history.marks[WRITTEN] - output.shape[0], output)
     channels = line.control[OUTPUT_CHANNELS]
     if channels == 0:
         if put(line.sink, output) < output.shape[0]:

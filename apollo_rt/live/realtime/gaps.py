@@ -47,13 +47,7 @@ def add_hole(holes: NDArray[np.int64], begin: int, end: int) -> None:
 
 
 @realtime
-def n_holes(holes: NDArray[np.int64]) -> int:
-    """How many are remembered."""
-    return int(holes[_COUNT])
-
-
-@realtime
-def hole(holes: NDArray[np.int64], number: int) -> tuple[int, int]:
+def _hole(holes: NDArray[np.int64], number: int) -> tuple[int, int]:
     """Both ends of a remembered one."""
     slot = _SLOTS + 2 * ((holes[_FIRST] + number) % _N_HOLES)
     return holes[slot], holes[slot + 1]
@@ -79,7 +73,7 @@ def fade_around_holes(holes: NDArray[np.int64], begin: int, output: NDArray[np.f
         holes[_COUNT] -= 1
     n_silenced = 0
     for number in range(holes[_COUNT]):
-        hole_begin, hole_end = hole(holes, number)
+        hole_begin, hole_end = _hole(holes, number)
         first = max(hole_begin - FADE_LENGTH - begin, 0)
         last = min(hole_end + FADE_LENGTH - begin, output.shape[0])
         for index in range(first, last):

@@ -15,8 +15,7 @@ from apollo_rt.latency import FADE_LENGTH
 from apollo_rt.live.realtime.counters import Stats, make_stats
 from apollo_rt.live.realtime.gaps import make_holes
 from apollo_rt.live.realtime.ring import CHUNK, WRITTEN, Ring, WetRing, make_ring, make_wet_ring, n_queued
-from apollo_rt.live.realtime.trace import HOLE_END, KEPT_SAMPLES, LOOK_MIXER, Trace, make_trace
-from apollo_rt.stream.mixer import N_MIXER, new_mixer
+from apollo_rt.stream.mixer import new_mixer
 
 (
     DELAY,  # D: output sample t is input sample t - D
@@ -54,7 +53,7 @@ class Line(NamedTuple):
         control: int64, see above.
         calls: addresses of clock and sleep.
         scratch: (3, CHUNK, 2) float32, the callback's own: input, dry, output.
-        trace: what the callback notes for an incident.
+        output: what was handed out, by the history's index and marks.
         holes: see `holes`; the callback's own.
     """
 
@@ -68,7 +67,7 @@ class Line(NamedTuple):
     control: NDArray[np.int64]
     calls: NDArray[np.int64]
     scratch: NDArray[np.float32]
-    trace: Trace
+    output: Ring
     holes: NDArray[np.int64]
 
 
@@ -79,7 +78,7 @@ def make_line(
     output_channels: int,
     queue_length: int,
     parameters: NDArray[np.float64],
-    keeps_trace: bool = False,
+    kept_samples: int = 0,
     plugin_delay: int = 0,
 ) -> Line:
     """A line at the start of a stream: silence everywhere, wet silence before the first sample.
@@ -91,7 +90,7 @@ def make_line(
         output_channels: 1 or 2 of the device, 0 for the sink.
         queue_length: samples that source and sink hold at least.
         parameters: the live values, shared.
-        keeps_trace: keep what an incident is told from.
+        kept_samples: of input and output that are kept at least, beyond `HISTORY_LENGTH`.
         plugin_delay: samples of D that plugins take; whole hops.
     """
     hop_length, hop_delay = framing.hop_length, framing.hop_delay + plugin_delay
@@ -105,8 +104,9 @@ def make_line(
     control[SOURCE_ENDED_AT] = -1
     control[PRIMING] = 1
     control[UNFIT_HOPS] = hop_delay // hop_length
+    history = make_ring(max(HISTORY_LENGTH, 4 * delay, kept_samples))
     return Line(
-        history=make_ring(KEPT_SAMPLES if keeps_trace else max(HISTORY_LENGTH, 4 * delay)),
+        history=history,
         wet=make_wet_ring(hop_length, n_slots),
         source=make_ring(queue_length),
         sink=make_ring(queue_length),
@@ -116,12 +116,12 @@ def make_line(
         control=control,
         calls=system_calls(),
         scratch=np.zeros((3, CHUNK, 2), np.float32),
-        trace=make_trace(keeps_trace, HISTORY_LENGTH),
+        output=Ring(np.full_like(history.samples, 0), history.marks),
         holes=make_holes(),
     )
 
 
-_N_ROWS = 25
+_N_ROWS = 22
 """Rows of the address table: one per array, and the hop length; behind them lies the gate."""
 N_WORDS = 2 * (_N_ROWS + 2)
 OPEN, IN_CALL, GATE_CHANNELS = range(2 * _N_ROWS, 2 * _N_ROWS + 3)
@@ -132,7 +132,7 @@ def _arrays(line: Line) -> tuple[NDArray[np.generic], ...]:
     """The line's arrays in the order of the address table."""
     return (
         *line.history, *line.wet, *line.source, *line.sink, *line.stats,
-        line.parameters, line.mixer, line.control, line.calls, line.scratch, *line.trace, line.holes,
+        line.parameters, line.mixer, line.control, line.calls, line.scratch, *line.output, line.holes,
     )  # fmt: skip
 
 
@@ -171,14 +171,8 @@ def line_at(address: int) -> Line:
         array_from_address(table[15, 0], table[15, 1], np.int64),
         array_from_address(table[16, 0], table[16, 1], np.int64),
         array_from_address(table[17, 0], (table[17, 1], CHUNK, 2), np.float32),
-        Trace(
-            array_from_address(table[18, 0], (table[18, 1], 2), np.float32),
-            array_from_address(table[19, 0], (table[19, 1], 2), np.float32),
-            array_from_address(table[20, 0], (table[20, 1], LOOK_MIXER + N_MIXER), np.float64),
-            array_from_address(table[21, 0], (table[21, 1], HOLE_END + 1), np.int64),
-            array_from_address(table[22, 0], table[22, 1], np.int64),
-        ),
-        array_from_address(table[23, 0], table[23, 1], np.int64),
+        _ring_at(table, 18),
+        array_from_address(table[20, 0], table[20, 1], np.int64),
     )
 
 

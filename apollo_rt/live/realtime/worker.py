@@ -15,7 +15,6 @@ from apollo_rt.live.realtime.counters import (
     FRAME_FAULTS,
     JUMPS,
     MODEL_ERRORS,
-    SILENT_HOPS,
     SKIPPED_HOPS,
     WORKER_VERSION,
     begin_counting,
@@ -23,13 +22,11 @@ from apollo_rt.live.realtime.counters import (
     end_counting,
     record_step,
 )
-from apollo_rt.live.realtime.processor_table import ProcessorTable, processor_at, processor_table
+from apollo_rt.live.realtime.processor_table import ProcessorTable, processor_table
 from apollo_rt.live.realtime.ring import WRITTEN, fetch, publish_hop
 from apollo_rt.live.realtime.shared_state import CONSUMED, DELAY, HOP_DELAY, SAMPLE_RATE, STOP, UNFIT_HOPS, Line
 from apollo_rt.live.realtime.tier_switch import (
     GENERATION,
-    HEARD,
-    N_SLOTS,
     NEVER,
     RELIEVED,
     STANDING_BY,
@@ -42,7 +39,6 @@ from apollo_rt.live.realtime.tier_switch import (
     take_over,
     time_plugins,
 )
-from apollo_rt.live.realtime.trace import RESET, RESTED, WorkerTrace, note_begin, note_hop, note_step
 from apollo_rt.plugins.plugin_chains import reset_plugins
 from apollo_rt.stream.processor import (
     FRAME_OK,
@@ -62,34 +58,31 @@ IDLE, READY, RESTART = range(3)
 """What `next_hop` says."""
 
 
-def run_worker(
-    line: Line, processors: Sequence[Processor], tiers: Tiers, trace: WorkerTrace, wait_ns: int, generation: int
-) -> None:
+def run_worker(line: Line, processors: Sequence[Processor], tiers: Tiers, wait_ns: int, generation: int) -> None:
     """Work until `STOP` is set or another worker's turn has come, without the interpreter where the back end allows it.
 
     Args:
         line: shared with the callback.
         processors: one for each slot of `tiers`, some of them the same; used by nobody else meanwhile.
         tiers: shared with the supervisor.
-        trace: where it notes what it does.
         wait_ns: how long to sleep when there is nothing to do.
         generation: its own number; it begins when the one before it has left.
     """
     for processor in processors:
         processor.warm_up()
     if processors[0].model.backend == "c_api":
-        run(line, processor_table(processors), tiers, trace, wait_ns, generation)
+        run(line, processor_table(processors), tiers, wait_ns, generation)
     else:
-        run_in_python(line, processors, tiers, trace, wait_ns, generation)
+        run_in_python(line, processors, tiers, wait_ns, generation)
 
 
 @compiled
-def run(line: Line, table: ProcessorTable, tiers: Tiers, trace: WorkerTrace, wait_ns: int, generation: int) -> None:
+def run(line: Line, table: ProcessorTable, tiers: Tiers, wait_ns: int, generation: int) -> None:
     """The loop of `run_worker` for the C library."""
     flushed_before = flush_to_zero(True)
-    if stand_by(line, tiers, trace, generation):
+    if stand_by(line, tiers, generation):
         while is_on_duty(line, tiers, generation):
-            is_idle = work(line, table, tiers, trace, generation) == IDLE
+            is_idle = work(line, table, tiers, generation) == IDLE
             # Where it never catches up it still sleeps: a thread of real-time priority must leave its core at times.
             sleep_ns(line.calls, wait_ns if is_idle else _BREATH_NS)
         atomic_store(tiers.control, RELIEVED, generation)
@@ -97,7 +90,7 @@ def run(line: Line, table: ProcessorTable, tiers: Tiers, trace: WorkerTrace, wai
 
 
 @compiled
-def stand_by(line: Line, tiers: Tiers, trace: WorkerTrace, generation: int) -> bool:
+def stand_by(line: Line, tiers: Tiers, generation: int) -> bool:
     """Wait until the worker before has left; False if there is nothing to be done any more."""
     atomic_store(tiers.control, STANDING_BY, generation)
     while atomic_load(tiers.control, RELIEVED) < generation - 1:
@@ -115,41 +108,29 @@ def is_on_duty(line: Line, tiers: Tiers, generation: int) -> bool:
 
 
 @compiled
-def work(line: Line, table: ProcessorTable, tiers: Tiers, trace: WorkerTrace, generation: int) -> int:
+def work(line: Line, table: ProcessorTable, tiers: Tiers, generation: int) -> int:
     """Do the next thing there is to do; returns what that was."""
     task = next_hop(line, tiers.buffers[0])
     if task == RESTART:
         forget(table, tiers)
-        slot = tiers.control[HEARD]
-        shaping = processor_at(table, min(slot, N_SLOTS - 1)).shaping
-        note_step(trace, line.control[CONSUMED], RESET, now_ns(line.calls), 0, False, slot, slot, shaping)
     elif task == READY:
         begin_ns = now_ns(line.calls)
-        slot, n_silent = tiers.control[HEARD], line.stats.counters[SILENT_HOPS]
-        state = processor_at(table, min(slot, N_SLOTS - 1))
-        note_begin(trace, state, line.control[CONSUMED])
         pass_before(tiers)
         code = process_heard(line, table, tiers)
         if atomic_load(tiers.control, GENERATION) == NEVER:
             return READY  # it hung, and another has been working meanwhile
         pass_after(tiers)
-        step_ns, is_fit = now_ns(line.calls) - begin_ns, line.control[UNFIT_HOPS] == 0
-        kind = RESTED if line.stats.counters[SILENT_HOPS] > n_silent else code
-        next_slot = tiers.control[HEARD]
-        note_step(trace, line.control[CONSUMED], kind, begin_ns, step_ns, is_fit, slot, next_slot, state.shaping)
+        step_ns = now_ns(line.calls) - begin_ns
         finish_hop(line, tiers.buffers[1], code, step_ns)
         process_shadow(line, table, tiers)
         time_plugins(line, tiers, step_ns)
     return task
 
 
-def run_in_python(
-    line: Line, processors: Sequence[Processor], tiers: Tiers, trace: WorkerTrace, wait_ns: int, generation: int
-) -> None:
+def run_in_python(line: Line, processors: Sequence[Processor], tiers: Tiers, wait_ns: int, generation: int) -> None:
     """The loop of `run_worker` without the C library: the first tier alone, and the interpreter may make it late."""
     processor, hop, out = processors[0], tiers.buffers[0], tiers.buffers[1]
-    shaping = processor.compiled.shaping
-    if not stand_by(line, tiers, trace, generation):
+    if not stand_by(line, tiers, generation):
         return
     while is_on_duty(line, tiers, generation):
         task = next_hop(line, hop)
@@ -158,18 +139,15 @@ def run_in_python(
         elif task == RESTART:
             processor.reset()
             reset_plugins(tiers.chains)
-            note_step(trace, line.control[CONSUMED], RESET, now_ns(line.calls), 0, False, 0, 0, shaping)
         else:
             n_faults, begin_ns = processor.frame_faults, now_ns(line.calls)
-            note_begin(trace, processor.compiled, line.control[CONSUMED])
-            read_targets(shaping, line.parameters)
+            read_targets(processor.compiled.shaping, line.parameters)
             pass_before(tiers)
             processor.process(hop, out)
             pass_after(tiers)
             fault = STEP_FAILED if processor.error else FRAME_REPLACED
             code = fault if processor.frame_faults > n_faults else FRAME_OK
-            step_ns, is_fit = now_ns(line.calls) - begin_ns, line.control[UNFIT_HOPS] == 0
-            note_step(trace, line.control[CONSUMED], code, begin_ns, step_ns, is_fit, 0, 0, shaping)
+            step_ns = now_ns(line.calls) - begin_ns
             finish_hop(line, out, code, step_ns)
             time_plugins(line, tiers, step_ns)
     tiers.control[RELIEVED] = generation
@@ -221,6 +199,5 @@ def finish_hop(line: Line, out: NDArray[np.float32], code: int, step_ns: int) ->
     if control[UNFIT_HOPS] > 0:
         control[UNFIT_HOPS] -= 1
     else:
-        note_hop(line.trace, position - control[HOP_DELAY], out)
         publish_hop(line.wet, (position - control[HOP_DELAY]) // hop_length, out)
     atomic_store(control, CONSUMED, position + hop_length)

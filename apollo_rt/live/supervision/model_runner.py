@@ -7,11 +7,9 @@ from typing import Any
 from apollo_rt.inference.model import Model
 from apollo_rt.live.monitoring.incident import file_digest
 from apollo_rt.live.realtime.shared_state import STOP, Line
-from apollo_rt.live.realtime.trace import WorkerTrace, make_worker_trace
 from apollo_rt.live.supervision.load_shedding import LoadShedding
 from apollo_rt.live.supervision.worker_keeper import Workers
 from apollo_rt.plugins.plugin_chains import Chains
-from apollo_rt.stream.processor import Processor
 
 _WORKER_WAIT_NS = 500_000
 """How long the worker sleeps between two looks, a twelfth of a hop; half of that costs 3 % of a core (measured)."""
@@ -24,16 +22,15 @@ class Restorer:
         line: shared with the callback.
         model: restores.
         lighter: further tiers of the model by name, better ones first.
-        keeps_trace: note what an incident is told from.
 
     Attributes:
         model: the present one.
     """
 
-    def __init__(self, line: Line, model: Model, lighter: Mapping[str, Model], keeps_trace: bool) -> None:
+    def __init__(self, line: Line, model: Model, lighter: Mapping[str, Model]) -> None:
         self.model = model
         self._models = {model.tier: model, **lighter}
-        self._line, self._keeps_trace = line, keeps_trace
+        self._line = line
         self._workers: Workers | None = None
         self._load_shedding: LoadShedding | None = None
 
@@ -60,7 +57,7 @@ class Restorer:
             line: one that nothing runs on.
         """
         line.control[STOP] = 1
-        workers = Workers(line, self._models, self._make_trace, _WORKER_WAIT_NS)
+        workers = Workers(line, self._models, _WORKER_WAIT_NS)
         workers.start()
         workers.stop()
         if workers.error:
@@ -81,7 +78,7 @@ class Restorer:
             lock: is given the line and what the worker uses, before it starts.
             chains: the plugins before and after the model; None: there are none.
         """
-        workers = Workers(self._line, self._models, self._make_trace, _WORKER_WAIT_NS, run_with_priority, chains)
+        workers = Workers(self._line, self._models, _WORKER_WAIT_NS, run_with_priority, chains)
         lock(self._line, workers.memory)
         self._workers = workers
         if math.isfinite(budget_ns):
@@ -122,6 +119,3 @@ class Restorer:
         card = self.model.card
         return {"model": str(card.path), "model_name": card.name, "model_sha256": file_digest(card.path),
                 "provider": str(self.model.provider), "tiers": self.tiers}  # fmt: skip
-
-    def _make_trace(self, processor: Processor) -> WorkerTrace:
-        return make_worker_trace(processor.compiled, processor.framing.sample_rate, self._keeps_trace)

@@ -33,7 +33,6 @@ from apollo_rt.live.realtime.tier_switch import (
     Tiers,
     make_tiers,
 )
-from apollo_rt.live.realtime.trace import WorkerTrace
 from apollo_rt.live.realtime.worker import run_worker
 from apollo_rt.live.supervision.supervisor import LOOK_S
 from apollo_rt.plugins.plugin_chains import Chains, reset_plugins
@@ -54,27 +53,24 @@ class Workers:
     Args:
         line: shared with the callback.
         models: the tiers of a model by name, best first, one to three.
-        make_trace: of a worker with that processor.
         wait_ns: see `run_worker`.
         run_with_priority: calls the worker in its thread, see `scheduling.AudioScheduling.run_worker`.
         chains: the plugins before and after the model; they outlive a worker. None: there are none.
 
     Attributes:
         tiers: shared with it.
-        trace: what it notes.
     """
 
     def __init__(
         self,
         line: Line,
         models: Mapping[str, Model],
-        make_trace: Callable[[Processor], WorkerTrace],
         wait_ns: int,
         run_with_priority: Callable[..., None] = lambda target, *arguments: target(*arguments),
         chains: Chains | None = None,
     ) -> None:
         self._run_with_priority, self._chains = run_with_priority, chains
-        self._line, self._make_trace, self._wait_ns = line, make_trace, wait_ns
+        self._line, self._wait_ns = line, wait_ns
         self._lock = threading.Lock()
         self._thread: GuardedThread | None = None
         self._generation = 0
@@ -92,7 +88,7 @@ class Workers:
     @property
     def memory(self) -> tuple[object, ...]:
         """What its worker uses: tuples of arrays."""
-        return (self.tiers, self.trace, *(processor.compiled for processor in self._processors))
+        return (self.tiers, *(processor.compiled for processor in self._processors))
 
     @property
     def tier(self) -> str:
@@ -162,12 +158,11 @@ class Workers:
         """Build what is needed to work; some of it may fail, so nothing is changed before."""
         processors = [Processor(model) for model in models.values()]
         padding = [held or processors[-1]] * (N_SLOTS - len(processors))
-        trace = self._make_trace(processors[0])
-        self._models, self._processors, self.trace = dict(models), [*processors, *padding], trace
+        self._models, self._processors = dict(models), [*processors, *padding]
 
     def _launch(self) -> None:
         self._generation += 1
-        arguments = (self._line, self._processors, self.tiers, self.trace, self._wait_ns, self._generation)
+        arguments = (self._line, self._processors, self.tiers, self._wait_ns, self._generation)
         self._thread = GuardedThread("worker", self._run_with_priority, run_worker, *arguments)
         self._thread.start()
         while self._get(STANDING_BY) != self._generation and self._thread.is_alive:

@@ -159,7 +159,7 @@ def test_the_loop_without_the_interpreter_and_the_one_in_python_do_the_same(tmp_
     for backend, loop in (("c_api", run), ("python", run_in_python)):
         stream = Stepped(load(path, backend), 256)
         processors = stream.table if loop is run else stream.processors
-        thread = threading.Thread(target=loop, args=(stream.line, processors, stream.tiers, stream.trace, 50_000, 1))
+        thread = threading.Thread(target=loop, args=(stream.line, processors, stream.tiers, 50_000, 1))
         thread.start()
         out = []
         for position in range(0, len(samples), 256):
