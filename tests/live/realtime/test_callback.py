@@ -230,7 +230,7 @@ def test_the_compiled_code_has_no_call_to_allocator_or_interpreter_outside_the_w
     assert "numba_gil_ensure" in forbidden  # the pattern finds what is there to be found
     calls.pop("wrapper")
     calls.pop("NRT_decref", None)  # defined, but nobody calls it: see the next line
-    assert len(calls) > 1
+    assert any("_body" in name for name in calls)  # the rest may be inlined in it
     assert {name for names in calls.values() for name in names if NOTHING_LIKE_IT.search(name)} == set()
 
 
