@@ -14,6 +14,7 @@ from training.corpus import corpus, excerpts
 from training.data import layouts, pairs, preparation, stores
 from training.data.activity import ActivitySettings
 from training.data.audio import SAMPLE_RATE
+from training.data.damages import say_missing
 from training.data.items import ItemSettings
 from training.data.recordings import Recording
 
@@ -76,6 +77,7 @@ def prepare(
             excerpts.write([one for one in found if one.layout == OPEN], out / "eval", min_cut_hz)
         _say(report, not_made)
         if report.written and hours != 0:
+            say_missing()
             hours = hours or min(_MOST_HOURS, pairs.hours_of_one_pass(out / "music", ItemSettings(), seed))
             _say_pairs(*pairs.render(out / "music", out / "pairs", hours, ItemSettings(), seed, workers))
     except (ValueError, RuntimeError, OSError, soundfile.SoundFileError) as error:
@@ -114,6 +116,7 @@ def _say_pairs(lines: list[dict], failed: dict[str, str]) -> None:
         click.echo(f"left out: {name}: {reason}")
     hours = sum(line["seconds"] for line in lines) / 3600
     click.echo(f"{len(lines)} pairs, {hours:.1f} hours")
-    kinds = Counter((line["damages"][-1]["codec"], line["damages"][-1]["bitrate_bps"] // 1000) for line in lines)
+    last = [[stage for stage in line["damages"] if "codec" in stage][-1] for line in lines]
+    kinds = Counter((stage["codec"], stage["bitrate_bps"] // 1000) for stage in last)
     for (codec, kbps), count in sorted(kinds.items()):
         click.echo(f"{codec:>8} {kbps:4d} kbps: {count}")

@@ -60,3 +60,27 @@ def alignment_samples(clean: Audio, damaged: Audio, max_lag: int = 4096) -> floa
             break
         lag -= float(np.clip(slope / curvature, -0.5, 0.5))
     return lag
+
+
+def refuse_shifted(clean: Audio, damaged: Audio, n_stages: int, name: str) -> float:
+    """Prove that nothing moved.
+
+    Args:
+        clean: the reference.
+        damaged: the same music, damaged.
+        n_stages: how often it was encoded, or resampled; each may shift it by `MAX_MISALIGNMENT`.
+        name: of the damage, for the message.
+
+    Returns:
+        The lag in samples.
+
+    Shape:
+        clean and damaged: ``(samples, channels)``, the same for both
+
+    Raises:
+        AlignmentError: the lag is larger.
+    """
+    shift = alignment_samples(clean, damaged)
+    if abs(shift) > MAX_MISALIGNMENT * n_stages:
+        raise AlignmentError(f"{name} is misaligned by {shift:.2f} samples, allowed is {MAX_MISALIGNMENT}")
+    return shift

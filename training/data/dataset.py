@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from training.data.augmentation import Crop, CropSettings, augment
-from training.data.degrade import read_label
+from training.data.damage_kinds import read_label
 
 _SILENT = 0.01
 """Peak below which a crop isn't taken: silence teaches nothing and is added on purpose elsewhere."""

@@ -18,9 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from training.data import damages, mixing
-from training.data.alignment import MAX_MISALIGNMENT, AlignmentError, alignment_samples
+from training.data.alignment import refuse_shifted
 from training.data.audio import SAMPLE_RATE, Audio
-from training.data.degrade import Damage, degrade_in_turn, label
+from training.data.damage_kinds import Stage, label
+from training.data.degrade import degrade_in_turn
 from training.data.recordings import MIXTURE
 from training.data.stores import Store
 
@@ -105,7 +106,7 @@ class Item:
     name: str
     sources: tuple[str, ...]
     licences: tuple[str, ...]
-    damages: tuple[Damage, ...]
+    damages: tuple[Stage, ...]
     misalignment: float
     clean: Audio
     damaged: Audio
@@ -242,7 +243,7 @@ def _evened_out(parts: Sequence[Stretch]) -> list[Stretch]:
     return [part for part in parts for _ in range(round((most / counts[part.store.group]) ** 0.5))]
 
 
-def damage_inside(music: Audio, chain: Sequence[Damage]) -> tuple[Audio, Audio, float]:
+def damage_inside(music: Audio, chain: Sequence[Stage]) -> tuple[Audio, Audio, float]:
     """Damage a stretch, cut lead and tail off, and prove that nothing moved.
 
     Returns:
@@ -256,10 +257,7 @@ def damage_inside(music: Audio, chain: Sequence[Damage]) -> tuple[Audio, Audio, 
     """
     inside = slice(LEAD, len(music) - TAIL)
     clean, damaged = music[inside], degrade_in_turn(music, chain)[inside]
-    shift = alignment_samples(clean, damaged)
-    if abs(shift) > MAX_MISALIGNMENT * len(chain):
-        raise AlignmentError(f"{label(chain)} is misaligned by {shift:.2f} samples, allowed is {MAX_MISALIGNMENT}")
-    return clean, damaged, shift
+    return clean, damaged, refuse_shifted(clean, damaged, len(chain), label(chain))
 
 
 def _stretch_name(stretch: Stretch) -> str:

@@ -1,16 +1,20 @@
-"""Damage by its label: `mp3-48`, `mp3-64-24khz`, `mp3-64-vbr`, `opus-32`, `mp3-128+aac-64`; `clean` is none at all."""
+"""Damage by its label; `clean` is none at all.
+
+`mp3-48`, `mp3-64-24khz`, `mp3-64-vbr`, `opus-32`; one after the other `mp3-128+aac-64`, `sbc-192+server`.
+"""
 
 from typing import get_args
 
 from training.data.audio import SAMPLE_RATE, Audio
-from training.data.degrade import Codec, Damage, Mode, degrade_in_turn, label, read_label
+from training.data.damage_kinds import Codec, Damage, Mode, ServerResampler, Stage, label, read_label
+from training.data.degrade import degrade_in_turn
 
 CLEAN = "clean"
-_ENCODE_RATES = {"mpeg2": 22_050, "24khz": 24_000, "32khz": 32_000}
+_ENCODE_RATES = {"8khz": 8_000, "16khz": 16_000, "mpeg2": 22_050, "24khz": 24_000, "32khz": 32_000}
 _RATE_OF_CODEC = {"opus": 48_000}  # it works at no other
 
 
-def parse(text: str) -> tuple[Damage, ...]:
+def parse(text: str) -> tuple[Stage, ...]:
     """Read a label.
 
     Returns:
@@ -25,7 +29,9 @@ def parse(text: str) -> tuple[Damage, ...]:
     return damages
 
 
-def _one(text: str) -> Damage:
+def _one(text: str) -> Stage:
+    if text == ServerResampler.label:
+        return ServerResampler()
     codec, kbps, *more = [*text.split("-"), ""]
     rates = [rate for name, rate in _ENCODE_RATES.items() if name in more] or [_RATE_OF_CODEC.get(codec, SAMPLE_RATE)]
     modes = [mode for mode in get_args(Mode) if mode in more]
@@ -37,7 +43,8 @@ def _one(text: str) -> Damage:
 def _hint(text: str) -> str:
     codecs = ", ".join(get_args(Codec))
     return (
-        f"{text!r} is no damage; one is CODEC-KBPS such as mp3-48, mp3-64-vbr or opus-32 (codecs: {codecs}), or clean"
+        f"{text!r} is no damage; one is CODEC-KBPS such as mp3-48, mp3-64-vbr or opus-32 (codecs: {codecs}), "
+        f"or {ServerResampler.label}, several with + between, or clean"
     )
 
 

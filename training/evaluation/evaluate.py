@@ -40,7 +40,9 @@ _NEW_FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--quick", "preset", flag_value="quick", help="To choose among nets: 8 clips, 4 damages, 5 s; no exciter."
 )
-@click.option("--codecs", "preset", flag_value="codecs", help="All that people meet: 30 damages of 8 clips, 5 s.")
+@click.option(
+    "--codecs", "preset", flag_value="codecs", help=f"All {len(selection.CODEC_LABELS)} that people meet: 8 clips, 5 s."
+)
 @click.option("--kbps", help="Bit rates of MP3; 0 is the undamaged clip. [24,32,48,64]")
 @click.option("--damages", "labels", help="More damage: mp3-64-vbr,mp3-64-24khz,aac-48,opus-32,mp3-128+aac-48.")
 @click.option("--limit", type=click.IntRange(1), help="So many clips of music; one of each undamaged kind.")

@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from training.data.audio import SAMPLE_RATE, Audio, resample
-from training.data.degrade import decode
+from training.data.encoders import decode
 
 _RANGE_DB = (-110, -20)
 

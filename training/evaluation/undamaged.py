@@ -7,7 +7,7 @@
 | soft-roll-off | an old recording: mono, 18 dB an octave from 5 kHz on, hiss 55 dB below |
 | quiet-16-bit | 40 dB softer, rounded to 16 bits |
 | from-22050, from-32000 | converted from that rate |
-| from-48000 | through a sound server's converter to 48 kHz and back: -3 dB at 18 kHz |
+| from-48000 | through a sound server's converter to 48 kHz and back: 7 dB softer at 18 kHz |
 | between-tracks | music, silence, music, room tone |
 | room-tone, silence, tone | hiss and hum at -66 dBFS; zeros; three steady tones without overtones |
 | outdoors, voice | wind and birds, wide; a speaker |
@@ -18,9 +18,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-import soxr
 
 from training.data.audio import SAMPLE_RATE, Audio, resample
+from training.data.degrade import through_server
 from training.evaluation import shaping
 from training.evaluation.shaping import LENGTH
 
@@ -66,7 +66,7 @@ def _of_music(music: Sequence[Audio], random: np.random.Generator) -> Iterator[t
         yield "quiet-16-bit", _rounded(shaping.at_level(piece, _MUSIC_DB - 40))
         for rate in (22_050, 32_000):
             yield f"from-{rate}", _converted(piece, rate)
-        yield "from-48000", _served(piece)
+        yield "from-48000", through_server(piece)
         yield "between-tracks", _between(piece, other, random)
 
 
@@ -95,12 +95,6 @@ def _old(piece: Audio, random: np.random.Generator) -> Audio:
 def _converted(piece: Audio, rate: int) -> Audio:
     """From 44.1 kHz to another rate and back: nothing is left above half of it."""
     back = resample(resample(piece, SAMPLE_RATE, rate), rate, SAMPLE_RATE)[: len(piece)]
-    return np.pad(back, ((0, len(piece) - len(back)), (0, 0)))
-
-
-def _served(piece: Audio) -> Audio:
-    there = soxr.resample(piece, SAMPLE_RATE, 48_000, quality="LQ")
-    back = soxr.resample(there, 48_000, SAMPLE_RATE, quality="LQ")[: len(piece)]
     return np.pad(back, ((0, len(piece) - len(back)), (0, 0)))
 
 

@@ -13,12 +13,13 @@ from zlib import crc32
 
 import click
 import numpy as np
-import soxr
 
 from training.data import layouts, stores
+from training.data.alignment import refuse_shifted
 from training.data.audio import SAMPLE_RATE, Audio, measure_cut_hz, resample
-from training.data.damages import draw
-from training.data.degrade import degrade_in_turn, label
+from training.data.damage_kinds import label
+from training.data.damages import draw, say_missing
+from training.data.degrade import degrade_in_turn
 from training.data.preparation import run_all
 from training.data.recordings import load_sum
 from training.levels import store
@@ -29,7 +30,6 @@ UNDAMAGED_SHARE = 1 / 3
 _STRETCH_S = 40
 _SHORTEST_S = 5
 _RATES = (22_050, 32_000, 48_000)
-_SERVER_RATE = 48_000
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,7 @@ def command(sources: tuple[Path, ...], out: Path, variants: int, first: int, wor
         found = [stretch for source in sources for stretch in stretches(source)]
     except ValueError as error:
         raise click.ClickException(str(error)) from error
+    say_missing()
     jobs = {
         f"{stretch.split}/{stretch.group}/{stretch.name}/{variant}": partial(make, stretch, variant, out)
         for variant in range(first, first + variants)
@@ -164,12 +165,12 @@ def _undamaged(audio: Audio, random: np.random.Generator) -> tuple[Audio, Audio,
 
 
 def _damaged(audio: Audio, random: np.random.Generator) -> tuple[Audio, Audio, str]:
-    """Encoded and decoded; sometimes a sound server's resampler lies behind."""
-    damages = draw(random)
-    damaged = degrade_in_turn(audio, damages)
-    if random.random() < 0.1:
-        there = soxr.resample(damaged, SAMPLE_RATE, _SERVER_RATE, quality="LQ")
-        damaged = np.zeros_like(audio)
-        back = soxr.resample(there, _SERVER_RATE, SAMPLE_RATE, quality="LQ")[: len(audio)]
-        damaged[: len(back)] = back
-    return audio, damaged, label(damages)
+    """Encoded and decoded; sometimes a sound server's resampler lies behind.
+
+    Raises:
+        AlignmentError: the damaged music is shifted against the clean one.
+    """
+    stages = draw(random)
+    damaged = degrade_in_turn(audio, stages)
+    refuse_shifted(audio, damaged, len(stages), label(stages))
+    return audio, damaged, label(stages)

@@ -7,9 +7,13 @@ import pytest
 import soundfile
 
 from tests import DATA, ROOT
+from training.data import encoders
 from training.data.alignment import alignment_samples
 from training.data.audio import SAMPLE_RATE, Audio, measure_cut_hz
-from training.data.degrade import Damage, decode, degrade, degrade_in_turn, encode, label, read_label
+from training.data.damage_kinds import Damage, ServerResampler, Stage, label, read_label
+from training.data.degrade import degrade, degrade_in_turn, through_server
+from training.data.encoders import EncoderMissingError, can_encode, decode, encode
+from training.evaluation.damages import parse
 
 EVERY_CODEC = [
     Damage("mp3", 24_000),
@@ -25,6 +29,16 @@ EVERY_CODEC = [
     Damage("mp2", 96_000),
     Damage("ac3", 96_000),
     Damage("wma", 64_000),
+    Damage("mp3", 24_000, encode_rate=8_000),
+    Damage("mp3", 32_000, encode_rate=16_000),
+    Damage("mp3", 64_000, mode="fast"),
+    Damage("mp3", 64_000, mode="best"),
+    Damage("mp3", 85_000, encode_rate=24_000, mode="vbr"),
+    Damage("sbc", 96_000),
+    Damage("sbc", 192_000),
+    Damage("vorbis", 45_000),
+    Damage("musepack", 60_000),
+    Damage("musepack", 130_000),
 ]
 
 
@@ -62,6 +76,8 @@ def level_db(audio: Audio, low_hz: float, high_hz: float) -> float:
 
 @pytest.mark.parametrize("damage", EVERY_CODEC, ids=lambda damage: damage.label)
 def test_damage_keeps_the_length_and_lies_on_the_clean_signal_to_a_tenth_of_a_sample(damage: Damage) -> None:
+    if not can_encode(damage):
+        pytest.skip(f"nothing here writes {damage.label}")
     clean = music(3.0)[:-1]
     damaged = degrade(clean, damage)
     assert damaged.shape == clean.shape
@@ -156,11 +172,50 @@ def test_music_encoded_twice_is_worse_than_once_and_still_aligned() -> None:
         ((Damage("mp3", 24_000, encode_rate=22_050),), "mp3-24-mpeg2", "mp3", 24_000),
         ((Damage("mp3", 65_000, mode="vbr"),), "mp3-65-vbr", "mp3", 65_000),
         ((Damage("mp3", 128_000), Damage("aac", 48_000)), "mp3-128+aac-48", "mp3+aac", 48_000),
+        ((Damage("mp3", 32_000, encode_rate=16_000),), "mp3-32-16khz", "mp3", 32_000),
+        ((Damage("mp3", 64_000, mode="fast"),), "mp3-64-fast", "mp3", 64_000),
+        ((Damage("sbc", 192_000), ServerResampler()), "sbc-192+server", "sbc", 192_000),
+        ((ServerResampler(),), "server", "clean", 0),
     ],
 )
-def test_a_label_says_what_was_done(damages: tuple[Damage, ...], text: str, codec: str, bitrate_bps: int) -> None:
+def test_a_label_says_what_was_done(damages: tuple[Stage, ...], text: str, codec: str, bitrate_bps: int) -> None:
     assert label(damages) == text
     assert read_label(text) == (codec, bitrate_bps)
+    assert parse(text) == damages
+
+
+def test_a_sound_server_takes_the_highest_highs_and_moves_nothing() -> None:
+    random = np.random.default_rng(5)
+    clean = (0.1 * random.standard_normal((2 * SAMPLE_RATE, 2))).astype(np.float32)
+    served = through_server(clean)
+    assert served.shape == clean.shape
+    assert abs(alignment_samples(clean, served)) < 0.01
+    lost = [
+        level_db(served, *band) - level_db(clean, *band)
+        for band in ((1_000, 10_000), (17_800, 18_200), (21_000, 22_000))
+    ]
+    assert lost[0] == pytest.approx(0.0, abs=0.2)
+    assert lost[1] == pytest.approx(-7.0, abs=1.0)
+    assert lost[2] < -30.0
+    np.testing.assert_array_equal(degrade_in_turn(clean, [ServerResampler()]), served)
+
+
+@pytest.mark.parametrize(
+    ("damage", "package"), [(Damage("musepack", 90_000), "musepack-tools"), (Damage("vorbis", 45_000), "vorbis-tools")]
+)
+def test_a_codec_that_only_a_command_writes_names_its_package_where_that_is_missing(
+    damage: Damage, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoders.shutil, "which", lambda name: None)
+    assert not can_encode(damage)
+    with pytest.raises(EncoderMissingError, match=f"{damage.label}.*apt-get install {package}"):
+        encode(music(1.0), damage)
+
+
+def test_other_efforts_of_the_encoder_are_other_streams_of_the_same_length() -> None:
+    plain, fast, best = (encode(music(1.0), Damage("mp3", 64_000, mode=mode)) for mode in ("joint", "fast", "best"))
+    assert len(plain) == len(fast) == len(best)
+    assert len({plain, fast, best}) == 3
 
 
 def test_bandwidth_is_measured_where_the_spectrum_ends() -> None:

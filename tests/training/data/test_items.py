@@ -12,7 +12,7 @@ from tests.doubles.small_music import song
 from training.data import damages, items, mixing, pairs, stores
 from training.data.alignment import AlignmentError, alignment_samples
 from training.data.audio import SAMPLE_RATE
-from training.data.degrade import Damage
+from training.data.damage_kinds import Damage, ServerResampler, label
 from training.data.items import LEAD, TAIL, Items, ItemSettings, damage_inside, stretches
 
 SHORT = ItemSettings(seconds=4.0)
@@ -170,18 +170,38 @@ def test_a_codec_that_shifts_is_refused(monkeypatch: pytest.MonkeyPatch) -> None
         damage_inside(song(0), [Damage()])
 
 
-def test_damage_is_drawn_for_each_item_in_published_shares() -> None:
+def test_damage_is_drawn_for_each_item_in_published_shares(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(damages, "can_encode", lambda damage: True)
     drawn = [damages.draw(np.random.default_rng((0, number))) for number in range(4000)]
-    kinds = Counter(chain[-1].codec for chain in drawn)
-    assert set(kinds) == {"mp3", "aac", "opus", "vorbis", "mp2", "ac3", "wma"}
+    coded = [[stage for stage in chain if isinstance(stage, Damage)] for chain in drawn]
+    kinds = Counter(chain[-1].codec for chain in coded)
+    assert set(kinds) == {"mp3", "aac", "opus", "vorbis", "mp2", "ac3", "wma", "sbc", "musepack"}
     assert kinds["mp3"] / len(drawn) == pytest.approx(0.80, abs=0.03)
-    assert sum(len(chain) == 2 for chain in drawn) / len(drawn) == pytest.approx(damages.TWICE_SHARE, abs=0.015)
-    mp3 = [chain[-1] for chain in drawn if chain[-1].codec == "mp3"]
+    assert sum(len(chain) == 2 for chain in coded) / len(drawn) == pytest.approx(damages.TWICE_SHARE, abs=0.015)
+    served = [chain for chain in drawn if any(isinstance(stage, ServerResampler) for stage in chain)]
+    assert len(served) / len(drawn) == pytest.approx(damages.SERVER_SHARE, abs=0.015)
+    assert all(isinstance(chain[-1], ServerResampler) for chain in served)
+    mp3 = [chain[-1] for chain in coded if chain[-1].codec == "mp3"]
     assert {damage.bitrate_bps for damage in mp3} >= {24_000, 32_000, 48_000, 64_000, 96_000, 128_000}
-    assert {damage.mode for damage in mp3} == {"joint", "stereo", "abr", "vbr"}
-    assert {damage.encode_rate for damage in mp3} == {44_100, 32_000, 24_000, 22_050}
-    changes = sum(one[-1] != other[-1] for one, other in pairwise(drawn))
+    assert {damage.mode for damage in mp3} == {"joint", "stereo", "abr", "vbr", "fast", "best"}
+    assert {damage.encode_rate for damage in mp3} == {44_100, 32_000, 24_000, 22_050, 16_000, 8_000}
+    changes = sum(one[-1] != other[-1] for one, other in pairwise(coded))
     assert changes > 0.8 * len(drawn)
+
+
+def test_what_this_machine_cant_encode_is_drawn_again_and_nothing_else_changes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def drawn(has_musepack: bool) -> list[str]:
+        monkeypatch.setattr(damages, "can_encode", lambda damage: has_musepack or damage.codec != "musepack")
+        return [label(damages.draw(np.random.default_rng((3, number)))) for number in range(2000)]
+
+    everything, less = drawn(True), drawn(False)
+    assert any("musepack" in name for name in everything)
+    assert not any("musepack" in name for name in less)
+    assert all(one == other for one, other in zip(everything, less, strict=True) if "musepack" not in one)
+    damages.say_missing()
+    assert "musepack-90" in capsys.readouterr().out
 
 
 def test_a_fade_ends_in_silence_or_begins_with_it() -> None:
