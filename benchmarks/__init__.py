@@ -1,4 +1,4 @@
-"""Benchmarks measure latency, tails, throughput and quality.
+"""Benchmarks measure latency, tails, throughput and quality, one file a question.
 
 Each checks its result too, and says on which machine it was had. Time is measured at real cadence wherever the figure
 is about a live run.

@@ -10,8 +10,8 @@ from apollo_rt.files.audio_reader import AudioReader
 from apollo_rt.inference.model import Model, load
 from apollo_rt.inference.model_file import default_model_path, read_card
 from apollo_rt.stream.stft import Samples
-from benchmarks import machine
-from benchmarks.plan import FULL, QUICK, SHORT, Plan
+from benchmarks.measuring import machine
+from benchmarks.measuring.plan import FULL, QUICK, SHORT, Plan
 
 DEMO = machine.ROOT / "tests" / "data" / "demo_clean.flac"
 

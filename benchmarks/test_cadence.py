@@ -14,11 +14,11 @@ from apollo_rt.inference.model import Model, load
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
 from apollo_rt.stream.processor import Processor
-from benchmarks.load import LOADS
-from benchmarks.note import note
-from benchmarks.plain import PlainProcessor
-from benchmarks.recording_device import RecordingDevice
-from benchmarks.times import REPLAY, Times, jitter_facts
+from benchmarks.measuring.load import LOADS
+from benchmarks.measuring.note import note
+from benchmarks.measuring.recording_device import RecordingDevice
+from benchmarks.measuring.times import REPLAY, Times, jitter_facts
+from benchmarks.rivals.plain import PlainProcessor
 from tests.doubles.stepped import PA_CALLBACK
 
 TOLERANCE = 1e-4

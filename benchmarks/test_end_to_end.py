@@ -16,10 +16,10 @@ import pytest
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
 from apollo_rt.live.settings_trial import default_headroom
-from benchmarks.machine import ROOT
-from benchmarks.note import note
-from benchmarks.recording_device import RecordingDevice
-from benchmarks.times import REPLAY, Times
+from benchmarks.measuring.machine import ROOT
+from benchmarks.measuring.note import note
+from benchmarks.measuring.recording_device import RecordingDevice
+from benchmarks.measuring.times import REPLAY, Times
 from tests.doubles.audio_servers import JackServer, PulseServer, need, short_folder
 
 N_IMPULSES = 8

@@ -6,9 +6,9 @@ import torch
 
 from apollo_rt.inference.model import load
 from apollo_rt.stream.processor import Processor
-from benchmarks.note import note
-from benchmarks.peers import PEERS
-from benchmarks.sizes import published_cost
+from benchmarks.measuring.note import note
+from benchmarks.rivals.peers import PEERS
+from benchmarks.rivals.sizes import published_cost
 from training.nets.apollo_published import PublishedApollo
 
 _NOISE = 0.05

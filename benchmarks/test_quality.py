@@ -12,9 +12,9 @@ import pytest
 from apollo_rt.inference.model import load
 from apollo_rt.latency import FADE_LENGTH, step_budget
 from apollo_rt.stream.stft import carrier_frames
-from benchmarks import quality
-from benchmarks.note import note
-from benchmarks.plain import PlainStep
+from benchmarks.measuring.note import note
+from benchmarks.rivals import quality
+from benchmarks.rivals.plain import PlainStep
 from training.evaluation.judge import Judge
 
 _BLOCK = 64

@@ -15,13 +15,13 @@ from apollo_rt.files.jobs import run_jobs
 from apollo_rt.files.plan import Job
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
-from benchmarks import sizes
-from benchmarks.machine import ROOT
-from benchmarks.note import note
-from benchmarks.plain import CHECKPOINT, step_graph
-from benchmarks.recording_device import RecordingDevice
-from benchmarks.times import REPLAY, Times
-from export.timing import product_flops, time_graphs
+from benchmarks.measuring.machine import ROOT
+from benchmarks.measuring.note import note
+from benchmarks.measuring.recording_device import RecordingDevice
+from benchmarks.measuring.times import REPLAY, Times
+from benchmarks.rivals import sizes
+from benchmarks.rivals.plain import CHECKPOINT, step_graph
+from export.trials.timing import product_flops, time_graphs
 
 N_CORES = os.cpu_count() or 1
 THREADS = sorted({1, *(2**power for power in range(1, 8) if 2**power < N_CORES), N_CORES})
@@ -140,7 +140,7 @@ def test_efficiency_against_the_peak_of_the_core(benchmark, model):
 def sgemm_peak() -> float:
     """In a process of its own, with one thread: BLAS reads how many it may use when it is loaded."""
     own = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "VECLIB_MAXIMUM_THREADS": "1"}
-    script = "from export.timing import sgemm_peak_gflops; print(sgemm_peak_gflops())"
+    script = "from export.trials.timing import sgemm_peak_gflops; print(sgemm_peak_gflops())"
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, env=os.environ | own, capture_output=True, text=True, check=True
     )

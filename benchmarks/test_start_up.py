@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.machine import ROOT
-from benchmarks.note import note
-from benchmarks.times import REPLAY, Times
+from benchmarks.measuring.machine import ROOT
+from benchmarks.measuring.note import note
+from benchmarks.measuring.times import REPLAY, Times
 
 STAGES = ("Python", "import apollo_rt", "model loaded", "ready to play", "first sound")
 _PATIENCE_S = 1800.0
@@ -24,7 +24,7 @@ _PATIENCE_S = 1800.0
 def first_sound(cache: Path | None = None) -> dict[str, float]:
     """Seconds from the command to each stage, with the compiled code in `cache`, or where it is kept normally."""
     environment = os.environ | ({"NUMBA_CACHE_DIR": str(cache)} if cache else {})
-    command = [sys.executable, "-m", "benchmarks.first_sound", repr(time.monotonic())]
+    command = [sys.executable, "-m", "benchmarks.programs.first_sound", repr(time.monotonic())]
     done = subprocess.run(
         command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True, timeout=_PATIENCE_S
     )
@@ -52,7 +52,7 @@ def test_first_sound(benchmark, plan, model, tmp_path, start):
 @pytest.mark.benchmark(group="memory")
 def test_memory_at_rest_and_after_an_hour(benchmark, plan, model):
     """Of a process with the engine alone in it. What is timed is the whole run."""
-    command = [sys.executable, "-m", "benchmarks.resident", "--minutes", str(plan.virtual_minutes)]
+    command = [sys.executable, "-m", "benchmarks.programs.resident", "--minutes", str(plan.virtual_minutes)]
     done = benchmark.pedantic(
         subprocess.run, (command,), {"cwd": ROOT, "check": True, "capture_output": True, "text": True, "timeout": 7200}
     )

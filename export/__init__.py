@@ -1,4 +1,4 @@
-"""Export makes one verified ONNX file of a training checkpoint.
+"""Export makes one verified ONNX file of a training checkpoint, or of a net of somebody else.
 
 Nothing leaves unverified: `verify` compares every graph with PyTorch. An operator that a provider lacks is refused.
 """

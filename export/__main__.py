@@ -52,7 +52,7 @@ def main(
     import torch
 
     from export import bundle
-    from export.to_onnx import export_graphs
+    from export.graphs.to_onnx import export_graphs
     from export.verify import verify
     from training.nets.checkpoint import load_restorer
 

@@ -9,7 +9,7 @@ import onnx
 
 from apollo_rt.atomic_file import whole_path
 from apollo_rt.inference.model_file import Golden, Graph, ModelCard, State, card_metadata, graph_sha256, read_card
-from export.to_onnx import ExportedGraph, Net
+from export.graphs.to_onnx import ExportedGraph, Net
 from export.verify import engine_output, music_like, reference
 
 _GOLDEN_HOPS = 24  # 0.14 s: past the longest dilation's first wrap, yet only some 90 kB

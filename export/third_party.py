@@ -18,8 +18,8 @@ from apollo_rt.inference.model_file import Golden, ModelCard, State
 from apollo_rt.inference.probe import probe_model
 from apollo_rt.stream.stft import carrier_frames
 from export import bundle
-from export.operators import check_operators
-from export.to_onnx import ExportedGraph, output_names, trace
+from export.graphs.operators import check_operators
+from export.graphs.to_onnx import ExportedGraph, output_names, trace
 from export.verify import music_like
 from training.nets.framing import TorchFraming
 

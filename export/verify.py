@@ -21,7 +21,7 @@ from torch import Tensor
 
 from apollo_rt.errors import ParityError
 from apollo_rt.stream.stft import carrier_frames
-from export.to_onnx import ExportedGraph, Net, output_names
+from export.graphs.to_onnx import ExportedGraph, Net, output_names
 from training.nets.framing import TorchFraming
 
 _TOLERANCE_DB = -80.0  # float32 sums in another order; measured -110 to -125 dB on trained nets

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks.machine import ROOT
+from benchmarks.measuring.machine import ROOT
 from benchmarks.report.runs import Entry, Run, read_json, read_runs, reduced
 from benchmarks.report.tables import markdown, text
 

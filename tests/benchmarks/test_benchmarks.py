@@ -18,16 +18,16 @@ from apollo_rt.inference.model import load
 from apollo_rt.live.monitoring.durations import Durations
 from apollo_rt.live.realtime.counters import make_stats, record
 from apollo_rt.stream.processor import Processor
-from benchmarks import machine
 from benchmarks.__main__ import main
-from benchmarks.load import LOADS
-from benchmarks.plain import DequeRing, PlainProcessor, QueueOfBlocks
-from benchmarks.plan import FULL, QUICK
-from benchmarks.recording_device import RecordingDevice
+from benchmarks.measuring import machine
+from benchmarks.measuring.load import LOADS
+from benchmarks.measuring.plan import FULL, QUICK
+from benchmarks.measuring.recording_device import RecordingDevice
+from benchmarks.measuring.times import Replay, Times, jitter_facts
 from benchmarks.report import readme
 from benchmarks.report.runs import read_json, read_runs, reduced
 from benchmarks.report.tables import markdown, text
-from benchmarks.times import Replay, Times, jitter_facts
+from benchmarks.rivals.plain import DequeRing, PlainProcessor, QueueOfBlocks
 from tests import ROOT
 from tests.doubles import tiny_models
 from tests.doubles.stepped import PA_CALLBACK
@@ -35,8 +35,8 @@ from tests.doubles.stepped import PA_CALLBACK
 BENCHMARK = """
 import numpy as np
 import pytest
-from benchmarks.note import note
-from benchmarks.times import REPLAY, Times, jitter_facts
+from benchmarks.measuring.note import note
+from benchmarks.measuring.times import REPLAY, Times, jitter_facts
 
 @pytest.mark.benchmark(group="real cadence", timer=REPLAY)
 @pytest.mark.parametrize("load", ["quiet", "all cores busy"])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from apollo_rt.config import Framing
 from apollo_rt.inference.model import load
-from benchmarks.screenshots import PICTURES, Picture, take_all
+from benchmarks.programs.screenshots import PICTURES, Picture, take_all
 from tests import ROOT
 from tests.doubles import tiny_models
 

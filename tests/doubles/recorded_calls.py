@@ -1,6 +1,6 @@
 """Calls of two devices as a real sound server made them, played again to the callbacks of a joint.
 
-`tests/data/pulse_calls.npz` comes from `python -m benchmarks.call_times`.
+`tests/data/pulse_calls.npz` comes from `python -m benchmarks.programs.call_times`.
 """
 
 from dataclasses import dataclass

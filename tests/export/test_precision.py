@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export.precision import Frames, _error_db, _feeds, _session, variants
-from export.step_module import StepModule
-from export.to_onnx import to_onnx
+from export.graphs.step_module import StepModule
+from export.graphs.to_onnx import to_onnx
+from export.trials.precision import Frames, _error_db, _feeds, _session, variants
 from tests.doubles.tiny_nets import SMALL, lively
 
 

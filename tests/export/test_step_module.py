@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 
-from export.step_module import FOLDS, StepModule
+from export.graphs.step_module import FOLDS, StepModule
 from tests.doubles.tiny_nets import PLAIN, SMALL, lively
 from training.nets.config import ModelConfig
 

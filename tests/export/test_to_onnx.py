@@ -18,8 +18,8 @@ from apollo_rt.inference.model import Backend, load
 from apollo_rt.inference.model_file import default_model_path, read_card
 from apollo_rt.stream.processor import Processor
 from export import bundle
-from export.operators import check_operators
-from export.to_onnx import ExportedGraph, Net, export_graphs
+from export.graphs.operators import check_operators
+from export.graphs.to_onnx import ExportedGraph, Net, export_graphs
 from export.verify import music_like, verify
 from tests.doubles.tiny_nets import PLAIN, lively, lively_levels
 from training.nets import checkpoint

@@ -285,7 +285,7 @@ def test_samples_that_the_capture_device_lost_are_flagged_to_the_engine_once() -
     ],
 )
 def test_two_clocks_lock_within_15_s_and_then_hold_the_latency_to_a_sample(capture: Clock, playback: Clock) -> None:
-    """10 virtual minutes each, an hour altogether; `benchmarks.clocks` runs an hour of each."""
+    """10 virtual minutes each, an hour altogether; `benchmarks.programs.clocks` runs an hour of each."""
     outcome = run(capture, playback, 600.0, TARGET)
     print(outcome)
     assert outcome.lock_s < 15.0
@@ -329,7 +329,7 @@ def test_a_clock_that_jumps_by_minutes_leads_to_one_jump_and_back_to_the_same_la
 
 
 def test_recorded_calls_of_a_loaded_pulseaudio_are_steered_within_what_its_clocks_really_did() -> None:
-    """Two sinks of PulseAudio 16 beside six processes that never rest, some underruns (`benchmarks.call_times`).
+    """Two sinks of PulseAudio 16 beside six processes that never rest, some underruns (`programs.call_times`).
 
     The playback sink itself ran 320 ppm fast for two seconds of them.
     """

@@ -11,7 +11,7 @@ from typing import Any
 from apollo_rt.inference.model import Model
 from apollo_rt.live.monitoring.incident import file_digest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 _PACKAGES = ("numpy", "numba", "llvmlite", "rocket-fft", "onnxruntime-gpu", "onnxruntime", "scipy", "torch", "soxr",
              "sounddevice", "pedalboard", "pytest-benchmark")  # fmt: skip
 

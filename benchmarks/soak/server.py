@@ -18,7 +18,7 @@ import numpy as np
 
 from apollo_rt.inference.model_file import default_model_path
 from apollo_rt.live.realtime.counters import XRUNS
-from benchmarks.machine import resident_mb
+from benchmarks.measuring.machine import resident_mb
 from tests.commands.test_live_lost_devices import load_sink, pactl, unload_sink
 from tests.commands.test_live_on_servers import LiveRun, lag_of, likeness
 from tests.doubles.audio_servers import RATE, PulseServer, short_folder

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from export.step_module import StepModule
-from export.timing import GraphTime, product_flops, time_graphs
-from export.to_onnx import to_onnx
+from export.graphs.step_module import StepModule
+from export.graphs.to_onnx import to_onnx
+from export.trials.timing import GraphTime, product_flops, time_graphs
 from training.nets.apollo_published import HOP_LENGTH, SAMPLE_RATE, PublishedApollo
 from training.nets.config import ModelConfig
 from training.nets.model import Restorer

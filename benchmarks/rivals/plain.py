@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from apollo_rt.inference.model import Model
 from apollo_rt.inference.model_file import read_graph
 from apollo_rt.stream.stft import Samples, asymmetric_windows, carrier_frames
-from benchmarks.machine import ROOT
+from benchmarks.measuring.machine import ROOT
 
 CHECKPOINT = ROOT / "training" / "checkpoints" / "shipped.pt"
 Feed = dict[str, NDArray[np.float32]]

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.resident`: memory and processor time of an engine at rest, of more streams, and over hours."""
+"""`python -m benchmarks.programs.resident`: memory and processor time at rest, of more streams, and over hours."""
 
 import json
 import time
@@ -15,7 +15,7 @@ from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
 from apollo_rt.live.settings_trial import Repeated
 from apollo_rt.session.endpoints import DEMO, FirstPart, input_file
-from benchmarks.machine import resident_mb
+from benchmarks.measuring.machine import resident_mb
 
 _REST_S = 2.0
 _BLOCK_SIZE = 4096

@@ -8,10 +8,10 @@ import onnx
 import torch
 from torch import nn
 
-from export.level_step import LevelStep
-from export.operators import check_operators
-from export.shared_weights import share_weights, with_weights_of
-from export.step_module import StepModule
+from export.graphs.level_step import LevelStep
+from export.graphs.operators import check_operators
+from export.graphs.shared_weights import share_weights, with_weights_of
+from export.graphs.step_module import StepModule
 from training.nets.level_restorer import LevelRestorer
 from training.nets.model import Restorer
 

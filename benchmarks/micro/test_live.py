@@ -13,8 +13,8 @@ from apollo_rt.latency import FADE_LENGTH
 from apollo_rt.live.realtime.ring import make_ring, put, take
 from apollo_rt.stream.mixer import TARGET_WET, WET, crossfade, new_mixer
 from apollo_rt.stream.resample import half_length, make_resampler, n_ready, pull, push, rewind
-from benchmarks.note import note
-from benchmarks.plain import DequeRing, PlainCallback, QueueOfBlocks
+from benchmarks.measuring.note import note
+from benchmarks.rivals.plain import DequeRing, PlainCallback, QueueOfBlocks
 from tests.doubles import tiny_models
 from tests.doubles.stepped import PA_CALLBACK, Stepped
 

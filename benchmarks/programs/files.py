@@ -1,4 +1,4 @@
-"""`python -m benchmarks.files`: how fast files are restored, in blocks and hop by hop, against this core's own peak.
+"""`python -m benchmarks.programs.files`: how fast files are restored, in blocks and hop by hop, beside the core's peak.
 
 Time is that of the processor, not of the wall, so that what else runs on the machine counts less; taken in turns.
 """
@@ -17,7 +17,7 @@ from apollo_rt.inference.model_file import read_graph
 from apollo_rt.stream.block_stream import BlockStream, open_block_stream
 from apollo_rt.stream.restoration_stream import RestorationStream
 from apollo_rt.stream.stft import Samples
-from export.timing import product_flops, sgemm_peak_gflops
+from export.trials.timing import product_flops, sgemm_peak_gflops
 
 _TOLERANCE_DB = -80.0
 

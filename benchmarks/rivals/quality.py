@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from apollo_rt.files.music_names import MUSIC_SUFFIXES
 from apollo_rt.inference.model import Model
 from apollo_rt.stream.stft import analyse, carrier_frames, new_analysis
-from benchmarks.plain import PlainProcessor, step_graph
-from export.precision import variants, weighted_products
+from benchmarks.rivals.plain import PlainProcessor, step_graph
+from export.trials.precision import variants, weighted_products
 from export.verify import music_like
 from training.data.audio import SAMPLE_RATE, Audio
 from training.evaluation.judge import Judge

@@ -9,8 +9,8 @@ import torch
 from apollo_rt.inference.model import Model, load
 from apollo_rt.stream.processor import Processor
 from apollo_rt.stream.stft import analyse, carrier_frames, new_analysis
-from benchmarks.note import note
-from benchmarks.plain import PlainProcessor, PlainStep, TorchStep, shipped_net, step_graph
+from benchmarks.measuring.note import note
+from benchmarks.rivals.plain import PlainProcessor, PlainStep, TorchStep, shipped_net, step_graph
 
 N_CHECKED = 40
 _TOLERANCE_DB = -80.0

@@ -1,4 +1,4 @@
-"""What a flood of MIDI does to the audio: `python -m benchmarks.midi_flood [SECONDS]`.
+"""What a flood of MIDI does to the audio: `python -m benchmarks.programs.midi_flood [SECONDS]`.
 
 The model that ships plays at real cadence, beside a port's process that is quiet and one that says 10^5 controller
 messages a second, all bound to parameters. Both runs alternate, three times each; the best of each is shown, for other
@@ -24,7 +24,7 @@ from apollo_rt.live.endpoints.virtual_device import VirtualDevice
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
 from apollo_rt.session.running_session import LiveSession, SessionInfo
-from benchmarks import machine
+from benchmarks.measuring import machine
 
 _BATCH = 500
 """Messages in 5 ms: 10^5 in a second."""

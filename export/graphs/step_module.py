@@ -9,12 +9,12 @@ from collections.abc import Collection
 import torch
 from torch import Tensor, nn
 
-from export.lean_bins import Decoder, Encoder, Envelope
-from export.lean_layers import LeanLayer, PlainLayer
+from export.graphs.lean_bins import Decoder, Encoder, Envelope
+from export.graphs.lean_layers import LeanLayer, PlainLayer
 from training.nets.model import Restorer
 
 FOLDS = ("layers", "bins")
-"""What can be written leanly, in the order in which `export.folds` measures it."""
+"""What can be written leanly, in the order in which `export.trials.folds` measures it."""
 
 
 class StepModule(nn.Module):

@@ -18,7 +18,7 @@ from apollo_rt.stream.stft import (
     new_synthesis,
     synthesise,
 )
-from benchmarks.note import note
+from benchmarks.measuring.note import note
 
 N_CHECKED = 16
 """Hops that are compared before one is timed: more than a window holds."""

@@ -1,4 +1,4 @@
-"""`python -m export.folds --checkpoint X`: what each fold of the graph brings, in one run."""
+"""`python -m export.trials.folds --checkpoint X`: what each fold of the graph brings, in one run."""
 
 from pathlib import Path
 
@@ -18,8 +18,8 @@ def main(checkpoint: Path) -> None:
     """Print tables of node counts and times, as Markdown."""
     import torch
 
-    from export.timing import GraphTime, product_flops, sgemm_peak_gflops, time_graphs
-    from export.to_onnx import StepModule, tier_names, to_onnx
+    from export.graphs.to_onnx import StepModule, tier_names, to_onnx
+    from export.trials.timing import GraphTime, product_flops, sgemm_peak_gflops, time_graphs
     from training.nets.checkpoint import load_restorer
 
     torch.set_num_threads(1)

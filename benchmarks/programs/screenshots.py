@@ -1,4 +1,4 @@
-"""Screenshots of the live screen for the docs: `python -m benchmarks.screenshots docs`.
+"""Screenshots of the live screen for the docs: `python -m benchmarks.programs.screenshots docs`.
 
 The demo plays through the engine with the model that ships, in real time, while Textual draws the screen without a
 terminal; each picture is written as SVG and, drawn by CairoSVG in DejaVu Sans Mono, as PNG.

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.first_sound START`: when each stage from the start of Python to the first sound is reached.
+"""`python -m benchmarks.programs.first_sound START`: when each stage up to the first sound is reached.
 
 A process of its own, for a start is only a first time once. START is the monotonic clock at the moment of the command.
 """

@@ -1,4 +1,4 @@
-"""`python -m export.precision --checkpoint X`: int8 and fp16 variants by ONNX Runtime's own tools, time and quality.
+"""`python -m export.trials.precision --checkpoint X`: int8 and fp16 by ONNX Runtime's own tools, time and quality.
 
 What may be quantised are the products with trained weights: the spectrum's powers reach 1e10, which neither int8 nor
 fp16 can hold. (Of these, dynamic quantisation takes MatMul alone, not Gemm; scales by channel are refused for batched
@@ -112,9 +112,9 @@ def main(checkpoint: Path) -> None:
     """Print a table as Markdown."""
     import torch
 
-    from export.step_module import StepModule
-    from export.timing import time_graphs
-    from export.to_onnx import to_onnx
+    from export.graphs.step_module import StepModule
+    from export.graphs.to_onnx import to_onnx
+    from export.trials.timing import time_graphs
     from export.verify import music_like, reference
     from training.nets.checkpoint import load_restorer
 

@@ -1,12 +1,7 @@
-"""The soak: hours of random faults from a seed, on virtual devices or (`--server`) on a real sound server.
-
-python -m benchmarks.soak --hours 1               # virtual hours; ten times faster than real time
-python -m benchmarks.soak --server --hours 0.5    # real time, a private PulseAudio server, the model that ships
-"""
+"""The soak on virtual devices: hours of random faults from a seed, and ears that hear every sample."""
 
 import gc
 import random
-import sys
 import tempfile
 import threading
 import time
@@ -14,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-import click
 import numpy as np
 
 from apollo_rt.config import Framing
@@ -23,9 +17,9 @@ from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
 from apollo_rt.live.realtime.tier_switch import GENERATION
 from apollo_rt.live.supervision.connection import Reopening
-from benchmarks import soak_device as device_module
-from benchmarks.machine import resident_mb
-from benchmarks.soak_device import (
+from benchmarks.measuring.machine import resident_mb
+from benchmarks.soak import device as device_module
+from benchmarks.soak.device import (
     BLOCK,
     DENORMAL,
     FLAGS,
@@ -235,23 +229,3 @@ def run(hours: float, seed: int, speed: float) -> bool:
         begin_mb = resident_mb()
         soak.run(round(hours * 3600 * RATE))
         return soak.report((begin_mb, resident_mb()))
-
-
-@click.command()
-@click.option("--hours", type=click.FloatRange(0.0, min_open=True), default=1.0, show_default=True, help="Of sound.")
-@click.option("--seed", type=int, default=1, show_default=True, help="Of the schedule.")
-@click.option(
-    "--speed", type=click.FloatRange(1.0), default=10.0, show_default=True, help="Of virtual devices' clocks."
-)
-@click.option("--server", is_flag=True, help="On a private PulseAudio server, in real time.")
-def main(hours: float, seed: int, speed: float, server: bool) -> None:
-    """Hours of random faults; the exit code is 1 if one of them was heard as a click, moved the latency or leaked."""
-    if server:
-        from benchmarks.soak_server import run_on_server
-
-        sys.exit(not run_on_server(hours, seed))
-    sys.exit(not run(hours, seed, speed))
-
-
-if __name__ == "__main__":
-    main()

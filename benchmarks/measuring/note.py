@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from apollo_rt.inference.model import Model
-from benchmarks import machine
-from benchmarks.times import Times
+from benchmarks.measuring import machine
+from benchmarks.measuring.times import Times
 
 
 def note(
