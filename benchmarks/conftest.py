@@ -11,7 +11,7 @@ from apollo_rt.inference.model import Model, load
 from apollo_rt.inference.model_file import default_model_path, read_card
 from apollo_rt.stream.stft import Samples
 from benchmarks.measuring import machine
-from benchmarks.measuring.plan import FULL, QUICK, SHORT, Plan
+from benchmarks.measuring.extent import FULL, QUICK, SHORT, Extent
 
 DEMO = machine.ROOT / "tests" / "data" / "demo_clean.flac"
 
@@ -39,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Lists of the plan, and the model's tiers, of which a benchmark takes one after the other."""
-    plan: Plan = metafunc.config.getoption("plan")
+    plan: Extent = metafunc.config.getoption("plan")
     for argument, values in {**plan.lists, "tier": read_card(default_model_path()).tiers}.items():
         if argument in metafunc.fixturenames:
             metafunc.parametrize(argument, values)
@@ -50,7 +50,7 @@ def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
 
 
 @pytest.fixture(scope="session")
-def plan(request: pytest.FixtureRequest) -> Plan:
+def plan(request: pytest.FixtureRequest) -> Extent:
     return request.config.getoption("plan")
 
 

@@ -15,9 +15,9 @@ import pytest
 
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
-from apollo_rt.plugins.host import Host
 from apollo_rt.plugins.live_plugins import LivePlugins
 from apollo_rt.plugins.plugin_chains import link
+from apollo_rt.plugins.plugin_host import PluginHost
 from apollo_rt.plugins.plugin_spec import parse_spec
 from benchmarks.measuring.load import LOADS
 from benchmarks.measuring.note import note
@@ -49,7 +49,7 @@ def same_process(framing):
     """The host's own loop, in a thread of this process."""
     with own_process(framing) as plugins:
         ours, theirs = socket.socketpair()
-        host = Host(theirs, mmap.mmap(-1, 1), StringIO())
+        host = PluginHost(theirs, mmap.mmap(-1, 1), StringIO())
         host.load(plugins.order() | {"priority": 0})
         thread = threading.Thread(target=host.run, daemon=True)
         thread.start()

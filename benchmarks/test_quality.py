@@ -13,7 +13,7 @@ from apollo_rt.inference.model import load
 from apollo_rt.latency import FADE_LENGTH, step_budget
 from apollo_rt.stream.stft import carrier_frames
 from benchmarks.measuring.note import note
-from benchmarks.rivals import quality
+from benchmarks.rivals import graph_quality
 from benchmarks.rivals.plain import PlainStep
 from training.evaluation.judge import Judge
 
@@ -23,7 +23,7 @@ _SHARE = 0.99
 
 @pytest.fixture(scope="module")
 def clips(plan, data):
-    return quality.clips(data, plan.n_clips, plan.clip_s, plan.kbps)
+    return graph_quality.clips(data, plan.n_clips, plan.clip_s, plan.kbps)
 
 
 @pytest.fixture(scope="module")
@@ -38,26 +38,26 @@ def graphs(plan):
 
     def of(tier):
         if tier not in made:
-            made[tier] = quality.graphs_of(load(tier=tier), 20 if plan.is_quick else 200)
+            made[tier] = graph_quality.graphs_of(load(tier=tier), 20 if plan.is_quick else 200)
         return made[tier]
 
     return of
 
 
 @pytest.mark.benchmark(group="quality for cost: a step at real cadence")
-@pytest.mark.parametrize("precision", quality.PRECISIONS)
+@pytest.mark.parametrize("precision", graph_quality.PRECISIONS)
 def test_quality_for_cost(benchmark, plan, model, data, clips, judge, graphs, tier, precision):
-    if plan.is_quick and (tier != model.tiers[-1] or precision not in quality.PRECISIONS[:2]):
+    if plan.is_quick and (tier != model.tiers[-1] or precision not in graph_quality.PRECISIONS[:2]):
         pytest.skip("a quick run takes one tier in two precisions")
     model, graph = load(tier=tier), graphs(tier).get(precision)
     if graph is None:
         pytest.skip(f"{tier} has no {precision}: none of its products could be told from the rest")
     time_steps(benchmark, model, graph, max(plan.n_hops // 20, 50))
-    restored = [quality.restore(model, graph, clip.damaged) for clip in clips]
+    restored = [graph_quality.restore(model, graph, clip.damaged) for clip in clips]
     latency_ms = shortest_latency_ms(model.framing, benchmark.stats.stats.sorted_data)
     facts = {"tier": tier, "precision": precision, "test_set": data.name, "clips": len(clips), "latency_ms": latency_ms}
     if all(np.isfinite(out).all() for out in restored):
-        facts |= quality.mean_scores(judge, restored, clips)
+        facts |= graph_quality.mean_scores(judge, restored, clips)
     else:
         assert precision != "float32"
         facts["failed"] = "what comes out is not a number"
@@ -69,8 +69,8 @@ def test_quality_for_cost(benchmark, plan, model, data, clips, judge, graphs, ti
 def test_untouched(benchmark, plan, data, clips, judge):
     """What has to be beaten. What is timed is the codec."""
     clip = clips[0]
-    benchmark.pedantic(quality.damage, (clip.clean, f"mp3-{plan.kbps[0]}"))
-    scores = quality.mean_scores(judge, [clip.damaged for clip in clips], clips)
+    benchmark.pedantic(graph_quality.damage, (clip.clean, f"mp3-{plan.kbps[0]}"))
+    scores = graph_quality.mean_scores(judge, [clip.damaged for clip in clips], clips)
     note(benchmark, "quality", "untouched", test_set=data.name, clips=len(clips), latency_ms=0.0, **scores)
 
 

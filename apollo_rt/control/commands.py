@@ -15,7 +15,7 @@ from apollo_rt.control.comparison import SLOTS
 from apollo_rt.control.controllable import Controllable, Reply
 from apollo_rt.control.parameter_row import Parameter
 
-TOPICS = ("parameters", "levels", "spectra", "stats")
+TOPICS = ("parameters", "meters", "spectra", "stats")
 """What can be subscribed to; each is also a command without arguments, which gives the same once."""
 
 
@@ -208,7 +208,7 @@ COMMANDS = (
         (Argument("name", TEXT, "A model's name, as `models` tells it."),), _choose_model,
     ),
     Command("stats", "Tell counters, times and latency, as --stats-json does.", (), lambda target, _: target.stats()),
-    Command("levels", "Tell the meters of input and output; full scale is 1.", (), lambda target, _: target.levels()),
+    Command("meters", "Tell the meters of input and output; full scale is 1.", (), lambda target, _: target.meters()),
     Command("spectra", "Tell the spectra of input and output.", (), lambda target, _: target.spectra()),
     Command("midi", "Tell the MIDI ports, and what is bound to what.", (), lambda target, _: target.midi()),
     Command(

@@ -50,7 +50,7 @@ class Controllable(Protocol):
     def stats(self) -> Reply:
         """Counters, times and latency, as in `--stats-json`."""
 
-    def levels(self) -> Reply:
+    def meters(self) -> Reply:
         """Meters of input and output, full scale is 1."""
 
     def spectra(self) -> Reply:

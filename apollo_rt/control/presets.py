@@ -170,7 +170,7 @@ class Presets:
             if self.current == name:
                 self.current = self._watched = None
 
-    def look(self) -> list[str]:
+    def poll(self) -> list[str]:
         """Load the current preset again where its file has changed; returns what a user should know."""
         self._load_if_changed()
         with self._changing:

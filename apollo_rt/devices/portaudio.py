@@ -13,7 +13,12 @@ from apollo_rt.devices import loopback, pulse
 from apollo_rt.devices.device import Device, Direction
 from apollo_rt.devices.left_behind import leave_behind, take_hung, threads_begun
 from apollo_rt.devices.library_copy import renew
-from apollo_rt.devices.opening import device_of, environment_of, library_messages_hidden, unwrapped_latency_s
+from apollo_rt.devices.opening_environment import (
+    device_of,
+    environment_of,
+    library_messages_hidden,
+    unwrapped_latency_s,
+)
 from apollo_rt.errors import DeviceError
 from apollo_rt.system.guarded_thread import GuardedThread
 

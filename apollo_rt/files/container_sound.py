@@ -18,9 +18,9 @@ from apollo_rt.files.announced import Announcement
 from apollo_rt.files.ape_tag import ApeTag, read_ape_tag
 from apollo_rt.files.channel_layout import channel_names
 from apollo_rt.files.container_clock import ContainerClock
+from apollo_rt.files.container_opening import open_music
 from apollo_rt.files.cut_off import announced_size, has_another_behind
 from apollo_rt.files.mpeg_audio import adts_length, frame_header, is_info_frame, tag_length
-from apollo_rt.files.opening import open_music
 from apollo_rt.files.sound import Sound, StartCutter, sound_of, without_end
 from apollo_rt.files.source_file import DECODERS, SourceFile
 from apollo_rt.files.tag_reading import read_tags

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
 
-from apollo_rt.files.ogg_pages import OggPages, Page
+from apollo_rt.files.ogg_pages import OggPage, OggPages
 
 _HEADERS = {b"\x01vorbis": ("vorbis", 3), b"OpusHead": ("opus", 2), b"\x7fFLAC": ("flac", 2), b"Speex   ": ("speex", 2)}
 """How the first packet begins, the codec, and its number of header packets (FLAC, Speex: see `_n_headers`)."""
@@ -66,13 +66,13 @@ class OggLinks:
         n_streams: audio streams in the first link.
     """
 
-    def __init__(self, pages: Iterable[Page], track: int = 0) -> None:
+    def __init__(self, pages: Iterable[OggPage], track: int = 0) -> None:
         """Nothing is read yet."""
         self.n_headless = 0
         self.n_streams = 0
         self._pages = iter(pages)
         self._track = track
-        self._next: Page | None = None
+        self._next: OggPage | None = None
 
     def __iter__(self) -> Iterator[Link]:
         """Each link, when the one before has been read."""
@@ -87,14 +87,14 @@ class OggLinks:
                 for _ in link.pages:  # whoever left early shall find the next link all the same
                     pass
 
-    def _take(self) -> Page | None:
+    def _take(self) -> OggPage | None:
         """The next page, the one put back first."""
         page, self._next = self._next or next(self._pages, None), None
         return page
 
-    def _begin_pages(self) -> list[Page]:
+    def _begin_pages(self) -> list[OggPage]:
         """The pages that begin the next link's streams; none at the end."""
-        begins: list[Page] = []
+        begins: list[OggPage] = []
         while page := self._take():
             if page.begins:
                 begins.append(page)
@@ -105,7 +105,7 @@ class OggLinks:
                 self.n_headless += 1
         return begins
 
-    def _with_headers(self, first: Page, begins: list[Page]) -> Link | None:
+    def _with_headers(self, first: OggPage, begins: list[OggPage]) -> Link | None:
         """The link that begins with a page, its headers read; None where they are not all there."""
         codec, n_headers = _codec(first.body) or ("", 0)
         stream, raw = _Packets(first), b"".join(page.raw for page in begins)
@@ -145,13 +145,13 @@ class OggLinks:
 class _Packets:
     """Joins one stream's packets across its pages."""
 
-    def __init__(self, first: Page) -> None:
+    def __init__(self, first: OggPage) -> None:
         self.serial = first.serial
         self._expected = first.sequence
         self._begun: bytes | None = None  # the packet that goes on on the next page, as far as it is there
         self._is_lossy = False
 
-    def packets_of(self, page: Page) -> list[bytes]:
+    def packets_of(self, page: OggPage) -> list[bytes]:
         """The packets that end on the page; one of which a part is missing is dropped."""
         if page.sequence != self._expected:
             self._is_lossy, self._begun = True, None

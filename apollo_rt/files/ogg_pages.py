@@ -19,7 +19,7 @@ _REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 @dataclass(frozen=True)
-class Page:
+class OggPage:
     """One page.
 
     Attributes:
@@ -75,7 +75,7 @@ class OggPages:
         self._data = b""
         self._at_end = False
 
-    def __iter__(self) -> Iterator[Page]:
+    def __iter__(self) -> Iterator[OggPage]:
         """Every page whose checksum is right; what lies between them is skipped."""
         n_skipped = 0
         while True:
@@ -125,10 +125,10 @@ class OggPages:
         return len(self._data) >= n_bytes
 
 
-def _parsed(raw: bytes, n_skipped: int) -> Page:
+def _parsed(raw: bytes, n_skipped: int) -> OggPage:
     granule = int.from_bytes(raw[6:14], "little", signed=True)
     flags, body_at = raw[5], _HEADER_LENGTH + raw[26]
-    return Page(
+    return OggPage(
         serial=int.from_bytes(raw[14:18], "little"),
         sequence=int.from_bytes(raw[18:22], "little"),
         granule=None if granule == -1 else granule,

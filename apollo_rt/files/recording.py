@@ -25,11 +25,11 @@ Names = Callable[[], Iterator[tuple[Path, ...]]]
 _LEAST_FREE_BYTES, _ENOUGH_FREE_BYTES = 32 * 2**20, 64 * 2**20
 """With no more room than the first the files are completed; with the second the next ones begin."""
 
-_LOOK_S = 0.1
+_POLL_S = 0.1
 _WAIT_AFTER_LOSS_S = 10.0
 
 
-class Recording:
+class RecordingWriter:
     """A `file_feed.Sink` for one track, and a `file_ends.SurvivingSink`.
 
     Args:
@@ -54,7 +54,7 @@ class Recording:
         self._folder = Path(os.path.realpath(next(names())[0])).parent
         self._warnings: list[str] = []
         self._messages: list[str] = []
-        self._n_until_look = 0
+        self._n_until_poll = 0
         self._has_room = True
 
     @property
@@ -83,10 +83,10 @@ class Recording:
         Shape:
             `(samples, 2)` each
         """
-        self._n_until_look -= len(tracks[0])
-        if self._n_until_look <= 0:
-            self._n_until_look = round(_LOOK_S * self._rate)
-            self._look()
+        self._n_until_poll -= len(tracks[0])
+        if self._n_until_poll <= 0:
+            self._n_until_poll = round(_POLL_S * self._rate)
+            self._poll()
         begin = 0
         while begin < len(tracks[0]):
             if not (self._writers or (self._has_room and self._begin_part())):
@@ -137,7 +137,7 @@ class Recording:
         except AudioFileError as error:
             self._lose(error, n_after)
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         """Complete the files before the disk is full, or go on when there is room again."""
         n_free = shutil.disk_usage(self._folder).free
         if n_free < _LEAST_FREE_BYTES:
@@ -219,7 +219,7 @@ class Recording:
         self.n_lost += n_samples
         self.abort()
         self._has_room = False
-        self._n_until_look = round(_WAIT_AFTER_LOSS_S * self._rate)
+        self._n_until_poll = round(_WAIT_AFTER_LOSS_S * self._rate)
         self._messages.append(f"{error}; what was recorded of this file is lost, the run goes on without it")
 
 

@@ -17,7 +17,7 @@ from apollo_rt.inference.buffers import Buffers as Buffers
 from apollo_rt.inference.buffers import allocate
 from apollo_rt.inference.model_file import Graph, ModelCard, default_model_path, read_card, read_graph
 from apollo_rt.inference.onnx_c_api import LibraryMissingError, OnnxRuntimeError, Shapes
-from apollo_rt.inference.onnx_session import Session
+from apollo_rt.inference.onnx_session import OnnxSession
 from apollo_rt.inference.provider import CPU, Provider
 from apollo_rt.inference.python_session import PythonSession
 
@@ -79,7 +79,7 @@ class Model:
         self.card, self.tier, self.backend, self.provider = card, tier, backend, provider
         self._step_graph = card.graph_of(tier, block=False)
         self._session = self._make_session(self._step_graph)
-        self._block_sessions: dict[int, Session | PythonSession] = {}
+        self._block_sessions: dict[int, OnnxSession | PythonSession] = {}
 
     @property
     def framing(self) -> Framing:
@@ -125,8 +125,8 @@ class Model:
         for session in (self._session, *self._block_sessions.values()):
             session.close()
 
-    def _make_session(self, graph: Graph | None, threads: int = 1) -> "Session | PythonSession":
-        make = Session if self.backend == "c_api" else PythonSession
+    def _make_session(self, graph: Graph | None, threads: int = 1) -> "OnnxSession | PythonSession":
+        make = OnnxSession if self.backend == "c_api" else PythonSession
         session = make(read_graph(self.card, graph), threads=threads, provider=self.provider)
         _check(self.card, "input", self.card.inputs_of(graph), session.inputs)
         _check(self.card, "output", self.card.outputs_of(graph), session.outputs)

@@ -50,7 +50,7 @@ KEEPS_CADENCE, N_ADDRESSES = 14, 15
 """Not 0 where steps must go on at their pace, whether their result is needed or not."""
 
 
-class Session:
+class OnnxSession:
     """A model, loaded for one thread; any number of bindings may use it.
 
     Attributes:
@@ -86,7 +86,7 @@ class Session:
         finally:
             flush_to_zero(was_flushing)  # ONNX Runtime changes it for the thread that makes a session
             self.runtime.release("SessionOptions", options)
-        self._finalizer = weakref.finalize(self, self.runtime.release, "Session", self.address)
+        self._finalizer = weakref.finalize(self, self.runtime.release, "OnnxSession", self.address)
         self._finalizer.atexit = False
         self._bindings: weakref.WeakSet[Binding] = weakref.WeakSet()
         self._n_graphs = 0
@@ -127,7 +127,7 @@ class Binding:
         inputs, outputs: for parity 0 and 1, an array for each name; kept alive.
     """
 
-    def __init__(self, session: Session, inputs: tuple[Tensors, Tensors], outputs: tuple[Tensors, Tensors]) -> None:
+    def __init__(self, session: OnnxSession, inputs: tuple[Tensors, Tensors], outputs: tuple[Tensors, Tensors]) -> None:
         """Make the values."""
         self._session, self._inputs, self._outputs = session, inputs, outputs
         self.addresses = np.zeros(N_ADDRESSES, np.int64)
@@ -210,7 +210,7 @@ def _release_binding(runtime: Runtime, values: list[int], addresses: NDArray[np.
     addresses[:] = 0
 
 
-def _memory(session: Session) -> int:
+def _memory(session: OnnxSession) -> int:
     """Address of a description of where the arrays lie: for a recorded graph, where kernels reach them."""
     if session.provider.cuda_graph:
         device = session.provider.device
@@ -218,7 +218,7 @@ def _memory(session: Session) -> int:
     return session.runtime.create("CreateCpuMemoryInfo", _ARENA_ALLOCATOR, _DEFAULT_MEMORY)
 
 
-def _run_options(session: Session) -> int:
+def _run_options(session: OnnxSession) -> int:
     """Address of options under which a run records and replays a graph of its own."""
     options = session.runtime.create("CreateRunOptions")
     session.runtime.call("AddRunConfigEntry", options, _GRAPH_ID, str(session.new_graph()).encode())

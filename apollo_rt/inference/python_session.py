@@ -13,7 +13,7 @@ from apollo_rt.inference.provider import CPU, Provider, cuda_options
 
 
 class PythonSession:
-    """`InferenceSession` with the face of `onnx_session.Session`.
+    """`InferenceSession` with the face of `onnx_session.OnnxSession`.
 
     Raises:
         LibraryMissingError: the onnxruntime package isn't installed.

@@ -8,21 +8,21 @@ from typing import Any, Self
 from apollo_rt.control.parameters import Parameters
 from apollo_rt.inference.model import Model
 from apollo_rt.latency import LatencyReport, rebuffering_latency
-from apollo_rt.live.endpoints.driver import Driver, clock_levels, clocks_of, conversion_latency_s
+from apollo_rt.live.endpoints.driver import Driver, clock_gauges, clocks_of, conversion_latency_s
 from apollo_rt.live.endpoints.file_ends import FileEnds
 from apollo_rt.live.endpoints.file_feed import Nowhere, Silence, Sink, Source
 from apollo_rt.live.endpoints.virtual_device import VirtualDevice
 from apollo_rt.live.engine_settings import EngineSettings, budget_of, check_blocks, check_fit
-from apollo_rt.live.monitoring.gauges import Levels
+from apollo_rt.live.monitoring.gauges import Gauges
 from apollo_rt.live.monitoring.incident import LONGEST_S, IncidentWriter
 from apollo_rt.live.monitoring.snapshot import Snapshot
 from apollo_rt.live.monitoring.spectra import Spectra, SpectrumAnalyser
 from apollo_rt.live.monitoring.stats_reader import StatsReader
-from apollo_rt.live.monitoring.tap import Heard
+from apollo_rt.live.monitoring.tap import Tap
 from apollo_rt.live.realtime.callback import callback_address
 from apollo_rt.live.realtime.shared_state import Line, make_line, ring_levels
 from apollo_rt.live.supervision.connection import Connection, Reopening
-from apollo_rt.live.supervision.model_runner import Restorer
+from apollo_rt.live.supervision.model_runner import ModelRunner
 from apollo_rt.live.supervision.supervisor import Supervisor
 from apollo_rt.plugins.live_plugins import LivePlugins
 from apollo_rt.system.scheduling import AudioScheduling
@@ -83,11 +83,11 @@ class Engine:
         fits = partial(check_blocks, hop_length=model.framing.hop_length, rebuffering=self._rebuffering)
         self._connection = Connection(driver, self._line, reopening, self._scheduling.device, fits)
         self._stats_reader = StatsReader(self._line.stats)
-        self._levels = Levels(lambda: {**ring_levels(self._line), **clock_levels(self._connection.driver)})
+        self._gauges = Gauges(lambda: {**ring_levels(self._line), **clock_gauges(self._connection.driver)})
         self._files = FileEnds(source, sink, self._line, self.latency.stream)
-        self._restorer = Restorer(self._line, model, lighter or {})
+        self._runner = ModelRunner(self._line, model, lighter or {})
         self._incidents: IncidentWriter | None = None
-        self._supervisor = Supervisor(self.snapshot, self._look)
+        self._supervisor = Supervisor(self.snapshot, self._poll)
         self._is_prepared = self._is_stopped = False
         self._start_s = self._stop_s = 0.0
 
@@ -117,7 +117,7 @@ class Engine:
         """
         stages = (
             ("audio callback", callback_address),
-            ("worker", lambda: self._restorer.compile(self._make_line(self._connection.driver))),
+            ("worker", lambda: self._runner.compile(self._make_line(self._connection.driver))),
             ("rehearsal", self._rehearse),
             ("spectra", self.spectra),
         )
@@ -180,7 +180,7 @@ class Engine:
         Raises:
             ValueError: the framing is another, or nothing runs.
         """
-        self._restorer.swap(model, lighter or {})
+        self._runner.swap(model, lighter or {})
 
     def choose_devices(self, wanted: Reopening, back: Reopening) -> None:
         """Go to other devices, faded out and in; the latency stays. What comes of it, or goes back, is logged.
@@ -216,25 +216,25 @@ class Engine:
             running=self._connection.driver.active,
             finished=self._connection.is_over,
             device_state=self._connection.state.value,
-            tier=self._restorer.tier,
+            tier=self._runner.tier,
             parameters=self.parameters.as_dict() | (self.plugins.as_dict() if self.plugins else {}),
             latency=self.latency,
             clocks=clocks_of(self._connection.driver),
             scheduling=str(self._scheduling.report),
             plugins=self.plugins.states() if self.plugins else (),
-            levels=self._levels.read(),
+            gauges=self._gauges.read(),
             unrecorded_samples=self._files.n_unrecorded,
             **self._stats_reader.read(),
         )
 
     @property
-    def heard(self) -> Heard:
+    def tap(self) -> Tap:
         """What came in and what is heard, to be read beside the audio path; each caller gets a reader of its own."""
-        return Heard(self._line)
+        return Tap(self._line)
 
     def spectra(self) -> Spectra:
         """What came in and what is heard, as two spectra of the same moment; 0.3 ms. Any thread may ask."""
-        return self._analyser.look()
+        return self._analyser.measure()
 
     def __enter__(self) -> Self:
         """Start."""
@@ -251,7 +251,7 @@ class Engine:
         self._is_stopped = True
         self._connection.stop()
         self._stop_s = time.monotonic()
-        self._restorer.stop()
+        self._runner.stop()
         self._supervisor.stop()
         if self._incidents:
             self._supervisor.say(self._incidents.finish())
@@ -260,12 +260,12 @@ class Engine:
     def _error(self) -> Exception | None:
         return self._files.error or self._connection.error
 
-    def _look(self) -> list[str]:
+    def _poll(self) -> list[str]:
         """What the supervisor does ten times a second."""
-        self._levels.look()
-        lines = self._connection.look() + (self.plugins.look() if self.plugins else [])
-        lines += self._files.look() + self._restorer.look()
-        return lines + (self._incidents.look() if self._incidents else [])
+        self._gauges.poll()
+        lines = self._connection.poll() + (self.plugins.poll() if self.plugins else [])
+        lines += self._files.poll() + self._runner.poll()
+        return lines + (self._incidents.poll() if self._incidents else [])
 
     def _make_line(self, driver: Driver) -> Line:
         framing, settings = self._framing, self._settings
@@ -280,19 +280,19 @@ class Engine:
         settings = self._settings
         budget_ns = budget_of(self._connection.driver, self._framing, settings.headroom)
         chains = self.plugins.chains if self.plugins else None
-        self._restorer.start(budget_ns, self._scheduling.run_worker, self._scheduling.lock, chains)
+        self._runner.start(budget_ns, self._scheduling.run_worker, self._scheduling.lock, chains)
         if settings.incidents:
             self._incidents = IncidentWriter(settings.incidents, self._line, self._about)
 
     def _about(self) -> dict[str, Any]:
         """What an incident is told with."""
         plugins = [plugin.label for plugin in self.plugins.states()] if self.plugins else []
-        return {**self._restorer.about(), "plugins": plugins, "snapshot": self.snapshot().to_dict()}
+        return {**self._runner.about(), "plugins": plugins, "snapshot": self.snapshot().to_dict()}
 
     def _rehearse(self) -> None:
         """Restore a moment of silence with an engine of its own: all is compiled then, and the model is warm."""
         source, device = Silence(8 * self._framing.hop_length), VirtualDevice(self._framing.sample_rate, pace=False)
-        engine = Engine(self._restorer.model, device, EngineSettings(), source, Nowhere())
+        engine = Engine(self._runner.model, device, EngineSettings(), source, Nowhere())
         engine._is_prepared = True
         with engine:
             engine.wait()

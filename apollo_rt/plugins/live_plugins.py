@@ -12,9 +12,9 @@ from typing import Any
 
 from apollo_rt.control.parameter_row import Parameter
 from apollo_rt.errors import PluginError
-from apollo_rt.plugins.host_process import PluginProcess
 from apollo_rt.plugins.live_plugin import LivePlugin, PluginState
 from apollo_rt.plugins.plugin_chains import AFTER, BEFORE, NO_LINK, Chains, is_broken, link, make_chains
+from apollo_rt.plugins.plugin_process import PluginProcess
 from apollo_rt.plugins.plugin_rows import BYPASS, bypass_row, parameter_row, unique_names
 from apollo_rt.plugins.plugin_spec import PluginSpec
 from apollo_rt.system.scheduling import HOST_PRIORITY
@@ -133,7 +133,7 @@ class LivePlugins:
         ]
 
     def order(self) -> dict[str, Any]:
-        """What a process is told to load, see `plugin_host.Host.load`."""
+        """What a process is told to load, see `plugin_host.PluginHost.load`."""
         return {
             "sample_rate": self._rate,
             "hop_length": self._hop_length,
@@ -141,7 +141,7 @@ class LivePlugins:
             "plugins": [self._ordered(plugin) for plugin in self._plugins],
         }
 
-    def look(self) -> list[str]:
+    def poll(self) -> list[str]:
         """See to them; returns what a user should know, one line each."""
         with self._lock:
             lines = self._read_answers() + self._replace_if_dead()

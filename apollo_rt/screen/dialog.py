@@ -34,7 +34,7 @@ class Dialog(ModalScreen[Answer | None]):
         self.dismiss(None)
 
 
-class Page(Dialog[None]):
+class PageDialog(Dialog[None]):
     """Text to read.
 
     Args:

@@ -11,7 +11,7 @@ from textual.widgets import Static
 from apollo_rt.control.parameter_row import Parameter
 from apollo_rt.screen.dialog import Dialog
 
-_LOOK_S = 0.2
+_POLL_S = 0.2
 
 
 class LearnDialog(Dialog[bool]):
@@ -42,15 +42,15 @@ class LearnDialog(Dialog[bool]):
         yield box
 
     def on_mount(self) -> None:
-        """Look whether somebody has moved one."""
-        self._looking = self.set_interval(_LOOK_S, self._look)
+        """Poll whether somebody has moved one."""
+        self._polling = self.set_interval(_POLL_S, self._poll)
 
     def action_take(self) -> None:
         """Bind the one that moved before this box was opened."""
         if self._moved:
             self._take_moved()
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         if self._midi().get("learning") is None:
-            self._looking.stop()  # a slow screen may be asked to look once more while it closes
+            self._polling.stop()  # a slow screen may be asked to look once more while it closes
             self.dismiss(True)

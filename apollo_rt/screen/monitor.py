@@ -14,7 +14,7 @@ from apollo_rt.errors import ApolloError
 from apollo_rt.live.monitoring.snapshot import Snapshot
 from apollo_rt.printable import printable
 from apollo_rt.screen.device_dialog import DeviceDialog, Wanted
-from apollo_rt.screen.dialog import Page
+from apollo_rt.screen.dialog import PageDialog
 from apollo_rt.screen.headline import Headline
 from apollo_rt.screen.help_page import help_text
 from apollo_rt.screen.latency_bar import LatencyBar
@@ -23,7 +23,7 @@ from apollo_rt.screen.level_meter import LevelMeter
 from apollo_rt.screen.message_line import MessageLine
 from apollo_rt.screen.model_dialog import ModelDialog
 from apollo_rt.screen.palette import INKS, THEMES
-from apollo_rt.screen.parameter_table import AskForValue, ParameterTable, Wish
+from apollo_rt.screen.parameter_panel import AskForValue, ParameterTable, Wish
 from apollo_rt.screen.preset_dialog import PresetDialog, Request
 from apollo_rt.screen.session import Session
 from apollo_rt.screen.spectrum_plot import SpectrumPlot
@@ -264,7 +264,7 @@ class Monitor(App[None]):
     def action_messages(self) -> None:
         """Read what was said."""
         lines = [f"[$ink-faint]{said.clock}[/] {escape(printable(said.text))}" for said in self._messages.said]
-        self.push_screen(Page("log", "\n".join(lines) or "no trouble so far"))
+        self.push_screen(PageDialog("log", "\n".join(lines) or "no trouble so far"))
 
     def action_theme(self) -> None:
         """Dark or light."""
@@ -274,7 +274,7 @@ class Monitor(App[None]):
     def action_help(self) -> None:
         """All keys."""
         text = help_text(self.BINDINGS, ParameterTable.BINDINGS, self._session.controls.rows())
-        self.push_screen(Page("help", text))
+        self.push_screen(PageDialog("help", text))
 
 
 def run_monitor(session: Session) -> None:

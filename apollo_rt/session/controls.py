@@ -146,7 +146,7 @@ class LiveControls:
         """Counters, times and latency."""
         return self._engine.snapshot().to_dict()
 
-    def levels(self) -> Reply:
+    def meters(self) -> Reply:
         """Meters of input and output."""
         snapshot = self._engine.snapshot()
         return {"input": asdict(snapshot.input), "output": asdict(snapshot.output)}

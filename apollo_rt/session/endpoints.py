@@ -13,7 +13,7 @@ from apollo_rt.files.audio_reader import AudioReader, Samples
 from apollo_rt.files.audio_writer import AudioWriter, refuse_same_file
 from apollo_rt.files.music_names import MUSIC_SUFFIXES, refuse_address
 from apollo_rt.files.output_format import format_of
-from apollo_rt.files.recording import Recording, numbered
+from apollo_rt.files.recording import RecordingWriter, numbered
 from apollo_rt.live.endpoints.driver import Driver
 from apollo_rt.live.endpoints.file_feed import Source
 from apollo_rt.live.endpoints.virtual_device import VirtualDevice
@@ -43,7 +43,7 @@ class Ends:
     driver: Driver
     reader: AudioReader | None
     source: Source | None
-    writer: AudioWriter | Recording | None
+    writer: AudioWriter | RecordingWriter | None
     wanted: "WantedDevices"
 
     @property
@@ -123,7 +123,7 @@ class WantedDevices:
         return captured, played
 
     def reopen(self) -> Driver:
-        """Look for the devices anew, those that came since the last look included.
+        """Poll for the devices anew, those that came since the last poll included.
 
         Raises:
             DeviceError: as above.
@@ -238,13 +238,13 @@ def open_ends(
 
 def _open_writer(
     path: Path, sample_rate: int, reader: AudioReader | None, model: str, overwrite: bool
-) -> AudioWriter | Recording:
+) -> AudioWriter | RecordingWriter:
     """From file to file a full disk is an error; what a device captures doesn't come again, so it is another matter."""
     if reader:
         return AudioWriter(
             path, sample_rate, reader.source_channels, tags=reader.tags, model=model, overwrite=overwrite
         )
-    recording = Recording(numbered(path), sample_rate, overwrite=overwrite)
+    recording = RecordingWriter(numbered(path), sample_rate, overwrite=overwrite)
     recording.begin()
     return recording
 

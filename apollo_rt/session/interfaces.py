@@ -16,7 +16,7 @@ from apollo_rt.live.monitoring.recorder import Recorder
 from apollo_rt.own_folders import own_folder
 from apollo_rt.session.control_options import ControlOptions
 from apollo_rt.session.running_session import LiveSession
-from apollo_rt.session.upkeep import Look, Upkeep
+from apollo_rt.session.upkeep import Poll, Upkeep
 
 
 def midi_map_path() -> Path:
@@ -67,20 +67,20 @@ def control_faces(options: ControlOptions, session: LiveSession, engine: Engine)
         ApolloError: a file or a port can't be used.
     """
     controls = session.controls
-    looks: list[Look] = [controls.presets.look]
+    polls: list[Poll] = [controls.presets.poll]
     with ExitStack() as stack:
         if options.preset is not None:
             open_preset(controls.presets, options.preset)
-            session.messages.extend(controls.presets.look())
+            session.messages.extend(controls.presets.poll())
             for name, value in options.overrides.items():
                 controls.set(name, value)
         if options.midi is not None:
-            looks.append(_open_midi(options.midi, options.midi_map, session, stack).look)
+            polls.append(_open_midi(options.midi, options.midi_map, session, stack).poll)
         if options.control_port is not None:
             _open_control(options, session, stack)
         if options.record is not None:
-            looks.append(_open_recorder(options.record, session, engine, stack).look)
-        upkeep = Upkeep(looks, session.messages.append)
+            polls.append(_open_recorder(options.record, session, engine, stack).poll)
+        upkeep = Upkeep(polls, session.messages.append)
         upkeep.start()
         stack.callback(upkeep.stop)
         yield
@@ -117,11 +117,11 @@ def _page_of(url: str, url_with_token: str, options: ControlOptions) -> str:
 
 
 def _open_recorder(folder: Path, session: LiveSession, engine: Engine, stack: ExitStack) -> Recorder:
-    recorder = Recorder(folder, engine.heard, engine.latency.stream, engine.latency.sample_rate)
+    recorder = Recorder(folder, engine.tap, engine.latency.stream, engine.latency.sample_rate)
 
     def finish() -> None:
         recorder.stop()
-        session.messages.extend(recorder.look())
+        session.messages.extend(recorder.poll())
 
     recorder.start()
     stack.callback(finish)

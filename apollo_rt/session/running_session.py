@@ -90,7 +90,7 @@ class LiveSession:
         return self._engine.spectra()
 
     def update(self) -> Snapshot:
-        """Look at the engine; sets `is_over` and `error`.
+        """Poll at the engine; sets `is_over` and `error`.
 
         Returns:
             Its state.

@@ -50,7 +50,7 @@ sys.stdin.read()
 
 
 @dataclass(frozen=True)
-class Outcome:
+class FloodOutcome:
     """One run: times of a step in milliseconds, misses among hops, messages, and the interpreter's share of a core."""
 
     p50_ms: float
@@ -83,7 +83,7 @@ def open_quiet(_: str) -> Port:
     return PortProcess([sys.executable, "-c", _PROCESS, "0"])
 
 
-def run(model: Model, seconds: float, is_flooded: bool) -> Outcome:
+def run(model: Model, seconds: float, is_flooded: bool) -> FloodOutcome:
     """Play for so long."""
     rate = model.framing.sample_rate
     engine = Engine(model, VirtualDevice(rate), EngineSettings(), Noise(round(seconds * rate)), Nowhere())
@@ -103,13 +103,13 @@ def run(model: Model, seconds: float, is_flooded: bool) -> Outcome:
         snapshot = engine.snapshot()
     step = snapshot.step_ms
     per_s = n_received / elapsed_s
-    return Outcome(step.p50, step.p99, snapshot.deadline_misses, snapshot.hops, per_s, cpu_s / elapsed_s)
+    return FloodOutcome(step.p50, step.p99, snapshot.deadline_misses, snapshot.hops, per_s, cpu_s / elapsed_s)
 
 
 def main(seconds: float) -> None:
     """Print the table."""
     model = load()
-    outcomes: dict[bool, list[Outcome]] = {False: [], True: []}
+    outcomes: dict[bool, list[FloodOutcome]] = {False: [], True: []}
     for _ in range(_ROUNDS):
         for is_flooded, found in outcomes.items():
             found.append(run(model, seconds, is_flooded))

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from benchmarks.report.runs import Entry, Run
+from benchmarks.report.runs import Measured, SavedRun
 from benchmarks.report.tables import markdown
 
 _NAMES = ("p50", "p99", "p99.9", "max")
 
 
-def compare(runs: Sequence[Run]) -> str:
+def compare(runs: Sequence[SavedRun]) -> str:
     """Markdown: what differs between the runs' machines, versions and models, then every benchmark that all have.
 
     Args:
@@ -29,7 +29,7 @@ def compare(runs: Sequence[Run]) -> str:
     return "\n\n".join([*_warnings(runs), markdown(rows) if rows else "The runs have no benchmark in common."])
 
 
-def _warnings(runs: Sequence[Run]) -> list[str]:
+def _warnings(runs: Sequence[SavedRun]) -> list[str]:
     """One line for each thing in which a run differs from the first so that its times can't be laid to the code."""
     first, lines = _surroundings(runs[0]), []
     for run in runs[1:]:
@@ -39,14 +39,14 @@ def _warnings(runs: Sequence[Run]) -> list[str]:
     return ["Not the same in all runs:\n\n" + "\n".join(lines)] if lines else []
 
 
-def _surroundings(run: Run) -> dict[str, object]:
+def _surroundings(run: SavedRun) -> dict[str, object]:
     machine = {name: run.machine.get(name) for name in ("cpu", "cores", "governor", "system")}
     return machine | run.versions | {"model": run.model.get("sha256", "")[:12]}
 
 
-def _has(run: Run, name: str) -> bool:
+def _has(run: SavedRun, name: str) -> bool:
     return any(entry.name == name and entry.percentiles_ms for entry in run.entries)
 
 
-def _entry(run: Run, name: str) -> Entry:
+def _entry(run: SavedRun, name: str) -> Measured:
     return next(entry for entry in run.entries if entry.name == name)

@@ -4,7 +4,7 @@ import base64
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.report.runs import Run
+from benchmarks.report.runs import SavedRun
 from benchmarks.report.sections import Section, sections
 
 _STYLE = """
@@ -19,7 +19,7 @@ _HEAD = (
 )
 
 
-def write(runs: Sequence[Run], folder: Path) -> list[Path]:
+def write(runs: Sequence[SavedRun], folder: Path) -> list[Path]:
     """Write `report.md` with its pictures, and `report.html`, each beside and then renamed.
 
     Args:

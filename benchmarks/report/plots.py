@@ -7,7 +7,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 
-from benchmarks.report.runs import Entry, Run
+from benchmarks.report.runs import Measured, SavedRun
 
 TERMS = (
     "device input",
@@ -26,7 +26,7 @@ _MEASURES = (
 )
 
 
-def latency_waterfall(run: Run) -> bytes | None:
+def latency_waterfall(run: SavedRun) -> bytes | None:
     """Bars of the reported terms by device and block size, and a mark where the impulse came back."""
     entries = [entry for entry in run.of("latency") if "terms_ms" in entry.facts]
     if not entries:
@@ -48,32 +48,32 @@ def latency_waterfall(run: Run) -> bytes | None:
     return _png(figure)
 
 
-def tail_curves(run: Run) -> bytes | None:
+def tail_curves(run: SavedRun) -> bytes | None:
     """For each load: how many of the events took longer than so much, both axes logarithmic."""
     entries = [entry for entry in run.of("cadence") if entry.tail]
     return _by_load(entries, _draw_tail, "of a hundred events, so many take longer", "ms", logarithmic=True)
 
 
-def _draw_tail(axes: Any, entry: Entry) -> None:
+def _draw_tail(axes: Any, entry: Measured) -> None:
     shares, values = np.array(entry.tail).T
     axes.loglog(100 * (1 - shares), values, label=_short(entry.title))
     if entry.deadline_ms:
         axes.axhline(entry.deadline_ms, color="grey", linestyle=":", linewidth=1)
 
 
-def jitter_timeline(run: Run) -> bytes | None:
+def jitter_timeline(run: SavedRun) -> bytes | None:
     """For each load: by how much the callback came late, the worst of each stretch of the run."""
     entries = [entry for entry in run.of("cadence") if entry.facts.get("jitter_timeline_ms")]
     return _by_load(entries, _draw_timeline, "s", "callback late by, ms")
 
 
-def _draw_timeline(axes: Any, entry: Entry) -> None:
+def _draw_timeline(axes: Any, entry: Measured) -> None:
     late = np.array(entry.facts["jitter_timeline_ms"])
     places = np.linspace(0, entry.facts["seconds"], len(late))
     axes.semilogy(places, np.maximum(late, 1e-3), label=_short(entry.title), linewidth=0.8)
 
 
-def quality_for_cost(run: Run) -> bytes | None:
+def quality_for_cost(run: SavedRun) -> bytes | None:
     """SI-SDR, LSD and ViSQOL over load; a point says tier, precision and the shortest latency that its steps allow."""
     entries = [entry for entry in run.of("quality") if entry.facts.get("lsd") is not None]
     if len(entries) < 2:
@@ -96,7 +96,7 @@ def quality_for_cost(run: Run) -> bytes | None:
     return _png(figure)
 
 
-def cost_by_size(run: Run) -> bytes | None:
+def cost_by_size(run: SavedRun) -> bytes | None:
     """Load over multiplications a second, both logarithmic, from the smallest net to the published one."""
     sizes = [(entry.facts["gmac_per_s"], entry.facts["load_percent_fastest"], entry.title) for entry in run.of("size")]
     sizes += [
@@ -122,7 +122,11 @@ def cost_by_size(run: Run) -> bytes | None:
 
 
 def _by_load(
-    entries: list[Entry], draw: Callable[[Any, Entry], None], x_label: str, y_label: str, logarithmic: bool = False
+    entries: list[Measured],
+    draw: Callable[[Any, Measured], None],
+    x_label: str,
+    y_label: str,
+    logarithmic: bool = False,
 ) -> bytes | None:
     loads = list(dict.fromkeys(entry.load for entry in entries))
     if not loads:

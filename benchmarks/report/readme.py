@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.measuring.machine import ROOT
-from benchmarks.report.runs import Entry, Run, read_json, read_runs, reduced
+from benchmarks.report.runs import Measured, SavedRun, read_json, read_runs, reduced
 from benchmarks.report.tables import markdown, text
 
 README = ROOT / "README.md"
@@ -49,7 +49,7 @@ def keep(runs: Sequence[Path], kept: Path = KEPT) -> None:
         part.unlink(missing_ok=True)
 
 
-def _refuse_mixture(runs: Sequence[Run]) -> None:
+def _refuse_mixture(runs: Sequence[SavedRun]) -> None:
     for name, values in (
         ("processor", {run.machine.get("cpu") for run in runs}),
         ("model", {run.model["sha256"] for run in runs if run.model}),
@@ -84,7 +84,7 @@ def fill(readme: Path = README, kept: Path = KEPT, write: bool = True) -> bool:
     return after != before
 
 
-def headline(run: Run) -> str:
+def headline(run: SavedRun) -> str:
     """What latency and load are, in a sentence."""
     latency, hop = _wanted(run, "latency", "virtual, 256"), _wanted(run, "cadence", "engine", "quiet")
     terms, p = latency.facts["terms_ms"], hop.percentiles_ms
@@ -98,7 +98,7 @@ def headline(run: Run) -> str:
     )
 
 
-def cadence(run: Run) -> str:
+def cadence(run: SavedRun) -> str:
     """Engine and plain Python under every load, as a table."""
     rows = []
     for entry in (entry for entry in run.of("cadence") if entry.title in _WAYS):
@@ -114,7 +114,7 @@ def cadence(run: Run) -> str:
     return markdown(rows)
 
 
-def beside(run: Run) -> str:
+def beside(run: SavedRun) -> str:
     """Start-up, streams, files, and the peers in their own terms, as a list."""
     warm, cold = run.one("start-up", "warm cache"), run.one("start-up", "cold cache")
     memory, published = run.of("memory")[0].facts, _wanted(run, "peer", "Apollo as published")
@@ -134,34 +134,34 @@ def beside(run: Run) -> str:
     return "\n".join(f"- {row}" for row in rows)
 
 
-PLACES: dict[str, Callable[[Run], str]] = {"headline": headline, "cadence": cadence, "beside": beside}
+PLACES: dict[str, Callable[[SavedRun], str]] = {"headline": headline, "cadence": cadence, "beside": beside}
 
 
-def _held(run: Run) -> int:
+def _held(run: SavedRun) -> int:
     """The most streams of which none missed a hop."""
     held = [entry.facts["streams"] for entry in run.of("streams") if entry.facts.get("missed_hops") == 0]
     return max(held, default=0)
 
 
-def _wanted(run: Run, kind: str, title: str, load: str | None = None) -> Entry:
+def _wanted(run: SavedRun, kind: str, title: str, load: str | None = None) -> Measured:
     entry = run.one(kind, title, load)
     if entry is None:
         raise ValueError(f"the run has no {kind} benchmark {title!r}, whose figures the README holds; take a full run")
     return entry
 
 
-def _place(run: Run, entry: Entry) -> str:
+def _place(run: SavedRun, entry: Measured) -> str:
     own = run.machine
     cpu = re.sub(r"\s*(\d+-Core)? Processor$", "", own["cpu"])
     kind = "a shared virtual machine" if own.get("virtual") else "a machine"
     return f"{kind} with {own['cores']} cores of an {cpu} (load average {entry.load_average} meanwhile)"
 
 
-def _after(entry: Entry | None) -> str:
+def _after(entry: Measured | None) -> str:
     return "-" if entry is None else f"{entry.facts['stages_s']['first sound']:.1f} s"
 
 
-def _seconds(entry: Entry) -> str:
+def _seconds(entry: Measured) -> str:
     return f"{text(float(entry.facts['s_per_s_channel']))} s"
 
 

@@ -9,7 +9,7 @@ PERCENTILES = ("p50", "p90", "p99", "p99.9", "p99.99", "max")
 
 
 @dataclass(frozen=True)
-class Entry:
+class Measured:
     """One benchmark of a run; what is not there is None or empty.
 
     Attributes:
@@ -44,7 +44,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Run:
+class SavedRun:
     """A saved run.
 
     Attributes:
@@ -57,13 +57,13 @@ class Run:
     label: str
     date: str
     machine: dict[str, Any]
-    entries: tuple[Entry, ...]
+    entries: tuple[Measured, ...]
 
-    def of(self, kind: str) -> list[Entry]:
+    def of(self, kind: str) -> list[Measured]:
         """All entries of a kind."""
         return [entry for entry in self.entries if entry.kind == kind]
 
-    def one(self, kind: str, title: str, load: str | None = None) -> Entry | None:
+    def one(self, kind: str, title: str, load: str | None = None) -> Measured | None:
         """An entry by its title, and by its load where several have that title."""
         found = (e for e in self.of(kind) if e.title == title and load in (None, e.load))
         return next(found, None)
@@ -80,7 +80,7 @@ class Run:
         return versions
 
 
-def read_runs(paths: list[Path]) -> list[Run]:
+def read_runs(paths: list[Path]) -> list[SavedRun]:
     """Read saved runs; labels that are equal are numbered.
 
     Raises:
@@ -90,17 +90,19 @@ def read_runs(paths: list[Path]) -> list[Run]:
     labels = [run.label for run in runs]
     if len(set(labels)) == len(labels):
         return runs
-    return [Run(f"{run.label} ({number})", run.date, run.machine, run.entries) for number, run in enumerate(runs, 1)]
+    return [
+        SavedRun(f"{run.label} ({number})", run.date, run.machine, run.entries) for number, run in enumerate(runs, 1)
+    ]
 
 
-def _run(path: Path) -> Run:
+def _run(path: Path) -> SavedRun:
     content = read_json(path)
     entries = tuple(_entry(one) for one in content["benchmarks"] if "kind" in one.get("extra_info", {}))
     if not entries:
         raise ValueError(f"{path}: holds no benchmark of this project; save one with --benchmark-json")
     machine = content["machine_info"].get("apollo_rt", {})
     date = content["datetime"][:16].replace("T", " ")
-    return Run(f"{machine.get('commit') or entries[0].commit} {date}", date, machine, entries)
+    return SavedRun(f"{machine.get('commit') or entries[0].commit} {date}", date, machine, entries)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -118,10 +120,10 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _entry(one: dict[str, Any]) -> Entry:
-    known = {name: value for name, value in one["extra_info"].items() if name in Entry.__dataclass_fields__}
+def _entry(one: dict[str, Any]) -> Measured:
+    known = {name: value for name, value in one["extra_info"].items() if name in Measured.__dataclass_fields__}
     stats = {name: one["stats"][name] for name in ("min", "median", "mean", "max", "rounds")}
-    return Entry(name=one["name"], group=one["group"] or "", stats=stats, **known)
+    return Measured(name=one["name"], group=one["group"] or "", stats=stats, **known)
 
 
 def reduced(content: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.report import plots
-from benchmarks.report.runs import PERCENTILES, Entry, Run
+from benchmarks.report.runs import PERCENTILES, Measured, SavedRun
 from benchmarks.report.tables import markdown
 
 Row = dict[str, Any]
@@ -35,19 +35,19 @@ class _Part:
     heading: str
     text: str
     kinds: tuple[str, ...]
-    row: Callable[[Entry], Row]
-    drawings: tuple[Callable[[Run], bytes | None], ...] = ()
+    row: Callable[[Measured], Row]
+    drawings: tuple[Callable[[SavedRun], bytes | None], ...] = ()
     by_group: bool = False
-    chosen: Callable[[Entry], bool] = lambda _: True
+    chosen: Callable[[Measured], bool] = lambda _: True
 
 
-def sections(runs: Sequence[Run]) -> list[Section]:
+def sections(runs: Sequence[SavedRun]) -> list[Section]:
     """All parts of which a run has anything, the machines first."""
     parts = [_section(part, runs) for part in _PARTS]
     return [_machines(runs), *(part for part in parts if part.tables)]
 
 
-def _section(part: _Part, runs: Sequence[Run]) -> Section:
+def _section(part: _Part, runs: Sequence[SavedRun]) -> Section:
     rows: dict[str, list[Row]] = {}
     for run in runs:
         for entry in (entry for kind in part.kinds for entry in run.of(kind) if part.chosen(entry)):
@@ -65,7 +65,7 @@ def _section(part: _Part, runs: Sequence[Run]) -> Section:
     return Section(part.heading, part.text, tables, pictures)
 
 
-def _machines(runs: Sequence[Run]) -> Section:
+def _machines(runs: Sequence[SavedRun]) -> Section:
     """A column for each run."""
     columns = {}
     for run in runs:
@@ -87,16 +87,16 @@ def _with_ratios(rows: list[Row]) -> list[Row]:
     return rows
 
 
-def percentile_columns(entry: Entry) -> Row:
+def percentile_columns(entry: Measured) -> Row:
     """Percentiles of the events."""
     return {f"{name}, ms": entry.percentiles_ms.get(name) for name in PERCENTILES}
 
 
-def _micro(entry: Entry) -> Row:
+def _micro(entry: Measured) -> Row:
     return {"what": entry.title, **percentile_columns(entry), "deadline, ms": entry.deadline_ms, **_plain_facts(entry)}
 
 
-def _cadence(entry: Entry) -> Row:
+def _cadence(entry: Measured) -> Row:
     jitter, facts = entry.facts["jitter_ms"], entry.facts
     return {
         "load": entry.load, "what": entry.title, "hops": entry.events, **percentile_columns(entry),
@@ -108,12 +108,12 @@ def _cadence(entry: Entry) -> Row:
     }  # fmt: skip
 
 
-def _hop(entry: Entry) -> Row:
+def _hop(entry: Measured) -> Row:
     return {"tier: back end": entry.title, **percentile_columns(entry), "load of a core, %": entry.load_percent,
             "longer than a hop": entry.misses}  # fmt: skip
 
 
-def _latency(entry: Entry) -> Row:
+def _latency(entry: Measured) -> Row:
     facts = entry.facts
     terms = {f"{name}, ms": value for name, value in facts.get("terms_ms", {}).items() if value}
     return {"device": facts["device"], "block size": facts["block_size"], "reported, ms": facts.get("reported_ms"),
@@ -121,24 +121,24 @@ def _latency(entry: Entry) -> Row:
             "missed hops": facts.get("missed_hops"), "failed": facts.get("failed")}  # fmt: skip
 
 
-def _start_up(entry: Entry) -> Row:
+def _start_up(entry: Measured) -> Row:
     return {"start": entry.title, **{f"{stage}, s": value for stage, value in entry.facts["stages_s"].items()}}
 
 
-def _plain_facts(entry: Entry) -> Row:
+def _plain_facts(entry: Measured) -> Row:
     """All facts that are one value."""
     return {name.replace("_", " "): value for name, value in entry.facts.items() if not isinstance(value, list | dict)}
 
 
-def _titled(entry: Entry) -> Row:
+def _titled(entry: Measured) -> Row:
     return {"what": entry.title, **_plain_facts(entry)}
 
 
-def _streams(entry: Entry) -> Row:
+def _streams(entry: Measured) -> Row:
     return {**_plain_facts(entry), **(percentile_columns(entry) if entry.deadline_ms else {})}
 
 
-def _peer(entry: Entry) -> Row:
+def _peer(entry: Measured) -> Row:
     return {"what": entry.title, "version": entry.facts["version"], "does": entry.facts["what"],
             "channels": entry.facts["channels"], "s a second": entry.facts["s_per_s"],
             "fastest": entry.facts["s_per_s_fastest"], "s a second and channel": entry.facts["s_per_s_channel"],
@@ -146,7 +146,7 @@ def _peer(entry: Entry) -> Row:
             "sees ahead, ms": entry.facts.get("sees_ahead_ms")}  # fmt: skip
 
 
-def _size(entry: Entry) -> Row:
+def _size(entry: Measured) -> Row:
     facts = entry.facts
     return {
         "what": entry.title, "parameters": facts["parameters"], "GMAC/s": facts["gmac_per_s"],
@@ -156,7 +156,7 @@ def _size(entry: Entry) -> Row:
     }  # fmt: skip
 
 
-def _quality(entry: Entry) -> Row:
+def _quality(entry: Measured) -> Row:
     facts = entry.facts
     return {
         "what": entry.title, "SI-SDR, dB": facts.get("si_sdr_db"), "LSD": facts.get("lsd"),

@@ -8,7 +8,7 @@ import sys
 
 import click
 
-from benchmarks.soak.server import run_on_server
+from benchmarks.soak.sound_server import run_on_server
 from benchmarks.soak.virtual import run
 
 

@@ -18,8 +18,8 @@ from apollo_rt.live.engine_settings import EngineSettings
 from apollo_rt.live.realtime.tier_switch import GENERATION
 from apollo_rt.live.supervision.connection import Reopening
 from benchmarks.measuring.machine import resident_mb
-from benchmarks.soak import device as device_module
-from benchmarks.soak.device import (
+from benchmarks.soak import listening_device as device_module
+from benchmarks.soak.listening_device import (
     BLOCK,
     DENORMAL,
     FLAGS,
@@ -142,10 +142,10 @@ class Soak:
         self._memory.control[place] = value
 
     def _faulty(self) -> FaultyRun:
-        return FaultyRun(self.engine._restorer.workers._processors[0])
+        return FaultyRun(self.engine._runner.workers._processors[0])
 
     def _kill_worker(self) -> None:
-        self.engine._restorer.workers.tiers.control[GENERATION] = 2**60
+        self.engine._runner.workers.tiers.control[GENERATION] = 2**60
 
     def _stall_playback(self) -> None:
         self._set(FLAGS, 4)

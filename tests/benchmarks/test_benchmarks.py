@@ -20,8 +20,8 @@ from apollo_rt.live.realtime.counters import make_stats, record
 from apollo_rt.stream.processor import Processor
 from benchmarks.__main__ import main
 from benchmarks.measuring import machine
+from benchmarks.measuring.extent import FULL, QUICK
 from benchmarks.measuring.load import LOADS
-from benchmarks.measuring.plan import FULL, QUICK
 from benchmarks.measuring.recording_device import RecordingDevice
 from benchmarks.measuring.times import Replay, Times, jitter_facts
 from benchmarks.report import readme

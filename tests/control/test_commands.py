@@ -92,7 +92,7 @@ def test_presets_are_saved_listed_loaded_and_deleted(session):
 
 
 def test_figures_are_plain_data(session):
-    assert run(session, "levels") == {side: {"peak": (0.0, 0.0), "rms": (0.0, 0.0)} for side in ("input", "output")}
+    assert run(session, "meters") == {side: {"peak": (0.0, 0.0), "rms": (0.0, 0.0)} for side in ("input", "output")}
     assert run(session, "stats")["latency"]
     assert run(session, "spectra")["after_db"] == [-50.0, -49.0, -48.0]
 
@@ -136,7 +136,7 @@ def test_what_a_run_does_not_have_is_an_error_in_one_line(session, name):
         ("swap_settings", {"slot": "C"}, "slot must be one of A, B, got 'C'"),
         ("quit", {"now": True}, "quit takes no arguments, got 'now'"),
         ("choose_devices", {}, "input, output or both"),
-        ("subscribe", {"topics": ["levels"]}, "only the control socket"),
+        ("subscribe", {"topics": ["meters"]}, "only the control socket"),
     ],
 )  # fmt: skip
 def test_a_wrong_call_is_refused_by_name_and_changes_nothing(session, name, arguments, message):
@@ -146,10 +146,10 @@ def test_a_wrong_call_is_refused_by_name_and_changes_nothing(session, name, argu
     assert [session.controls.get(row.name) for row in PARAMETERS] == before
 
 
-@pytest.mark.parametrize("value", [[], "levels", ["levels", "levels"], ["noise"], [3], [["levels"]], None, {}])
+@pytest.mark.parametrize("value", [[], "meters", ["meters", "meters"], ["noise"], [3], [["meters"]], None, {}])
 def test_a_list_of_words_has_each_known_word_once(value):
     with pytest.raises(ValueError, match="topics must be a list of different words of levels, stats"):
-        Argument("topics", CHOICES, "", choices=("levels", "stats")).check(value)
+        Argument("topics", CHOICES, "", choices=("meters", "stats")).check(value)
 
 
 def test_numbers_keep_their_bounds_and_texts_their_length():

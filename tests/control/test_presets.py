@@ -59,9 +59,9 @@ def test_what_a_file_says_of_a_plugin_that_is_not_there_is_skipped_said_once_and
     presets.load("mine")
     assert live.mix == 0.5
     assert presets.resting == ("limiter.threshold_db", "limiter.bypass")
-    (note,) = presets.look()
+    (note,) = presets.poll()
     assert note == "preset mine: no such plugin in this run, skipped: limiter.threshold_db, limiter.bypass"
-    assert presets.look() == []
+    assert presets.poll() == []
     live.mix = 0.25
     presets.save("mine")
     assert "mix: 0.25" in path.read_text()
@@ -142,18 +142,18 @@ def test_a_preset_is_written_beside_its_place_and_a_failure_leaves_the_old_one(p
 def test_a_change_of_the_file_is_heard_and_a_bad_one_is_told_once(presets, live):
     path = put(presets, "mine", "mix: 0.5")
     presets.load("mine")
-    assert presets.look() == []
+    assert presets.poll() == []
     path.write_text("mix: 0.25  # softer")
-    assert presets.look() == []
+    assert presets.poll() == []
     assert live.mix == 0.25
     path.write_text("mix: 25")
-    (line,) = presets.look()
+    (line,) = presets.poll()
     assert "mix must be from 0 to 1, got 25; the values from before are kept" in line
-    assert presets.look() == []
+    assert presets.poll() == []
     path.unlink()
-    assert presets.look() == []
+    assert presets.poll() == []
     path.write_text("mix: 0.75")
-    assert presets.look() == []
+    assert presets.poll() == []
     assert (live.mix, presets.current) == (0.75, "mine")
 
 
@@ -161,14 +161,14 @@ def test_what_a_user_turns_by_hand_stays_until_the_file_changes(presets, live):
     put(presets, "mine", "mix: 0.5")
     presets.load("mine")
     live.mix = 0.9
-    presets.look()
+    presets.poll()
     assert live.mix == 0.9
 
 
 def test_saving_is_no_change_from_outside(presets, live):
     presets.save("mine")
     live.mix = 0.4
-    presets.look()
+    presets.poll()
     assert live.mix == 0.4
 
 
@@ -250,7 +250,7 @@ def test_while_a_file_does_not_answer_everything_else_goes_on(tmp_path, monkeypa
     session.commands.run("load_preset", {"name": "quick"})
     session.commands.run("save_preset", {"name": "kept"})
     session.commands.run("toggle", {"name": "bypass"})
-    assert session.controls.presets.look() == []
+    assert session.controls.presets.poll() == []
     answers.set()
     waits.join(30)
     assert session.controls.current_preset() == "slow"

@@ -13,7 +13,7 @@ import pytest
 
 from apollo_rt.devices import left_behind, portaudio, pulse
 from apollo_rt.devices.device import Device
-from apollo_rt.devices.opening import unwrapped_latency_s
+from apollo_rt.devices.opening_environment import unwrapped_latency_s
 from apollo_rt.devices.portaudio import PortAudioDriver, list_devices
 from apollo_rt.errors import DeviceError
 

@@ -78,6 +78,6 @@ class Desk:
         self.control.show()
         return self.port.take_sent()
 
-    def look(self):
+    def poll(self):
         """One question whether the port is there."""
-        return [line for _ in range(8) for line in self.control.look()]
+        return [line for _ in range(8) for line in self.control.poll()]

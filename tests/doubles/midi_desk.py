@@ -10,7 +10,7 @@ import time
 import rtmidi
 
 from apollo_rt.control.midi import port
-from apollo_rt.control.midi.host import Host
+from apollo_rt.control.midi.host import MidiHost
 
 
 class DeskPort:
@@ -46,6 +46,6 @@ class DeskPort:
 if __name__ == "__main__":
     port = DeskPort(*sys.argv[1:])
     print('{"name": "desk"}', flush=True)
-    Host(port, sys.stdin.buffer, sys.stdout.buffer).run()
+    MidiHost(port, sys.stdin.buffer, sys.stdout.buffer).run()
     port.close()
     os._exit(0)

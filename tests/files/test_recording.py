@@ -11,7 +11,7 @@ from apollo_rt.config import Framing
 from apollo_rt.errors import AudioFileError
 from apollo_rt.files import recording as module
 from apollo_rt.files.audio_writer import AudioWriter
-from apollo_rt.files.recording import Recording, numbered
+from apollo_rt.files.recording import RecordingWriter, numbered
 from apollo_rt.inference.model import load
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
@@ -60,7 +60,7 @@ def read(path):
 @pytest.mark.parametrize("suffix", [".wav", ".flac"])
 def test_with_room_it_is_a_file_like_any_other(disk, tmp_path, suffix):
     path = tmp_path / f"out{suffix}"
-    recording, samples = Recording(numbered(path), RATE), noise(RATE)
+    recording, samples = RecordingWriter(numbered(path), RATE), noise(RATE)
     seconds(recording, samples)
     recording.commit()
     np.testing.assert_allclose(read(path), samples, atol=1e-6)
@@ -72,7 +72,7 @@ def test_before_the_disk_is_full_what_fitted_is_completed_and_it_goes_on_in_anot
     disk, tmp_path, suffix
 ):
     path, samples = tmp_path / f"out{suffix}", noise(8 * RATE)
-    recording = Recording(numbered(path), RATE)
+    recording = RecordingWriter(numbered(path), RATE)
     seconds(recording, samples[: 2 * RATE])
     disk.free = MB
     seconds(recording, samples[2 * RATE : 5 * RATE])
@@ -92,7 +92,7 @@ def test_before_the_disk_is_full_what_fitted_is_completed_and_it_goes_on_in_anot
 def test_a_limit_that_comes_as_a_surprise_leaves_no_half_file_and_keeps_what_had_the_name(disk, tmp_path):
     path = tmp_path / "out.flac"
     path.write_bytes(b"as it was")
-    recording = Recording(numbered(path), RATE, overwrite=True)
+    recording = RecordingWriter(numbered(path), RATE, overwrite=True)
     recording.begin()
     seconds(recording, noise(2 * RATE))
     disk.is_broken, disk.free = True, MB
@@ -110,7 +110,7 @@ def test_the_engine_goes_on_says_it_and_counts_what_was_not_written(disk, tmp_pa
     model = load(tiny_models.identity(tmp_path, Framing(hop_length=256, analysis_length=1024)))
     device, out = HandDevice(), tmp_path / "out.wav"
     device.output_channels = 0
-    recording = Recording(numbered(out), RATE)
+    recording = RecordingWriter(numbered(out), RATE)
     samples = noise(700 * 256)
     with caplog.at_level("WARNING", "apollo_rt"):
         engine = Engine(model, device, EngineSettings(headroom=2048), sink=recording)

@@ -13,7 +13,7 @@ from apollo_rt.commands.cli import main
 from apollo_rt.errors import AudioFileError, ExistingFileError
 from apollo_rt.files.audio_reader import AudioReader
 from apollo_rt.files.audio_writer import AudioWriter
-from apollo_rt.files.recording import Recording, numbered
+from apollo_rt.files.recording import RecordingWriter, numbered
 from apollo_rt.files.recovery import leftover_lines, recover
 from apollo_rt.files.tags import Tags
 from apollo_rt.part_file import leftovers
@@ -116,7 +116,7 @@ def test_the_command_says_what_it_made(tmp_path, capsys):
 
 
 def test_of_recordings_with_one_name_each_keeps_its_sound(tmp_path):
-    recordings = [Recording(numbered(tmp_path / "out.flac"), RATE) for _ in range(5)]
+    recordings = [RecordingWriter(numbered(tmp_path / "out.flac"), RATE) for _ in range(5)]
     for number, recording in enumerate(recordings):
         recording.write(noise(1000 + number, number))
     for recording in recordings:
@@ -132,7 +132,7 @@ def test_a_pair_takes_its_names_together(tmp_path):
         for number in (1, 2, 3):
             yield tuple(tmp_path / f"{number}-{kind}.flac" for kind in ("dry", "wet"))
 
-    recording = Recording(names, RATE)
+    recording = RecordingWriter(names, RATE)
     recording.write(noise(1000), noise(1000, 1))
     (tmp_path / "1-wet.flac").write_text("somebody else's")
     recording.commit()
@@ -141,7 +141,7 @@ def test_a_pair_takes_its_names_together(tmp_path):
 
 
 def test_at_the_limit_of_its_format_a_recording_goes_on_in_the_next_file_without_a_gap(tmp_path):
-    recording, samples = Recording(numbered(tmp_path / "out.wav"), RATE, longest=20_011), noise(50_000)
+    recording, samples = RecordingWriter(numbered(tmp_path / "out.wav"), RATE, longest=20_011), noise(50_000)
     for part in np.split(samples, 10):
         recording.write(part)
     recording.commit()
@@ -154,7 +154,7 @@ def test_at_the_limit_of_its_format_a_recording_goes_on_in_the_next_file_without
 def test_a_recording_never_begins_on_a_file_that_is_there(tmp_path):
     (tmp_path / "out.wav").write_text("before")
     with pytest.raises(ExistingFileError, match="is there already"):
-        Recording(numbered(tmp_path / "out.wav"), RATE).begin()
+        RecordingWriter(numbered(tmp_path / "out.wav"), RATE).begin()
     assert [path.name for path in tmp_path.iterdir()] == ["out.wav"]
 
 

@@ -175,7 +175,7 @@ def without_library(content, **options):
 
 
 def test_without_the_c_library_auto_warns_what_is_lost_and_python_serves(tmp_path, monkeypatch):
-    monkeypatch.setattr(model, "Session", without_library)
+    monkeypatch.setattr(model, "OnnxSession", without_library)
     path = tiny_models.identity(tmp_path)
     with pytest.warns(RuntimeWarning, match="needs the interpreter for each hop"):
         assert model.load(path).backend == "python"

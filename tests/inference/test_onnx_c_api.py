@@ -10,13 +10,13 @@ import pytest
 
 from apollo_rt.inference import onnx_c_api
 from apollo_rt.inference.onnx_c_api import LibraryMissingError, OnnxRuntimeError, Runtime, runtime
-from apollo_rt.inference.onnx_session import Binding, Session, run_step
+from apollo_rt.inference.onnx_session import Binding, OnnxSession, run_step
 from tests.doubles import tiny_models
 
 FRAME = (2, 129, 2)
 
 
-def bind(session: Session) -> tuple[Binding, dict[str, np.ndarray], list[np.ndarray], np.ndarray]:
+def bind(session: OnnxSession) -> tuple[Binding, dict[str, np.ndarray], list[np.ndarray], np.ndarray]:
     """A binding of `delay_one_frame` or `busy`, its inputs, both states and its output."""
     inputs = {name: np.zeros(FRAME, np.float32) for name in session.inputs if name != "state_0"}
     states = [np.zeros(FRAME, np.float32) for _ in range(2)]
@@ -34,8 +34,8 @@ def bind(session: Session) -> tuple[Binding, dict[str, np.ndarray], list[np.ndar
 
 def test_the_library_is_found_without_importing_its_package(tmp_path):
     code = (
-        "import sys; from apollo_rt.inference.onnx_session import Session; "
-        "Session(open(sys.argv[1], 'rb').read()); print('onnxruntime' in sys.modules, 'onnx' in sys.modules)"
+        "import sys; from apollo_rt.inference.onnx_session import OnnxSession; "
+        "OnnxSession(open(sys.argv[1], 'rb').read()); print('onnxruntime' in sys.modules, 'onnx' in sys.modules)"
     )
     path = tiny_models.identity(tmp_path)
     answer = subprocess.check_output([sys.executable, "-c", code, str(path)], text=True)
@@ -43,14 +43,14 @@ def test_the_library_is_found_without_importing_its_package(tmp_path):
 
 
 def test_names_and_shapes_are_those_of_the_graph(tmp_path):
-    session = Session(tiny_models.busy(tmp_path).read_bytes())
+    session = OnnxSession(tiny_models.busy(tmp_path).read_bytes())
     assert session.inputs == {"spectrum": FRAME, "carrier": FRAME, "state_0": FRAME}
     assert session.outputs == {"restored": FRAME, "state_0_next": FRAME}
 
 
 def test_fifty_steps_are_bit_equal_to_an_inference_session(tmp_path):
     path = tiny_models.busy(tmp_path)
-    binding, inputs, states, restored = bind(Session(path.read_bytes()))
+    binding, inputs, states, restored = bind(OnnxSession(path.read_bytes()))
     reference = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     random, state = np.random.default_rng(1), np.zeros(FRAME, np.float32)
     for step in range(50):
@@ -63,7 +63,7 @@ def test_fifty_steps_are_bit_equal_to_an_inference_session(tmp_path):
 
 
 def test_two_bindings_of_one_session_do_not_disturb_each_other(tmp_path):
-    session = Session(tiny_models.delay_one_frame(tmp_path).read_bytes())
+    session = OnnxSession(tiny_models.delay_one_frame(tmp_path).read_bytes())
     first, second = bind(session), bind(session)
     first[1]["spectrum"][:], second[1]["spectrum"][:] = 1, 2
     for parity in (0, 1):
@@ -76,14 +76,14 @@ def test_two_bindings_of_one_session_do_not_disturb_each_other(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"text", b"\x08\x08"])
 def test_what_is_no_model_is_refused_in_one_line(content):
     with pytest.raises(OnnxRuntimeError) as caught:
-        Session(content)
+        OnnxSession(content)
     assert str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def failing(directory: Path) -> tuple[Session, Binding, list[np.ndarray]]:
+def failing(directory: Path) -> tuple[OnnxSession, Binding, list[np.ndarray]]:
     """A model that fails while its state is above 1; its binding and states."""
-    session = Session(tiny_models.refusing(directory).read_bytes())
+    session = OnnxSession(tiny_models.refusing(directory).read_bytes())
     states = [np.zeros(1, np.float32), np.zeros(1, np.float32)]
     frame, restored = np.ones(FRAME, np.float32), np.zeros(FRAME, np.float32)
     binding = session.bind(
@@ -107,7 +107,7 @@ def test_a_step_that_fails_returns_minus_one_and_keeps_the_first_message(tmp_pat
 
 
 def test_a_closed_binding_refuses_instead_of_crashing(tmp_path):
-    session = Session(tiny_models.delay_one_frame(tmp_path).read_bytes())
+    session = OnnxSession(tiny_models.delay_one_frame(tmp_path).read_bytes())
     binding, *_ = bind(session)
     session.close()
     session.close()
@@ -121,7 +121,7 @@ def ledger(monkeypatch):
     made: list[tuple[str, int]] = []
     given_back: list[tuple[str, int]] = []
     kinds = {
-        "CreateSessionFromArray": "Session",
+        "CreateSessionFromArray": "OnnxSession",
         "CreateSessionOptions": "SessionOptions",
         "CreateTensorWithDataAsOrtValue": "Value",
         "CreateCpuMemoryInfo": "MemoryInfo",
@@ -161,24 +161,24 @@ def test_closing_releases_everything_values_first(tmp_path, ledger):
     made, given_back = ledger
     content = tiny_models.delay_one_frame(tmp_path).read_bytes()
     for _ in range(20):
-        session = Session(content)
+        session = OnnxSession(content)
         binding, *_ = bind(session)
         assert binding.run(0) == 0
         assert not balanced(made, given_back)
         session.close()
         assert balanced(made, given_back)
-    kinds = [kind for kind, _ in given_back if kind in ("Value", "Session")]
-    assert kinds == (["Value"] * 8 + ["Session"]) * 20
+    kinds = [kind for kind, _ in given_back if kind in ("Value", "OnnxSession")]
+    assert kinds == (["Value"] * 8 + ["OnnxSession"]) * 20
 
 
 def test_what_is_forgotten_is_released_too_values_first(tmp_path, ledger):
     made, given_back = ledger
-    binding, *_ = bind(Session(tiny_models.delay_one_frame(tmp_path).read_bytes()))
+    binding, *_ = bind(OnnxSession(tiny_models.delay_one_frame(tmp_path).read_bytes()))
     assert binding.run(0) == 0
     assert not balanced(made, given_back)
     del binding
     assert balanced(made, given_back)
-    assert [kind for kind, _ in given_back if kind in ("Value", "Session")] == ["Value"] * 8 + ["Session"]
+    assert [kind for kind, _ in given_back if kind in ("Value", "OnnxSession")] == ["Value"] * 8 + ["OnnxSession"]
 
 
 def test_the_message_of_a_failed_step_is_released_with_its_binding(tmp_path, ledger):
@@ -195,7 +195,7 @@ def test_the_message_of_a_failed_step_is_released_with_its_binding(tmp_path, led
 def test_a_session_that_can_not_be_made_leaves_nothing_behind(ledger):
     made, given_back = ledger
     with pytest.raises(OnnxRuntimeError):
-        Session(b"text")
+        OnnxSession(b"text")
     assert made
     assert balanced(made, [entry for entry in given_back if entry[0] != "Status"])
 

@@ -26,7 +26,7 @@ from apollo_rt.inference.execution_provider import (
     reason,
 )
 from apollo_rt.inference.onnx_c_api import OnnxRuntimeError, runtime
-from apollo_rt.inference.onnx_session import Session
+from apollo_rt.inference.onnx_session import OnnxSession
 from apollo_rt.inference.provider import (
     CPU,
     CacheKey,
@@ -257,7 +257,7 @@ def test_a_library_is_loaded_from_the_wheel_that_brought_it(tmp_path, monkeypatc
 
 
 def test_a_session_on_the_cpu_says_that_the_cpu_runs_all_its_nodes(tmp_path):
-    session = Session(tiny_models.busy(tmp_path).read_bytes())
+    session = OnnxSession(tiny_models.busy(tmp_path).read_bytes())
     assert set(session.assignment) == {"CPUExecutionProvider"}
     assert {"MatMul", "Tanh"} <= set(session.assignment["CPUExecutionProvider"])
     assert available_providers(session.runtime)[-1] == "CPUExecutionProvider"
@@ -365,7 +365,7 @@ def test_a_session_that_onnx_runtime_refuses_on_a_gpu_is_a_provider_error(tmp_pa
         find_gpu()
     except NoGpuError:
         with pytest.raises(ProviderError, match="cuda"):
-            Session(tiny_models.identity(tmp_path).read_bytes(), provider=CUDA)
+            OnnxSession(tiny_models.identity(tmp_path).read_bytes(), provider=CUDA)
     else:
         pytest.skip("this machine has a GPU")
 

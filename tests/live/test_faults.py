@@ -25,7 +25,7 @@ from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
 from apollo_rt.live.realtime.tier_switch import DRY, GENERATION, HEARD, NONE, PROBED, WANTED
 from apollo_rt.live.supervision import worker_keeper as workers_module
-from apollo_rt.live.supervision.connection import Connection, Reopening, State
+from apollo_rt.live.supervision.connection import Connection, ConnectionState, Reopening
 from apollo_rt.live.supervision.ladder import Ladder, Window
 from apollo_rt.stream.restoration_stream import RestorationStream
 from tests import ROOT
@@ -193,7 +193,7 @@ def started(model, device, **options):
 
 @pytest.mark.parametrize("how", ["ends", "hangs"])
 def test_a_worker_that_dies_or_hangs_is_replaced_and_the_input_is_heard_meanwhile(halved, monkeypatch, how):
-    monkeypatch.setattr(workers_module, "_HUNG_LOOKS", 3)
+    monkeypatch.setattr(workers_module, "_HUNG_POLLS", 3)
     device = HandDevice()
     engine = started(halved, device)
     samples, out = sine(2000 * 256), []
@@ -201,9 +201,9 @@ def test_a_worker_that_dies_or_hangs_is_replaced_and_the_input_is_heard_meanwhil
         position = 40 * 256
         out.append(device.play(samples[:position]))
         if how == "ends":
-            engine._restorer.workers.tiers.control[GENERATION] = 99  # as if its loop had come to an end
+            engine._runner.workers.tiers.control[GENERATION] = 99  # as if its loop had come to an end
         else:
-            FaultyRun(engine._restorer.workers._processors[0]).be_late(3.0)
+            FaultyRun(engine._runner.workers._processors[0]).be_late(3.0)
         while engine.snapshot().worker_restarts == 0 and position < 1600 * 256:
             out.append(device.play(samples[position : position + 10 * 256]))
             position += 10 * 256
@@ -310,7 +310,7 @@ CALM, TROUBLED, HOPELESS = Window(86, 0, 0, 86, 0), Window(86, 5, 0), Window(86,
 
 
 def looks(ladder, window, n):
-    return [ladder.look(window) for _ in range(n)]
+    return [ladder.poll(window) for _ in range(n)]
 
 
 def test_the_ladder_goes_down_after_a_second_of_trouble_and_up_again_after_a_probe():
@@ -329,9 +329,9 @@ def test_the_ladder_waits_longer_each_time_that_a_probe_finds_no_room():
     for _ in range(4):
         n = 0
         while ladder.probed is None:
-            ladder.look(CALM)
+            ladder.poll(CALM)
             n += 1
-        ladder.look(Window(86, 0, 0, 86, 40))
+        ladder.poll(Window(86, 0, 0, 86, 40))
         assert (ladder.probed, ladder.rung) == (None, 1)
         waits.append(n)
     assert waits == [20, 40, 80, 160]
@@ -419,30 +419,30 @@ def test_tries_become_rarer_each_is_told_in_one_line_and_at_last_it_gives_up(mon
     joined = connection(monkeypatch, first, reopening, now_s)
     first.vanish()
     lines = []
-    while joined.state in (State.PLAYING, State.WAITING):
-        lines += joined.look()
+    while joined.state in (ConnectionState.PLAYING, ConnectionState.WAITING):
+        lines += joined.poll()
         now_s[0] += 0.1
     waits = [float(line.split("trying again in ")[1].split(" s")[0]) for line in lines]
     assert waits[:5] == [0.25, 0.5, 1.0, 2.0, 4.0]
     assert set(waits[5:]) == {4.0}
-    assert joined.state is State.FAILED
+    assert joined.state is ConnectionState.FAILED
     assert str(joined.error) == "box: is gone; gave up after 20 s"
     assert not any("\n" in line for line in lines)
 
 
-def test_a_device_that_no_longer_calls_back_counts_as_lost_after_so_many_looks_however_long_the_machine_slept(
+def test_a_device_that_no_longer_calls_back_counts_as_lost_after_so_many_polls_however_long_the_machine_slept(
     monkeypatch,
 ):
     now_s, first = [0.0], HandDevice("box")
     joined = connection(monkeypatch, first, None, now_s)
     first.play(sine(512))
     for _ in range(20):
-        now_s[0] += 600.0  # asleep between two looks
-        assert joined.look() == []
+        now_s[0] += 600.0  # asleep between two polls
+        assert joined.poll() == []
         first.play(sine(256))
     for _ in range(25):
-        joined.look()
-    assert joined.state is State.FAILED
+        joined.poll()
+    assert joined.state is ConnectionState.FAILED
     assert "no sound comes or goes any more" in str(joined.error)
 
 
@@ -455,12 +455,12 @@ def test_trouble_and_a_new_default_lead_to_other_devices(monkeypatch):
     for _ in range(60):
         if joined.driver.callback and joined.driver.active:
             joined.driver.play(sine(256))
-        lines += joined.look()
+        lines += joined.poll()
         now_s[0] += 0.1
     assert lines[0] == "a: is no longer the default; following to b"
     assert lines[1].startswith("b: moved into a loop; trying again")
     assert joined.driver is third
-    assert joined.state is State.PLAYING
+    assert joined.state is ConnectionState.PLAYING
 
 
 # --- the machine -----------------------------------------------------------------------------------------------------

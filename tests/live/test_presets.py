@@ -100,7 +100,7 @@ def test_a_file_that_changes_while_it_plays_is_heard(model, folder):
             presets.load("mine")
         if position > 10 * RATE and "-20" not in path.read_text():
             path.write_text("output_gain_db: -20.0")
-        assert presets.look() == []
+        assert presets.poll() == []
 
     samples = played(model, folder, edit)
     assert np.abs(samples[: RATE // 2]).max() == pytest.approx(LEVEL / 2, rel=0.01)

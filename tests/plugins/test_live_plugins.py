@@ -91,7 +91,7 @@ def look_until(plugins, *wanted, timeout_s=30.0):
     lines, end_s = [], time.monotonic() + timeout_s
     while not any(words in line for line in lines for words in wanted):
         assert time.monotonic() < end_s, lines
-        lines += plugins.look()
+        lines += plugins.poll()
         time.sleep(0.01)
     return lines
 

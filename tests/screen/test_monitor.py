@@ -18,7 +18,7 @@ from apollo_rt.live.monitoring.snapshot import Meter
 from apollo_rt.live.monitoring.spectra import N_BANDS, Spectra
 from apollo_rt.screen.monitor import Monitor
 from apollo_rt.screen.painted import Painted
-from apollo_rt.screen.parameter_table import ParameterTable
+from apollo_rt.screen.parameter_panel import ParameterTable
 from apollo_rt.session.running_session import LiveSession
 from tests.doubles.still_engine import BUSY, LATENCY, StillEngine, session_of
 

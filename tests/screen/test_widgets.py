@@ -15,7 +15,7 @@ from apollo_rt.screen.headline import Headline
 from apollo_rt.screen.latency_bar import LatencyBar
 from apollo_rt.screen.level_meter import LevelMeter
 from apollo_rt.screen.message_line import MessageLine
-from apollo_rt.screen.parameter_table import ParameterTable, fitting_name
+from apollo_rt.screen.parameter_panel import ParameterTable, fitting_name
 from apollo_rt.screen.spectrum_plot import SpectrumPlot
 from apollo_rt.screen.work_panel import WorkPanel
 from tests.doubles.still_engine import LATENCY, QUIET

@@ -196,13 +196,13 @@ def test_a_device_chosen_by_its_number_is_the_same_one_when_numbers_change(desk,
 
 def test_who_chooses_twice_before_the_first_is_decided_gets_both_and_the_engine_always_knows_where_it_is(desk):
     with desk.engine:
-        look, desk.engine._connection.look = desk.engine._connection.look, list  # the supervisor is busy elsewhere
+        poll, desk.engine._connection.poll = desk.engine._connection.poll, list  # the supervisor is busy elsewhere
         desk.picker.choose(target="headphones")
         first = desk.engine.awaited
         desk.picker.choose(source="microphone")
         assert desk.engine.awaited is not first
         assert desk.picker.names == ("radio (ALSA)", "speakers (ALSA)"), "nothing is decided yet"
-        desk.engine._connection.look = look
+        desk.engine._connection.poll = poll
         desk.says("radio -> speakers: left for microphone -> headphones")
         assert wait_for(lambda: desk.engine.awaited is None)
         assert desk.picker.names == ("microphone (ALSA)", "headphones (ALSA)")

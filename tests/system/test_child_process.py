@@ -9,7 +9,7 @@ import pytest
 
 import apollo_rt
 from apollo_rt.control.midi.host_process import PortProcess
-from apollo_rt.plugins.host_process import PluginProcess
+from apollo_rt.plugins.plugin_process import PluginProcess
 from apollo_rt.system.child_process import child_environment, module_command, wait_or_kill
 from tests.doubles.audio_servers import wait_for
 

@@ -8,7 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from training.evaluation import summary
-from training.evaluation.damages import codec_and_kbps
+from training.evaluation.damage_labels import codec_and_kbps
 from training.evaluation.measure import Row
 from training.evaluation.report import MEASURES, cell
 from training.evaluation.summary import DAMAGED, Table

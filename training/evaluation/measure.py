@@ -20,13 +20,13 @@ from apollo_rt.files.audio_reader import AudioReader
 from training.data import degrade
 from training.data.audio import SAMPLE_RATE, Audio
 from training.data.worker_processes import submitted
-from training.evaluation import bands, damages, image, judge, metrics, movement, silence, systems
+from training.evaluation import bands, damage_labels, image, judge, metrics, movement, silence, systems
 from training.evaluation.judge import Judge, Scores, as_tensor
 from training.evaluation.selection import Clip, Part
 from training.evaluation.systems import System
 
 _LONGEST_S = 600.0
-_MEASURES = (bands, damages, degrade, image, judge, metrics, movement, silence)
+_MEASURES = (bands, damage_labels, degrade, image, judge, metrics, movement, silence)
 _MEASURED_BY = ("visqol-python", "zimtohrli", "torch", "torchmetrics", "av", "numpy", "soxr", "soundfile")
 
 
@@ -140,7 +140,7 @@ def load(path: Path, seconds: float = _LONGEST_S) -> Audio:
 
 def damage(clean: Audio, label: str) -> tuple[Audio, float | None]:
     """A clip after the codec, and where the codec cut it off, in Hz."""
-    damaged = damages.apply(clean, label)
+    damaged = damage_labels.apply(clean, label)
     return damaged, metrics.measure_cut_hz(as_tensor(damaged), as_tensor(clean))
 
 

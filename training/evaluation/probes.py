@@ -12,7 +12,7 @@
 import numpy as np
 
 from training.data.audio import SAMPLE_RATE, Audio
-from training.evaluation import shaping
+from training.evaluation import clip_making
 
 _HIGHS_HZ = 8_000.0
 _HAT_DB, _MUSIC_DB = -26.5, -43.6
@@ -31,7 +31,7 @@ def probes(music: Audio, other: Audio) -> dict[str, Audio]:
     Shape:
         (samples, 2) -> the same
     """
-    left, right = (shaping.at_level(piece.mean(1, keepdims=True), -20.0) for piece in (music, other))
+    left, right = (clip_making.at_level(piece.mean(1, keepdims=True), -20.0) for piece in (music, other))
     n_samples = min(len(left), len(right))
     silence = np.zeros_like(left)
     made = {
@@ -46,10 +46,10 @@ def probes(music: Audio, other: Audio) -> dict[str, Audio]:
 
 def _hat_left(music: Audio) -> Audio:
     """A hat hard left over centred music. Shape: (samples, 1) -> (samples, 2)."""
-    highs = shaping.above(music, _HIGHS_HZ)
-    centre = music - highs + shaping.at_level(highs, _MUSIC_DB)
+    highs = clip_making.above(music, _HIGHS_HZ)
+    centre = music - highs + clip_making.at_level(highs, _MUSIC_DB)
     hat = _hat(len(music))
-    hat *= np.float32(10 ** ((_HAT_DB - shaping.level_db(shaping.above(hat, _HIGHS_HZ))) / 20))
+    hat *= np.float32(10 ** ((_HAT_DB - clip_making.level_db(clip_making.above(hat, _HIGHS_HZ))) / 20))
     return np.hstack((centre + hat, centre))
 
 
@@ -57,5 +57,5 @@ def _hat(n_samples: int) -> Audio:
     """A closed hat on every quarter of a second: noise above 5 kHz that fades within 40 ms. Shape: (samples, 1)."""
     random = np.random.default_rng(20)
     fading = np.exp(-(np.arange(n_samples) % _BEAT) / (0.04 * SAMPLE_RATE))
-    hiss = shaping.above(random.standard_normal((n_samples, 1)).astype(np.float32), 5_000.0)
+    hiss = clip_making.above(random.standard_normal((n_samples, 1)).astype(np.float32), 5_000.0)
     return (hiss * fading[:, None]).astype(np.float32)

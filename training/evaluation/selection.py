@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from apollo_rt.files.music_names import MUSIC_SUFFIXES
-from training.evaluation import damages, kinds
+from training.evaluation import damage_labels, kinds
 
 Part = Literal["music", "undamaged", "probes"]
 PARTS: tuple[Part, ...] = get_args(Part)
@@ -42,7 +42,7 @@ class Clip:
 
     def labels(self, of_music: Sequence[str]) -> Sequence[str]:
         """How it is damaged, given what is done to music."""
-        return {"music": of_music, "undamaged": (damages.CLEAN,), "probes": PROBE_LABELS}[self.part]
+        return {"music": of_music, "undamaged": (damage_labels.CLEAN,), "probes": PROBE_LABELS}[self.part]
 
 
 @dataclass(frozen=True)
@@ -108,10 +108,10 @@ def labels(kbps: str, more: str) -> tuple[str, ...]:
     for rate in rates:
         if not rate.isdigit():
             raise ValueError(f"--kbps must be whole numbers with commas between, got {rate!r}")
-    found = [f"mp3-{int(rate)}" if int(rate) else damages.CLEAN for rate in rates]
+    found = [f"mp3-{int(rate)}" if int(rate) else damage_labels.CLEAN for rate in rates]
     found += [text.strip() for text in more.split(",") if text.strip()]
     for label in found:
-        damages.parse(label)
+        damage_labels.parse(label)
     if not found:
         raise ValueError("--kbps and --damages name no damage at all; 0 is the undamaged clip")
     return tuple(dict.fromkeys(found))

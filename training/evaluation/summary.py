@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from statistics import fmean, stdev
 
-from training.evaluation.damages import CLEAN, codec_and_kbps
+from training.evaluation.damage_labels import CLEAN, codec_and_kbps
 from training.evaluation.judge import NAMES
 from training.evaluation.measure import Row
 from training.evaluation.selection import Part

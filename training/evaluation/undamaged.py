@@ -21,8 +21,8 @@ import numpy as np
 
 from training.data.audio import SAMPLE_RATE, Audio, resample
 from training.data.degrade import through_server
-from training.evaluation import shaping
-from training.evaluation.shaping import LENGTH
+from training.evaluation import clip_making
+from training.evaluation.clip_making import LENGTH
 
 _MUSIC_DB = -18.0
 _EACH = 2
@@ -47,23 +47,23 @@ def clips(music: Sequence[Audio], sounds: Mapping[str, Audio]) -> Iterator[tuple
     yield from _of_music(music, random)
     yield from _of_nothing(random)
     for kind, sound in sounds.items():
-        yield kind, shaping.at_level(_as_long(sound), -20.0)
-    bed = shaping.outdoors(random)
-    yield "outdoors", shaping.at_level(bed, -30.0)
+        yield kind, clip_making.at_level(_as_long(sound), -20.0)
+    bed = clip_making.outdoors(random)
+    yield "outdoors", clip_making.at_level(bed, -30.0)
     if "voice" in sounds:
         voice = _as_long(sounds["voice"])
-        far = shaping.sloped(shaping.outdoors(random), 2_000.0, -12.0)
-        for speaker, bed in ((_converted(voice, 16_000), far), (voice, shaping.outdoors(random))):
-            yield "voice-over-bed", shaping.at_level(speaker, -20.0) + shaping.at_level(bed, -46.0)
+        far = clip_making.sloped(clip_making.outdoors(random), 2_000.0, -12.0)
+        for speaker, bed in ((_converted(voice, 16_000), far), (voice, clip_making.outdoors(random))):
+            yield "voice-over-bed", clip_making.at_level(speaker, -20.0) + clip_making.at_level(bed, -46.0)
 
 
 def _of_music(music: Sequence[Audio], random: np.random.Generator) -> Iterator[tuple[str, Audio]]:
     for index in range(min(_EACH, len(music))):
         piece, other = (music[(3 * index + step) % len(music)] for step in (1, 2))
-        piece, other = (shaping.at_level(one, _MUSIC_DB) for one in (piece, other))
-        yield "dark-master", shaping.sloped(piece, 2_000.0, -9.0)
+        piece, other = (clip_making.at_level(one, _MUSIC_DB) for one in (piece, other))
+        yield "dark-master", clip_making.sloped(piece, 2_000.0, -9.0)
         yield "soft-roll-off", _old(piece, random)
-        yield "quiet-16-bit", _rounded(shaping.at_level(piece, _MUSIC_DB - 40))
+        yield "quiet-16-bit", _rounded(clip_making.at_level(piece, _MUSIC_DB - 40))
         for rate in (22_050, 32_000):
             yield f"from-{rate}", _converted(piece, rate)
         yield "from-48000", through_server(piece)
@@ -82,14 +82,14 @@ def _of_nothing(random: np.random.Generator) -> Iterator[tuple[str, Audio]]:
 
 
 def _room(random: np.random.Generator) -> Audio:
-    return shaping.at_level(shaping.noise(random), -66.0)
+    return clip_making.at_level(clip_making.noise(random), -66.0)
 
 
 def _old(piece: Audio, random: np.random.Generator) -> Audio:
     """A recording of the time before tape was any good."""
     middle = np.repeat(piece.mean(1, keepdims=True), 2, axis=1)
-    hiss = np.repeat(shaping.noise(random)[: len(piece), :1], 2, axis=1)
-    return shaping.sloped(middle, 5_000.0, -18.0) + shaping.at_level(hiss, _MUSIC_DB - 55)
+    hiss = np.repeat(clip_making.noise(random)[: len(piece), :1], 2, axis=1)
+    return clip_making.sloped(middle, 5_000.0, -18.0) + clip_making.at_level(hiss, _MUSIC_DB - 55)
 
 
 def _converted(piece: Audio, rate: int) -> Audio:

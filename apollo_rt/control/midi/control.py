@@ -3,7 +3,7 @@
     port -> inbox, looked at 200 times a second -> binding -> soft take-over -> Commander.run
                                     desk <- feedback <- parameters, looked at 20 times a second
 
-The audio path takes no part in it. `look` finds a device again that went away; the thread that mends things calls it.
+The audio path takes no part in it. `poll` finds a device again that went away; the thread that mends things calls it.
 """
 
 import threading
@@ -44,7 +44,7 @@ Opener = Callable[[str], Port]
 _FETCH_S, _SHOW_S = 0.005, 0.05
 _MOST_FETCHED = 4096
 """Messages taken at once; a flood doesn't keep the others from the port for longer."""
-_LOOKS = 8
+_POLLS = 8
 """Looks from one try to open a lost port again to the next, 2 s: each starts a process."""
 _PRESSED = 64
 _ENDING_S = 2.0
@@ -85,7 +85,7 @@ class MidiControl:
         self._lock = threading.RLock()  # between the thread that handles, who looks, and who asks and learns
         self._inbox, self._pairs = Inbox(), Pairs(clock_s)
         self._feedback, self._learning = Feedback(self._send, clock_s), Learning(target, self._bind, clock_s)
-        self._n_looks = 0
+        self._n_polls = 0
         self._use_map(midi_map)
         self._stopping = threading.Event()
         self._thread = GuardedThread("midi", self._run)
@@ -133,14 +133,14 @@ class MidiControl:
                 **self._map.to_dict(),
             }
 
-    def look(self) -> list[str]:
+    def poll(self) -> list[str]:
         """Find the device again where it went away; returns what a user should know."""
         if self._thread.error:
             error, self._thread.error = self._thread.error, None
             return [f"midi: has stopped by an error of ours: {type(error).__name__}: {error}"]
         if self._port is None:
-            self._n_looks += 1
-            return [] if self._n_looks % _LOOKS else self._reopen()
+            self._n_polls += 1
+            return [] if self._n_polls % _POLLS else self._reopen()
         if self._port.ports() is not None:
             return []
         with self._lock:

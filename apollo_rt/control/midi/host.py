@@ -28,7 +28,7 @@ _FETCH_S = 0.002
 _MOST_FETCHED = 1024
 
 
-class Host:
+class MidiHost:
     """What runs in the process.
 
     Args:
@@ -92,7 +92,7 @@ def main(wanted: str) -> None:
     with suppress(BrokenPipeError):  # who plays has ended
         answers.write(_report(name=port.name))
         answers.flush()
-        Host(port, sys.stdin.buffer, answers).run()
+        MidiHost(port, sys.stdin.buffer, answers).run()
     port.close()
 
 

@@ -1,6 +1,6 @@
 """What has arrived by MIDI: of each controller the latest value alone, of notes and programs each one in order.
 
-So a flood of 10^5 messages a second costs a store for each, and whoever acts on them a handful of values per look.
+So a flood of 10^5 messages a second costs a store for each, and whoever acts on them a handful of values per poll.
 """
 
 from collections import deque
@@ -10,11 +10,11 @@ from apollo_rt.control.midi.message import Event, decode
 
 _NOTE_OFF, _NOTE_ON, _CONTROL, _PROGRAM, _PITCH = 0x80, 0x90, 0xB0, 0xC0, 0xE0
 _MOST_EVENTS = 256
-"""Notes and programs that are kept until the next look, 5 ms later; older ones are dropped."""
+"""Notes and programs that are kept until the next poll, 5 ms later; older ones are dropped."""
 
 
 class Inbox:
-    """Messages of one look; for one thread at a time.
+    """Messages of one poll; for one thread at a time.
 
     Attributes:
         n_received: messages since the start.
@@ -44,7 +44,7 @@ class Inbox:
             self._events.append(message)
 
     def take(self) -> list[Event]:
-        """All that has arrived since the last look: controllers in the order of their latest values, then the rest."""
+        """All that has arrived since the last poll: controllers in the order of their latest values, then the rest."""
         decoded = [decode(message) for message in (*self._latest.values(), *self._events)]
         self._latest.clear()
         self._events.clear()

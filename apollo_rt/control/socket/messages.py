@@ -3,7 +3,7 @@
     -> {"id": 1, "command": "set", "arguments": {"name": "mix", "value": 0.5}}
     <- {"id": 1, "ok": true, "result": {"name": "mix", "value": 0.5, ...}}
     <- {"id": 1, "ok": false, "error": "mix must be from 0 to 1, got 7"}
-    <- {"topic": "levels", "data": {...}}                        what was subscribed to
+    <- {"topic": "meters", "data": {...}}                        what was subscribed to
 
 Commands, their arguments and answers are those of the one table (`commands`); `id` is any text or number, or missing.
 """

@@ -108,7 +108,7 @@ def calls_unevenly(driver: Driver) -> bool:
     return driver.calls_unevenly if isinstance(driver, JoiningDriver) else driver.varying_block
 
 
-def clock_levels(driver: Driver) -> dict[str, float]:
-    """Of two clocks, by the names of `Snapshot.levels`; nothing where there is one."""
+def clock_gauges(driver: Driver) -> dict[str, float]:
+    """Of two clocks, by the names of `Snapshot.gauges`; nothing where there is one."""
     clocks = clocks_of(driver)
     return {"clock_ring": clocks.ring_fill, "correction_ppm": clocks.correction_ppm} if clocks else {}

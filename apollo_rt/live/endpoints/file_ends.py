@@ -51,7 +51,7 @@ class FileEnds:
         if self._sink_feed:
             self._sink_feed.start()
 
-    def look(self) -> list[str]:
+    def poll(self) -> list[str]:
         """What a user should know of them, one line each."""
         return self._sink.take_messages() if isinstance(self._sink, SurvivingSink) else []
 
@@ -75,4 +75,4 @@ class FileEnds:
                 self._sink.commit()
             else:
                 self._sink.abort()
-        return self.look()
+        return self.poll()

@@ -1,6 +1,6 @@
 """What goes up and down while the engine runs, and its bounds: how full rings are, what clocks are corrected by.
 
-The supervisor looks ten times a second; what a value does between two looks is not seen.
+The supervisor looks ten times a second; what a value does between two polls is not seen.
 """
 
 import threading
@@ -8,16 +8,16 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-_LOOKS_KEPT = 100
+_POLLS_KEPT = 100
 """Ten seconds."""
 
 
 @dataclass(frozen=True)
-class Level:
+class Gauge:
     """One value.
 
     Attributes:
-        now: at the last look.
+        now: at the last poll.
         least: since the start; so `most`.
         recent_least: over the last 10 s; so `recent_most`.
     """
@@ -34,17 +34,17 @@ class _History:
 
     def __init__(self, value: float) -> None:
         self.least = self.most = value
-        self.recent: deque[float] = deque(maxlen=_LOOKS_KEPT)
+        self.recent: deque[float] = deque(maxlen=_POLLS_KEPT)
 
     def add(self, value: float) -> None:
         self.least, self.most = min(self.least, value), max(self.most, value)
         self.recent.append(value)
 
-    def level(self) -> Level:
-        return Level(self.recent[-1], self.least, self.most, min(self.recent), max(self.recent))
+    def gauge(self) -> Gauge:
+        return Gauge(self.recent[-1], self.least, self.most, min(self.recent), max(self.recent))
 
 
-class Levels:
+class Gauges:
     """Watches some values. Any thread may ask.
 
     Args:
@@ -56,14 +56,14 @@ class Levels:
         self._lock = threading.Lock()
         self._histories: dict[str, _History] = {}
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Take notice of the present values; ten times a second."""
         values = self._values()
         with self._lock:
             for name, value in values.items():
                 self._histories.setdefault(name, _History(float(value))).add(float(value))
 
-    def read(self) -> dict[str, Level]:
+    def read(self) -> dict[str, Gauge]:
         """What the values are and have been, by name."""
         with self._lock:
-            return {name: history.level() for name, history in self._histories.items()}
+            return {name: history.gauge() for name, history in self._histories.items()}

@@ -26,7 +26,7 @@ from apollo_rt.atomic_file import whole_path, write_whole
 from apollo_rt.errors import AudioFileError
 from apollo_rt.files.audio_writer import AudioWriter
 from apollo_rt.files.output_format import OutputSettings
-from apollo_rt.live.monitoring.tap import Heard
+from apollo_rt.live.monitoring.tap import Tap
 from apollo_rt.live.realtime.counters import COUNTERS, XRUNS
 from apollo_rt.live.realtime.shared_state import DELAY, SAMPLE_RATE, Line
 
@@ -62,7 +62,7 @@ class IncidentWriter:
         self._last_s = -KEPT_S
         self._is_full = False
 
-    def look(self) -> list[str]:
+    def poll(self) -> list[str]:
         """Write an incident if one is due; returns what a user should know, one line each."""
         now_s = time.monotonic()
         if self._due_s is None and self._missed() != self._before:
@@ -137,12 +137,12 @@ def _last(line: Line, n_samples: int) -> tuple[int, Samples, Samples]:
     Raises:
         OSError: the machine is so busy that they are overwritten before they are read.
     """
-    heard = Heard(line)
+    tap = Tap(line)
     for _ in range(_ATTEMPTS):
-        end = heard.end
+        end = tap.end
         begin = max(end - n_samples, 0)
         before, after = np.zeros((2, end - begin, 2), np.float32)
-        if heard.read(begin, before, after):
+        if tap.read(begin, before, after):
             return begin, before, after
     raise OSError(errno.EBUSY, "overwritten before it was read")
 

@@ -1,6 +1,6 @@
 """Records what comes in and what is heard, aligned to the sample, beside the audio path, which doesn't know of it.
 
-    rings of the callback (`heard`) -> reading thread -> queue in memory -> writing thread
+    rings of the callback (`tap`) -> reading thread -> queue in memory -> writing thread
         -> DIR/20261125-104300-dry.flac, DIR/20261125-104300-wet.flac
 
 Sample k of both files is one moment: dry is the input that the wet sample is made of. A file has its name when it is
@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apollo_rt.errors import ApolloError
-from apollo_rt.files.recording import Names, Recording
-from apollo_rt.live.monitoring.tap import Heard
+from apollo_rt.files.recording import Names, RecordingWriter
+from apollo_rt.live.monitoring.tap import Tap
 from apollo_rt.system.guarded_thread import GuardedThread
 
 Pair = tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -39,16 +39,16 @@ class Recorder:
 
     Args:
         folder: exists.
-        heard: of the line that is recorded.
+        tap: of the line that is recorded.
         delay: D in samples: the output that is made of the first input sample is the first that is recorded.
         sample_rate: Hz.
         longest: samples of one pair of files; None: an hour.
     """
 
-    def __init__(self, folder: Path, heard: Heard, delay: int, sample_rate: int, longest: int | None = None) -> None:
+    def __init__(self, folder: Path, tap: Tap, delay: int, sample_rate: int, longest: int | None = None) -> None:
         """Nothing is recorded before `start`."""
-        self._folder, self._heard = folder, heard
-        self._recording = Recording(_timed(folder), sample_rate, longest or _LONGEST_S * sample_rate)
+        self._folder, self._tap = folder, tap
+        self._recording = RecordingWriter(_timed(folder), sample_rate, longest or _LONGEST_S * sample_rate)
         self._position = delay
         self._n_missed = 0
         self._parts: queue.Queue[Pair | None] = queue.Queue(_MOST_PARTS)
@@ -77,7 +77,7 @@ class Recorder:
             self._has_ended = True
             self._messages.append(f"{self._folder}: the disk does not answer; the end of the recording is lost")
 
-    def look(self) -> list[str]:
+    def poll(self) -> list[str]:
         """What a user should know, one line each; told once."""
         told, self._messages = self._messages + self._recording.take_messages(), []
         n_missed, self._n_missed = self._n_missed, 0
@@ -93,8 +93,8 @@ class Recorder:
         try:
             while not self._has_ended:
                 is_last = self._stopping.is_set()  # asked before reading: what was heard before the stop is recorded
-                while self._heard.end - self._position >= (1 if is_last else _PART_LENGTH) and not self._has_ended:
-                    self._take_part(min(_PART_LENGTH, self._heard.end - self._position))
+                while self._tap.end - self._position >= (1 if is_last else _PART_LENGTH) and not self._has_ended:
+                    self._take_part(min(_PART_LENGTH, self._tap.end - self._position))
                 if is_last:
                     return
                 self._stopping.wait(_POLL_S)
@@ -103,7 +103,7 @@ class Recorder:
 
     def _take_part(self, length: int) -> None:
         before, after = np.zeros((2, length, 2), np.float32)
-        if not self._heard.read(self._position, before, after):  # overwritten: silence keeps the time right
+        if not self._tap.read(self._position, before, after):  # overwritten: silence keeps the time right
             before[:], after[:] = 0.0, 0.0
             self._n_missed += length
         self._position += length

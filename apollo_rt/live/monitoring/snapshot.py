@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from apollo_rt.latency import LatencyReport
 from apollo_rt.live.endpoints.driver import Clocks
 from apollo_rt.live.monitoring.durations import NO_DURATIONS, Durations, plain_durations
-from apollo_rt.live.monitoring.gauges import Level
+from apollo_rt.live.monitoring.gauges import Gauge
 from apollo_rt.live.realtime.counters import (
     COUNTERS,
     XRUNS,
@@ -85,7 +85,7 @@ class Snapshot:
         elapsed_s: seconds since the start.
         running: the device calls back.
         finished: the source came to its end and everything has been played.
-        device_state: how the connection to the devices stands, in words; see `connection.State`.
+        device_state: how the connection to the devices stands, in words; see `connection.ConnectionState`.
         tier: of the model, that is heard; `dry` for none.
         scheduling: what priority and memory the audio threads got, in words.
         parameters: as set, by name; those of plugins too.
@@ -116,7 +116,7 @@ class Snapshot:
         clipped_samples: output samples held at full scale.
         faulty_samples: values of input or output that were no audio (not finite, beyond +-1e6), replaced by 0.
         clocks: how two devices' clocks are held together; None where there is one clock.
-        levels: with their bounds: `wet_ring`, samples restored and not yet played (below 0: what is late);
+        gauges: with their bounds: `wet_ring`, samples restored and not yet played (below 0: what is late);
             `source_queue` and `sink_queue`, samples between files and the stream; of two clocks `clock_ring`, samples
             held back, and `correction_ppm`.
         unrecorded_samples: that a file at the output could not take, because the disk was full.
@@ -168,7 +168,7 @@ class Snapshot:
     clocks: Clocks | None = None
     plugins: tuple[PluginState, ...] = ()
     callback_ms: Durations = NO_DURATIONS
-    levels: dict[str, Level] = field(default_factory=dict)
+    gauges: dict[str, Gauge] = field(default_factory=dict)
     unrecorded_samples: int = 0
 
     @property

@@ -1,8 +1,8 @@
 """Two live spectra: of what came in and of what is heard, of the same moment, for every face that draws them.
 
-Computed by who looks, out of rings that the audio path writes anyway (`heard`): 4096 samples, Hann window, power summed
+Computed by who looks, out of rings that the audio path writes anyway (`tap`): 4096 samples, Hann window, power summed
 in 64 bands that are equally wide for the ear. A look takes about 0.3 ms and may be had at any rate; below 10 a second
-parts of the sound lie between two looks. Smoothing in time is the face's affair.
+parts of the sound lie between two of them. Smoothing in time is the face's affair.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from apollo_rt.live.monitoring.tap import Heard
+from apollo_rt.live.monitoring.tap import Tap
 from apollo_rt.live.realtime.shared_state import SAMPLE_RATE, Line
 
 N_BANDS = 64
@@ -73,7 +73,7 @@ class Spectra:
 
 
 class SpectrumAnalyser:
-    """Looks at a line's input and output; `Engine.spectra` is one look. Keeps no state between two looks.
+    """Measures the spectra of input and output, see `Engine.spectra`; it keeps no state between two measurements.
 
     A face calls it from a thread of its own (or a timer), say 15 times a second, and sends `Spectra.to_dict` on or
     draws it: `before_db` and `after_db` over `frequencies_hz`, `restored` in another colour.
@@ -84,7 +84,7 @@ class SpectrumAnalyser:
 
     def __init__(self, line: Line) -> None:
         rate = float(line.control[SAMPLE_RATE])
-        self._heard = Heard(line)
+        self._tap = Tap(line)
         self._window = np.hanning(_LENGTH + 1)[:_LENGTH].astype(np.float32)[:, None]
         edges = np.linspace(_erb_rate(_LOWEST_HZ), _erb_rate(min(_HIGHEST_HZ, rate / 2.0)), 2 * N_BANDS + 1)
         self._edges_hz, self._frequencies_hz = _hz(edges[::2]), _hz(edges[1::2])
@@ -93,10 +93,10 @@ class SpectrumAnalyser:
         # Sum over k of |X_k|^2 of a sine of amplitude 1, negative frequencies apart, is N sum(w^2) / 4 (Parseval).
         self._full_scale = _LENGTH * float(np.sum(self._window.astype(np.float64) ** 2)) / 4.0
 
-    def look(self) -> Spectra:
+    def measure(self) -> Spectra:
         """The newest spectra; of silence where nothing has been heard, or nothing could be read in time."""
         before, after = np.zeros((2, _LENGTH, 2), np.float32)
-        if not self._heard.read(self._heard.end - _LENGTH, before, after):
+        if not self._tap.read(self._tap.end - _LENGTH, before, after):
             before[:], after[:] = 0.0, 0.0
         return Spectra(self._frequencies_hz, self._edges_hz, self._levels_db(before), self._levels_db(after))
 

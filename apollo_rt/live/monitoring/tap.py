@@ -14,7 +14,7 @@ from apollo_rt.live.realtime.ring import Ring, fetch
 from apollo_rt.live.realtime.shared_state import DELAY, Line
 
 
-class Heard:
+class Tap:
     """Reads input and output of the same moment; any thread may ask, each with buffers of its own.
 
     Args:

@@ -29,12 +29,12 @@ from apollo_rt.live.realtime.counters import CALLBACKS, RECONNECTIONS, count
 from apollo_rt.live.realtime.lockout import attach, close_gate, wait_until_empty
 from apollo_rt.live.realtime.shared_state import FINISHED, INPUT_CHANNELS, OUTPUT_CHANNELS, Line
 from apollo_rt.live.supervision.fade_out import fade_out
-from apollo_rt.live.supervision.supervisor import LOOK_S
+from apollo_rt.live.supervision.supervisor import POLL_S
 
-_FIRST_CALL_LOOKS, _SILENT_LOOKS = 50, 20
+_FIRST_CALL_POLLS, _SILENT_POLLS = 50, 20
 """Looks without a callback until a device counts as lost. An idle one may take 2 s to begin (PulseAudio's null sink);
 none takes 2 s between two blocks."""
-_MOVED_LOOKS = 20
+_MOVED_POLLS = 20
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.25, 4.0
 _STOPPING_S = 10.0
 """How long an end waits for the supervisor, who may be opening a device: longer than a device may take to hang."""
@@ -43,7 +43,7 @@ _LEFT_BEHIND: list[tuple[Line, NDArray[np.int64]]] = []
 """What a device that hangs would still read if it woke up: never to be freed."""
 
 
-class State(Enum):
+class ConnectionState(Enum):
     """Where the connection stands."""
 
     CLOSED = "closed"
@@ -96,7 +96,7 @@ class Connection:
         check: Callable[[Driver], None] = lambda _: None,
     ) -> None:
         self.driver = driver
-        self.state = State.CLOSED
+        self.state = ConnectionState.CLOSED
         self.error: ApolloError | None = None
         self.chosen: Reopening | None = None
         self.awaited: Reopening | None = None
@@ -110,7 +110,7 @@ class Connection:
         self._check = check
         self._table: NDArray[np.int64] | None = None
         self._n_callbacks = 0
-        self._silent_looks = self._looks_left = 0
+        self._silent_polls = self._polls_left = 0
         self._wait_s = _FIRST_WAIT_S
         self._lost_s = 0.0
 
@@ -118,7 +118,7 @@ class Connection:
     def is_over(self) -> bool:
         """All has been played."""
         has_ended = bool(self._line.control[FINISHED]) and self.driver.finished
-        return self.state is State.OVER or (self.state is State.PLAYING and has_ended)
+        return self.state is ConnectionState.OVER or (self.state is ConnectionState.PLAYING and has_ended)
 
     def start(self) -> None:
         """Open the devices for the first time.
@@ -129,7 +129,7 @@ class Connection:
         self._open(self.driver)
 
     def go_to(self, wanted: Reopening, back: Reopening) -> None:
-        """Go to other devices at the next look, between two fades; lines of that look tell what came of it.
+        """Go to other devices at the next poll, between two fades; lines of that poll tell what came of it.
 
         Args:
             wanted: where to go.
@@ -139,18 +139,18 @@ class Connection:
         self.awaited = wanted
         self._choices.append((wanted, back))
 
-    def look(self) -> list[str]:
+    def poll(self) -> list[str]:
         """See how things are and do what is to be done; returns what a user should know, one line each."""
         with self._lock:
             if self.is_over:
-                self.state = State.OVER
-            elif self._choices and self.state in (State.PLAYING, State.WAITING):
+                self.state = ConnectionState.OVER
+            elif self._choices and self.state in (ConnectionState.PLAYING, ConnectionState.WAITING):
                 return self._go()
-            elif self.state is State.PLAYING:
+            elif self.state is ConnectionState.PLAYING:
                 return self._watch()
-            elif self.state is State.WAITING:
-                self._looks_left -= 1
-                if self._looks_left <= 0:
+            elif self.state is ConnectionState.WAITING:
+                self._polls_left -= 1
+                if self._polls_left <= 0:
                     return self._try_again()
             return []
 
@@ -158,11 +158,11 @@ class Connection:
         """Fade out and stop the device; from then on no callback touches the line. May be called twice."""
         has_lock = self._lock.acquire(timeout=_STOPPING_S)
         try:
-            if self.state is State.PLAYING:
+            if self.state is ConnectionState.PLAYING:
                 fade_out(self._line, self.driver)
             self._close()
-            if self.state is not State.FAILED:
-                self.state = State.OVER if self.is_over else State.CLOSED
+            if self.state is not ConnectionState.FAILED:
+                self.state = ConnectionState.OVER if self.is_over else ConnectionState.CLOSED
         finally:
             if has_lock:
                 self._lock.release()
@@ -171,7 +171,7 @@ class Connection:
         self.driver = driver
         self._table = attach(self._line, driver.input_channels, driver.output_channels)
         self._n_callbacks = int(self._line.stats.counters[CALLBACKS])
-        self._silent_looks = -_FIRST_CALL_LOOKS + _SILENT_LOOKS
+        self._silent_polls = -_FIRST_CALL_POLLS + _SILENT_POLLS
         try:
             with self._scheduling():
                 driver.start(callback_address(), self._table.ctypes.data)
@@ -179,8 +179,8 @@ class Connection:
             _LEFT_BEHIND.append((self._line, self._table))  # what hung while it was opened may wake up, too
             self._close()
             raise
-        self._looks_left = _MOVED_LOOKS
-        self.state = State.PLAYING
+        self._polls_left = _MOVED_POLLS
+        self.state = ConnectionState.PLAYING
 
     def _close(self) -> None:
         """Let go of the device; where it does not let go, close the gate between it and the line for good."""
@@ -199,14 +199,14 @@ class Connection:
             return self._lose("stopped by itself; was it unplugged?")
         n_callbacks = int(self._line.stats.counters[CALLBACKS])
         if n_callbacks != self._n_callbacks:
-            self._n_callbacks, self._silent_looks = n_callbacks, 0
+            self._n_callbacks, self._silent_polls = n_callbacks, 0
         elif self._has_device:
-            self._silent_looks += 1
-        if self._silent_looks > _SILENT_LOOKS:
+            self._silent_polls += 1
+        if self._silent_polls > _SILENT_POLLS:
             return self._lose("no sound comes or goes any more; the device is gone, or its sound server is")
-        self._looks_left -= 1
-        if self._reopening and self._looks_left <= 0:
-            self._looks_left = _MOVED_LOOKS
+        self._polls_left -= 1
+        if self._reopening and self._polls_left <= 0:
+            self._polls_left = _MOVED_POLLS
             if reason := self._reopening.trouble():
                 return self._lose(reason)
             if self._reopening.has_moved():
@@ -227,8 +227,8 @@ class Connection:
         return [f"{what}; {self._wait()}"]
 
     def _wait(self) -> str:
-        self.state = State.WAITING
-        self._looks_left = max(round(self._wait_s / LOOK_S), 1)
+        self.state = ConnectionState.WAITING
+        self._polls_left = max(round(self._wait_s / POLL_S), 1)
         plan = f"trying again in {self._wait_s:g} s"
         self._wait_s = min(2 * self._wait_s, _LONGEST_WAIT_S)
         return plan
@@ -274,7 +274,7 @@ class Connection:
 
     def _gone_to(self, wanted: Reopening, back: Reopening) -> list[str]:
         before = self.driver.name
-        if self.state is State.PLAYING:
+        if self.state is ConnectionState.PLAYING:
             fade_out(self._line, self.driver)
             self._close()
         try:
@@ -296,5 +296,5 @@ class Connection:
         return []
 
     def _fail(self, reason: str) -> list[str]:
-        self.state, self.error = State.FAILED, DeviceError(reason)
+        self.state, self.error = ConnectionState.FAILED, DeviceError(reason)
         return []

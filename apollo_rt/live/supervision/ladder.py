@@ -8,7 +8,7 @@
      |        |
     dry  -----'      only when most hops are missed: a sound that flickers is worse than the input
 
-Plain arithmetic over what was counted in each look: no threads, no clock.
+Plain arithmetic over what was counted in each poll: no threads, no clock.
 """
 
 from dataclasses import dataclass
@@ -66,7 +66,7 @@ class Ladder:
         self._hold_s = _FIRST_HOLD_S
         self._has_climbed = False
 
-    def look(self, window: Window) -> str:
+    def poll(self, window: Window) -> str:
         """Judge half a second; returns what was decided, in words, or nothing."""
         self._judge(window)
         if self._has_to_step_down:

@@ -7,11 +7,11 @@ from apollo_rt.live.monitoring.stats_reader import whole_copy
 from apollo_rt.live.realtime.counters import BINS_PER_OCTAVE, DEADLINE_MISSES, FIRST_EDGE_NS, N_BINS, Stats
 from apollo_rt.live.realtime.tier_switch import DRY, NONE
 from apollo_rt.live.supervision.ladder import HIGH, ROOM, WINDOW_S, Ladder, Window
-from apollo_rt.live.supervision.supervisor import LOOK_S
-from apollo_rt.live.supervision.worker_keeper import Workers
+from apollo_rt.live.supervision.supervisor import POLL_S
+from apollo_rt.live.supervision.worker_keeper import WorkerKeeper
 from apollo_rt.plugins.plugin_chains import OFF, ON, TIMED, Chains, want
 
-_LOOKS = round(WINDOW_S / LOOK_S)
+_POLLS = round(WINDOW_S / POLL_S)
 
 
 class LoadShedding:
@@ -24,10 +24,10 @@ class LoadShedding:
         chains: the plugins, which are given up before the last tier is; None or empty: there are none.
     """
 
-    def __init__(self, workers: Workers, stats: Stats, budget_ns: float, chains: Chains | None = None) -> None:
+    def __init__(self, workers: WorkerKeeper, stats: Stats, budget_ns: float, chains: Chains | None = None) -> None:
         self._workers, self._stats, self._chains = workers, stats, chains
         self._high, self._room = (_first_bin_beyond(share * budget_ns) for share in (HIGH, ROOM))
-        self._looks_left = _LOOKS
+        self._polls_left = _POLLS
         self.start_afresh()
 
     def start_afresh(self) -> None:
@@ -38,12 +38,12 @@ class LoadShedding:
         self._take(self.ladder.rung)
         self._before = self._read()
 
-    def look(self) -> list[str]:
+    def poll(self) -> list[str]:
         """What was decided, one line each."""
-        self._looks_left -= 1
-        if self._looks_left > 0:
+        self._polls_left -= 1
+        if self._polls_left > 0:
             return []
-        self._looks_left = _LOOKS
+        self._polls_left = _POLLS
         now, before = self._read(), self._before
         self._before = now
         steps = now[1] - before[1]
@@ -51,7 +51,7 @@ class LoadShedding:
         window = Window(int(steps.sum()), int(now[0] - before[0]), int(steps[self._high :].sum()),
                         int(shadow.sum()), int(shadow[self._room :].sum()))  # fmt: skip
         probed = self.ladder.probed
-        line = self.ladder.look(window)
+        line = self.ladder.poll(window)
         if line:
             self._take(self.ladder.rung)
         if self.ladder.probed != probed or probed is not None:

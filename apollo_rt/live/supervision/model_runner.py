@@ -8,14 +8,14 @@ from apollo_rt.inference.model import Model
 from apollo_rt.live.monitoring.incident import file_digest
 from apollo_rt.live.realtime.shared_state import STOP, Line
 from apollo_rt.live.supervision.load_shedding import LoadShedding
-from apollo_rt.live.supervision.worker_keeper import Workers
+from apollo_rt.live.supervision.worker_keeper import WorkerKeeper
 from apollo_rt.plugins.plugin_chains import Chains
 
 _WORKER_WAIT_NS = 500_000
-"""How long the worker sleeps between two looks, a twelfth of a hop; half of that costs 3 % of a core (measured)."""
+"""How long the worker sleeps between two polls, a twelfth of a hop; half of that costs 3 % of a core (measured)."""
 
 
-class Restorer:
+class ModelRunner:
     """What is behind the line of one engine.
 
     Args:
@@ -31,7 +31,7 @@ class Restorer:
         self.model = model
         self._models = {model.tier: model, **lighter}
         self._line = line
-        self._workers: Workers | None = None
+        self._workers: WorkerKeeper | None = None
         self._load_shedding: LoadShedding | None = None
 
     @property
@@ -45,7 +45,7 @@ class Restorer:
         return self._workers.tier if self._workers else ""
 
     @property
-    def workers(self) -> Workers:
+    def workers(self) -> WorkerKeeper:
         """The worker's keeper, once it has started."""
         assert self._workers is not None
         return self._workers
@@ -57,7 +57,7 @@ class Restorer:
             line: one that nothing runs on.
         """
         line.control[STOP] = 1
-        workers = Workers(line, self._models, _WORKER_WAIT_NS)
+        workers = WorkerKeeper(line, self._models, _WORKER_WAIT_NS)
         workers.start()
         workers.stop()
         if workers.error:
@@ -78,7 +78,7 @@ class Restorer:
             lock: is given the line and what the worker uses, before it starts.
             chains: the plugins before and after the model; None: there are none.
         """
-        workers = Workers(self._line, self._models, _WORKER_WAIT_NS, run_with_priority, chains)
+        workers = WorkerKeeper(self._line, self._models, _WORKER_WAIT_NS, run_with_priority, chains)
         lock(self._line, workers.memory)
         self._workers = workers
         if math.isfinite(budget_ns):
@@ -90,11 +90,11 @@ class Restorer:
         if self._workers:
             self._workers.stop()
 
-    def look(self) -> list[str]:
+    def poll(self) -> list[str]:
         """Replace a worker that died and change tiers; returns what a user should know, one line each."""
         if self._workers is None:
             return []
-        return self._workers.look() + (self._load_shedding.look() if self._load_shedding else [])
+        return self._workers.poll() + (self._load_shedding.poll() if self._load_shedding else [])
 
     def swap(self, model: Model, lighter: Mapping[str, Model]) -> None:
         """Go on with another model, faded over from what is heard; it is made ready before anything changes.

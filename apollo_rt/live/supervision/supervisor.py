@@ -7,11 +7,11 @@ from collections.abc import Callable
 from apollo_rt.live.monitoring.snapshot import Snapshot
 
 _LOG = logging.getLogger("apollo_rt")
-LOOK_S = 0.1
-"""Between two looks."""
+POLL_S = 0.1
+"""Between two polls."""
 _ENDING_S = 15.0
-"""How long the end waits for a look, in which a device may be opened."""
-_LOOKS_PER_WARNING = 10
+"""How long the end waits for a poll, in which a device may be opened."""
+_POLLS_PER_WARNING = 10
 _HIGH_LOAD_PERCENT = 80.0
 
 _WORDS = {
@@ -41,13 +41,13 @@ class Supervisor:
 
     Args:
         snapshot: gives the present state.
-        look: sees to devices and worker, and returns what a user should know, one line each.
+        poll: sees to devices and worker, and returns what a user should know, one line each.
     """
 
-    def __init__(self, snapshot: Callable[[], Snapshot], look: Callable[[], list[str]] = list) -> None:
+    def __init__(self, snapshot: Callable[[], Snapshot], poll: Callable[[], list[str]] = list) -> None:
         """Nothing is watched before `start`."""
         self._snapshot = snapshot
-        self._look = look
+        self._poll = poll
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
 
@@ -57,26 +57,26 @@ class Supervisor:
         self._thread.start()
 
     def stop(self) -> None:
-        """Have a last look and end; a look that hangs is left behind."""
+        """Have a last poll and end; a poll that hangs is left behind."""
         self._stopping.set()
         if self._thread.ident is not None:
             self._thread.join(_ENDING_S)
 
     def _run(self) -> None:
-        n_looks, is_last = 0, False
+        n_polls, is_last = 0, False
         while not is_last:
-            is_last = self._stopping.wait(LOOK_S)
-            n_looks += 1
+            is_last = self._stopping.wait(POLL_S)
+            n_polls += 1
             if not is_last:
                 self.say(self._mend())
-            if is_last or n_looks % _LOOKS_PER_WARNING == 0:
+            if is_last or n_polls % _POLLS_PER_WARNING == 0:
                 after = self._snapshot()
                 self.say(warnings_between(self._before, after))
                 self._before = after
 
     def _mend(self) -> list[str]:
         try:
-            return self._look()
+            return self._poll()
         except Exception as error:  # whatever it is: who watches over everything must not die
             return [f"the supervisor met {type(error).__name__}: {error}"]
 

@@ -34,20 +34,20 @@ from apollo_rt.live.realtime.tier_switch import (
     make_tiers,
 )
 from apollo_rt.live.realtime.worker import run_worker
-from apollo_rt.live.supervision.supervisor import LOOK_S
+from apollo_rt.live.supervision.supervisor import POLL_S
 from apollo_rt.plugins.plugin_chains import Chains, reset_plugins
 from apollo_rt.stream.processor import Processor
 from apollo_rt.system.guarded_thread import GuardedThread
 
-_HUNG_LOOKS = 50
+_HUNG_POLLS = 50
 """Looks, of 0.1 s, in which a worker that has work does none of it, until another takes its place."""
-_LONGEST_PAUSE_LOOKS, _HEALTHY_LOOKS = 50, 100
+_LONGEST_PAUSE_POLLS, _HEALTHY_POLLS = 50, 100
 _HELD = N_SLOTS - 1
 _PATIENCE_S = 10.0
 _POLL_S = 0.002
 
 
-class Workers:
+class WorkerKeeper:
     """The worker of the moment.
 
     Args:
@@ -74,9 +74,9 @@ class Workers:
         self._lock = threading.Lock()
         self._thread: GuardedThread | None = None
         self._generation = 0
-        self._pause_looks = 1
+        self._pause_polls = 1
         self._seen = (0, 0)
-        self._idle_looks = self._healthy_looks = 0
+        self._idle_polls = self._healthy_polls = 0
         self._take(models)
         self.tiers = self._fresh_tiers()
 
@@ -124,7 +124,7 @@ class Workers:
             self.tiers.shadow_ns[:] = 0
             self._set(PROBED, slot if slot < len(self._models) else NONE)
 
-    def look(self) -> list[str]:
+    def poll(self) -> list[str]:
         """Replace a worker that died or hangs; returns what a user should know, one line each."""
         if self._thread is None or self._line.control[STOP] or not self._lock.acquire(blocking=False):
             return []
@@ -182,19 +182,19 @@ class Workers:
         has_worked, has_work = seen[0] != self._seen[0], seen[1] != self._seen[1]
         self._seen = seen
         if self._thread.is_alive:
-            self._healthy_looks += has_worked
-            if self._healthy_looks >= _HEALTHY_LOOKS:
-                self._pause_looks = 1
-            self._idle_looks = 0 if has_worked else self._idle_looks + has_work
-            return f"hung for {_HUNG_LOOKS * LOOK_S:.0f} s" if self._idle_looks >= _HUNG_LOOKS else ""
-        self._idle_looks += 1
+            self._healthy_polls += has_worked
+            if self._healthy_polls >= _HEALTHY_POLLS:
+                self._pause_polls = 1
+            self._idle_polls = 0 if has_worked else self._idle_polls + has_work
+            return f"hung for {_HUNG_POLLS * POLL_S:.0f} s" if self._idle_polls >= _HUNG_POLLS else ""
+        self._idle_polls += 1
         error = self._thread.error
         reason = f"died ({type(error).__name__}: {error})" if error else "ended by itself"
-        return reason if self._idle_looks >= self._pause_looks else ""
+        return reason if self._idle_polls >= self._pause_polls else ""
 
     def _replace(self, reason: str) -> str:
-        self._idle_looks = self._healthy_looks = 0
-        self._pause_looks = min(2 * self._pause_looks, _LONGEST_PAUSE_LOOKS)
+        self._idle_polls = self._healthy_polls = 0
+        self._pause_polls = min(2 * self._pause_polls, _LONGEST_PAUSE_POLLS)
         wanted = self._get(WANTED)
         self._set(GENERATION, NEVER)  # should one that hangs come back, it leaves without a trace
         try:

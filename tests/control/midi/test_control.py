@@ -451,15 +451,15 @@ def test_learning_is_given_up_on_request_and_refused_for_what_there_is_not(desk_
 def test_a_desk_that_is_gone_is_waited_for_and_found_again(desk_with):
     desk = desk_with("cc 1: mix")
     desk.shown()
-    assert desk.look() == []
+    assert desk.poll() == []
     desk.port.is_plugged = False
-    assert desk.look() == ["midi: Desk 1 is gone; it is waited for"]
+    assert desk.poll() == ["midi: Desk 1 is gone; it is waited for"]
     assert not desk.port.is_open
-    assert desk.look() == []
+    assert desk.poll() == []
     assert desk.shown() == []
     assert not desk.control.describe()["is_connected"]
     desk.port.is_plugged = True
-    assert desk.look() == ["midi: Desk 1 is back"]
+    assert desk.poll() == ["midi: Desk 1 is back"]
     assert [CC_1, 1, 127] in desk.shown(), "it is shown all values anew"
     desk.play([CC_1, 1, 126])
     assert desk.get("mix") == 126 / 127

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from apollo_rt.control.midi import host_process
-from apollo_rt.control.midi.host import Host
+from apollo_rt.control.midi.host import MidiHost
 from apollo_rt.control.midi.host_process import PortProcess
 from apollo_rt.errors import ControlError
 from tests.doubles.audio_servers import wait_for
@@ -85,7 +85,7 @@ def test_a_host_ends_when_its_device_is_gone():
     port, answers = FakePort().open("desk"), io.BytesIO()
     port.arrived.extend([[0xB0, 1, 2], [0x90, 3, 4]])
     port.is_plugged = False
-    Host(port, io.BytesIO(), answers).run()
+    MidiHost(port, io.BytesIO(), answers).run()
     assert port.sent == []
 
 
@@ -93,7 +93,7 @@ def test_a_host_reports_and_sends_until_nobody_orders_any_more():
     port, answers = FakePort().open("desk"), io.BytesIO()
     port.arrived.extend([[0xB0, 1, 2], [0x90, 3, 4]])
     orders = Orders(lambda: answers.getvalue().count(b"\n") >= 3)
-    Host(port, orders, answers).run()
+    MidiHost(port, orders, answers).run()
     assert port.sent == [[0xB0, 5, 6]]
     *messages, report = answers.getvalue().decode().splitlines()
     assert messages == ["b00102", "900304"]

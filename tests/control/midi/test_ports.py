@@ -159,7 +159,7 @@ def test_a_desk_that_is_gone_and_back_is_found_again(back_end, session, control_
     lines = []
 
     def hears(ending):
-        lines.extend(control.look())
+        lines.extend(control.poll())
         return any(line.endswith(ending) for line in lines)
 
     assert wait_for(lambda: hears("is gone; it is waited for"))
@@ -174,7 +174,7 @@ def test_a_desk_that_is_gone_and_back_is_found_again(back_end, session, control_
 
 
 def test_to_look_for_ports_leaves_nothing_open(back_end):
-    """A client that was left to Python's memory stayed with JACK until the program's end, one for each look."""
+    """A client that was left to Python's memory stayed with JACK until the program's end, one for each poll."""
     midi_port.list_ports()
     n_open = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(5):
@@ -285,7 +285,7 @@ def test_a_port_whose_process_crashed_is_opened_again(back_end, session, control
         control = control_of("desk")
         os.kill(control._port._process.pid, signal.SIGSEGV)
         lines = []
-        assert wait_for(lambda: lines.extend(control.look()) or len(lines) == 2)
+        assert wait_for(lambda: lines.extend(control.poll()) or len(lines) == 2)
         assert [line.split()[-1] for line in lines] == ["for", "back"]
         desk.play([CC_1, 20, 126])
         assert wait_for(lambda: session.controls.get("mix") == 126 / 127)

@@ -70,9 +70,9 @@ def test_a_client_gets_and_sets_by_the_names_of_the_table(server, session):
 
 def test_what_is_subscribed_to_comes_again_and_again_until_it_is_changed(server):
     with joined(server) as client:
-        assert ask(client, "subscribe", topics=["levels", "spectra", "stats"], interval_s=0.02)["ok"]
+        assert ask(client, "subscribe", topics=["meters", "spectra", "stats"], interval_s=0.02)["ok"]
         topics = [json.loads(client.recv(timeout=30))["topic"] for _ in range(9)]
-        assert topics == ["levels", "spectra", "stats"] * 3
+        assert topics == ["meters", "spectra", "stats"] * 3
         assert ask(client, "unsubscribe")["result"] == {"topics": [], "interval_s": 0.1}
         with pytest.raises(TimeoutError):
             client.recv(timeout=0.3)
@@ -257,7 +257,7 @@ def test_a_client_that_does_not_read_is_dropped_and_the_others_go_on(server, ses
         upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
         head = f"GET /control?token={TOKEN} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n{upgrade}"
         raw.sendall(f"{head}Sec-WebSocket-Version: 13\r\n\r\n".encode())
-        text = b'{"command":"subscribe","arguments":{"topics":["stats","spectra","levels"],"interval_s":0.02}}'
+        text = b'{"command":"subscribe","arguments":{"topics":["stats","spectra","meters"],"interval_s":0.02}}'
         frame = bytes([0x81, 0x80 | len(text), 0, 0, 0, 0]) + text
         raw.sendall(frame)
         for _ in range(1000):
@@ -415,6 +415,6 @@ def test_tokens_are_compared_whole():
 
 def test_it_ends_with_clients_connected_and_leaves_no_thread(server):
     with joined(server) as client:
-        ask(client, "subscribe", topics=["levels"], interval_s=0.02)
+        ask(client, "subscribe", topics=["meters"], interval_s=0.02)
         server.stop()
     assert not any(thread.name == "control socket" and thread.is_alive() for thread in threading.enumerate())

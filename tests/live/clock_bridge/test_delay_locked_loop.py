@@ -10,7 +10,7 @@ FAR = 441.0
 
 
 def follow(loop: Loop, seconds: float, ppm: float = 0.0, error: float = 0.0, noise: float = 0.0) -> np.ndarray:
-    """Let a ring's fill follow from what the loop does; the error after each look."""
+    """Let a ring's fill follow from what the loop does; the error after each poll."""
     rng, errors = np.random.default_rng(0), []
     for _ in range(round(seconds / PERIOD_S)):
         error += (ppm * 1e-6 - loop[CORRECTION]) * RATE * PERIOD_S

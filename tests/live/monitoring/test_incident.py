@@ -12,7 +12,7 @@ from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
 from apollo_rt.live.monitoring import incident
 from apollo_rt.live.monitoring.incident import IncidentWriter, write_recording
-from apollo_rt.live.monitoring.tap import Heard
+from apollo_rt.live.monitoring.tap import Tap
 from apollo_rt.live.realtime.counters import DEADLINE_MISSES
 from tests.doubles import tiny_models
 from tests.doubles.stepped import Stepped
@@ -82,20 +82,20 @@ class Watched:
     def miss(self):
         self.stream.line.stats.counters[DEADLINE_MISSES] += 1
 
-    def look(self, after_s):
+    def poll(self, after_s):
         self.now_s += after_s
-        return self.writer.look()
+        return self.writer.poll()
 
 
 def test_an_incident_is_written_once_a_second_after_its_first_sign(model, tmp_path, monkeypatch):
     watched = Watched(model, tmp_path / "incidents", monkeypatch)
-    assert watched.look(1.0) == []
+    assert watched.poll(1.0) == []
     watched.miss()
-    assert watched.look(0.1) == []
+    assert watched.poll(0.1) == []
     watched.miss()
-    (line,) = watched.look(1.5)
+    (line,) = watched.poll(1.5)
     assert line.startswith("2 deadline_misses: written to ")
-    assert watched.look(20.0) == []
+    assert watched.poll(20.0) == []
     (folder,) = (tmp_path / "incidents").iterdir()
     facts, _, _ = recorded(folder)
     assert facts["missed"] == {"deadline_misses": 2}
@@ -108,7 +108,7 @@ def test_incidents_are_ten_seconds_apart_and_no_more_than_ten(model, tmp_path, m
     lines = []
     for _ in range(150):
         watched.miss()
-        lines += watched.look(1.0)
+        lines += watched.poll(1.0)
     assert len(list((tmp_path / "incidents").iterdir())) == 10
     assert len(lines) == 11
     assert "holds 10 incidents" in lines[-1]
@@ -125,8 +125,8 @@ def test_what_is_still_to_be_written_is_written_at_the_end(model, tmp_path, monk
 def refused(watched):
     """The line that is said where an incident can't be written; nothing half written is left."""
     watched.miss()
-    watched.look(0.1)
-    (line,) = watched.look(1.5)
+    watched.poll(0.1)
+    (line,) = watched.poll(1.5)
     assert list(watched.writer._folder.iterdir()) == []
     return line
 
@@ -143,7 +143,7 @@ def test_a_full_disk_is_said_and_leaves_nothing_half_written(model, tmp_path, mo
 
 def test_a_machine_too_busy_to_read_what_it_keeps_is_said_too(model, tmp_path, monkeypatch):
     watched = Watched(model, tmp_path / "incidents", monkeypatch)
-    monkeypatch.setattr(Heard, "read", lambda *_: False)
+    monkeypatch.setattr(Tap, "read", lambda *_: False)
     assert refused(watched).endswith("the incident can't be written: overwritten before it was read")
 
 

@@ -27,7 +27,7 @@ LSB = 2.0**-23
 
 
 class Tape:
-    """As `Heard`: what has been heard so far, with as much of it kept as a test wants."""
+    """As `Tap`: what has been heard so far, with as much of it kept as a test wants."""
 
     def __init__(self, n_samples, delay=0, kept=10**9):
         self.dry, self.delay, self.kept, self.end = noise(n_samples), delay, kept, 0
@@ -55,12 +55,12 @@ def test_through_the_engine_dry_is_the_input_and_wet_the_output_in_step(tmp_path
     samples, sink, folder = noise(2 * RATE + 77), MemoryWriter(), tmp_path / "recorded"
     folder.mkdir()
     engine = Engine(model, VirtualDevice(RATE), EngineSettings(headroom=8192), MemoryReader(samples), sink)
-    recorder = Recorder(folder, engine.heard, engine.latency.stream, RATE)
+    recorder = Recorder(folder, engine.tap, engine.latency.stream, RATE)
     recorder.start()
     with engine:
         assert engine.wait(60)
     recorder.stop()
-    assert recorder.look() == []
+    assert recorder.poll() == []
     ((dry, wet),) = pairs(folder)
     assert len(dry) == len(wet) >= len(samples)
     np.testing.assert_allclose(dry[: len(samples)], samples, atol=LSB)
@@ -123,7 +123,7 @@ def test_nothing_heard_is_nothing_written(tmp_path):
     recorder = Recorder(tmp_path, Tape(10), 0, RATE)
     recorder.start()
     recorder.stop()
-    assert list(tmp_path.iterdir()) == recorder.look() == []
+    assert list(tmp_path.iterdir()) == recorder.poll() == []
 
 
 def test_what_was_missed_is_silence_counted_and_all_else_stays_in_its_place(tmp_path):
@@ -134,7 +134,7 @@ def test_what_was_missed_is_silence_counted_and_all_else_stays_in_its_place(tmp_
     recorder.stop()
     ((dry, _),) = pairs(tmp_path)
     n_lost = 40_960  # whole parts of 8192
-    assert recorder.look() == [f"{tmp_path}: {n_lost} samples could not be recorded in time; there is silence instead"]
+    assert recorder.poll() == [f"{tmp_path}: {n_lost} samples could not be recorded in time; there is silence instead"]
     np.testing.assert_array_equal(dry[:n_lost], 0)
     np.testing.assert_allclose(dry[n_lost:], tape.dry[n_lost:], atol=LSB)
 
@@ -151,10 +151,10 @@ def test_before_the_disk_is_full_what_there_is_is_completed_and_said_once(tmp_pa
     room[0] = 10**7
     tape.end = 60_000
     assert wait_for(lambda: len(recorder.written) == 2)
-    (line,) = recorder.look()
+    (line,) = recorder.poll()
     assert line.endswith("-dry.flac: the disk is full; the 0.4 s that fitted are kept, the run goes on without it")
     recorder.stop()
-    assert recorder.look() == [f"{tmp_path}: 1.0 s could not be written"]
+    assert recorder.poll() == [f"{tmp_path}: 1.0 s could not be written"]
     ((dry, wet),) = pairs(tmp_path)
     assert len(dry) == len(wet) == 16_384
 
@@ -172,7 +172,7 @@ def test_a_disk_that_fails_leaves_no_half_of_a_pair(tmp_path, monkeypatch):
     recorder.start()
     tape.end = 10_000
     recorder.stop()
-    (line,) = recorder.look()
+    (line,) = recorder.poll()
     assert line.endswith("Input/output error; the recording has ended, the music goes on")
     assert list(tmp_path.iterdir()) == recorder.written == []
 
@@ -186,7 +186,7 @@ def test_a_disk_that_hangs_is_given_up_at_the_end(tmp_path, monkeypatch):
     recorder.start()
     tape.end = 10_000
     recorder.stop()
-    assert recorder.look() == [f"{tmp_path}: the disk does not answer; the end of the recording is lost"]
+    assert recorder.poll() == [f"{tmp_path}: the disk does not answer; the end of the recording is lost"]
     release.set()
 
 
@@ -197,7 +197,7 @@ def test_levels_beyond_full_scale_are_told(tmp_path):
     recorder = Recorder(tmp_path, tape, 0, RATE)
     recorder.start()
     recorder.stop()
-    assert any("samples beyond full scale were clipped" in line for line in recorder.look())
+    assert any("samples beyond full scale were clipped" in line for line in recorder.poll())
 
 
 @pytest.mark.parametrize("n_samples", [1, 8191, 8192, 8193, 16_384])

@@ -13,7 +13,7 @@ from training.data.audio import SAMPLE_RATE, Audio, measure_cut_hz
 from training.data.damage_kinds import Damage, ServerResampler, Stage, label, read_label
 from training.data.degrade import degrade, degrade_in_turn, through_server
 from training.data.encoders import EncoderMissingError, can_encode, decode, encode
-from training.evaluation.damages import parse
+from training.evaluation.damage_labels import parse
 
 EVERY_CODEC = [
     Damage("mp3", 24_000),

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tests import DATA
-from training.evaluation import damages, kinds, metrics
+from training.evaluation import damage_labels, kinds, metrics
 from training.evaluation.exciter import excite
 from training.evaluation.judge import Judge, as_tensor
 
@@ -112,7 +112,7 @@ def test_what_a_decoder_clipped_leaves_a_trace_above_the_cut_that_is_no_music() 
 
 def test_the_cut_of_a_codec_is_that_of_its_low_pass() -> None:
     clean, _ = soundfile.read(DEMO, frames=4 * RATE, dtype="float32")
-    damaged = damages.apply(clean, "mp3-48")
+    damaged = damage_labels.apply(clean, "mp3-48")
     assert metrics.measure_cut_hz(as_tensor(damaged), as_tensor(clean)) == pytest.approx(7_900, abs=400)  # data.md
 
 
@@ -167,7 +167,7 @@ def test_the_exciter_moves_a_tone_and_it_stays_one_tone() -> None:
     ],
 )
 def test_labels_are_read_as_they_are_written(label: str) -> None:
-    parsed = damages.parse(label)
+    parsed = damage_labels.parse(label)
     assert len(parsed) == (0 if label == "clean" else label.count("+") + 1)
     rate = next(
         (rate for name, rate in {"mpeg2": 22_050, "24khz": 24_000, "32khz": 32_000}.items() if name in label), 0
@@ -180,11 +180,11 @@ def test_labels_are_read_as_they_are_written(label: str) -> None:
 )
 def test_what_is_no_label_is_refused_with_an_example(label: str) -> None:
     with pytest.raises(ValueError, match="CODEC-KBPS such as mp3-48"):
-        damages.parse(label)
+        damage_labels.parse(label)
 
 
 def test_labels_say_codec_and_bit_rate() -> None:
-    assert [damages.codec_and_kbps(label) for label in ("mp3-64-vbr", "mp3-128+aac-48", "clean")] == [
+    assert [damage_labels.codec_and_kbps(label) for label in ("mp3-64-vbr", "mp3-128+aac-48", "clean")] == [
         ("mp3", 64), ("mp3+aac", 48), ("clean", 0),
     ]  # fmt: skip
 
@@ -217,7 +217,7 @@ def test_the_judge_gives_the_best_marks_to_the_clip_itself_and_worse_ones_to_a_d
     t = np.arange(2 * RATE) / RATE
     music = np.stack([np.sin(2 * np.pi * hz * t) * 0.2 for hz in (440, 660)], 1) + noise(2.0).T.numpy() * 0.2
     clean = music.astype(np.float32)
-    damaged = damages.apply(clean, "mp3-32")
+    damaged = damage_labels.apply(clean, "mp3-32")
     judge = Judge()
     itself, worse = judge(clean, clean, clean, None), judge(damaged, damaged, clean, 5_500.0)
     assert itself.visqol > 4.6

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from tests.doubles.small_music import song
 from training.data.audio import SAMPLE_RATE, Audio, load
-from training.evaluation import collect, damages, selection, shaping, sounds
+from training.evaluation import clip_making, collect, damage_labels, selection, sounds
 from training.evaluation.bands import band_powers, edges_hz
 from training.evaluation.judge import as_tensor
 from training.evaluation.probes import probes
@@ -29,16 +29,16 @@ def made() -> dict[str, Audio]:
 
 
 def level_db(kind: str, above_hz: float) -> float:
-    return shaping.level_db(shaping.above(made()[kind], above_hz))
+    return clip_making.level_db(clip_making.above(made()[kind], above_hz))
 
 
 def test_the_hat_is_17_db_louder_on_the_left_above_the_cut_and_nowhere_below() -> None:
     hat = probes(MUSIC[0], MUSIC[1])["hat-left"]
-    left, right = (shaping.level_db(shaping.above(hat[:, [channel]], 8_000.0)) for channel in (0, 1))
+    left, right = (clip_making.level_db(clip_making.above(hat[:, [channel]], 8_000.0)) for channel in (0, 1))
     assert right == pytest.approx(-43.6, abs=0.1)
     assert left == pytest.approx(10 * np.log10(10**-2.65 + 10**-4.36), abs=0.1)
-    below = hat - shaping.above(hat, 4_000.0)
-    assert shaping.level_db(below[:, 0] - below[:, 1]) < -50
+    below = hat - clip_making.above(hat, 4_000.0)
+    assert clip_making.level_db(below[:, 0] - below[:, 1]) < -50
 
 
 def test_the_other_probes_are_what_their_names_say() -> None:
@@ -67,7 +67,7 @@ def test_undamaged_clips_of_every_kind_are_made_and_are_the_same_each_time() -> 
 
 
 def test_what_is_made_from_music_ends_where_it_should() -> None:
-    piece_db = shaping.level_db(shaping.above(shaping.at_level(MUSIC[1], -18.0), 16_000.0))
+    piece_db = clip_making.level_db(clip_making.above(clip_making.at_level(MUSIC[1], -18.0), 16_000.0))
     assert level_db("dark-master", 16_000.0) < piece_db - 25
     assert level_db("soft-roll-off", 16_000.0) < piece_db - 15  # what is left is the hiss
     assert level_db("from-22050", 11_500.0) < -80
@@ -78,13 +78,13 @@ def test_what_is_made_from_music_ends_where_it_should() -> None:
 def test_quiet_music_is_rounded_to_16_bits() -> None:
     clip = made()["quiet-16-bit"]
     np.testing.assert_array_equal(clip * 32_768, np.round(clip * 32_768))
-    assert shaping.level_db(clip) == pytest.approx(-58, abs=0.5)
+    assert clip_making.level_db(clip) == pytest.approx(-58, abs=0.5)
 
 
 def test_a_voice_in_the_middle_stands_26_db_above_a_bed_that_is_wide() -> None:
     clip = made()["voice-over-bed"]
-    assert shaping.level_db((clip[:, :1] - clip[:, 1:]) / 2**0.5) == pytest.approx(-46, abs=1.5)
-    assert shaping.level_db(clip) == pytest.approx(-20, abs=0.2)
+    assert clip_making.level_db((clip[:, :1] - clip[:, 1:]) / 2**0.5) == pytest.approx(-46, abs=1.5)
+    assert clip_making.level_db(clip) == pytest.approx(-20, abs=0.2)
     assert level_db("voice-over-bed", 8_500.0) < -80
 
 
@@ -155,7 +155,7 @@ def test_a_limit_spreads_over_the_music_and_takes_one_of_each_undamaged_kind(fol
 @pytest.mark.parametrize("preset", [selection.QUICK, selection.CODECS, selection.USUAL])
 def test_what_is_measured_often_names_damages_that_there_are(preset: selection.Preset) -> None:
     for label in preset.labels:
-        assert damages.parse(label)
+        assert damage_labels.parse(label)
 
 
 def test_a_melody_is_as_long_as_a_clip() -> None:

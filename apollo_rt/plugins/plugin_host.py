@@ -34,7 +34,7 @@ BYPASS = "bypass"
 """Name of the switch that each plugin has beside its own parameters."""
 
 
-class Host:
+class PluginHost:
     """What runs in the process.
 
     Args:
@@ -153,7 +153,7 @@ def main(audio_number: int, marker_number: int) -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     audio = socket.socket(fileno=audio_number)
-    host = Host(audio, mmap.mmap(marker_number, 1), answers)
+    host = PluginHost(audio, mmap.mmap(marker_number, 1), answers)
     try:
         host.load(json.loads(sys.stdin.readline()))
         threading.Thread(target=host.follow, args=(sys.stdin,), daemon=True).start()

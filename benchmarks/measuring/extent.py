@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Plan:
+class Extent:
     """Sizes of everything.
 
     Attributes:
@@ -45,13 +45,13 @@ class Plan:
         return {"block_size": self.block_sizes, "n_streams": self.n_streams, "width_factor": self.width_factors}
 
 
-FULL = Plan()
-SHORT = Plan(
+FULL = Extent()
+SHORT = Extent(
     micro_rounds=300, n_hops=2600, block_sizes=(32, 256, 1024, 4096), n_streams=(1, 2, 4), stream_s=5.0, file_s=8.0,
     virtual_minutes=5.0, width_factors=(0.25, 1.0, 4.0), is_cold=False, n_clips=2, kbps=(48,),
 )  # fmt: skip
 """For a machine that is not free for long: figures up to p99.9."""
-QUICK = Plan(
+QUICK = Extent(
     is_quick=True, micro_rounds=10, n_hops=170, block_sizes=(256,), n_streams=(1, 2), stream_s=0.5, file_s=2.0,
     virtual_minutes=0.05, width_factors=(0.25,), starts=1, is_cold=False, n_clips=1, clip_s=2.0, kbps=(48,),
 )  # fmt: skip

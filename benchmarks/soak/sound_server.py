@@ -185,7 +185,7 @@ def _report(soak: ServerSoak, figures: dict[str, Any], code: int, mb: tuple[floa
         shares = " / ".join(f"{value:.0f}" for value in np.percentile(latencies, (5, 50, 95)))
         rows[f"latency at {rate}"] = f"{bounds} (5 % / 50 % / 95 %: {shares}), each +-{1e3 * _EARS_S:.0f} ms"
     rows["latency reported"] = f"{figures['latency']['total_ms']:.1f} ms (of the devices at the end)"
-    if correction := figures["levels"].get("correction_ppm"):
+    if correction := figures["gauges"].get("correction_ppm"):
         rows["correction"] = f"{correction['least']:.0f} to {correction['most']:.0f} ppm"
     rows["not heard"] = soak.n_unheard
     rows["memory"] = f"{mb[0]:.1f} MB at the start, {mb[1]:.1f} MB at the end"

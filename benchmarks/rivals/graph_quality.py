@@ -23,7 +23,7 @@ MEASURES = ("si_sdr_db", "lsd", "visqol")
 
 
 @dataclass(frozen=True)
-class Clip:
+class DamagedClip:
     """A clip of the test set after a codec.
 
     Attributes:
@@ -42,7 +42,7 @@ class Clip:
     cut_hz: float | None
 
 
-def clips(data: Path, n_clips: int, seconds: float, kbps: tuple[int, ...]) -> list[Clip]:
+def clips(data: Path, n_clips: int, seconds: float, kbps: tuple[int, ...]) -> list[DamagedClip]:
     """Clips spread over a folder, each damaged in every way.
 
     Raises:
@@ -54,7 +54,7 @@ def clips(data: Path, n_clips: int, seconds: float, kbps: tuple[int, ...]) -> li
     chosen = files[:: max(1, len(files) // n_clips)][:n_clips]
     cleans = {path.stem: load(path)[: round(seconds * SAMPLE_RATE)] for path in chosen}
     return [
-        Clip(f"{name}, {rate} kbps", clean, *damage(clean, f"mp3-{rate}"))
+        DamagedClip(f"{name}, {rate} kbps", clean, *damage(clean, f"mp3-{rate}"))
         for name, clean in cleans.items()
         for rate in kbps
     ]
@@ -91,7 +91,7 @@ def restore(model: Model, graph: bytes, damaged: Audio) -> Audio:
     return np.ascontiguousarray(np.concatenate(out)[delay : delay + len(damaged)])
 
 
-def mean_scores(judge: Judge, restored: list[Audio], wanted: list[Clip]) -> dict[str, float]:
+def mean_scores(judge: Judge, restored: list[Audio], wanted: list[DamagedClip]) -> dict[str, float]:
     """Means over the clips."""
     scores = [judge(out, clip.damaged, clip.clean, clip.cut_hz) for out, clip in zip(restored, wanted, strict=True)]
     return {name: round(float(np.mean([getattr(one, name) for one in scores])), 3) for name in MEASURES}

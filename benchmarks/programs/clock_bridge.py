@@ -1,4 +1,4 @@
-"""Two clocks and the resampler between them, measured: `python -m benchmarks.programs.clocks`.
+"""Two clocks and the resampler between them, measured: `python -m benchmarks.programs.clock_bridge`.
 
 Prints what becomes of an hour of virtual time per pair of clocks; draws the response of the resampler for the docs.
 """

@@ -13,7 +13,7 @@ from typing import Any
 
 from apollo_rt.compiled.sockets import set_patience
 from apollo_rt.errors import PluginError
-from apollo_rt.plugins.host import NOBODY
+from apollo_rt.plugins.plugin_host import NOBODY
 from apollo_rt.system.child_process import child_environment, last_line, module_command, wait_or_kill
 
 _LOADING_S = 60.0
@@ -26,7 +26,7 @@ class PluginProcess:
     """One process; it begins to load at once.
 
     Args:
-        order: what to load, see `plugin_host.Host.load`.
+        order: what to load, see `plugin_host.PluginHost.load`.
         patience_s: how long to wait for a hop before the process counts as hung.
 
     Attributes:
@@ -43,7 +43,7 @@ class PluginProcess:
         self._marker = mmap.mmap(marker.fileno(), 1)
         numbers = theirs.fileno(), marker.fileno()
         self._process = subprocess.Popen(  # noqa: S603  # our own module
-            module_command("apollo_rt.plugins.host", *map(str, numbers)),
+            module_command("apollo_rt.plugins.plugin_host", *map(str, numbers)),
             env=child_environment(),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, pass_fds=numbers,
             start_new_session=True,  # Ctrl-C is for us: we end it when the music has ended
