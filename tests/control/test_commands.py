@@ -148,7 +148,7 @@ def test_a_wrong_call_is_refused_by_name_and_changes_nothing(session, name, argu
 
 @pytest.mark.parametrize("value", [[], "meters", ["meters", "meters"], ["noise"], [3], [["meters"]], None, {}])
 def test_a_list_of_words_has_each_known_word_once(value):
-    with pytest.raises(ValueError, match="topics must be a list of different words of levels, stats"):
+    with pytest.raises(ValueError, match="topics must be a list of different words of meters, stats"):
         Argument("topics", CHOICES, "", choices=("meters", "stats")).check(value)
 
 
