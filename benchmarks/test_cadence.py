@@ -14,10 +14,11 @@ from apollo_rt.inference.model import Model, load
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
 from apollo_rt.stream.processor import Processor
+from benchmarks.measuring.cadence import facts_of, signal, wait_for
 from benchmarks.measuring.load import LOADS
 from benchmarks.measuring.note import note
 from benchmarks.measuring.recording_device import RecordingDevice
-from benchmarks.measuring.times import REPLAY, Times, jitter_facts
+from benchmarks.measuring.times import REPLAY, Times
 from benchmarks.rivals.plain import PlainProcessor
 from tests.doubles.stepped import PA_CALLBACK
 
@@ -25,29 +26,11 @@ TOLERANCE = 1e-4
 """-80 dBFS: sums in another order."""
 
 
-def signal(music: np.ndarray, n_hops: int, hop_length: int) -> np.ndarray:
-    """So many hops of music. Shape: (samples, 2)."""
-    n_samples = n_hops * hop_length
-    return np.tile(music, (-(-n_samples // len(music)), 1))[:n_samples]
-
-
 def restored(model: Model, samples: np.ndarray) -> np.ndarray:
     """What the processor makes of it, hop by hop, clipped as every output is."""
     processor, hop_length = Processor(model), model.framing.hop_length
     out = [processor.process(samples[start : start + hop_length]) for start in range(0, len(samples), hop_length)]
     return np.clip(np.concatenate(out), -1, 1)
-
-
-def facts_of(device: RecordingDevice) -> dict[str, object]:
-    """By how much the callback came late, how long it took, and how often a sound card would have run dry."""
-    body = Times(device.spent_ns / 1e9).percentiles_ms
-    seconds = len(device.played) / device.sample_rate
-    return jitter_facts(device.late_ns / 1e9) | {"callback_ms": body, "ran_dry": device.n_dry, "seconds": seconds}
-
-
-def wait_for(device: RecordingDevice) -> None:
-    while not device.is_done:
-        time.sleep(0.05)
 
 
 @pytest.mark.benchmark(group="real cadence", timer=REPLAY)

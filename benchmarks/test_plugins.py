@@ -19,11 +19,11 @@ from apollo_rt.plugins.live_plugins import LivePlugins
 from apollo_rt.plugins.plugin_chains import link
 from apollo_rt.plugins.plugin_host import PluginHost
 from apollo_rt.plugins.plugin_spec import parse_spec
+from benchmarks.measuring.cadence import facts_of, signal, wait_for
 from benchmarks.measuring.load import LOADS
 from benchmarks.measuring.note import note
 from benchmarks.measuring.recording_device import RecordingDevice
 from benchmarks.measuring.times import REPLAY, Times
-from benchmarks.test_cadence import facts_of, signal, wait_for
 
 BEFORE, AFTER = ["HighpassFilter(cutoff_frequency_hz=30)"], ["BrickwallLimiter(ceiling_db=-1)"]
 

@@ -10,8 +10,8 @@ import click
 import matplotlib as mpl
 import numpy as np
 
+from tests.doubles.resampling import convert, fit, level_db, tone
 from tests.doubles.virtual_clocks import Clock, run
-from tests.stream.test_resample import convert, fit, level_db, tone
 
 TARGET = 64 + 256 + 256
 """Samples held back: half the filter, the block that is being captured, and one for unevenness."""

@@ -19,9 +19,10 @@ import numpy as np
 from apollo_rt.inference.model_file import default_model_path
 from apollo_rt.live.realtime.counters import XRUNS
 from benchmarks.measuring.machine import resident_mb
-from tests.commands.test_live_lost_devices import load_sink, pactl, unload_sink
-from tests.commands.test_live_on_servers import LiveRun, lag_of, likeness
 from tests.doubles.audio_servers import RATE, PulseServer, short_folder
+from tests.doubles.comparison import lag_of, likeness
+from tests.doubles.live_run import LiveRun
+from tests.doubles.pulse_sinks import load_sink, pactl, unload_sink
 
 _COMMAND = ["run_live.py", "--input", "Monitor of Loopback", "--output", "speakers"]
 _GROWTH_MB = 64.0

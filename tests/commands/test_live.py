@@ -34,11 +34,6 @@ from tests.doubles.sound_files import tone, write
 LENGTH = 30_011
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_models.gain(tmp_path_factory.mktemp("model"), 0.5)
-
-
 @pytest.fixture
 def song(tmp_path: Path) -> Path:
     return write(tmp_path / "song.wav", tone(LENGTH), subtype="FLOAT")

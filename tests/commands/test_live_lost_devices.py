@@ -3,7 +3,6 @@
 import json
 import re
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,26 +12,12 @@ import numpy as np
 import pytest
 
 from apollo_rt.config import Framing
-from tests.commands.test_live_on_servers import COMMAND, LiveRun
 from tests.doubles import tiny_models
 from tests.doubles.audio_servers import RATE, JackServer, PulseServer, short_folder, wait_for
+from tests.doubles.live_run import COMMAND, LiveRun
+from tests.doubles.pulse_sinks import load_sink, pactl, unload_sink
 
 PATIENCE_S = 40.0
-
-
-def pactl(server: PulseServer, *arguments: str) -> str:
-    command = ["pactl", *arguments]
-    return subprocess.run(command, env=server._env, capture_output=True, text=True, check=True, timeout=10).stdout
-
-
-def unload_sink(server: PulseServer, name: str) -> None:
-    modules = [line.split("\t")[0] for line in pactl(server, "list", "short", "modules").splitlines() if name in line]
-    pactl(server, "unload-module", modules[-1])
-
-
-def load_sink(server: PulseServer, name: str, rate: int) -> None:
-    description = f"sink_properties=device.description={name}"
-    pactl(server, "load-module", "module-null-sink", f"sink_name={name}", description, "norewinds=1", f"rate={rate}")
 
 
 def says(run: LiveRun, text: str, times: int = 1) -> None:

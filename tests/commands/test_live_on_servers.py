@@ -1,69 +1,24 @@
 """The command of the README on real sound servers: what is heard at the loudspeaker is the file restored off line."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from apollo_rt.config import Framing
 from apollo_rt.devices.device import Device, describe_devices, find_device
 from apollo_rt.devices.loopback import with_server
 from apollo_rt.devices.pulse import read_server
-from apollo_rt.errors import ModelFileError
 from apollo_rt.files.audio_reader import AudioReader
-from apollo_rt.files.audio_writer import AudioWriter
-from apollo_rt.files.offline import restore_file
-from apollo_rt.files.output_format import OutputSettings
-from apollo_rt.inference.model_file import default_model_path
-from apollo_rt.session.endpoints import input_file
-from tests import ROOT
-from tests.doubles import tiny_models
-from tests.doubles.audio_servers import RATE, Heard, JackServer, PulseServer, short_folder, take_priority, wait_for
+from tests.doubles.audio_servers import RATE, Heard, JackServer, PulseServer, short_folder
+from tests.doubles.comparison import lag_of, treble_db
+from tests.doubles.live_run import COMMAND, LiveRun
 
-COMMAND = ["run_live.py", "--input", "Loopback", "--output", "speakers"]
-CLIP_S = 6.0
-LARGE_BUFFERS = {"APOLLO_RT_LIVE_BLOCK_SIZE": "2048", "APOLLO_RT_LIVE_HEADROOM": "22050"}
-"""So that a busy machine can keep up; by the environment, so that the command stays the README's to the letter."""
 WINDOW = 4096
 _MOST_APART = 0.002
 """Two clocks, and the steering until it has locked, as a share of the time."""
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The model that ships with the package; until there is one, a tiny one that shows everything out of step."""
-    try:
-        return default_model_path()
-    except ModelFileError:
-        return tiny_models.busy(tmp_path_factory.mktemp("model"), Framing())
-
-
-@pytest.fixture(scope="module")
-def clip() -> np.ndarray:
-    """The beginning of the demo: music that a codec damaged, at half its level so that nothing is clipped."""
-    with AudioReader(input_file("demo")) as reader:
-        return np.ascontiguousarray(0.5 * reader.read(round(CLIP_S * RATE)))
-
-
-@pytest.fixture(scope="module")
-def restored(clip: np.ndarray, model: Path, tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
-    """The clip, restored off line."""
-    from apollo_rt.inference.model import load
-
-    folder = tmp_path_factory.mktemp("offline")
-    source, target = folder / "clip.wav", folder / "restored.wav"
-    with AudioWriter(source, RATE, settings=OutputSettings(float_wav=True)) as writer:
-        writer.write(clip)
-    restore_file(source, target, load(model), output=OutputSettings(float_wav=True))
-    with AudioReader(target) as reader:
-        return reader.read(len(clip))
 
 
 @pytest.fixture(scope="module")
@@ -79,77 +34,6 @@ def jack() -> Iterator[JackServer]:
     server = JackServer()
     with server.started():
         yield server
-
-
-class LiveRun:
-    """`python run_live.py ...` as a process of its own."""
-
-    def __init__(
-        self, arguments: list[str], environment: dict[str, str], model: Path, buffers: dict[str, str] = LARGE_BUFFERS
-    ) -> None:
-        settings = {"APOLLO_RT_LIVE_MODEL": str(model), **buffers}
-        self.lines: list[str] = []
-        self.process = subprocess.Popen(
-            [sys.executable, *arguments],
-            cwd=ROOT,
-            env={**os.environ, **environment, **settings},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            preexec_fn=take_priority,
-        )
-        self._thread = threading.Thread(target=self._read)
-        self._thread.start()
-
-    def __enter__(self) -> "LiveRun":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        self._thread.join()
-
-    @property
-    def text(self) -> str:
-        return "\n".join(self.lines)
-
-    def wait_until_it_plays(self) -> None:
-        assert wait_for(lambda: "latency" in self.text or self.process.poll() is not None, 180)
-        assert self.process.poll() is None, self.text
-
-    def end(self, signal_number: int = signal.SIGTERM) -> int:
-        """Ask it to end; the exit code."""
-        self.process.send_signal(signal_number)
-        return self.wait()
-
-    def wait(self) -> int:
-        code = self.process.wait(60)
-        self._thread.join()
-        return code
-
-    def _read(self) -> None:
-        for line in self.process.stdout:
-            self.lines.append(line.rstrip())
-
-
-def lag_of(part: np.ndarray, whole: np.ndarray) -> int:
-    """Where a part begins in a whole, by cross-correlation."""
-    n = 1 << (len(part) + len(whole)).bit_length()
-    spectra = [np.fft.rfft(samples.mean(axis=1, dtype=np.float64), n) for samples in (part, whole)]
-    return int(np.argmax(np.fft.irfft(spectra[1] * np.conj(spectra[0]), n)[: len(whole)]))
-
-
-def likeness(a: np.ndarray, b: np.ndarray) -> float:
-    """Normalised correlation: 1 for the same sound at any level."""
-    return float(np.sum(a * b) / np.sqrt(np.sum(a * a) * np.sum(b * b) + 1e-20))
-
-
-def treble_db(samples: np.ndarray, cutoff_hz: float = 11_025.0) -> float:
-    """Energy above a frequency."""
-    power = np.abs(np.fft.rfft(samples.mean(axis=1))) ** 2
-    return float(10 * np.log10(np.sum(power[np.fft.rfftfreq(len(samples), 1 / RATE) >= cutoff_hz]) + 1e-20))
 
 
 def windows_of(part: np.ndarray, whole: np.ndarray, begin: int, apart: float) -> list[tuple[int, float]]:
@@ -217,10 +101,10 @@ def check_recording(folder: Path, clip: np.ndarray, restored: np.ndarray) -> Non
 
 
 def test_over_pulseaudio_the_loudspeaker_plays_what_the_file_would_be(
-    pulse: PulseServer, model: Path, clip: np.ndarray, restored: np.ndarray, tmp_path: Path
+    pulse: PulseServer, shipped_model: Path, clip: np.ndarray, restored: np.ndarray, tmp_path: Path
 ) -> None:
     options = ["--stats-json", str(tmp_path / "stats.json"), "--record", str(tmp_path / "recorded")]
-    with LiveRun([*COMMAND, *options], pulse.environment, model) as run:
+    with LiveRun([*COMMAND, *options], pulse.environment, shipped_model) as run:
         run.wait_until_it_plays()
         heard = pulse.hear(clip, lead_s=5.0)
         assert run.end() == 0, run.text
@@ -231,9 +115,9 @@ def test_over_pulseaudio_the_loudspeaker_plays_what_the_file_would_be(
 
 
 def test_over_jack_the_loudspeaker_plays_what_the_file_would_be(
-    jack: JackServer, model: Path, clip: np.ndarray, restored: np.ndarray, tmp_path: Path
+    jack: JackServer, shipped_model: Path, clip: np.ndarray, restored: np.ndarray, tmp_path: Path
 ) -> None:
-    with LiveRun([*COMMAND, "--stats-json", str(tmp_path / "stats.json")], jack.environment, model) as run:
+    with LiveRun([*COMMAND, "--stats-json", str(tmp_path / "stats.json")], jack.environment, shipped_model) as run:
         run.wait_until_it_plays()
         heard = jack.hear(clip)
         assert run.end(signal.SIGINT) == 0, run.text
@@ -243,9 +127,9 @@ def test_over_jack_the_loudspeaker_plays_what_the_file_would_be(
     check(heard, stats, clip, restored)
 
 
-def test_the_servers_sinks_are_devices_without_any_alsa_configuration(pulse: PulseServer, model: Path) -> None:
+def test_the_servers_sinks_are_devices_without_any_alsa_configuration(pulse: PulseServer, shipped_model: Path) -> None:
     environment = {**pulse.environment, "ALSA_CONFIG_PATH": ""}
-    with LiveRun([*COMMAND, "--duration", "0.5"], environment, model) as run:
+    with LiveRun([*COMMAND, "--duration", "0.5"], environment, shipped_model) as run:
         assert run.wait() == 0, run.text
     assert "Monitor of Loopback (PulseAudio) -> speakers (PulseAudio), " in run.text
 
@@ -279,9 +163,9 @@ def test_sinks_are_found_by_names_in_any_script_and_twins_by_their_second_names(
     ],
 )
 def test_a_loop_through_the_server_is_refused(
-    pulse: PulseServer, model: Path, source: str, target: str, reason: str
+    pulse: PulseServer, shipped_model: Path, source: str, target: str, reason: str
 ) -> None:
-    with LiveRun(["run_live.py", "--input", source, "--output", target], pulse.environment, model) as run:
+    with LiveRun(["run_live.py", "--input", source, "--output", target], pulse.environment, shipped_model) as run:
         assert run.wait() == 1, run.text
     assert run.lines[-1].startswith("error: feedback: ")
     assert reason in run.lines[-1]

@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.commands.test_live_on_servers import LiveRun, clip, lag_of, model, restored, treble_db
 from tests.doubles.audio_servers import RATE, Heard, PulseServer, short_folder
-
-__all__ = ["clip", "model", "restored"]  # fixtures
+from tests.doubles.comparison import lag_of, treble_db
+from tests.doubles.live_run import LiveRun
 
 LOCK_S = 4.0
 
@@ -26,7 +25,7 @@ COMMAND = ["run_live.py", "--input", "Monitor of Loopback", "--output", "speaker
     ],
 )
 def test_music_from_one_device_reaches_another_of_another_rate_at_the_reported_latency(
-    speakers: str, terms: set[str], model: Path, clip: np.ndarray, restored: np.ndarray, tmp_path: Path
+    speakers: str, terms: set[str], shipped_model: Path, clip: np.ndarray, restored: np.ndarray, tmp_path: Path
 ) -> None:
     wanted = np.repeat(restored.mean(axis=1, keepdims=True), 2, axis=1) if "channels=1" in speakers else restored
     with short_folder() as folder:
@@ -34,7 +33,7 @@ def test_music_from_one_device_reaches_another_of_another_rate_at_the_reported_l
         # Without an ALSA configuration the server's own ends are seen, with the rates that they really have.
         environment = {**server.environment, "ALSA_CONFIG_PATH": ""}
         arguments = [*COMMAND, "--stats-json", str(tmp_path / "stats.json")]
-        with server.started(), LiveRun(arguments, environment, model) as run:
+        with server.started(), LiveRun(arguments, environment, shipped_model) as run:
             run.wait_until_it_plays()
             time.sleep(LOCK_S)
             heard = hear_in_step(server, run, clip, wanted)

@@ -22,16 +22,10 @@ from apollo_rt.files.audio_reader import AudioReader
 from apollo_rt.files.audio_writer import AudioWriter
 from apollo_rt.files.tags import Tags
 from tests import ROOT
-from tests.doubles import tiny_models
 from tests.doubles.sound_files import tone, write
 
 PROGRESS = re.compile(r" \(\d+ of \d+\)$")
 """What a slow machine says in between."""
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_models.gain(tmp_path_factory.mktemp("model"), 0.5)
 
 
 @pytest.fixture

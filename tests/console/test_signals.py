@@ -15,13 +15,7 @@ import pytest
 
 from apollo_rt.console.signals import ending_calls, interruptible
 from tests import ROOT
-
-
-class Finalised:
-    """Is asked to end while it is being finalised, where Python drops exceptions."""
-
-    def __del__(self) -> None:
-        os.kill(os.getpid(), signal.SIGTERM)
+from tests.doubles.finalised import Finalised
 
 
 def ended(*steps: Callable[[], None], checks: bool) -> int:
@@ -67,7 +61,7 @@ def test_an_error_without_a_signal_stays_itself() -> None:
 def test_what_python_drops_is_printed_only_if_no_signal_raised_it() -> None:
     program = """
 from apollo_rt.console.signals import ending_calls, interruptible
-from tests.console.test_signals import Finalised
+from tests.doubles.finalised import Finalised
 
 class Broken:
     def __del__(self):

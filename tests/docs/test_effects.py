@@ -5,7 +5,8 @@ import re
 import pytest
 
 from apollo_rt.control.parameter_table import PARAMETERS
-from tests.docs.test_readme import ROOT, blocks_of, run
+from tests import ROOT
+from tests.doubles.markdown_blocks import blocks_of, run
 
 PAGE = (ROOT / "docs/effects.md").read_text()
 

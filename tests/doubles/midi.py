@@ -3,6 +3,7 @@
 from collections import deque
 from pathlib import Path
 
+from apollo_rt.control.midi import port as midi_port
 from apollo_rt.control.midi.control import MidiControl
 from apollo_rt.control.midi.map import MidiMap
 from apollo_rt.errors import ControlError
@@ -81,3 +82,12 @@ class Desk:
     def poll(self):
         """One question whether the port is there."""
         return [line for _ in range(8) for line in self.control.poll()]
+
+
+def can_list() -> bool:
+    """Whether the system's MIDI answers."""
+    try:
+        midi_port.list_ports()
+    except ControlError:
+        return False
+    return True

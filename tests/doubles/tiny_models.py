@@ -16,7 +16,11 @@ from apollo_rt.config import Framing
 from apollo_rt.inference.model_file import Golden, Graph, ModelCard, State, card_metadata, graph_sha256, read_card
 from apollo_rt.stream.stft import asymmetric_windows
 
+BACKENDS = ["c_api", "python"]
+"""The ways in which a model is run: both have to give the same."""
+
 SMALL = Framing(hop_length=64, analysis_length=256)
+MEDIUM = Framing(hop_length=256, analysis_length=1024)
 
 
 def identity(directory: Path, framing: Framing = SMALL) -> Path:

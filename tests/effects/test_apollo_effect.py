@@ -14,6 +14,7 @@ from apollo_rt.control.parameters import PARAMETERS, Parameters
 from apollo_rt.latency import FADE_LENGTH
 from tests.doubles import tiny_models
 from tests.doubles.sound_files import tone
+from tests.doubles.sounds import planar_noise
 
 RATES = [44_100, 48_000, 22_050, 32_000, 96_000, 11_025, 8000, 192_000, 44_100.5]
 
@@ -28,10 +29,6 @@ def models(tmp_path_factory):
         "late": load_model(tiny_models.delay_one_frame(folder)),
         "busy": load_model(tiny_models.busy(folder)),
     }
-
-
-def noise(n_samples, channels=2, seed=0):
-    return np.random.default_rng(seed).uniform(-0.4, 0.4, (channels, n_samples)).astype(np.float32)
 
 
 def streamed(effect, audio, sample_rate, sizes):
@@ -62,7 +59,7 @@ class TestArguments:
         np.testing.assert_allclose(ApolloEffect(model=models["late"])(audio, 44_100), mono, atol=1e-7)
 
     def test_mono_is_restored_as_two_equal_channels(self, models):
-        audio = noise(5000, channels=1)
+        audio = planar_noise(5000, channels=1)
         out = ApolloEffect(model=models["late"])(audio, 44_100)
         stereo = ApolloEffect(model=models["late"])(np.repeat(audio, 2, axis=0), 44_100)
         np.testing.assert_allclose(out[0], stereo[0], atol=1e-7)
@@ -70,7 +67,7 @@ class TestArguments:
     @pytest.mark.parametrize("channels", [1, 2])
     @pytest.mark.parametrize("reset", [True, False])
     def test_samples_come_before_channels_where_the_caller_says_so(self, models, channels, reset):
-        audio = noise(5000, channels)
+        audio = planar_noise(5000, channels)
         expected = ApolloEffect(model=models["late"])(audio, 44_100, reset=reset)
         for axis in (1, -1):
             out = ApolloEffect(model=models["late"])(audio.T, 44_100, reset=reset, channel_axis=axis)
@@ -116,8 +113,8 @@ class TestArguments:
         path = tiny_models.gain(tmp_path, 0.5)
         for given in (path, str(path)):
             np.testing.assert_array_equal(
-                ApolloEffect(model=given)(noise(1000), 44_100),
-                ApolloEffect(model=models["half"])(noise(1000), 44_100),
+                ApolloEffect(model=given)(planar_noise(1000), 44_100),
+                ApolloEffect(model=models["half"])(planar_noise(1000), 44_100),
             )
         with pytest.raises(ModelFileError):
             ApolloEffect(model=tmp_path / "missing.onnx")
@@ -144,7 +141,7 @@ class TestParameters:
     @pytest.mark.parametrize("row", PARAMETERS, ids=lambda row: row.name)
     def test_a_change_is_heard_from_the_next_block_on(self, models, row):
         """As it is in `Parameters`' own streams (`test_parameters_live`), and it outlives a reset."""
-        effect, audio = ApolloEffect(model=models["busy"]), noise(20_000)
+        effect, audio = ApolloEffect(model=models["busy"]), planar_noise(20_000)
         plain = effect(audio, 44_100)
         setattr(effect, row.name, row.value_at(1.0 if row.is_switch else 0.4))
         changed = effect(audio, 44_100)
@@ -171,7 +168,7 @@ class TestParameters:
 class TestCopies:
     @pytest.mark.parametrize("twin", [copy.copy, copy.deepcopy, lambda effect: pickle.loads(pickle.dumps(effect))])
     def test_a_copy_has_the_settings_and_the_model_and_a_stream_of_its_own(self, models, twin):
-        effect, audio = ApolloEffect(0.7, models["late"], strength=0.5, output_gain_db=-6), noise(5000)
+        effect, audio = ApolloEffect(0.7, models["late"], strength=0.5, output_gain_db=-6), planar_noise(5000)
         first = effect(audio, 44_100, reset=False)
         other = twin(effect)
         assert other.parameters.as_dict() == effect.parameters.as_dict()
@@ -188,7 +185,7 @@ class TestCopies:
     def test_the_model_that_ships_is_pickled_as_such(self):
         pickled = pickle.dumps(ApolloEffect())
         assert b".onnx" not in pickled
-        assert pickle.loads(pickled)(noise(1000), 44_100).shape == (2, 1000)
+        assert pickle.loads(pickled)(planar_noise(1000), 44_100).shape == (2, 1000)
 
     def test_a_pickle_whose_model_is_gone_says_so(self, tmp_path):
         path = tiny_models.identity(tmp_path)
@@ -219,13 +216,13 @@ class TestTime:
 
     def test_at_the_models_rate_the_latency_is_that_of_the_model_alone(self, models):
         effect = ApolloEffect(model=models["identity"])
-        effect(noise(10), 44_100, reset=False)
+        effect(planar_noise(10), 44_100, reset=False)
         assert effect.latency_samples == models["identity"].framing.algorithmic_latency
 
     @pytest.mark.parametrize("sample_rate", [44_100, 48_000, 22_050])
     @pytest.mark.parametrize("mix", [0.3, 1.0])
     def test_a_stream_in_any_blocks_equals_the_whole_array(self, models, sample_rate, mix):
-        audio = noise(12_000)
+        audio = planar_noise(12_000)
         expected = ApolloEffect(mix, models["late"])(audio, sample_rate)
         random = np.random.default_rng(3)
         for sizes in (iter([0, 1, 63, 64, 65, 8191] * 99), iter(random.integers(0, 3000, 999)), iter([20_011] * 9)):
@@ -234,16 +231,16 @@ class TestTime:
 
     def test_many_tiny_blocks_never_run_dry(self, models):
         """The queue holds what two converters ever hold back, whatever the blocks."""
-        audio = noise(4000)
+        audio = planar_noise(4000)
         expected = ApolloEffect(model=models["late"])(audio, 48_000)
         out = streamed(ApolloEffect(model=models["late"]), audio, 48_000, iter([1, 2, 3] * 99_999))
         np.testing.assert_array_equal(out, expected)
 
     @pytest.mark.parametrize("sample_rate", [44_100, 48_000])
     def test_an_effect_that_was_used_equals_a_new_one(self, models, sample_rate):
-        audio, effect = noise(5000), ApolloEffect(model=models["late"])
+        audio, effect = planar_noise(5000), ApolloEffect(model=models["late"])
         first = effect(audio, sample_rate, reset=False)
-        effect(noise(777, seed=1), sample_rate, reset=False)
+        effect(planar_noise(777, seed=1), sample_rate, reset=False)
         effect.reset()
         np.testing.assert_array_equal(effect(audio, sample_rate, reset=False), first)
         whole = effect(audio, sample_rate)
@@ -252,25 +249,25 @@ class TestTime:
 
     def test_rate_and_channels_may_change_between_streams_only(self, models):
         effect = ApolloEffect(model=models["identity"])
-        effect(noise(100), 44_100, reset=False)
-        for audio, sample_rate in ((noise(100), 48_000), (noise(100, channels=1), 44_100)):
+        effect(planar_noise(100), 44_100, reset=False)
+        for audio, sample_rate in ((planar_noise(100), 48_000), (planar_noise(100, channels=1), 44_100)):
             with pytest.raises(ValueError, match="must stay 44100 and 2 within a stream"):
                 effect(audio, sample_rate, reset=False)
         effect.reset()
-        effect(noise(100, channels=1), 48_000, reset=False)
-        effect(noise(100), 44_100)
+        effect(planar_noise(100, channels=1), 48_000, reset=False)
+        effect(planar_noise(100), 44_100)
 
 
 class TestMix:
     @pytest.mark.parametrize("sample_rate", [44_100, 48_000])
     def test_mix_0_is_the_input_bit_for_bit(self, models, sample_rate):
-        audio, effect = noise(9000), ApolloEffect(0.0, models["half"])
+        audio, effect = planar_noise(9000), ApolloEffect(0.0, models["half"])
         np.testing.assert_array_equal(effect(audio, sample_rate), audio)
         np.testing.assert_array_equal(streamed(effect, audio, sample_rate, iter([700] * 99)), audio)
 
     @pytest.mark.parametrize("sample_rate", [44_100, 48_000])
     def test_mix_lies_on_the_line_between_dry_and_wet(self, models, sample_rate):
-        audio = noise(9000)
+        audio = planar_noise(9000)
         wet = ApolloEffect(1.0, models["half"])(audio, sample_rate)
         mixed = ApolloEffect(0.25, models["half"])(audio, sample_rate)
         np.testing.assert_allclose(mixed, 0.75 * audio + 0.25 * wet, atol=1e-6)
@@ -291,11 +288,11 @@ class TestMix:
         effect.mix = 0.0
         effect.reset()
         assert effect.mix == 0.0
-        np.testing.assert_array_equal(effect(noise(100), 44_100), noise(100))
+        np.testing.assert_array_equal(effect(planar_noise(100), 44_100), planar_noise(100))
 
 
 def test_effects_in_several_threads_do_not_disturb_each_other(models):
-    inputs = [noise(30_000, seed=seed) for seed in range(6)]
+    inputs = [planar_noise(30_000, seed=seed) for seed in range(6)]
     expected = [ApolloEffect(model=models["late"])(audio, 48_000) for audio in inputs]
 
     def work(audio):
@@ -309,7 +306,7 @@ def test_effects_in_several_threads_do_not_disturb_each_other(models):
 
 
 def test_the_effect_is_the_stream_with_another_face(models):
-    audio = noise(5000)
+    audio = planar_noise(5000)
     stream = RestorationStream(models["late"])
     effect = ApolloEffect(model=models["late"])
     np.testing.assert_array_equal(effect(audio, 44_100, reset=False), stream.process(audio.T).T)

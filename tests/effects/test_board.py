@@ -16,6 +16,7 @@ from apollo_rt import ApolloEffect, Board, Chain, Mix, load_model
 from apollo_rt.config import Framing
 from apollo_rt.effects.native_run import NativeRun
 from tests.doubles import tiny_models
+from tests.doubles.sounds import planar_noise
 from tests.doubles.vst3_plugin import loaded, maximizer, vst3
 
 RATE = 44_100
@@ -30,10 +31,6 @@ def models(tmp_path_factory):
         "half": load_model(tiny_models.gain(folder, 0.5)),
         "later": load_model(tiny_models.identity(other, Framing(hop_length=512, analysis_length=2048))),
     }
-
-
-def noise(n_samples, channels=2, seed=0):
-    return np.random.default_rng(seed).uniform(-0.4, 0.4, (channels, n_samples)).astype(np.float32)
 
 
 def impulse(at=1000, n_samples=20_000):
@@ -122,15 +119,15 @@ class TestListOperations:
     def test_the_same_member_twice_is_an_error_when_it_plays(self, kind):
         gain = pedalboard.Gain()
         with pytest.raises((ValueError, RuntimeError)):
-            kind([gain, gain])(noise(100), RATE)
+            kind([gain, gain])(planar_noise(100), RATE)
 
     def test_nothing_in_it_passes_a_chain_and_is_silence_in_a_mix(self, kind):
-        audio = noise(500)
+        audio = planar_noise(500)
         expected = np.zeros_like(audio) if kind.__name__ == "Mix" else audio
         np.testing.assert_array_equal(kind([])(audio, RATE), expected)
 
     def test_none_is_an_empty_place(self, kind):
-        gain, audio = pedalboard.Gain(-6), noise(500)
+        gain, audio = pedalboard.Gain(-6), planar_noise(500)
         board = kind([None])
         assert (len(board), board[0]) == (1, None)
         np.testing.assert_array_equal(board(audio, RATE), audio)
@@ -139,7 +136,7 @@ class TestListOperations:
         np.testing.assert_allclose(chain(audio, RATE), expected, atol=1e-6)
 
     def test_plugins_that_are_late_stay_in_step(self, kind):
-        audio = noise(20_000)
+        audio = planar_noise(20_000)
         board = kind([AddLatency(1000), AddLatency(3001)])
         for buffer_size in (128, 8192, 65_536):
             out = board(audio, RATE, buffer_size)
@@ -148,7 +145,7 @@ class TestListOperations:
     def test_chains_and_mixes_are_nested(self, kind):
         """One 6 dB louder and two of 6 dB less; 24 times 1 dB less, twice."""
         house = pedalboard if kind.__module__.startswith("pedalboard") else apollo_rt
-        audio = noise(2000)
+        audio = planar_noise(2000)
         quieter = [house.Chain([pedalboard.Gain(-1) for _ in range(24)]) for _ in range(2)]
         board = house.Chain([pedalboard.Gain(6.0206), house.Mix([pedalboard.Gain(-6.0206)] * 1), house.Mix(quieter)])
         outer = kind([board])
@@ -161,7 +158,7 @@ class TestListOperations:
             kind([pedalboard.Gain(), [pedalboard.Gain()]])
 
     def test_boards_that_share_their_members_may_play_in_many_threads(self, kind):
-        members, audio = [pedalboard.Reverb() for _ in range(8)], noise(6000)
+        members, audio = [pedalboard.Reverb() for _ in range(8)], planar_noise(6000)
         boards = [kind(members), kind(members[::-1])] * 8
         expected = boards[0](audio, RATE)
         with ThreadPoolExecutor(len(boards)) as pool:
@@ -170,7 +167,7 @@ class TestListOperations:
 
     def test_ours_that_are_shared_may_play_in_many_threads(self, models):
         effects = [ApolloEffect(0.5, models["half"]), ApolloEffect(model=models["same"]), pedalboard.Reverb()]
-        boards, audio = [Board(effects), Board([Mix([Chain(effects[::-1])])]), effects[0]] * 4, noise(6000)
+        boards, audio = [Board(effects), Board([Mix([Chain(effects[::-1])])]), effects[0]] * 4, planar_noise(6000)
         expected = [board(audio, RATE) for board in boards[:3]] * 4
         with ThreadPoolExecutor(len(boards)) as pool:
             for out, right in zip(pool.map(lambda board: board(audio, RATE), boards), expected, strict=True):
@@ -212,7 +209,7 @@ class TestListOperations:
         effect, gain = ApolloEffect(model=models["same"]), pedalboard.Gain()
         for board in (Board([effect, Mix([effect])]), Board([gain, Mix([Chain([gain])])])):
             with pytest.raises(ValueError, match="one place only, got this one twice"):
-                board(noise(100), RATE)
+                board(planar_noise(100), RATE)
 
     def test_copies_hold_the_same_members_and_pickles_new_ones(self, models):
         effect = ApolloEffect(0.3, models["half"])
@@ -220,7 +217,7 @@ class TestListOperations:
         assert copy.copy(board)[0] is effect
         other = pickle.loads(pickle.dumps(board))
         assert (other[0].mix, type(other[1]), type(other[1][0])) == (0.3, Mix, Chain)
-        np.testing.assert_array_equal(other(noise(2000), RATE), board(noise(2000), RATE))
+        np.testing.assert_array_equal(other(planar_noise(2000), RATE), board(planar_noise(2000), RATE))
         with pytest.raises(TypeError, match="pickle"):
             pickle.dumps(Board([pedalboard.Gain()]))
 
@@ -238,7 +235,7 @@ class TestSound:
                 pedalboard.Reverb(),
             ]
 
-        audio = noise(30_000)
+        audio = planar_noise(30_000)
         expected = pedalboard.Pedalboard(plugins())(audio, RATE)
         np.testing.assert_array_equal(Board(plugins())(audio, RATE), expected)
         np.testing.assert_array_equal(Board([Chain(plugins()[:2]), *plugins()[2:]])(audio, RATE), expected)
@@ -256,12 +253,12 @@ class TestSound:
         board = Board(
             [native[0], Chain([native[1], ApolloEffect(model=models["same"])]), Chain([native[2]]), *native[3:]]
         )
-        board(noise(100), RATE)
+        board(planar_noise(100), RATE)
         assert [list(run) for run in made] == [native[:2], native[2:]]
         assert all(type(run) is pedalboard.Pedalboard for run in made)
 
     def test_ours_between_native_ones_is_the_three_called_in_turn(self, models):
-        audio = noise(20_000)
+        audio = planar_noise(20_000)
         board = Board([pedalboard.HighpassFilter(100), ApolloEffect(model=models["half"]), pedalboard.Limiter(-20)])
         by_hand = pedalboard.HighpassFilter(100)(audio, RATE)
         by_hand = ApolloEffect(model=models["half"])(by_hand, RATE)
@@ -285,13 +282,13 @@ class TestSound:
         np.testing.assert_allclose(blocks[:, latency:], whole, atol=1e-5)
 
     def test_a_mix_is_the_sum_of_its_branches(self, models):
-        audio = noise(9000)
+        audio = planar_noise(9000)
         board = Mix([ApolloEffect(model=models["half"]), pedalboard.Gain(0), Chain([pedalboard.Invert()])])
         np.testing.assert_allclose(board(audio, RATE), 0.5 * audio, atol=1e-6)
 
     @pytest.mark.parametrize("channels", [1, 2])
     def test_mono_and_stereo_go_through_alike(self, models, channels):
-        audio = noise(5000, channels)
+        audio = planar_noise(5000, channels)
         board = Board([pedalboard.Gain(6.0206), ApolloEffect(model=models["half"])])
         np.testing.assert_allclose(board(audio, RATE), audio, atol=1e-5)
 
@@ -349,7 +346,7 @@ class TestTime:
         make, latency = TREES[tree]
         board = make(models)
         assert board.latency_samples == latency
-        board(noise(10), RATE, reset=False)
+        board(planar_noise(10), RATE, reset=False)
         assert board.latency_samples == latency
 
     @pytest.mark.parametrize("tree", [*TREES, *LATE])
@@ -371,7 +368,7 @@ class TestTime:
     @pytest.mark.parametrize("tree", [*TREES, *LATE])
     def test_a_stream_equals_the_whole(self, models, tree):
         make = TREES[tree][0] if tree in TREES else LATE[tree]
-        audio = noise(12_000)
+        audio = planar_noise(12_000)
         padded = np.pad(audio, ((0, 0), (0, make(models).latency_samples)))
         whole = make(models)(audio, RATE)
         out, latency = streamed(make(models), padded, [333, 64, 4096])
@@ -388,25 +385,25 @@ class TestTime:
     def test_a_change_of_the_list_begins_a_new_stream_of_another_latency(self, models):
         inner = Chain([ApolloEffect(model=models["same"])])
         board = Board([inner])
-        board(noise(500), RATE, reset=False)
+        board(planar_noise(500), RATE, reset=False)
         inner.append(ApolloEffect(model=models["later"]))
         assert board.latency_samples == 1152
         out, latency = streamed(board, impulse(), [512])
         assert (np.abs(out).argmax(axis=1) - 1000).tolist() == [latency] * 2
 
     def test_after_reset_it_is_as_new(self, models):
-        board, audio = TREES["nested"][0](models), noise(5000)
+        board, audio = TREES["nested"][0](models), planar_noise(5000)
         first = board(audio, RATE, reset=False)
-        board(noise(99, seed=1), RATE, reset=False)
+        board(planar_noise(99, seed=1), RATE, reset=False)
         board.reset()
         np.testing.assert_array_equal(board(audio, RATE, reset=False), first)
 
     def test_a_plugin_that_holds_more_back_than_before_is_an_error_not_a_shift(self):
         board = Board([pedalboard.MP3Compressor(1.0)])
-        board(noise(512), RATE, reset=False)
+        board(planar_noise(512), RATE, reset=False)
         board._node._nodes[0]._queue = np.zeros((2, 0), np.float32)
         with pytest.raises(RuntimeError, match="call reset"):
-            board(noise(512), RATE, reset=False)
+            board(planar_noise(512), RATE, reset=False)
 
 
 def test_without_pedalboard_installed_a_board_of_ours_works(models):
@@ -460,7 +457,7 @@ def test_it_stands_beside_what_is_late_and_all_stays_in_place(make, models):
 @pytest.mark.parametrize("n_samples", [0, 1, 2, 63, 64, 1000])
 def test_it_takes_any_length(make, n_samples):
     for channels in (1, 2):
-        assert Board([make()])(noise(n_samples, channels), RATE).shape == (channels, n_samples)
+        assert Board([make()])(planar_noise(n_samples, channels), RATE).shape == (channels, n_samples)
 
 
 @pytest.mark.parametrize("make", WHOLE_ONLY)

@@ -17,6 +17,7 @@ import pytest
 
 from apollo_rt import ApolloEffect, Board, Chain, Mix, load_model
 from tests.doubles import tiny_models
+from tests.doubles.sounds import planar_noise
 
 RATE = 44_100
 
@@ -46,10 +47,6 @@ def make(request, model):
     return lambda: MAKERS[request.param](model)
 
 
-def noise(n_samples, channels=2, seed=0):
-    return np.random.default_rng(seed).uniform(-0.4, 0.4, (channels, n_samples)).astype(np.float32)
-
-
 class TestArrays:
     @pytest.mark.parametrize("dtype", [np.float32, np.float64, ">f4"])
     @pytest.mark.parametrize("shape", [(0,), (5000,), (1, 0), (2, 0), (1, 1), (1, 5000), (2, 5000)])
@@ -61,11 +58,11 @@ class TestArrays:
         assert out.flags.writeable
 
     def test_64_bits_are_taken_as_32(self, make):
-        audio = noise(3000)
+        audio = planar_noise(3000)
         np.testing.assert_array_equal(make()(audio.astype(np.float64), RATE), make()(audio, RATE))
 
     def test_the_callers_array_is_left_alone_and_may_be_read_only_or_a_view(self, make):
-        audio = noise(3000)
+        audio = planar_noise(3000)
         expected = make()(audio, RATE)
         audio.flags.writeable = False
         before, twice = audio.copy(), np.repeat(audio, 2, axis=1)
@@ -74,15 +71,15 @@ class TestArrays:
         np.testing.assert_array_equal(audio, before)
 
     def test_what_comes_back_belongs_to_the_caller(self, make):
-        effect, audio = make(), noise(3000)
+        effect, audio = make(), planar_noise(3000)
         out = effect(audio, RATE, reset=False)
         kept = out.copy()
-        effect(noise(3000, seed=1), RATE, reset=False)
+        effect(planar_noise(3000, seed=1), RATE, reset=False)
         np.testing.assert_array_equal(out, kept)
         assert not np.shares_memory(out, audio)
 
     def test_one_channel_and_a_row_of_samples_are_the_same(self, make):
-        audio = noise(3000, channels=1)
+        audio = planar_noise(3000, channels=1)
         np.testing.assert_array_equal(make()(audio[0], RATE), make()(audio, RATE)[0])
 
     @pytest.mark.parametrize("dtype", [np.int32, np.uint8, np.float16, np.complex64, bool])
@@ -103,7 +100,7 @@ class TestArrays:
 
 class TestArguments:
     def test_process_is_the_call_by_position_and_by_name(self, make):
-        audio = noise(3000)
+        audio = planar_noise(3000)
         expected = make()(audio, RATE)
         np.testing.assert_array_equal(make().process(audio, RATE, 8192, True), expected)
         named = make().process(input_array=audio, sample_rate=float(RATE), buffer_size=8192, reset=True)
@@ -111,33 +108,33 @@ class TestArguments:
 
     @pytest.mark.parametrize("buffer_size", [1, 255, 8192, 10**9])
     def test_the_buffer_size_does_not_change_the_result(self, make, buffer_size):
-        audio = noise(3000)
+        audio = planar_noise(3000)
         np.testing.assert_allclose(make()(audio, RATE, buffer_size), make()(audio, RATE), atol=1e-6)
 
     @pytest.mark.parametrize("sample_rate", ["44100", None])
     def test_a_rate_that_is_no_number_is_a_type_error(self, make, sample_rate):
         with pytest.raises(TypeError):
-            make()(noise(100), sample_rate)
+            make()(planar_noise(100), sample_rate)
 
     def test_a_size_that_is_no_whole_number_is_a_type_error(self, make):
         with pytest.raises(TypeError):
-            make()(noise(100), RATE, 2.5)
+            make()(planar_noise(100), RATE, 2.5)
 
     @pytest.mark.parametrize("sample_rate", [8000, 22_050, 44_100.5, 48_000, 96_000, 192_000])
     def test_any_sample_rate_is_taken(self, make, sample_rate):
-        assert make()(noise(5000), sample_rate).shape == (2, 5000)
+        assert make()(planar_noise(5000), sample_rate).shape == (2, 5000)
 
 
 class TestTime:
     def test_the_same_input_gives_the_same_output_again_and_again(self, make):
-        effect, audio = make(), noise(6000)
+        effect, audio = make(), planar_noise(6000)
         first = effect(audio, RATE)
         for _ in range(2):
             np.testing.assert_array_equal(effect(audio, RATE), first)
 
     def test_a_stream_in_blocks_equals_the_whole(self, make):
         """Ours lags by `latency_samples`, which silence behind the end brings out; Pedalboard's lag by none."""
-        audio, effect = noise(12_000), make()
+        audio, effect = planar_noise(12_000), make()
         latency = getattr(effect, "latency_samples", 0)
         padded = np.pad(audio, ((0, 0), (0, latency)))
         sizes = np.array([4096, 1, 2, 63, 500, 3000] * 9)
@@ -146,30 +143,30 @@ class TestTime:
         np.testing.assert_allclose(np.concatenate(blocks, axis=1)[:, latency:], make()(audio, RATE), atol=1e-6)
 
     def test_an_empty_block_changes_nothing(self, make):
-        effect, other, audio = make(), make(), noise(3000)
+        effect, other, audio = make(), make(), planar_noise(3000)
         effect(audio, RATE, reset=False)
         other(audio, RATE, reset=False)
         assert effect(audio[:, :0], RATE, reset=False).shape == (2, 0)
         np.testing.assert_array_equal(effect(audio, RATE, reset=False), other(audio, RATE, reset=False))
 
     def test_after_reset_it_is_as_new(self, make):
-        effect, audio = make(), noise(6000)
+        effect, audio = make(), planar_noise(6000)
         first = make()(audio, RATE, reset=False)
-        effect(noise(777, seed=1), RATE, reset=False)
+        effect(planar_noise(777, seed=1), RATE, reset=False)
         effect.reset()
         np.testing.assert_array_equal(effect(audio, RATE, reset=False), first)
 
     def test_without_reset_the_past_is_heard(self, make, request):
         if "Gain" in request.node.callspec.params["make"]:
             pytest.skip("a gain has no past")
-        effect, audio = make(), noise(6000)
+        effect, audio = make(), planar_noise(6000)
         first = effect(audio, RATE, reset=False)
         assert not np.array_equal(effect(audio, RATE, reset=False), first)
 
     def test_rate_and_channels_may_be_others_in_the_next_call(self, make):
         effect = make()
         for channels, sample_rate in ((2, 44_100), (1, 48_000), (2, 22_050), (2, 44_100)):
-            audio = noise(3000, channels)
+            audio = planar_noise(3000, channels)
             np.testing.assert_array_equal(effect(audio, sample_rate), make()(audio, sample_rate))
 
 
@@ -204,7 +201,7 @@ class TestObjects:
             effect.wetness = 1.0
 
     def test_several_in_several_threads_do_not_disturb_each_other(self, make):
-        inputs = [noise(20_000, seed=seed) for seed in range(4)]
+        inputs = [planar_noise(20_000, seed=seed) for seed in range(4)]
         expected = [make()(audio, RATE) for audio in inputs]
         with ThreadPoolExecutor(4) as pool:
             outs = pool.map(lambda audio: [effect(audio, RATE) for effect in [make()] for _ in range(3)], inputs)
@@ -213,7 +210,7 @@ class TestObjects:
                     np.testing.assert_array_equal(out, right)
 
     def test_one_in_several_threads_serves_one_call_after_the_other(self, make):
-        effect, inputs = make(), [noise(20_000, seed=seed) for seed in range(4)]
+        effect, inputs = make(), [planar_noise(20_000, seed=seed) for seed in range(4)]
         expected = [make()(audio, RATE) for audio in inputs]
         with ThreadPoolExecutor(4) as pool:
             for out, right in zip(pool.map(lambda audio: effect(audio, RATE), inputs), expected, strict=True):
@@ -225,7 +222,7 @@ def test_other_threads_run_while_it_works(model):
 
     The counting thread sleeps between two numbers and so always gives it back.
     """
-    audio, counted = noise(20 * RATE), [0, False]
+    audio, counted = planar_noise(20 * RATE), [0, False]
 
     def count():
         while not counted[1]:
@@ -290,7 +287,7 @@ class TestAttributes:
                 kind(wetness=1.0)
 
     def test_a_change_within_a_stream_keeps_the_stream(self, model):
-        audio = noise(4000)
+        audio = planar_noise(4000)
         for maker, name, value in (
             (lambda: pedalboard.Delay(0.02, 0.0, 1.0), "mix", 0.9),
             (lambda: ApolloEffect(model=model), "mix", 0.9),
@@ -315,7 +312,7 @@ class TestWhereTheyDiffer:
 
     @pytest.mark.parametrize("name", OURS)
     def test_samples_before_channels_are_guessed_there_and_said_here(self, model, name):
-        audio = noise(100).T
+        audio = planar_noise(100).T
         assert pedalboard.Gain()(audio, RATE).shape == (100, 2)
         with pytest.raises(ValueError, match="channel_axis=-1"):
             MAKERS[name](model)(audio, RATE)
@@ -323,7 +320,7 @@ class TestWhereTheyDiffer:
 
     @pytest.mark.parametrize("name", OURS)
     def test_as_many_channels_as_samples_are_an_error_there_and_clear_here(self, model, name):
-        audio = noise(2)
+        audio = planar_noise(2)
         with pytest.raises(RuntimeError):
             pedalboard.Gain()(audio, RATE)
         assert MAKERS[name](model)(audio, RATE).shape == (2, 2)
@@ -337,9 +334,9 @@ class TestWhereTheyDiffer:
 
     @pytest.mark.parametrize("name", OURS)
     def test_more_than_two_channels_pass_there_and_are_refused_here(self, model, name):
-        assert pedalboard.Gain()(noise(100, 3), RATE).shape == (3, 100)
+        assert pedalboard.Gain()(planar_noise(100, 3), RATE).shape == (3, 100)
         with pytest.raises(ValueError, match="1 or 2 channels"):
-            MAKERS[name](model)(noise(100, 3), RATE)
+            MAKERS[name](model)(planar_noise(100, 3), RATE)
 
     @pytest.mark.parametrize("name", OURS)
     def test_a_whole_call_leaves_its_end_inside_there_and_nothing_here(self, model, name):
@@ -354,20 +351,20 @@ class TestWhereTheyDiffer:
     @pytest.mark.parametrize("name", OURS)
     def test_another_rate_within_a_stream_begins_anew_there_and_is_refused_here(self, model, name):
         delay, ours = pedalboard.Delay(0.01, 0.0, 1.0), MAKERS[name](model)
-        delay(noise(1000), 44_100, reset=False)
+        delay(planar_noise(1000), 44_100, reset=False)
         assert not delay(np.zeros((2, 1000), np.float32), 48_000, reset=False).any()
-        ours(noise(1000), 44_100, reset=False)
+        ours(planar_noise(1000), 44_100, reset=False)
         with pytest.raises(ValueError, match=r"must stay 44100 and 2 within a stream, got 48000 and 2; call reset"):
-            ours(noise(1000), 48_000, reset=False)
+            ours(planar_noise(1000), 48_000, reset=False)
 
     @pytest.mark.parametrize("sample_rate", [0, -1, float("nan"), float("inf")])
     def test_a_rate_that_cannot_be_passes_there_and_is_refused_here(self, model, sample_rate):
-        assert pedalboard.Gain()(noise(100), sample_rate).shape == (2, 100)
+        assert pedalboard.Gain()(planar_noise(100), sample_rate).shape == (2, 100)
         with pytest.raises(ValueError, match="sample_rate must be from"):
-            ApolloEffect(model=model)(noise(100), sample_rate)
+            ApolloEffect(model=model)(planar_noise(100), sample_rate)
 
     def test_a_latent_stream_comes_short_there_and_at_a_constant_latency_here(self):
-        audio = noise(1000)
+        audio = planar_noise(1000)
         assert pedalboard.MP3Compressor(2.0)(audio, RATE, reset=False).shape[1] < 1000
         board = Board([pedalboard.MP3Compressor(2.0)])
         assert board(audio, RATE, reset=False).shape[1] == 1000

@@ -17,6 +17,7 @@ from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
 from tests.doubles import tiny_models
 from tests.doubles.hand_device import HandDevice
+from tests.doubles.sounds import noise
 
 RATE = 44_100
 MB = 2**20
@@ -42,10 +43,6 @@ class Disk:
 @pytest.fixture
 def disk(monkeypatch):
     return Disk(monkeypatch)
-
-
-def noise(n_samples, seed=0):
-    return np.random.default_rng(seed).uniform(-0.5, 0.5, (n_samples, 2)).astype(np.float32)
 
 
 def seconds(recording, samples):

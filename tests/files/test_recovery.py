@@ -20,19 +20,16 @@ from apollo_rt.part_file import leftovers
 from apollo_rt.session.endpoints import open_ends
 from tests import ROOT
 from tests.doubles.sound_files import tone
+from tests.doubles.sounds import noise
 
 RATE = 44_100
-
-
-def noise(n_samples, seed=0):
-    return np.random.default_rng(seed).uniform(-0.5, 0.5, (n_samples, 2)).astype(np.float32)
 
 
 def killed(path, options=""):
     """A part of 3 s of seeded noise, left by a process that was killed while it wrote."""
     script = f"""if True:
         import os, sys
-        from tests.files.test_recovery import noise
+        from tests.doubles.sounds import noise
         from apollo_rt.files.audio_writer import AudioWriter
         from apollo_rt.files.output_format import OutputSettings
         from apollo_rt.files.tags import Tags

@@ -21,13 +21,10 @@ from apollo_rt.files.source_file import open_container
 from apollo_rt.files.tag_carrying import carry
 from apollo_rt.files.tags import Chapter, Tags
 from tests.doubles.sound_files import tone
+from tests.doubles.sounds import noise
 
 LOSSLESS = [(".wav", {}), (".flac", {}), (".aiff", {}), (".w64", {}), (".m4a", {"quality": "lossless"})]
 LOSSY = [".mp3", ".m4a", ".ogg", ".opus"]
-
-
-def noise(n_samples, seed=0):
-    return np.random.default_rng(seed).uniform(-0.5, 0.5, (n_samples, 2)).astype(np.float32)
 
 
 def written(path, samples, rate=44_100, channels=2, tags=None, **settings):

@@ -15,8 +15,7 @@ from apollo_rt.inference.buffers import allocate
 from apollo_rt.inference.model_file import graph_sha256
 from apollo_rt.inference.onnx_c_api import LibraryMissingError
 from tests.doubles import tiny_models
-
-BACKENDS = ["c_api", "python"]
+from tests.doubles.tiny_models import BACKENDS
 
 
 def rewrite(path, change):

@@ -21,87 +21,12 @@ from apollo_rt.live.realtime.callback import COMPLETE
 from apollo_rt.live.realtime.counters import SAMPLES
 from apollo_rt.stream.restoration_stream import RestorationStream
 from tests.doubles import tiny_models
-from tests.doubles.stepped import PA_CALLBACK
+from tests.doubles.hand_driver import HandDriver
+from tests.doubles.memory_files import MemoryReader, MemoryWriter
+from tests.doubles.sounds import noise
 
 RATE = 44_100
-FRAMING = Framing(hop_length=256, analysis_length=1024)
-
-
-class MemoryReader:
-    """A source in memory; optionally it breaks off, or takes its time."""
-
-    def __init__(self, samples, error_at=None, delay_s=0.0):
-        self.samples, self.position, self.error_at, self.delay_s = samples, 0, error_at, delay_s
-
-    def read(self, n_samples):
-        time.sleep(self.delay_s)
-        if self.error_at is not None and self.position >= self.error_at:
-            raise AudioFileError("song.mp3: broken off")
-        part = self.samples[self.position : self.position + n_samples]
-        self.position += len(part)
-        return part
-
-
-class MemoryWriter:
-    """A sink in memory; optionally the disk is full."""
-
-    def __init__(self, error_at=None):
-        self.parts, self.state, self.error_at = [], "open", error_at
-
-    def write(self, samples):
-        assert self.state == "open"
-        assert samples.dtype == np.float32
-        self.parts.append(samples)
-        if self.error_at is not None and sum(map(len, self.parts)) >= self.error_at:
-            raise AudioFileError("out.wav: the disk is full")
-
-    def commit(self):
-        assert self.state == "open"
-        self.state = "committed"
-
-    def abort(self):
-        assert self.state == "open"
-        self.state = "aborted"
-
-    @property
-    def samples(self):
-        return np.concatenate([np.empty((0, 2), np.float32), *self.parts])
-
-
-class HandDriver:
-    """A driver with two channels each way that a test calls itself."""
-
-    name, sample_rate, block_size, varying_block = "hand driver", RATE, 256, False
-    input_channels = output_channels = 2
-    device_latency_s = (0.003, 0.004)
-    active = finished = False
-
-    def start(self, callback_address, userdata_address):
-        self.callback, self.userdata, self.active = PA_CALLBACK(callback_address), userdata_address, True
-
-    def stop(self):
-        self.active = False
-
-    def play(self, samples):
-        out = np.empty_like(samples)
-        for source, target in zip(np.split(samples, len(samples) // 256), np.split(out, len(out) // 256), strict=True):
-            self.callback(source.ctypes.data, target.ctypes.data, 256, None, 0, self.userdata)
-            time.sleep(0.002)
-        return out
-
-
-@pytest.fixture(scope="module")
-def busy(tmp_path_factory):
-    return load(tiny_models.busy(tmp_path_factory.mktemp("model"), FRAMING))
-
-
-@pytest.fixture(scope="module")
-def identity(tmp_path_factory):
-    return load(tiny_models.identity(tmp_path_factory.mktemp("model"), FRAMING))
-
-
-def noise(n_samples, seed=0):
-    return np.random.default_rng(seed).uniform(-0.5, 0.5, (n_samples, 2)).astype(np.float32)
+FRAMING = tiny_models.MEDIUM
 
 
 def restored(model, samples):

@@ -33,10 +33,11 @@ from tests.doubles import tiny_models
 from tests.doubles.faulty_run import FaultyRun
 from tests.doubles.hand_device import HandDevice
 from tests.doubles.sound_files import tone, write
+from tests.doubles.sounds import sine
 from tests.doubles.stepped import Stepped
 
 RATE = 44_100
-FRAMING = Framing(hop_length=256, analysis_length=1024)
+FRAMING = tiny_models.MEDIUM
 LEVEL, FREQUENCY_HZ = 0.5, 440.0
 BOUND = (2 * np.pi * FREQUENCY_HZ / RATE + 1 / FADE_LENGTH) * LEVEL * 1.01
 """What a sine moves by from sample to sample, and a fade beside it: whatever steps further is a click."""
@@ -45,20 +46,6 @@ BOUND = (2 * np.pi * FREQUENCY_HZ / RATE + 1 / FADE_LENGTH) * LEVEL * 1.01
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("models")
-
-
-@pytest.fixture(scope="module")
-def identity(folder):
-    return load(tiny_models.identity(folder, FRAMING))
-
-
-@pytest.fixture(scope="module")
-def halved(folder):
-    return load(tiny_models.gain(folder, 0.5, FRAMING))
-
-
-def sine(n_samples, level=LEVEL):
-    return np.repeat(level * np.sin(2 * np.pi * FREQUENCY_HZ / RATE * np.arange(n_samples)), 2).reshape(-1, 2)
 
 
 def delayed(samples, delay):

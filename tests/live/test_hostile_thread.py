@@ -18,7 +18,7 @@ from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
 from apollo_rt.live.realtime.worker import MAX_HOPS_BEHIND
 from apollo_rt.stream.restoration_stream import RestorationStream
-from tests.live.test_engine import MemoryReader, MemoryWriter
+from tests.doubles.memory_files import MemoryReader, MemoryWriter
 
 RATE = 44_100
 DURATION_S = 21

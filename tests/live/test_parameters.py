@@ -3,22 +3,15 @@
 import numpy as np
 import pytest
 
-from apollo_rt.config import Framing
 from apollo_rt.control.parameters import PARAMETERS, Parameters
-from apollo_rt.inference.model import load
 from apollo_rt.stream.dry_line import DryLine
 from apollo_rt.stream.mixer import clip
 from apollo_rt.stream.restoration_stream import RestorationStream
 from tests.doubles import tiny_models
 from tests.doubles.stepped import Stepped
 
-FRAMING = Framing(hop_length=256, analysis_length=1024)
+FRAMING = tiny_models.MEDIUM
 N_SAMPLES = 40 * 256
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return load(tiny_models.busy(tmp_path_factory.mktemp("model"), FRAMING))
 
 
 def streamed(model, samples, values):
@@ -29,14 +22,14 @@ def streamed(model, samples, values):
 
 
 @pytest.mark.parametrize("row", PARAMETERS, ids=lambda row: row.name)
-def test_live_and_in_a_stream_a_parameter_does_the_same_to_the_bit(model, row):
+def test_live_and_in_a_stream_a_parameter_does_the_same_to_the_bit(busy, row):
     samples = np.random.default_rng(1).uniform(-0.1, 0.1, (N_SAMPLES, 2)).astype(np.float32)
     value = row.value_at(1.0 if row.is_switch else 0.4)
-    live = Stepped(model, 256, **{row.name: value})
+    live = Stepped(busy, 256, **{row.name: value})
     out = live.play(samples)[live.delay :]
-    expected = streamed(model, samples, {row.name: value})[FRAMING.algorithmic_latency :][: len(out)]
+    expected = streamed(busy, samples, {row.name: value})[FRAMING.algorithmic_latency :][: len(out)]
     clip(expected)
-    plain = streamed(model, samples, {})[FRAMING.algorithmic_latency :][: len(out)]
+    plain = streamed(busy, samples, {})[FRAMING.algorithmic_latency :][: len(out)]
     assert np.abs(expected - plain).max() > 1e-4, "it does something"
     if row.name == "low_cut_hz":  # live it has begun earlier, and what it heard then rings on
         np.testing.assert_allclose(out[2048:], expected[2048:], atol=1e-4)

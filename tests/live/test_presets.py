@@ -11,7 +11,7 @@ from apollo_rt.live.endpoints.virtual_device import VirtualDevice
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
 from tests.doubles import tiny_models
-from tests.live.test_engine import MemoryWriter
+from tests.doubles.memory_files import MemoryWriter
 
 RATE = 44_100
 LEVEL, FREQUENCY_HZ = 0.05, 220.0

@@ -12,7 +12,6 @@ import pytest
 import soundfile
 
 from apollo_rt.commands.cli import main
-from apollo_rt.config import Framing
 from apollo_rt.control.commands import Commander
 from apollo_rt.errors import PluginError
 from apollo_rt.inference.model import load
@@ -28,7 +27,9 @@ from apollo_rt.plugins.plugin_spec import parse_spec
 from apollo_rt.session.controls import LiveControls
 from apollo_rt.stream.restoration_stream import RestorationStream
 from tests.doubles import tiny_models
+from tests.doubles.memory_files import MemoryReader, MemoryWriter
 from tests.doubles.sound_files import write
+from tests.doubles.sounds import noise
 from tests.doubles.stepped import Stepped
 from tests.doubles.vst3_plugin import (
     CRASHES,
@@ -40,25 +41,15 @@ from tests.doubles.vst3_plugin import (
     maximizer,
     vst3,
 )
-from tests.live.test_engine import MemoryReader, MemoryWriter
 
 RATE, HOP = 44_100, 256
-FRAMING = Framing(hop_length=HOP, analysis_length=1024)
+FRAMING = tiny_models.MEDIUM
 LEVEL, FREQUENCY_HZ = 0.5, 440.0
-
-
-@pytest.fixture(scope="module")
-def identity(tmp_path_factory):
-    return load(tiny_models.identity(tmp_path_factory.mktemp("model"), FRAMING))
 
 
 def sine(n_hops):
     samples = LEVEL * np.sin(2 * np.pi * FREQUENCY_HZ / RATE * np.arange(n_hops * HOP))
     return np.repeat(samples, 2).reshape(-1, 2).astype(np.float32)
-
-
-def noise(n_samples):
-    return np.random.default_rng(0).uniform(-0.5, 0.5, (n_samples, 2)).astype(np.float32)
 
 
 @contextmanager

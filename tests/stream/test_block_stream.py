@@ -10,8 +10,8 @@ from apollo_rt.stream.block_stream import BlockStream, open_block_stream
 from apollo_rt.stream.restoration_stream import RestorationStream
 from tests.doubles import tiny_models
 from tests.doubles.sound_files import tone
-
-BACKENDS = ["c_api", "python"]
+from tests.doubles.sounds import noise
+from tests.doubles.tiny_models import BACKENDS
 
 
 def aligned(stream, samples, sizes=(10_000,)):
@@ -25,23 +25,19 @@ def aligned(stream, samples, sizes=(10_000,)):
     return np.concatenate(out)[stream.latency_samples :]
 
 
-def noise(n_samples, level=0.3, seed=0):
-    return np.random.default_rng(seed).uniform(-level, level, (n_samples, 2)).astype(np.float32)
-
-
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("sizes", [(1, 63, 64, 65, 997), (256,), (100_000,)])
 def test_blocks_give_what_the_stream_gives_at_any_sizes(tmp_path, backend, sizes):
     """A model with a state and a carrier: whatever is out of step shows."""
     model = load(tiny_models.in_blocks(tiny_models.busy(tmp_path)), backend)
-    samples = noise(5000)
+    samples = noise(5000, 0.3)
     fast = aligned(open_block_stream(model), samples, sizes)
     np.testing.assert_allclose(fast, aligned(RestorationStream(model), samples), atol=1e-5)
 
 
 def test_it_is_the_block_graph_that_serves(tmp_path):
     model = load(tiny_models.in_blocks(tiny_models.identity(tmp_path), spoilt=True))
-    samples = noise(3000)
+    samples = noise(3000, 0.3)
     np.testing.assert_allclose(aligned(open_block_stream(model), samples), 2 * samples, atol=1e-6)
 
 
@@ -56,7 +52,7 @@ def test_a_block_that_the_model_spoils_is_done_again_hop_by_hop(tmp_path, backen
 
 def test_a_step_that_fails_inside_onnx_runtime_is_covered_in_blocks_too(tmp_path):
     model = load(tiny_models.in_blocks(tiny_models.refusing(tmp_path)))
-    samples = noise(3000)
+    samples = noise(3000, 0.3)
     fast, slow = open_block_stream(model), RestorationStream(model)
     np.testing.assert_allclose(aligned(fast, samples), aligned(slow, samples), atol=1e-6)
     assert fast.processor.frame_faults == slow.processor.frame_faults > 0
@@ -119,13 +115,13 @@ def test_a_file_of_format_1_loads_as_ever(tmp_path):
     path = tiny_models.as_format_1(tiny_models.busy(tmp_path))
     model, now = load(path), load(tiny_models.busy(tmp_path))
     assert (model.card.format_version, model.card.graphs, model.new_block()) == (1, (), None)
-    samples = noise(3000)
+    samples = noise(3000, 0.3)
     np.testing.assert_array_equal(aligned(RestorationStream(model), samples), aligned(RestorationStream(now), samples))
 
 
 def test_the_newest_samples_of_each_frame_reach_the_block_graph_too(tmp_path):
     model = load(tiny_models.in_blocks(tiny_models.newest_samples(tmp_path)))
-    samples = noise(5000)
+    samples = noise(5000, 0.3)
     np.testing.assert_allclose(
         aligned(open_block_stream(model), samples), aligned(RestorationStream(model), samples), atol=1e-5
     )

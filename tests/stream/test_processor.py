@@ -22,19 +22,8 @@ from apollo_rt.stream.processor import (
 from apollo_rt.stream.shaping import read_targets
 from apollo_rt.stream.stft import asymmetric_windows
 from tests.doubles import tiny_models
-from tests.doubles.tiny_models import SMALL
-
-BACKENDS = ["c_api", "python"]
-H = SMALL.hop_length
-
-
-def music(n_hops: int, seed: int = 0) -> np.ndarray:
-    return (0.1 * np.random.default_rng(seed).standard_normal((n_hops * H, 2))).astype(np.float32)
-
-
-def run(processor: Processor, samples: np.ndarray) -> np.ndarray:
-    n_hop = processor.framing.hop_length
-    return np.concatenate([processor.process(hop) for hop in samples.reshape(-1, n_hop, 2)])
+from tests.doubles.hops import H, music, run
+from tests.doubles.tiny_models import BACKENDS, SMALL
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -7,8 +7,8 @@ from apollo_rt.errors import ModelFileError
 from apollo_rt.inference import model
 from apollo_rt.stream.processor import FRAME_OK, FRAME_REPLACED, STEP_FAILED, Processor, process_hop
 from tests.doubles import tiny_models
-from tests.doubles.tiny_models import SMALL
-from tests.stream.test_processor import BACKENDS, H, music, run
+from tests.doubles.hops import H, music, run
+from tests.doubles.tiny_models import BACKENDS, SMALL
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -12,9 +12,9 @@ from apollo_rt.config import Framing
 from apollo_rt.inference import model
 from apollo_rt.stream.restoration_stream import RestorationStream
 from tests.doubles import tiny_models
-from tests.doubles.tiny_models import SMALL
+from tests.doubles.sounds import gaussian_noise
+from tests.doubles.tiny_models import BACKENDS, SMALL
 
-BACKENDS = ["c_api", "python"]
 H = SMALL.hop_length
 N_SAMPLES = 23 * H + 17
 # From 1 to 4096 with primes and the neighbours of powers of two among them.
@@ -22,7 +22,7 @@ BLOCK_SIZES = [1, 2, 3, 7, 31, 63, 64, 65, 127, 128, 251, 255, 256, 257, 480, 50
 
 
 def music(n_samples: int = N_SAMPLES, seed: int = 0) -> np.ndarray:
-    return (0.1 * np.random.default_rng(seed).standard_normal((n_samples, 2))).astype(np.float32)
+    return gaussian_noise(n_samples, seed=seed)
 
 
 def push(stream: RestorationStream, samples: np.ndarray, sizes: list[int]) -> np.ndarray:

@@ -16,6 +16,7 @@ from apollo_rt.stream.processor import Processor
 from apollo_rt.stream.restoration_stream import RestorationStream
 from apollo_rt.stream.stft import CARRIER_SEED, analyse, fill_carrier, synthesise
 from tests.doubles import tiny_models
+from tests.doubles.sounds import gaussian_noise
 
 RATE = 44_100
 HOP = 256
@@ -23,10 +24,6 @@ FRAMING = Framing(hop_length=HOP, analysis_length=2048)
 LATENCY = FRAMING.algorithmic_latency
 CUT_HZ = 8000
 DEMO = Path(apollo_rt.__file__).parent / "data" / "demo.mp3"
-
-
-def noise(n_samples, seed=0):
-    return (0.1 * np.random.default_rng(seed).standard_normal((n_samples, 2))).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +69,7 @@ def dull(n_samples=2 * RATE):
 
 def test_at_the_defaults_a_frame_is_the_models_bit_for_bit(models):
     """Against the same pieces without any shaping between them."""
-    samples, plain = noise(20 * HOP), Processor(models["busy"])
+    samples, plain = gaussian_noise(20 * HOP), Processor(models["busy"])
     expected, state = np.empty_like(samples), plain.compiled
     for frame, begin in enumerate(range(0, len(samples), HOP)):
         analyse(state.analysis, samples[begin : begin + HOP], state.buffers.spectrum)
@@ -86,7 +83,7 @@ def test_at_the_defaults_a_frame_is_the_models_bit_for_bit(models):
 
 @pytest.mark.parametrize("strength", [0.0, 0.5, 1.5])
 def test_strength_scales_what_the_model_changed(models, strength):
-    samples = noise(20_000)
+    samples = gaussian_noise(20_000)
     out = restored(models["half"], samples, strength=strength)
     np.testing.assert_allclose(out, samples * (1 - 0.5 * strength), atol=1e-6)
 
@@ -144,7 +141,7 @@ def test_on_a_real_mp3_air_moves_what_lies_above_the_cut_and_strength_what_lies_
 
 @pytest.mark.parametrize("crossover_hz", [1000.0, 4000.0, 12_000.0])
 def test_below_the_crossover_the_signal_stays_dry_and_a_quarter_above_it_is_the_models(models, crossover_hz):
-    samples = noise(RATE)
+    samples = gaussian_noise(RATE)
     change = (restored(models["half"], samples, crossover_hz=crossover_hz) - samples)[RATE // 4 : -RATE // 4]
     dry = samples[RATE // 4 : -RATE // 4]
 
@@ -169,7 +166,7 @@ def test_with_all_of_it_off_the_input_comes_back(models, values, atol):
 
 def test_with_a_lookahead_the_dry_frame_is_as_old_as_the_restored_one(tmp_path):
     model = load(tiny_models.lookahead(tmp_path, level=9.0))
-    samples, stream = noise(64 * 100), RestorationStream(model, Parameters(strength=0.3, air_db=-20))
+    samples, stream = gaussian_noise(64 * 100), RestorationStream(model, Parameters(strength=0.3, air_db=-20))
     out, lag = stream.process(samples), stream.latency_samples
     np.testing.assert_allclose(out[lag:], samples[:-lag], atol=1e-6)
 
@@ -209,7 +206,7 @@ def test_a_jump_of_any_of_them_fades_over_hops_and_is_complete_in_time(models, s
 
 
 def test_reset_equals_new_and_what_is_wanted_holds_from_the_first_hop(models):
-    samples, parameters = noise(9000), Parameters(strength=0.4, air_db=-6, crossover_hz=500)
+    samples, parameters = gaussian_noise(9000), Parameters(strength=0.4, air_db=-6, crossover_hz=500)
     stream = RestorationStream(models["busy"], parameters)
     first = stream.process(samples)
     parameters.strength = 1.3
@@ -220,7 +217,7 @@ def test_reset_equals_new_and_what_is_wanted_holds_from_the_first_hop(models):
 
 
 def test_back_at_the_defaults_the_stream_is_the_models_again_bit_for_bit(models):
-    samples, parameters = noise(90 * HOP), Parameters()
+    samples, parameters = gaussian_noise(90 * HOP), Parameters()
     stream, plain = RestorationStream(models["busy"], parameters), RestorationStream(models["busy"])
     outs = [stream.process(samples[: 20 * HOP])]
     parameters.strength, parameters.crossover_hz = 0.2, 3000
@@ -235,7 +232,7 @@ def test_back_at_the_defaults_the_stream_is_the_models_again_bit_for_bit(models)
 @pytest.mark.parametrize("values", [{"strength": 0.4}, {"air_db": 6.0}, {"crossover_hz": 900.0}])
 def test_blocks_of_frames_are_shaped_as_single_ones(tmp_path, values):
     model = load(tiny_models.in_blocks(tiny_models.gain(tmp_path, 2.0), n_frames=6))
-    samples = noise(64 * 60)
+    samples = gaussian_noise(64 * 60)
     blocks = open_block_stream(model, parameters=Parameters(**values))
     hops = RestorationStream(model, Parameters(**values))
     lag = blocks.latency_samples - hops.latency_samples
@@ -244,7 +241,7 @@ def test_blocks_of_frames_are_shaped_as_single_ones(tmp_path, values):
 
 
 def test_both_back_ends_shape_alike(tmp_path):
-    path, samples = tiny_models.busy(tmp_path), noise(5000)
+    path, samples = tiny_models.busy(tmp_path), gaussian_noise(5000)
     one, other = (
         RestorationStream(load(path, backend), Parameters(strength=0.3, air_db=3)).process(samples)
         for backend in ("c_api", "python")

@@ -13,6 +13,7 @@ from apollo_rt.stream.stft import (
     new_synthesis,
     synthesise,
 )
+from tests.doubles.sounds import gaussian_noise
 
 FRAMINGS = [
     Framing(),
@@ -20,10 +21,6 @@ FRAMINGS = [
     Framing(hop_length=16, analysis_length=32),
     Framing(hop_length=100, analysis_length=1022),
 ]
-
-
-def music(n_samples: int, seed: int = 0) -> np.ndarray:
-    return (0.3 * np.random.default_rng(seed).standard_normal((n_samples, 2))).astype(np.float32)
 
 
 def run(framing: Framing, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -56,7 +53,7 @@ def test_the_analysis_window_rises_over_the_past_and_falls_over_the_newest_hop()
 
 @pytest.mark.parametrize("framing", FRAMINGS, ids=str)
 def test_analysis_and_synthesis_give_the_signal_back_one_hop_later(framing):
-    samples = music(40 * framing.hop_length)
+    samples = gaussian_noise(40 * framing.hop_length, 0.3)
     _, out = run(framing, samples)
     assert np.abs(out[framing.hop_length :] - samples[: -framing.hop_length]).max() < 1e-6
     assert np.all(out[: framing.hop_length // 2] == pytest.approx(0, abs=1e-6))
@@ -64,7 +61,7 @@ def test_analysis_and_synthesis_give_the_signal_back_one_hop_later(framing):
 
 @pytest.mark.parametrize("framing", FRAMINGS, ids=str)
 def test_a_frame_is_the_fft_of_the_newest_samples_times_the_window(framing):
-    samples = music(20 * framing.hop_length)
+    samples = gaussian_noise(20 * framing.hop_length, 0.3)
     frames, _ = run(framing, samples)
     N, H = framing.analysis_length, framing.hop_length
     padded = np.concatenate([np.zeros((N, 2)), samples]).T
@@ -75,7 +72,7 @@ def test_a_frame_is_the_fft_of_the_newest_samples_times_the_window(framing):
 
 
 def test_a_frame_knows_nothing_of_later_samples():
-    samples = music(20 * 256)
+    samples = gaussian_noise(20 * 256, 0.3)
     changed = samples.copy()
     changed[10 * 256 :] = 0
     assert np.array_equal(run(Framing(), samples)[0][:10], run(Framing(), changed)[0][:10])
@@ -83,7 +80,7 @@ def test_a_frame_knows_nothing_of_later_samples():
 
 
 def test_one_channel_never_leaks_into_the_other():
-    samples = music(10 * 256)
+    samples = gaussian_noise(10 * 256, 0.3)
     samples[:, 1] = 0
     frames, out = run(Framing(), samples)
     assert not frames[:, 1].any()
@@ -93,7 +90,7 @@ def test_one_channel_never_leaks_into_the_other():
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 2e6, -3e38])
 def test_samples_that_are_no_audio_become_zero_and_are_counted(bad):
     framing = FRAMINGS[1]
-    clean, broken = music(64), music(64)
+    clean, broken = gaussian_noise(64, 0.3), gaussian_noise(64, 0.3)
     clean[[3, 40], [0, 1]] = 0
     broken[[3, 40], [0, 1]] = bad
     frames = np.zeros((2, 2, framing.n_bins), np.complex64)

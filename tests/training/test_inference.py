@@ -14,6 +14,7 @@ from torch.torch_version import TorchVersion
 
 from apollo_rt.config import Framing
 from tests.doubles.sound_files import tone, write
+from tests.doubles.sounds import gaussian_noise
 from training.inference.command import command, restore_file
 from training.inference.restoration import (
     CausalRestoration,
@@ -76,8 +77,7 @@ def save_published(path: Path, **beside: object) -> Path:
 
 
 def music(n_samples: int, channels: int = 2) -> Samples:
-    random = np.random.default_rng(1)
-    return (random.standard_normal((n_samples, channels)) * 0.1).astype(np.float32)
+    return gaussian_noise(n_samples, seed=1, channels=channels)
 
 
 def reader(audio: Samples) -> Callable[[int], Samples]:

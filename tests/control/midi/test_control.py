@@ -33,9 +33,10 @@ from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
 from tests.doubles import tiny_models
 from tests.doubles.audio_servers import wait_for
+from tests.doubles.memory_files import MemoryReader, MemoryWriter
 from tests.doubles.midi import Desk, FakePort
+from tests.doubles.sounds import noise
 from tests.doubles.still_engine import StillEngine, session_of
-from tests.live.test_engine import MemoryReader, MemoryWriter, noise
 
 CC_1, NOTE_1, PROGRAM_1, PITCH_1 = 0xB0, 0x90, 0xC0, 0xE0
 """Status bytes on channel 1."""

@@ -26,10 +26,12 @@ from apollo_rt.live.engine_settings import EngineSettings
 from tests import ROOT
 from tests.doubles import tiny_models
 from tests.doubles.audio_servers import need, running, unavailable, wait_for
+from tests.doubles.memory_files import MemoryReader, MemoryWriter
+from tests.doubles.midi import can_list
 from tests.doubles.real_terminal import START_S, terminal
 from tests.doubles.sound_files import tone, write
+from tests.doubles.sounds import noise
 from tests.doubles.still_engine import StillEngine, session_of
-from tests.live.test_engine import MemoryReader, MemoryWriter, noise
 
 CC_1 = 0xB0
 
@@ -72,14 +74,6 @@ def jack_server(name):
             if not wait_for(can_list):
                 unavailable("jackd did not start")
             yield
-
-
-def can_list():
-    try:
-        midi_port.list_ports()
-    except ControlError:
-        return False
-    return True
 
 
 class Desk(PortProcess):
@@ -335,7 +329,7 @@ def test_a_sound_server_that_died_takes_its_ports_and_not_the_program(tmp_path):
     script = """
 import subprocess, sys, time
 from apollo_rt.control.midi.host_process import open_port
-from tests.control.midi.test_ports import can_list
+from tests.doubles.midi import can_list
 from tests.doubles.audio_servers import wait_for
 command = ["jackd", "-r", "-n", "apollo-midi-killed", "-t", "5000", "-d", "dummy", "-r", "44100", "-p", "256"]
 server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from apollo_rt.config import Framing
-from apollo_rt.inference.model import load
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
 from apollo_rt.live.monitoring import incident
@@ -15,21 +13,19 @@ from apollo_rt.live.monitoring.incident import IncidentWriter, write_recording
 from apollo_rt.live.monitoring.tap import Tap
 from apollo_rt.live.realtime.counters import DEADLINE_MISSES
 from tests.doubles import tiny_models
+from tests.doubles.hand_driver import HandDriver
+from tests.doubles.sounds import noise
 from tests.doubles.stepped import Stepped
-from tests.live.test_engine import HandDriver
 
-FRAMING = Framing(hop_length=256, analysis_length=1024)
+FRAMING = tiny_models.MEDIUM
 HOP = 256
 KEPT = 11 * 44_100
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return load(tiny_models.busy(tmp_path_factory.mktemp("model"), FRAMING))
-
-
-def noise(n_samples, seed=0):
-    return np.random.default_rng(seed).uniform(-0.5, 0.5, (n_samples, 2)).astype(np.float32)
+def model(busy):
+    """A model with a memory: a state that is wrong by one hop shows."""
+    return busy
 
 
 def recorded(folder):

@@ -20,7 +20,8 @@ from apollo_rt.live.monitoring import recorder as recorder_module
 from apollo_rt.live.monitoring.recorder import Recorder
 from tests.doubles import tiny_models
 from tests.doubles.audio_servers import wait_for
-from tests.live.test_engine import MemoryReader, MemoryWriter, noise
+from tests.doubles.memory_files import MemoryReader, MemoryWriter
+from tests.doubles.sounds import noise
 
 RATE = 44_100
 LSB = 2.0**-23

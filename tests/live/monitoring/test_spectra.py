@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from apollo_rt.config import Framing
 from apollo_rt.inference.model import load
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
@@ -13,15 +12,11 @@ from apollo_rt.live.realtime.counters import SAMPLES
 from apollo_rt.live.realtime.shared_state import HISTORY_LENGTH
 from tests.doubles import tiny_models
 from tests.doubles.hand_device import HandDevice
+from tests.doubles.sounds import noise
 from tests.doubles.stepped import Stepped
 
 RATE = 44_100
-FRAMING = Framing(hop_length=256, analysis_length=1024)
-
-
-@pytest.fixture(scope="module")
-def identity(tmp_path_factory):
-    return load(tiny_models.identity(tmp_path_factory.mktemp("model"), FRAMING))
+FRAMING = tiny_models.MEDIUM
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +28,6 @@ def hiss(tmp_path_factory):
 def tone(frequency_hz, n_samples=10_240, amplitude=1.0):
     wave = amplitude * np.sin(2.0 * np.pi * frequency_hz * np.arange(n_samples) / RATE)
     return np.stack([wave, wave], axis=1).astype(np.float32)
-
-
-def noise(n_samples, seed=0):
-    return np.random.default_rng(seed).uniform(-0.5, 0.5, (n_samples, 2)).astype(np.float32)
 
 
 def band_of(spectra, frequency_hz):

@@ -14,7 +14,6 @@ from numba import cfunc
 from numba.core.errors import NumbaError
 
 from apollo_rt.compiled.native import compiled, realtime
-from apollo_rt.config import Framing
 from apollo_rt.inference.model import load
 from apollo_rt.latency import FADE_LENGTH
 from apollo_rt.live.clock_bridge import callbacks
@@ -22,29 +21,12 @@ from apollo_rt.live.endpoints.virtual_device import VirtualDevice
 from apollo_rt.live.realtime import callback, ring
 from tests import ROOT
 from tests.doubles import tiny_models
+from tests.doubles.malloc_counter import MALLOC_COUNTER
+from tests.doubles.sounds import noise, sine
 from tests.doubles.stepped import PA_CALLBACK, Stepped
 
-FRAMING = Framing(hop_length=256, analysis_length=512)
+FRAMING = tiny_models.MEDIUM
 RATE = 44_100
-
-
-@pytest.fixture(scope="module")
-def identity(tmp_path_factory):
-    return load(tiny_models.identity(tmp_path_factory.mktemp("model"), FRAMING))
-
-
-@pytest.fixture(scope="module")
-def halved(tmp_path_factory):
-    """Wet is half as loud as dry, so that every mixture shows."""
-    return load(tiny_models.gain(tmp_path_factory.mktemp("model"), 0.5, FRAMING))
-
-
-def noise(n_samples, seed=0):
-    return np.random.default_rng(seed).uniform(-0.9, 0.9, (n_samples, 2)).astype(np.float32)
-
-
-def sine(n_samples, level=0.5, frequency_hz=440.0):
-    return np.repeat(level * np.sin(2 * np.pi * frequency_hz * np.arange(n_samples) / RATE), 2).reshape(-1, 2)
 
 
 def delayed(samples, delay):
@@ -252,32 +234,6 @@ def test_a_function_that_allocates_does_not_compile():
     with pytest.raises(NumbaError, match=r"NRT required|Only accept returning of array"):
         must_not(3)
 
-
-MALLOC_COUNTER = r"""
-#include <dlfcn.h>
-#include <stddef.h>
-/* Counts the calls of this process's allocator made by one thread between start and stop. */
-static __thread int counting;
-static __thread long count;
-extern void *__libc_malloc(size_t);
-extern void *__libc_calloc(size_t, size_t);
-extern void *__libc_realloc(void *, size_t);
-extern void __libc_free(void *);
-void *malloc(size_t n) { count += counting; return __libc_malloc(n); }
-void *calloc(size_t n, size_t m) { count += counting; return __libc_calloc(n, m); }
-void *realloc(void *p, size_t n) { count += counting; return __libc_realloc(p, n); }
-void free(void *p) { count += counting; __libc_free(p); }
-typedef int (*callback)(void *, void *, unsigned long, void *, unsigned long, void *);
-long count_in(callback f, void *in, void *out, unsigned long n, void *userdata, int times) {
-    counting = 1; count = 0;
-    for (int i = 0; i < times; i++) f(in, out, n, 0, 0, userdata);
-    counting = 0;
-    return count;
-}
-int allocates(void *in, void *out, unsigned long n, void *t, unsigned long flags, void *userdata) {
-    void *volatile p = malloc(100); free(p); return 0;
-}
-"""
 
 COUNTING_PROGRAM = """
 import ctypes, sys

@@ -6,30 +6,19 @@ import time
 import numpy as np
 import pytest
 
-from apollo_rt.config import Framing
 from apollo_rt.inference.model import load
 from apollo_rt.latency import FADE_LENGTH
 from apollo_rt.live.realtime.shared_state import CONSUMED, STOP
 from apollo_rt.live.realtime.worker import MAX_HOPS_BEHIND, run, run_in_python
 from tests.doubles import tiny_models
+from tests.doubles.sounds import sine
 from tests.doubles.stepped import Stepped
 
-FRAMING = Framing(hop_length=256, analysis_length=512)
+FRAMING = tiny_models.MEDIUM
 RATE = 44_100
 LEVEL, FREQUENCY_HZ = 0.5, 440.0
 STEEPEST = 2 * np.pi * FREQUENCY_HZ / RATE * LEVEL
 """What a sine moves by from one sample to the next, at most."""
-
-
-@pytest.fixture(scope="module")
-def halved(tmp_path_factory):
-    """Wet is half as loud as dry, so that one hears which is which."""
-    return load(tiny_models.gain(tmp_path_factory.mktemp("model"), 0.5, FRAMING))
-
-
-def sine(n_samples):
-    time_s = np.arange(n_samples) / RATE
-    return np.repeat(LEVEL * np.sin(2 * np.pi * FREQUENCY_HZ * time_s), 2).reshape(-1, 2).astype(np.float32)
 
 
 def play_with_a_break(stream, samples, start, n_hops):

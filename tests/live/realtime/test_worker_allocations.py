@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests import ROOT
-from tests.live.realtime.test_callback import MALLOC_COUNTER
+from tests.doubles.malloc_counter import MALLOC_COUNTER
 
 BETWEEN = """
 void start_counting(void) { counting = 1; count = 0; }

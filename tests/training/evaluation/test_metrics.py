@@ -7,23 +7,15 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from torch import Tensor
 
 from tests import DATA
+from tests.doubles.band_noise import noise
 from training.evaluation import damage_labels, kinds, metrics
 from training.evaluation.exciter import excite
 from training.evaluation.judge import Judge, as_tensor
 
 RATE = 44_100
 DEMO = DATA / "demo_clean.flac"
-
-
-def noise(seconds: float = 1.0, low_hz: float = 0.0, high_hz: float = RATE / 2, seed: int = 0) -> Tensor:
-    """Stereo noise with nothing outside its band."""
-    n = int(seconds * RATE)
-    spectrum = torch.fft.rfft(torch.randn(2, n, generator=torch.Generator().manual_seed(seed)) * 0.1)
-    hz = torch.fft.rfftfreq(n, 1 / RATE)
-    return torch.fft.irfft(spectrum * ((hz >= low_hz) & (hz < high_hz)), n)
 
 
 def test_half_the_amplitude_is_an_sdr_of_6_db_and_costs_no_si_sdr() -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.training.evaluation.test_metrics import noise
+from tests.doubles.band_noise import noise
 from training.evaluation import judge
 from training.evaluation.bands import FRAMES_A_SECOND, band_powers, edges_hz, lost
 from training.evaluation.image import Image, image_errors

@@ -11,6 +11,7 @@ import soundfile
 import torch
 from click.testing import CliRunner
 
+from tests.doubles.sounds import gaussian_noise
 from tests.doubles.tiny_nets import SMALL_LEVELS, lively_levels
 from training.__main__ import main
 from training.levels import crops, store
@@ -22,10 +23,6 @@ from training.nets.level_net import LevelNet, LevelNetConfig, reference, shrunk
 from training.nets.level_restorer import LevelRestorer
 
 BANDS = LevelBands()
-
-
-def noise(n_samples: int, level: float = 0.1, seed: int = 0) -> np.ndarray:
-    return (np.random.default_rng(seed).standard_normal((n_samples, 2)) * level).astype(np.float32)
 
 
 def frames_of(audio: np.ndarray, framing: TorchFraming) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -41,7 +38,7 @@ def frames_of(audio: np.ndarray, framing: TorchFraming) -> tuple[torch.Tensor, t
 
 @pytest.mark.parametrize("part", ["long", "short", "fast", "slow"])
 def test_the_levels_of_white_noise_add_up_to_its_power(part: str) -> None:
-    levels = measure(noise(256 * 400), BANDS)[part].astype(float)[20:]
+    levels = measure(gaussian_noise(256 * 400), BANDS)[part].astype(float)[20:]
     signals = np.moveaxis(levels, 2 if part == "slow" else 1, 0)
     for signal in signals:  # both channels, and mid and side, which have half of both each
         power = (10**signal).sum(-1).mean()
@@ -69,7 +66,7 @@ def test_a_running_mean_begins_with_its_first_value() -> None:
 
 
 def test_what_the_net_measures_itself_is_what_it_was_trained_on() -> None:
-    audio = noise(256 * 60) * np.float32([1.0, 0.3])
+    audio = gaussian_noise(256 * 60) * np.float32([1.0, 0.3])
     net = LevelRestorer(LevelNetConfig(width=8, hidden=8, dilations=(1,), exits=(1,)))
     spectrum, _, recent = frames_of(audio, TorchFraming(BANDS.framing))
     ours, _ = net.measure(spectrum, recent, net.initial_state())
@@ -85,7 +82,7 @@ def test_noise_is_heard_at_the_level_and_with_the_coherence_that_were_asked_for(
         LevelRestorer(LevelNetConfig(width=8, hidden=8, dilations=(1,), exits=(1,))),
         TorchFraming(BANDS.framing),
     )
-    spectrum, carrier, _ = frames_of(noise(256 * 300, 0.0), framing)
+    spectrum, carrier, _ = frames_of(gaussian_noise(256 * 300, 0.0), framing)
     wanted = torch.full((1, 300, 2, BANDS.n_short), -4.0)
     wanted[:, :, 1] = -6.0
     made = spectrum + net._gains(wanted)[..., None] * net._placed(carrier, torch.full((1, 300, BANDS.n_short), 0.5))
@@ -101,7 +98,7 @@ def test_noise_is_heard_at_the_level_and_with_the_coherence_that_were_asked_for(
 @pytest.mark.parametrize("seed", range(3))
 def test_a_silent_channel_stays_silent_and_silence_is_left_alone(seed: int) -> None:
     net, framing = lively_levels(seed), TorchFraming(SMALL_LEVELS.framing)
-    audio = noise(64 * 200) * np.float32([1.0, 0.0])
+    audio = gaussian_noise(64 * 200) * np.float32([1.0, 0.0])
     with torch.no_grad():
         for music in (audio, 0 * audio):
             made, _ = net(*frames_of(music, framing), net.initial_state())
@@ -119,7 +116,7 @@ def test_what_is_there_already_gets_nothing_and_a_hole_gets_all() -> None:
 
 
 def test_frames_one_by_one_give_what_all_at_once_give_and_nothing_looks_ahead() -> None:
-    net, frames = lively_levels(), frames_of(noise(64 * 40), TorchFraming(SMALL_LEVELS.framing))
+    net, frames = lively_levels(), frames_of(gaussian_noise(64 * 40), TorchFraming(SMALL_LEVELS.framing))
     for tier in range(2):
         with torch.no_grad():
             whole, last = net(*frames, net.initial_state(1, tier), tier)
@@ -134,7 +131,7 @@ def test_frames_one_by_one_give_what_all_at_once_give_and_nothing_looks_ahead() 
 
 def test_all_tiers_at_once_are_the_tiers_one_by_one() -> None:
     net = lively_levels()
-    spectrum, _, recent = frames_of(noise(64 * 30), TorchFraming(SMALL_LEVELS.framing))
+    spectrum, _, recent = frames_of(gaussian_noise(64 * 30), TorchFraming(SMALL_LEVELS.framing))
     levels, _ = net.measure(spectrum, recent, net.initial_state())
     for tier, found in enumerate(net.levels.of_all_tiers(levels)):
         alone = net.levels(levels, net.levels.initial_state(1, tier), tier)
@@ -200,7 +197,7 @@ def of_audio(audio: np.ndarray) -> tuple[crops.Levels, np.ndarray]:
 
 @pytest.mark.parametrize("gains", [(1.0, 0.1), (0.0, 1.0)])
 def test_another_balance_in_levels_is_another_balance_of_samples(gains: tuple[float, float]) -> None:
-    audio = noise(256 * 30) + 0.5 * noise(256 * 30, seed=1)[:, :1]
+    audio = gaussian_noise(256 * 30) + 0.5 * gaussian_noise(256 * 30, seed=1)[:, :1]
     (levels, _), (wanted, _) = of_audio(audio), of_audio(audio * np.float32(gains))
     for name, part, axis in crops._with_signals(levels):
         ours = crops._weighted(part, np.float32(gains), axis)
@@ -208,7 +205,7 @@ def test_another_balance_in_levels_is_another_balance_of_samples(gains: tuple[fl
 
 
 def test_left_for_right_in_levels_is_that_of_samples() -> None:
-    audio = noise(256 * 30) * np.float32([1.0, 0.2])
+    audio = gaussian_noise(256 * 30) * np.float32([1.0, 0.2])
     swapped, _ = crops._swapped(*of_audio(audio))
     wanted, _ = of_audio(audio[:, ::-1].copy())
     for name, part in swapped.items():
@@ -223,7 +220,7 @@ def write_music(folder: Path) -> Path:
     rows = ["file\tauthor\tlicence\tsplit"]
     for number, split in enumerate(("train", "train", "valid")):
         moving = 0.2 + 0.8 * np.abs(np.sin(np.arange(44_100 * 6) / 9000))[:, None]
-        soundfile.write(folder / f"{number}.wav", noise(44_100 * 6, 0.05, number) * moving, 44_100)
+        soundfile.write(folder / f"{number}.wav", gaussian_noise(44_100 * 6, 0.05, number) * moving, 44_100)
         rows.append(f"{number}.wav\t{split} author\tCC0\t{split}")
     (folder / "LICENCES.tsv").write_text("\n".join(rows))
     return folder

@@ -1,0 +1,31 @@
+"""What tests of many packages share. A model is the same for all, so it is made and loaded once."""
+
+from pathlib import Path
+
+import pytest
+
+from apollo_rt.inference.model import Model, load
+from tests.doubles import tiny_models
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("tiny_models")
+
+
+@pytest.fixture(scope="session")
+def identity(tiny_folder: Path) -> Model:
+    """Returns each frame as it is."""
+    return load(tiny_models.identity(tiny_folder, tiny_models.MEDIUM))
+
+
+@pytest.fixture(scope="session")
+def halved(tiny_folder: Path) -> Model:
+    """Wet is half as loud as dry, so that every mixture shows."""
+    return load(tiny_models.gain(tiny_folder, 0.5, tiny_models.MEDIUM))
+
+
+@pytest.fixture(scope="session")
+def busy(tiny_folder: Path) -> Model:
+    """Has a memory and a carrier: whatever is out of step shows."""
+    return load(tiny_models.busy(tiny_folder, tiny_models.MEDIUM))
