@@ -51,8 +51,10 @@ def readme(runs: tuple[Path, ...], check: bool) -> None:
         _told(lambda: keep(runs))
     changed = _told(lambda: fill(write=not check))
     if check and changed:
-        raise click.ClickException("README.md has other figures than the kept run: run `python -m benchmarks readme`")
-    click.echo("README.md: " + ("filled" if changed else "says what the run says"))
+        raise click.ClickException(
+            "README.md or docs/benchmarks.md has other figures than the kept run: run `python -m benchmarks readme`"
+        )
+    click.echo("README.md, docs/benchmarks.md: " + ("filled" if changed else "says what the run says"))
 
 
 def _told(do):

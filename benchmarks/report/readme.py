@@ -1,10 +1,11 @@
-"""The README's figures: the run that the repository keeps, and the marked places that are filled from it.
+"""Fills the figures of README and docs: marked places, from the run that the repository keeps.
 
 A place is `<!-- figures: NAME -->`, what is filled in, `<!-- end of figures -->`, each mark on a line of its own.
 """
 
 import json
 import re
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from benchmarks.measuring.machine import ROOT
 from benchmarks.report.runs import Measured, SavedRun, read_json, read_runs, reduced
 from benchmarks.report.tables import markdown, text
 
-README = ROOT / "README.md"
+PAGES = (ROOT / "README.md", ROOT / "docs/benchmarks.md")
 KEPT = ROOT / "benchmarks" / "reference_run.json"
 _WAYS = {
     "engine": "**engine**",
@@ -58,11 +59,11 @@ def _refuse_mixture(runs: Sequence[SavedRun]) -> None:
             raise ValueError(f"parts of a run must be of one {name}, got {', '.join(sorted(map(str, values)))}")
 
 
-def fill(readme: Path = README, kept: Path = KEPT, write: bool = True) -> bool:
+def fill(pages: Sequence[Path] = PAGES, kept: Path = KEPT, write: bool = True) -> bool:
     """Fill the marked places.
 
     Args:
-        readme: the page.
+        pages: hold each place once, all together.
         kept: the run.
         write: or only look.
 
@@ -72,15 +73,20 @@ def fill(readme: Path = README, kept: Path = KEPT, write: bool = True) -> bool:
     Raises:
         ValueError: a place has an unknown name, or there is none.
     """
-    before, run = readme.read_text(), read_runs([kept])[0]
-    names = [match[2] for match in _PLACE.finditer(before)]
+    before, run = {page: page.read_text() for page in pages}, read_runs([kept])[0]
+    names = [match[2] for content in before.values() for match in _PLACE.finditer(content)]
     if unknown := sorted({*names} ^ {*PLACES}):
-        raise ValueError(f"{readme}: marks and figures must be {', '.join(PLACES)}; too many or missing: {unknown}")
-    after = _PLACE.sub(lambda match: match[1] + PLACES[match[2]](run) + "\n" + match[3], before)
-    if write and after != before:
-        part = readme.with_name(f".{readme.name}.part")
-        part.write_text(after)
-        part.replace(readme)
+        where = ", ".join(map(str, pages))
+        raise ValueError(f"{where}: marks and figures must be {', '.join(PLACES)}; too many or missing: {unknown}")
+    after = {
+        page: _PLACE.sub(lambda match: match[1] + PLACES[match[2]](run) + "\n" + match[3], content)
+        for page, content in before.items()
+    }
+    for page in pages if write else ():
+        if after[page] != before[page]:
+            part = page.with_name(f".{page.name}.part")
+            part.write_text(after[page])
+            part.replace(page)
     return after != before
 
 
@@ -88,13 +94,13 @@ def headline(run: SavedRun) -> str:
     """What latency and load are, in a sentence."""
     latency, hop = _wanted(run, "latency", "virtual, 256"), _wanted(run, "cadence", "engine", "quiet")
     terms, p = latency.facts["terms_ms"], hop.percentiles_ms
-    return (
-        f"Measured on {_place(run, hop)}:\n"
+    return _wrapped(
+        f"Measured on {_place(run, hop)}: "
         f"**{latency.facts['measured_ms']:.1f} ms** from input to output at the default block of 256 samples, by "
-        f"impulse through the running engine ({terms['algorithmic']:.1f} ms algorithmic,\n"
+        f"impulse through the running engine ({terms['algorithmic']:.1f} ms algorithmic, "
         f"{terms['headroom']:.1f} ms headroom), plus what the devices add; a hop of {hop.deadline_ms:.1f} ms costs "
         f"{_ms(p['p50'])} ms at real cadence (p50; p99 {_ms(p['p99'])} ms, longest of {hop.events} hops "
-        f"{_ms(p['max'])} ms;\n**load {hop.load_percent:.0f} %** of a core; `pytest benchmarks --benchmark-only`)."
+        f"{_ms(p['max'])} ms; **load {hop.load_percent:.0f} %** of a core; `pytest benchmarks --benchmark-only`)."
     )
 
 
@@ -131,10 +137,15 @@ def beside(run: SavedRun) -> str:
         f"processor seconds for a second of sound and channel: {figures}, the published Apollo (PyTorch, one thread, "
         f"random weights) {_seconds(published)}",
     ]
-    return "\n".join(f"- {row}" for row in rows)
+    return "\n".join(_wrapped(f"- {row}", "  ") for row in rows)
 
 
 PLACES: dict[str, Callable[[SavedRun], str]] = {"headline": headline, "cadence": cadence, "beside": beside}
+
+
+def _wrapped(line: str, indent: str = "") -> str:
+    """As the docs are, at 120 columns."""
+    return textwrap.fill(line, 120, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False)
 
 
 def _held(run: SavedRun) -> int:

@@ -302,21 +302,22 @@ def test_the_readme_says_what_the_kept_run_says():
 
 
 def test_a_figure_that_was_changed_by_hand_is_noticed_and_put_right(tmp_path):
-    page = tmp_path / "README.md"
-    before = readme.README.read_text()
+    page, other = (tmp_path / path.name for path in readme.PAGES)
+    before = readme.PAGES[0].read_text()
     page.write_text(re.sub(r"\*\*\d+\.\d ms\*\*", "**1.0 ms**", before))
+    other.write_text(readme.PAGES[1].read_text())
     assert page.read_text() != before
-    assert readme.fill(page, write=False)
-    assert readme.fill(page)
+    assert readme.fill([page, other], write=False)
+    assert readme.fill([page, other])
     assert page.read_text() == before
 
 
 def test_a_readme_that_lacks_a_place_or_has_an_unknown_one_is_refused(tmp_path):
-    page = tmp_path / "README.md"
-    for content in ("nothing", readme.README.read_text().replace("figures: cadence", "figures: cadenza")):
+    page = tmp_path / "page.md"
+    for content in ("nothing", readme.PAGES[1].read_text().replace("figures: cadence", "figures: cadenza")):
         page.write_text(content)
         with pytest.raises(ValueError, match="cadence"):
-            readme.fill(page)
+            readme.fill([readme.PAGES[0], page])
 
 
 def test_a_run_that_lacks_what_the_readme_says_is_not_kept(saved, tmp_path):
