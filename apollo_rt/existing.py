@@ -1,4 +1,4 @@
-"""What is there already is not replaced without being asked, whichever command writes: here it is decided."""
+"""Existing files are not replaced without being asked, whichever command writes: here it is decided."""
 
 import os
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Where this program keeps what is a user's: settings, models, what was made once and is used again."""
+"""Own folders keep what is a user's: settings, models, what was made once and is used again."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the user wishes of the files that are written: `--rate`, `--quality`, `--bitrate`, `--float`."""
+"""Options choose how files are written: `--rate`, `--quality`, `--bitrate`, `--float`."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar

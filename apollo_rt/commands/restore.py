@@ -30,7 +30,7 @@ _MOST_NAMES = 8
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What the user asked for.
+    """Wishes of the user, as options say them.
 
     Attributes:
         inputs: files and folders.

@@ -1,4 +1,4 @@
-"""Where compiled code is kept between starts, so that code of an older version is never found.
+"""A cache keeps compiled code between starts; code of an older version is never found in it.
 
 Numba compiles a function together with those it calls, but looks only at the function's own file to see whether what it
 keeps is still right. Here each function has a folder named after the contents of its file and of all files of this

@@ -1,4 +1,4 @@
-"""What compiled code needs and Numba has not: atomics, calls by address, a clock, a sleep, flush-to-zero.
+"""Compiled functions that Numba lacks: atomics, calls by address, a clock, a sleep, flush-to-zero.
 
 Nothing here bakes an address into machine code: addresses are found once in Python and travel as integers, so that
 compiled functions can be cached on disk and serve the next process too.

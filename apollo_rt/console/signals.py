@@ -1,4 +1,4 @@
-"""What asks a program to end: Ctrl-C, `kill`, a closed terminal. The first asks, the second ends it."""
+"""Signals end a program: Ctrl-C, `kill`, a closed terminal. The first asks, the second ends it."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What a user may do while music plays: one table of commands, behind the screen, MIDI and the control socket.
+"""Commands change a run while music plays: one table of them, behind the screen, MIDI and the control socket.
 
 A face sends `Commander.run(name, arguments)` and gets plain data back: dictionaries, lists, numbers and texts that JSON
 can say. What is wrong with a call is an error before anything has changed. Help, docs and the socket's schema are made

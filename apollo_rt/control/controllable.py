@@ -1,4 +1,4 @@
-"""What the commands act upon, as they see it."""
+"""A controllable run, as commands see it."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -11,7 +11,7 @@ Reply = dict[str, Any]
 
 
 class Controllable(Protocol):
-    """What the commands act upon: a live session, or a stand-in. Any thread may call; nothing here waits for audio."""
+    """A run that commands act on: a live session, or a stand-in. Any thread may call; nothing here waits for audio."""
 
     @property
     def changing(self) -> AbstractContextManager[object]:

@@ -1,4 +1,4 @@
-"""Which devices share a clock, at which rates they run, and the driver that follows from that."""
+"""Clocks of devices decide the driver: which devices share one, and at which rates they run."""
 
 import math
 

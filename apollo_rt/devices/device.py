@@ -1,4 +1,4 @@
-"""Which audio device a user means: names, numbers and two words become a device, or an error that lists what there is.
+"""Device names, numbers and two words become an audio device, or an error that lists what there is.
 
 Works on a list of records, so that the rules are the same, and testable, on every system; `portaudio.list_devices`
 makes the list of this machine.

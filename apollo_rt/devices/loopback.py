@@ -1,4 +1,4 @@
-"""What the machine can hear of its own sound: which device captures what which other device plays.
+"""Loopbacks capture the machine's own sound: which device hears what which other device plays.
 
 Every rule names the two ends of a loop by one key. Ends are found by the names that the systems give them; nothing is
 opened.

@@ -1,4 +1,4 @@
-"""What is around the opening of a device: its variables, messages of C libraries kept away, latency as it is."""
+"""Opening a device needs an environment: its variables, messages of C libraries kept away, latency as it is."""
 
 import os
 import sys

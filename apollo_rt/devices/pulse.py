@@ -1,4 +1,4 @@
-"""What a PulseAudio server (or PipeWire in its place) plays to and records from, as its own tool `pactl` tells.
+"""A PulseAudio server (or PipeWire in its place) lists its sinks and sources by its own tool, `pactl`.
 
 PortAudio sees a server only as one ALSA device, `pulse`. The server's sinks and sources are reached through it all the
 same: libpulse takes its target from the environment when a stream is opened.

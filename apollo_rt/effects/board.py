@@ -167,7 +167,7 @@ class Chain(_Container):
 
 
 class Board(Chain):
-    """What `pedalboard.Pedalboard` is, for ours too: a chain at the top.
+    """A chain at the top, as `pedalboard.Pedalboard` is, for effects of ours too.
 
     Each run of Pedalboard's plugins is one real `pedalboard.Pedalboard`. `latency_samples` is the sum of all that the
     members hold back; with `reset=True` it is taken out, and with `reset=False` it stays the same for the stream.

@@ -1,4 +1,4 @@
-"""What every effect's call promises: Pedalboard's contract, kept once for `ApolloEffect`, `Board`, `Chain` and `Mix`.
+"""The call contract of an effect is Pedalboard's, kept once for `ApolloEffect`, `Board`, `Chain` and `Mix`.
 
     effect(audio, sample_rate)                  whole: as long as the input, aligned with it
     effect(block, sample_rate, reset=False)     a stream: as many samples as came in, `latency_samples` later

@@ -1,4 +1,4 @@
-"""What a `Board` is made of while it plays: nodes with a latency each, that add up along a series and meet in parallel.
+"""Nodes of a playing `Board` have a latency each, which add up along a series and meet in parallel.
 
 series      latencies add up
 parallel    .-- short branch -- delay --.

@@ -1,4 +1,4 @@
-"""How long a file says that its sound is: edit lists, iTunSMPB, LAME's tag, and headers that count samples."""
+"""Headers announce the length of the sound: edit lists, iTunSMPB, LAME's tag, and those that count samples."""
 
 import re
 
@@ -24,7 +24,7 @@ _MATROSKA_TICK_S = 0.001
 
 
 class Announcement:
-    """What one track's headers say of its length.
+    """Length of one track, as its headers say it.
 
     Args:
         container: opened.

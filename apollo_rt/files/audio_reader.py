@@ -22,7 +22,7 @@ from apollo_rt.stream.rate_converter import RateConverter
 
 @dataclass(frozen=True)
 class ReadSettings:
-    """What of a file is restored.
+    """Choice of what of a file is restored.
 
     Attributes:
         track: which of its audio tracks, from 1; None for the best one, that is mono or stereo if there is such a one.

@@ -145,7 +145,7 @@ class AvEncoder:
 
 
 class _Quiet:
-    """What FFmpeg writes to: it gets a number for an error, since PyAV prints a second one that is raised."""
+    """A file that FFmpeg writes to: it gets a number for an error, since PyAV prints a second one that is raised."""
 
     def __init__(self, file: AtomicFile) -> None:
         self._file = file

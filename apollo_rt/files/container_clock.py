@@ -1,4 +1,4 @@
-"""Where a container's clock puts each frame, and where it says that the sound ends.
+"""A container's clock places each decoded frame, and the end of the sound.
 
 The clocks count in ticks of 1 sample to 1/1000 s, so a place is taken from them only where the sound doesn't go on by
 itself: at its beginning, behind a hole, and at its announced end.

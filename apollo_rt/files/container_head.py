@@ -1,4 +1,4 @@
-"""What stands in an FFmpeg container before the music: tags, chapters, cover; and the same as an ID3 chunk.
+"""The head of an FFmpeg container holds tags, chapters and cover; here it is written, as an ID3 chunk too.
 
 FFmpeg's muxers for wav and AIFF know no covers, but its muxer for MP3 writes all of them into an ID3v2 tag, which both
 formats can hold as a chunk at their end, where players and taggers look for it.

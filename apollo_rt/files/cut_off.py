@@ -1,4 +1,4 @@
-"""Whether a file ends before its own header says that it does: half a download, a full disk."""
+"""A cut-off file ends before its own header says that it does: half a download, a full disk."""
 
 from apollo_rt.files.mp4_boxes import top_boxes
 from apollo_rt.files.mpeg_audio import tag_length

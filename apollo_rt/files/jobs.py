@@ -24,7 +24,7 @@ _WAYS = "--overwrite replaces it, --skip-existing leaves it"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job.
+    """Outcome of a job: its report, or why there is none.
 
     Attributes:
         job: what was to be done.

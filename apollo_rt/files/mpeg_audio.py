@@ -28,7 +28,7 @@ _DECODER_DELAY = 529
 
 @dataclass(frozen=True)
 class FrameHeader:
-    """What the first four bytes of a frame say.
+    """Header of a frame, its first four bytes.
 
     Attributes:
         sample_rate: Hz.

@@ -1,4 +1,4 @@
-"""What counts as music by its name, and what counts as a file at all."""
+"""Names of music files are told by their suffix, and files from what is none."""
 
 import os
 

@@ -33,7 +33,7 @@ _BLOCK_SIZE = 65_536
 
 @dataclass(frozen=True)
 class RestoreReport:
-    """What was done with one file.
+    """Report of one file that was restored.
 
     Attributes:
         source: the file that was read.

@@ -1,4 +1,4 @@
-"""What can be written: formats by suffix with their bounds, and what a user may wish. Numbers only; nothing is opened.
+"""Output formats by suffix, with their bounds and what a user may wish. Numbers only; nothing is opened.
 
 | suffix | what is written | rates, Hz | at most |
 |---|---|---|---|
@@ -33,7 +33,7 @@ _MPEG_RATES = (8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_
 
 @dataclass(frozen=True)
 class OutputSettings:
-    """What a user wishes of the files that are written.
+    """Wishes of the user for the files that are written.
 
     Attributes:
         float_wav: 32-bit floats instead of 24-bit integers, in formats that can hold them (.wav, .w64).

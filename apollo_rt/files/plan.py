@@ -1,4 +1,4 @@
-"""Which file becomes which, decided before anything is written.
+"""A plan pairs each source with its target, before anything is written.
 
 ```
  apollo-rt restore song.mp3 out.wav       one file to one file
@@ -56,7 +56,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done.
+    """Sources with their targets, and what was left out.
 
     Attributes:
         jobs: what is restored.

@@ -1,4 +1,4 @@
-"""What comes once and can't be had again, written to files in step: whatever the disk does, what fitted is kept.
+"""A recording, which can't be had again, is written to files in step: whatever the disk does, what fitted is kept.
 
     out.flac                              until the disk is full, or the format's limit is reached; complete
     out-2.flac                            without a gap, or from when there was room again

@@ -1,4 +1,4 @@
-"""What killed runs have left: found, said, and made into proper files, beside which it stays until the user removes it.
+"""Recovery makes proper files of what killed runs have left, which stays beside them until the user removes it.
 
 .night.3f9a1c2e.wav.part -> night-recovered.wav
 """

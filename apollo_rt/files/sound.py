@@ -1,4 +1,4 @@
-"""What every kind of source hands out: runs of decoded samples, each in its own layout and rate."""
+"""A source of sound hands out runs of decoded samples, each in its own layout and rate."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""What of a source's tags goes into which kind of file, in its words; what it can't hold is said.
+"""A source's tags go over into a file of another kind, in its words; what it can't hold is said.
 
 | written | tags | cover | chapters |
 |---|---|---|---|

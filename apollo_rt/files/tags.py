@@ -1,4 +1,4 @@
-"""What a music file says about itself: tags, cover and chapters, as plain values without an open file."""
+"""Tags, cover and chapters of a music file, as plain values without an open file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

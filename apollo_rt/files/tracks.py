@@ -1,4 +1,4 @@
-"""Which of several tracks is the music."""
+"""A track is chosen from several: the one that is the music."""
 
 from pathlib import Path
 

@@ -71,7 +71,7 @@ class VorbisEncoder:
 
 
 class _Pages:
-    """What libsndfile writes to: it may not raise, since libsndfile drops the errors of its last pages."""
+    """A file that libsndfile writes to: it may not raise, since libsndfile drops the errors of its last pages."""
 
     def __init__(self, file: AtomicFile, tags: Tags) -> None:
         self._ogg, self._n_bytes = OggComments(file, comments(tags)), 0

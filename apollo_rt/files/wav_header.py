@@ -1,4 +1,4 @@
-"""What the `fmt ` chunk of a wav file says of its numbers.
+"""The `fmt ` chunk of a wav file says what its numbers are.
 
 FFmpeg takes the number of valid bits for the size of the container: 24 valid bits in 32, as WASAPI tools write them,
 it reads as floats. The container is what the block alignment says (Microsoft's WAVEFORMATEXTENSIBLE).

@@ -1,4 +1,4 @@
-"""What an NVIDIA accelerator needs and what of it this machine has: driver, GPU, memory, libraries.
+"""An NVIDIA accelerator needs driver, GPU, memory and libraries; this module tells which of them are there.
 
 The driver is asked directly (CUDA driver API), so that it can be said what is missing without ONNX Runtime's help.
 NVIDIA's libraries may come from the system or from wheels beside us (nvidia-*, tensorrt_libs); those of wheels are on

@@ -16,7 +16,7 @@ _Tensors = dict[str, NDArray[np.float32]]
 
 
 class Buffers(NamedTuple):
-    """What a step or a block reads and writes.
+    """Arrays that a step or a block reads and writes.
 
     Shape:
         spectrum, restored: (2, n_bins); carrier: the same, or (2, 0) where the model takes none; for blocks with

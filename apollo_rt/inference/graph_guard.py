@@ -1,4 +1,4 @@
-"""What a graph from somewhere may hold, read from the file itself before ONNX Runtime sees it.
+"""A guard bounds what a graph may hold, by the file itself, before ONNX Runtime sees it.
 
 A step has fixed shapes and runs from front to back, so nothing is lost by refusing what else ONNX can say: loops and
 branches, which may never end; functions and operators of other domains; weights in other files; and operators whose

@@ -25,7 +25,7 @@ Backend = Literal["c_api", "python"]
 
 
 class BoundStep(Protocol):
-    """What a back end makes of a session and two sets of arrays."""
+    """A session bound to two sets of arrays, as a back end makes it."""
 
     addresses: NDArray[np.int64]
 

@@ -57,14 +57,14 @@ class Graph(NamedTuple):
 
 
 class Golden(NamedTuple):
-    """What the streaming engine must return from a fresh state. Shape: both (hops, hop_length, 2), float32."""
+    """Input, and what the engine must return from a fresh state. Shape: both (hops, hop_length, 2), float32."""
 
     input: NDArray[np.float32]
     output: NDArray[np.float32]
 
 
 class FieldError(Exception):
-    """What is wrong, without the file's name."""
+    """A field is wrong; the message lacks the file's name."""
 
 
 def text(metadata: Mapping[str, str], key: str) -> str:

@@ -1,4 +1,4 @@
-"""Which of ONNX Runtime's execution providers a model runs on, and what they are told.
+"""Execution providers of ONNX Runtime run a model: here they have their names, options and cache keys.
 
 `cpu`, `cuda`, `tensorrt`, with options behind a plus sign: `tensorrt+fp16+graph`. Nothing here needs a GPU or the
 library: what a machine has is in `accelerator`, what a session was really given in `execution_provider`.
@@ -33,7 +33,7 @@ _PREPARED = "prepared.json"
 
 @dataclass(frozen=True)
 class Provider:
-    """What runs the model's nodes.
+    """A provider that runs the model's nodes.
 
     Attributes:
         name: of the provider.

@@ -1,4 +1,4 @@
-"""What the engine is told, and whether what it is given fits together."""
+"""Engine settings, and whether they fit together with model and driver."""
 
 import math
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ _LONGEST_BLOCK = 16_384
 
 @dataclass(frozen=True)
 class EngineSettings:
-    """What the engine needs to know beside model and driver.
+    """Settings of the engine beside model and driver.
 
     Attributes:
         headroom: samples of pre-fill that cover compute time and jitter, from `FADE_LENGTH` to 44100.

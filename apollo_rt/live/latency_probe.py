@@ -30,7 +30,7 @@ _HEARD = 0.3
 
 @dataclass(frozen=True)
 class RoundTrip:
-    """What was measured.
+    """Round trip as measured.
 
     Attributes:
         lags: of the bursts that were heard, in samples.

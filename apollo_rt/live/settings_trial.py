@@ -27,7 +27,7 @@ _SPARE = 1.25
 
 @dataclass(frozen=True)
 class Setting:
-    """What can be chosen; its order is that of the latency for a given tier.
+    """A setting that can be chosen; its order is that of the latency for a given tier.
 
     Attributes:
         block_size: samples per callback.
@@ -42,7 +42,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Trial:
-    """What a setting showed.
+    """Trial of a setting: what it showed.
 
     Attributes:
         setting: that was tried.

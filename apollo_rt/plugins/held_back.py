@@ -1,4 +1,4 @@
-"""How many samples something holds back that takes blocks and returns them later, found out by trying."""
+"""The latency of what takes blocks and returns them later, in samples, is found out by trying."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What Pedalboard's own effects let one change while they run: it tells names and values, but neither ranges nor steps.
+"""Parameters of Pedalboard's own effects have their ranges here: Pedalboard tells names and values, no more.
 
 The ranges are those that make sense for music; they hold for what an effect begins with, too.
 """

@@ -35,7 +35,7 @@ BYPASS = "bypass"
 
 
 class PluginHost:
-    """What runs in the process.
+    """The plugins' process: loads plugins, and passes hops through them.
 
     Args:
         audio: where hops come from and go to.

@@ -1,4 +1,4 @@
-"""What the user says about a plugin: `HighpassFilter(cutoff_frequency_hz=30)`, or `/path/Limiter.vst3?threshold_db=-1`.
+"""A plugin as a user says it: `HighpassFilter(cutoff_frequency_hz=30)`, or `/path/Limiter.vst3?threshold_db=-1`.
 
 Text is parsed, never evaluated: names, and literal values.
 """

@@ -1,4 +1,4 @@
-"""What lies over the screen for a while: a box with a title that Escape closes."""
+"""A dialog lies over the screen for a while: a box with a title that Escape closes."""
 
 from typing import ClassVar, TypeVar
 

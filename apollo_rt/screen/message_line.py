@@ -1,4 +1,4 @@
-"""What the engine says, newest last: a few lines on the screen, all of them in a log of their own."""
+"""Message lines show what the engine says, newest last: a few on the screen, all of them in a log of their own."""
 
 import time
 from dataclasses import dataclass

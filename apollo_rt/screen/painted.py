@@ -25,7 +25,7 @@ _FULL_CELLS = re.compile("█+|[^█]+")
 
 
 class Painted(Widget):
-    """What `paint` returns, in the palette's inks; `repaint` looks whether that is something else by now."""
+    """A widget shows what `paint` returns, in the palette's inks; `repaint` asks whether that has changed."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"ink--{ink}" for ink in INKS}
     DEFAULT_CSS = "\n".join(f"Painted > .ink--{ink} {{ color: $ink-{ink}; }}" for ink in INKS)

@@ -1,4 +1,4 @@
-"""What the screen needs of a running session."""
+"""A session, as the screen sees it."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -10,7 +10,7 @@ from apollo_rt.live.monitoring.spectra import Spectra
 
 
 class Controls(Protocol):
-    """What the screen reads of a session's controls, see `control.controllable`."""
+    """A session's controls, as the screen reads them; see `control.controllable`."""
 
     def rows(self) -> Sequence[Parameter]:
         """The parameters there are."""
@@ -23,7 +23,7 @@ class Controls(Protocol):
 
 
 class Session(Protocol):
-    """What the screen needs of `session.running_session.LiveSession`."""
+    """A session as the screen needs it, `session.running_session` for one."""
 
     is_over: bool
 

@@ -1,4 +1,4 @@
-"""What it costs, and what came too late: load over the last minute, tails of the model's step, misses and xruns."""
+"""The work panel shows load over the last minute, tails of the model's step, misses and xruns."""
 
 from collections import deque
 

@@ -17,7 +17,7 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class ControlOptions:
-    """What the user asked for.
+    """Wishes of the user for what controls a run.
 
     Attributes:
         preset: name or file to begin with.

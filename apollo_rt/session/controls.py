@@ -1,4 +1,4 @@
-"""What the commands act upon in a live run: parameters, presets, devices, MIDI and figures, behind one interface."""
+"""Controls of a live run put parameters, presets, devices, MIDI and figures behind one interface for commands."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from apollo_rt.plugins.live_plugins import LivePlugins
 
 
 class RunningEngine(Protocol):
-    """What a session and its controls need of `engine.Engine`."""
+    """An engine, as a session and its controls need it."""
 
     @property
     def parameters(self) -> Parameters:
@@ -44,7 +44,7 @@ class RunningEngine(Protocol):
 
 
 class Devices(Protocol):
-    """Which devices there are, and a way to others."""
+    """Devices that there are, and a way to others."""
 
     def describe(self) -> Reply:
         """See `controllable.Controllable.devices`."""
@@ -54,7 +54,7 @@ class Devices(Protocol):
 
 
 class Models(Protocol):
-    """Which models there are, and a way to others."""
+    """Models that there are, and a way to others."""
 
     def describe(self) -> Reply:
         """See `controllable.Controllable.models`."""
@@ -64,7 +64,7 @@ class Models(Protocol):
 
 
 class Midi(Protocol):
-    """What MIDI controllers are bound to."""
+    """Bindings of MIDI controllers."""
 
     def describe(self) -> Reply:
         """See `controllable.Controllable.midi`."""

@@ -13,7 +13,7 @@ from apollo_rt.session.endpoints import Ends, WantedDevices
 
 
 class MovableEngine(Protocol):
-    """What a picker needs of `engine.Engine`."""
+    """An engine that can move to other devices, as a picker needs it."""
 
     @property
     def chosen(self) -> Reopening | None:
@@ -29,7 +29,7 @@ class MovableEngine(Protocol):
 
 @dataclass(frozen=True)
 class DeviceChoice:
-    """What there is to choose from.
+    """Devices that there are to choose from.
 
     Attributes:
         inputs: devices that capture; empty where the input is a file.
@@ -45,7 +45,7 @@ class DeviceChoice:
 
 
 def reopening(wanted: WantedDevices, give_up_s: float, follow_default: bool) -> Reopening:
-    """How to come to devices, and back to them when they are lost.
+    """A way to devices, and back to them when they are lost.
 
     Args:
         wanted: by the user's words.

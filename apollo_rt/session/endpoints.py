@@ -1,4 +1,4 @@
-"""What goes in and what comes out: what the user named becomes devices or files, and with them the engine's driver."""
+"""Endpoints that the user named become devices or files, and with them the engine's driver."""
 
 import os
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What controls a live run from beside its screen: presets, MIDI, control socket and recording, from start to end."""
+"""Interfaces beside the screen, from start to end: presets, MIDI, control socket, recording."""
 
 import os
 from collections.abc import Iterator

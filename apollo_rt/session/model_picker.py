@@ -15,7 +15,7 @@ _LOADING_S = 60.0
 
 
 class SwappableEngine(Protocol):
-    """What a picker needs of `engine.Engine`."""
+    """An engine that can go on with another model, as a picker needs it."""
 
     def swap_model(self, model: Model, lighter: Mapping[str, Model] | None = None) -> None:
         """Go on with another model."""

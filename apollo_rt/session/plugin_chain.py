@@ -1,4 +1,4 @@
-"""What `--before`, `--after` and `--chain` mean, put together and loaded."""
+"""A plugin chain is put together from `--before`, `--after` and `--chain`, and loaded."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from apollo_rt.plugins.plugin_spec import parse_spec
 
 @dataclass(frozen=True)
 class ChainOptions:
-    """What the user asked for.
+    """Wishes of the user for plugins.
 
     Attributes:
         before: what `--before` says, in the order of the signal; so `after`.

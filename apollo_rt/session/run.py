@@ -38,7 +38,7 @@ from apollo_rt.session.status_lines import end_line, run_lines
 
 @dataclass(frozen=True)
 class LiveOptions:
-    """What the user asked for.
+    """Wishes of the user for a live run.
 
     Attributes:
         source: see `live_ends.open_ends`; so `target`, `block_size`, `pace`, `allow_feedback` and `duration_s`.

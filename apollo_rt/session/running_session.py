@@ -15,7 +15,7 @@ from apollo_rt.session.model_picker import ModelPicker
 
 @dataclass(frozen=True)
 class SessionInfo:
-    """What does not change while it runs.
+    """Facts of a session that do not change while it runs.
 
     Attributes:
         input_name: for people.

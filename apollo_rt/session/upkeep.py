@@ -1,4 +1,4 @@
-"""What is seen to beside a live run, four times a second: files that changed, MIDI devices that came back."""
+"""Upkeep polls beside a live run, four times a second: files that changed, MIDI devices that came back."""
 
 import threading
 from collections.abc import Callable, Sequence

@@ -37,7 +37,7 @@ _TINY = np.float32(1e-20)
 
 
 class Shaping(NamedTuple):
-    """What shaping carries from hop to hop.
+    """State of the shaping, carried from hop to hop.
 
     Attributes:
         values: float64, see above.

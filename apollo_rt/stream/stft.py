@@ -64,7 +64,7 @@ def asymmetric_windows(framing: Framing) -> tuple[Samples, Samples]:
 
 
 class Analysis(NamedTuple):
-    """What analysis carries from hop to hop (`past`), and its buffers."""
+    """State of the analysis, carried from hop to hop (`past`), and its buffers."""
 
     window: Samples
     past: Samples
@@ -124,7 +124,7 @@ def copy_recent(analysis: Analysis, recent: NDArray[np.float32]) -> None:
 
 
 class Synthesis(NamedTuple):
-    """What synthesis carries from hop to hop (`tail`, the frame before's second half), and its buffers."""
+    """State of the synthesis, carried from hop to hop (`tail`, the frame before's second half), and its buffers."""
 
     window: Samples
     tail: Samples

@@ -45,7 +45,7 @@ _RTKIT_TIMEOUT_S = 1.0
 
 @dataclass(frozen=True)
 class Priority:
-    """What a thread got.
+    """Priority that a thread got.
 
     Attributes:
         name: for people, `SCHED_FIFO 3` or `normal`.
@@ -67,7 +67,7 @@ NORMAL = Priority("normal", is_realtime=False)
 
 @dataclass(frozen=True)
 class Scheduling:
-    """What the audio path runs with.
+    """Priorities and memory that the audio path runs with.
 
     Attributes:
         worker: the worker's priority.
@@ -244,7 +244,7 @@ def arrays_in(values: object) -> Iterator[NDArray[Any]]:
 
 
 class AudioScheduling:
-    """What an engine's threads ask for, and what they got.
+    """Scheduling of an engine's threads: what they ask for, and what they got.
 
     Args:
         wanted: ask at all: from file to file, as fast as it goes, real-time priority would take the machine away.

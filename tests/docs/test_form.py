@@ -38,6 +38,12 @@ def test_the_readme_is_short():
     assert len((ROOT / "README.md").read_text().splitlines()) <= README_LINES
 
 
+def test_the_glossary_names_modules_that_there_are():
+    named = re.findall(r"`((?:\w+/)+(?:\w+\.py)?)`", (ROOT / "docs/glossary.md").read_text())
+    assert len(named) >= 20
+    assert [name for name in named if not (ROOT / name).exists() and not (ROOT / "apollo_rt" / name).exists()] == []
+
+
 def test_what_is_too_long_or_dead_is_found():
     assert long_lines("word " * 30) == ["word " * 30]
     assert long_lines(f"| {'cell ' * 40} |\n![{'a picture ' * 20}](docs/demo.png)") == []

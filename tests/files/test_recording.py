@@ -93,7 +93,7 @@ def test_a_limit_that_comes_as_a_surprise_leaves_no_half_file_and_keeps_what_had
     recording.begin()
     seconds(recording, noise(2 * RATE))
     disk.is_broken, disk.free = True, MB
-    recording._n_until_look = 10**9  # it does not look in time
+    recording._n_until_poll = 10**9  # it does not ask in time
     seconds(recording, noise(RATE))
     recording.commit()
     assert path.read_bytes() == b"as it was"

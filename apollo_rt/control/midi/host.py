@@ -29,7 +29,7 @@ _MOST_FETCHED = 1024
 
 
 class MidiHost:
-    """What runs in the process.
+    """A MIDI port's process: passes messages between the port and a pipe.
 
     Args:
         port: open.

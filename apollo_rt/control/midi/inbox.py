@@ -1,4 +1,4 @@
-"""What has arrived by MIDI: of each controller the latest value alone, of notes and programs each one in order.
+"""The MIDI inbox keeps what arrives: of each controller the latest value, of notes and programs each one in order.
 
 So a flood of 10^5 messages a second costs a store for each, and whoever acts on them a handful of values per poll.
 """

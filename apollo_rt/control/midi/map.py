@@ -1,4 +1,4 @@
-"""What a MIDI controller does: a map from what moves to what happens, with defaults made from the table of parameters.
+"""A MIDI map leads from what moves to what happens; its defaults are made from the table of parameters.
 
     takeover: pickup            # or jump
     defaults: true              # false: nothing is bound but what stands here
@@ -42,7 +42,7 @@ _PLAIN = tuple(command(name).name for name in ("swap_settings", "reset", "quit")
 
 
 class Origin(NamedTuple):
-    """What moves.
+    """An origin: the controller, note or program that moves.
 
     Attributes:
         kind: `cc`, `cc14`, `note`, `program` or `pitch`.
@@ -81,7 +81,7 @@ class Origin(NamedTuple):
 
 
 class Action(NamedTuple):
-    """What happens.
+    """An action: the parameter that is set, or the command that is run.
 
     Attributes:
         kind: `turn`, `toggle`, `hold`, `load_preset`, `nothing`, or a command that needs no arguments.
@@ -118,7 +118,7 @@ class Action(NamedTuple):
 
 @dataclass(frozen=True)
 class MidiMap:
-    """What each controller does.
+    """Bindings of each controller to what it does.
 
     Attributes:
         bindings: what happens by what moves.

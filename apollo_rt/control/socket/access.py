@@ -1,4 +1,4 @@
-"""Who may use the control socket: a token that only the user knows, and pages that came from here.
+"""Access to the control socket: a token that only the user knows, and pages that came from here.
 
 Loopback is not private: every program of every user of the machine can reach it, and so can every page that a browser
 shows. A page is told by its origin, and a foreign name that was made to lead here (DNS rebinding) by the host.

@@ -1,4 +1,4 @@
-"""What the engine needs of a device."""
+"""A driver is what the engine needs of a device."""
 
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 @dataclass(frozen=True)
 class Clocks:
-    """How two clocks are held together at one moment.
+    """State of two clocks that are held together, at one moment.
 
     Attributes:
         correction_ppm: by how much faster than its nominal rate the ring between them is read.
@@ -78,7 +78,7 @@ class Driver(Protocol):
 
 @runtime_checkable
 class JoiningDriver(Protocol):
-    """What a driver says beside the rest if it joins devices to the engine whose clocks or rates differ."""
+    """A driver that joins devices to the engine whose clocks or rates differ says this beside the rest."""
 
     @property
     def conversion_latency_s(self) -> tuple[float, float, float]:

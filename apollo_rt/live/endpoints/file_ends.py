@@ -8,7 +8,7 @@ from apollo_rt.live.realtime.shared_state import Line
 
 @runtime_checkable
 class SurvivingSink(Protocol):
-    """What a sink says beside the rest if it lives on where nothing more can be written."""
+    """A sink that lives on where nothing more can be written says this beside the rest."""
 
     @property
     def n_lost(self) -> int:

@@ -19,14 +19,14 @@ _READING_S, _WRITING_S = 5.0, 30.0
 
 
 class Source(Protocol):
-    """Where samples come from, `audio_reader.AudioReader` for one."""
+    """A source of samples, `audio_reader.AudioReader` for one."""
 
     def read(self, n_samples: int) -> Samples:
         """The next samples, `(samples, 2)`; fewer than asked for only at the end, then none."""
 
 
 class Sink(Protocol):
-    """Where samples go, `audio_writer.AudioWriter` for one."""
+    """A sink of samples, `audio_writer.AudioWriter` for one."""
 
     def write(self, samples: Samples) -> None:
         """Append `(samples, 2)`."""

@@ -14,7 +14,7 @@ DURATIONS = ("step_ms", "callback_interval_ms", "callback_ms")
 
 
 class HoldsDurations(Protocol):
-    """What has a distribution under each of these names."""
+    """A holder of distributions, one under each of these names."""
 
     @property
     def step_ms(self) -> "Durations":

@@ -1,4 +1,4 @@
-"""What goes up and down while the engine runs, and its bounds: how full rings are, what clocks are corrected by.
+"""Gauges show what goes up and down in a run, with its bounds: the fill of rings, the correction of clocks.
 
 The supervisor looks ten times a second; what a value does between two polls is not seen.
 """
@@ -30,7 +30,7 @@ class Gauge:
 
 
 class _History:
-    """What a value has been."""
+    """Past values of one gauge."""
 
     def __init__(self, value: float) -> None:
         self.least = self.most = value

@@ -38,7 +38,7 @@ class Meter:
 
 @dataclass(frozen=True)
 class Recent:
-    """What came in the last seconds.
+    """Counts and durations of the last seconds.
 
     Attributes:
         duration_s: how many seconds these are: about 10, fewer soon after the start.

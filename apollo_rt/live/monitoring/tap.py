@@ -1,4 +1,4 @@
-"""What was heard, and the input that it is made of: read beside the audio path, without its waiting for the reader.
+"""A tap reads the output, and the input that it is made of, beside the audio path, which never waits for it.
 
 The callback keeps its input (`line.history`, also the dry signal's delay line) and what it handed out (`line.output`)
 in rings with one absolute sample index. Output sample t is made of input sample t - D, so that both are read aligned to

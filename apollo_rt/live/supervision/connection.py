@@ -44,7 +44,7 @@ _LEFT_BEHIND: list[tuple[Line, NDArray[np.int64]]] = []
 
 
 class ConnectionState(Enum):
-    """Where the connection stands."""
+    """States of the connection to the devices."""
 
     CLOSED = "closed"
     PLAYING = "playing"
@@ -55,7 +55,7 @@ class ConnectionState(Enum):
 
 @dataclass(frozen=True)
 class Reopening:
-    """How to come back to devices that were lost.
+    """A way back to devices that were lost.
 
     Attributes:
         open: finds the devices anew and returns a driver that has not been started.

@@ -29,7 +29,7 @@ _PROOF_S = 60.0
 
 @dataclass(frozen=True)
 class Window:
-    """What was counted in half a second.
+    """Counts of half a second.
 
     Attributes:
         n_hops: that fell due.
@@ -47,7 +47,7 @@ class Window:
 
 
 class Ladder:
-    """Which rung to stand on.
+    """Decides on which rung a run stands.
 
     Args:
         names: the rungs from best to worst, dry at the end.

@@ -16,7 +16,7 @@ _WORKER_WAIT_NS = 500_000
 
 
 class ModelRunner:
-    """What is behind the line of one engine.
+    """Runs a model behind the shared state of one engine: keeps its worker alive, on the tier that the load allows.
 
     Args:
         line: shared with the callback.
