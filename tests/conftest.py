@@ -29,3 +29,12 @@ def halved(tiny_folder: Path) -> Model:
 def busy(tiny_folder: Path) -> Model:
     """Has a memory and a carrier: whatever is out of step shows."""
     return load(tiny_models.busy(tiny_folder, tiny_models.MEDIUM))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Side by side (`-n`), the tests of a file share a process; those that want the machine's time come one by one."""
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            is_alone = item.get_closest_marker("realtime") or item.get_closest_marker("server")
+            item.add_marker(pytest.mark.xdist_group("alone" if is_alone else item.path.stem))

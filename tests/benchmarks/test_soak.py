@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from benchmarks.measuring import machine
 from benchmarks.soak import virtual
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_short_soak_hears_no_click_and_finds_the_latency_where_it_was(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ import pytest
 from tests.commands import big_folder
 from tests.doubles import tiny_models
 
+pytestmark = pytest.mark.slow
+
 N_FILES = 60
 
 

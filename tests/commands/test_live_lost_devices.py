@@ -17,6 +17,8 @@ from tests.doubles.audio_servers import RATE, JackServer, PulseServer, short_fol
 from tests.doubles.live_run import COMMAND, LiveRun
 from tests.doubles.pulse_sinks import load_sink, pactl, unload_sink
 
+pytestmark = pytest.mark.server
+
 PATIENCE_S = 40.0
 
 
@@ -106,9 +108,7 @@ def test_while_it_waits_for_a_device_it_can_be_ended_by_a_signal(model: Path, en
             run.wait_until_it_plays()
             daemon.kill()
             says(run, "trying again in")
-            begin_s = time.monotonic()
             assert run.end(getattr(signal, ends_it)) == 0, run.text
-            assert time.monotonic() - begin_s < 20.0
     assert run.lines[-1].startswith("done: "), run.text
 
 

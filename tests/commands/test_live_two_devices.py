@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 
 from tests.doubles.audio_servers import RATE, Heard, PulseServer, short_folder
-from tests.doubles.comparison import lag_of, treble_db
+from tests.doubles.comparison import lag_of, least_treble_db, spoilt_windows, treble_db
 from tests.doubles.live_run import LiveRun
 
+pytestmark = pytest.mark.server
+
 LOCK_S = 4.0
+WINDOW = 4096
 
 COMMAND = ["run_live.py", "--input", "Monitor of Loopback", "--output", "speakers"]
 
@@ -59,7 +62,7 @@ def hear_in_step(server: PulseServer, run: LiveRun, clip: np.ndarray, restored: 
 
 
 def check(heard: Heard, stats: dict, clip: np.ndarray, restored: np.ndarray) -> None:
-    """Same music, restored, nearly at the reported latency, with few covered samples.
+    """Same music, nearly at the reported latency: restored, or covered where the engine says so.
 
     Not sample by sample: where the machine is busy, a server's calls come so unevenly that the steering swings; how
     exact it is on even calls, `test_two_devices` proves.
@@ -69,6 +72,6 @@ def check(heard: Heard, stats: dict, clip: np.ndarray, restored: np.ndarray) -> 
     reported = stats["latency"]["total_ms"] * RATE / 1e3
     print(f"\nheard after {at_speakers - at_source} samples, reported {reported:.1f}; {stats['clocks']}")
     assert at_speakers - at_source == pytest.approx(reported, abs=heard.error + 1)
-    assert treble_db(same) == pytest.approx(treble_db(restored), abs=2.0)
+    least_db = least_treble_db(restored, WINDOW, spoilt_windows(stats, WINDOW))
+    assert least_db - 2.0 < treble_db(same) < treble_db(restored) + 2.0
     assert np.std(same) == pytest.approx(np.std(restored), rel=0.1)
-    assert stats["covered_samples"] < 0.02 * stats["samples"]

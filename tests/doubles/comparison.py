@@ -21,3 +21,20 @@ def treble_db(samples: np.ndarray, cutoff_hz: float = 11_025.0) -> float:
     """Energy above a frequency."""
     power = np.abs(np.fft.rfft(samples.mean(axis=1))) ** 2
     return float(10 * np.log10(np.sum(power[np.fft.rfftfreq(len(samples), 1 / RATE) >= cutoff_hz]) + 1e-20))
+
+
+def spoilt_windows(stats: dict, length: int) -> int:
+    """In how many windows something else than the restored music may be heard: those with what the engine counted.
+
+    A busy machine makes it more, and is not what is tested; where nothing was counted, nothing may be heard.
+    """
+    n_places = stats["deadline_misses"] + stats["jumps"] + stats["xruns"]
+    return stats["covered_samples"] // length + 2 * n_places
+
+
+def least_treble_db(samples: np.ndarray, length: int, n_spoilt: int) -> float:
+    """What is left of the treble where so many windows are spoilt, and they are those with most of it."""
+    windows = samples[: len(samples) // length * length].reshape(-1, length, samples.shape[1])
+    energies = np.sort([10 ** (treble_db(window) / 10) for window in windows])
+    share = np.sum(energies[: max(len(energies) - n_spoilt, 0)]) / np.sum(energies)
+    return treble_db(samples) + float(10 * np.log10(share + 1e-20))

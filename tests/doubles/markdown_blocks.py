@@ -51,7 +51,8 @@ def run(block: Block, folder: Path) -> subprocess.CompletedProcess[str]:
     write(folder / "song.mp3", tone(44_100))
     command = [sys.executable, "-c"] if block.language == "python" else ["bash", "-euo", "pipefail", "-c"]
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
-    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(folder)}
+    # By the repository's own name: by that of the link beside the block, all code would be compiled anew.
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1"}
     return subprocess.run(
         [*command, block.code], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
     )

@@ -15,6 +15,8 @@ from tests import ROOT
 from tests.doubles import tiny_models
 from tests.inference import model_fuzz
 
+pytestmark = pytest.mark.slow
+
 MOST_CASES_S = 900
 """Far beyond what a batch needs (2 to 5 s of a core): only a hang takes so long."""
 

@@ -103,6 +103,7 @@ def test_a_written_file_has_the_length_of_the_input(identity, n_samples):
     np.testing.assert_allclose(out, samples, atol=1e-6)
 
 
+@pytest.mark.realtime
 def test_paced_it_takes_as_long_as_the_music_and_nothing_is_lost(identity):
     samples = noise(RATE)
     begin_s = time.monotonic()
@@ -115,6 +116,7 @@ def test_paced_it_takes_as_long_as_the_music_and_nothing_is_lost(identity):
     np.testing.assert_allclose(out, samples, atol=1e-5)
 
 
+@pytest.mark.realtime
 def test_a_paced_virtual_device_waits_for_a_slow_decoder(identity):
     samples = noise(40_000)
     sink = MemoryWriter()
@@ -173,6 +175,7 @@ def test_a_sink_that_fails_is_raised_by_wait(identity):
     assert sink.state == "aborted"
 
 
+@pytest.mark.realtime
 def test_stopped_early_it_keeps_what_was_played(identity):
     samples = noise(10 * RATE)
     sink = MemoryWriter()
@@ -187,6 +190,7 @@ def test_stopped_early_it_keeps_what_was_played(identity):
     assert not engine.snapshot().running
 
 
+@pytest.mark.realtime
 def test_an_interrupted_block_keeps_what_was_played(identity):
     sink = MemoryWriter()
     device = VirtualDevice(RATE, 256)
@@ -244,6 +248,7 @@ def test_the_python_back_end_gives_the_same(tmp_path):
     assert engine.snapshot().deadline_misses == 0
 
 
+@pytest.mark.realtime
 def test_parameters_and_snapshot_agree_while_it_runs(identity):
     engine = Engine(
         identity,

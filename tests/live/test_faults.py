@@ -486,6 +486,7 @@ def keep_all_cores_busy(stop):
         process.wait()
 
 
+@pytest.mark.realtime
 @pytest.mark.parametrize("disturb", [collect_a_large_heap, keep_all_cores_busy])
 def test_beside_a_busy_machine_the_music_stays_whole_and_in_time(identity, disturb):
     samples = sine(2 * RATE)

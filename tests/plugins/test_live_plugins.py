@@ -347,6 +347,7 @@ def test_the_ladder_gives_up_plugins_before_the_last_tier_and_times_them_before_
         assert (chains.control[WANTED], workers.wanted) == (OFF, 4)
 
 
+@pytest.mark.realtime
 def test_plugins_that_are_too_slow_are_counted_as_misses_and_switched_off_with_a_line(identity, caplog):
     with playing(after=[str(vst3())], pace=True) as plugins:
         plugins.set("test_limiter.fault", IS_SLOW)

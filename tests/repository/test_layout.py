@@ -50,3 +50,17 @@ def test_each_folder_has_the_name_of_a_package() -> None:
     }
     assert strangers == set()
     assert len(folders) > 20
+
+
+WANTS_A_MARK = {
+    "server": re.compile(r"\b(?:PulseServer|JackServer|terminal|browser_page)\("),
+    "realtime": re.compile(r"^[^#\n]*= (?:Engine\(\w+, )?VirtualDevice\((?![^\n]*pace=False)", re.MULTILINE),
+}
+
+
+@pytest.mark.parametrize("mark", WANTS_A_MARK)
+def test_who_starts_a_server_or_plays_in_real_time_is_marked(mark: str) -> None:
+    users = [path for path in FILES if path.name.startswith("test_") and WANTS_A_MARK[mark].search(path.read_text())]
+    ours = [path for path in users if path.is_relative_to(ROOT / "tests") and path != Path(__file__)]
+    assert len(ours) > 5
+    assert [str(path) for path in ours if not re.search(r"pytest\.mark\.(server|realtime)", path.read_text())] == []

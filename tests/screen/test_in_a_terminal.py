@@ -19,6 +19,8 @@ from tests import ROOT
 from tests.doubles.audio_servers import wait_for
 from tests.doubles.real_terminal import PATIENCE_S, START_S, Terminal, terminal
 
+pytestmark = pytest.mark.server
+
 RATE = 44_100
 SLIDER = 15
 """Column at which sliders begin."""

@@ -15,6 +15,8 @@ from tests import ROOT
 from tests.doubles.audio_servers import RATE, PulseServer, short_folder, wait_for
 from tests.doubles.real_terminal import PATIENCE_S, START_S, Terminal, terminal
 
+pytestmark = pytest.mark.server
+
 COMMAND = [sys.executable, str(ROOT / "run_live.py"), "--input", "Monitor of Loopback", "--output", "speakers"]
 CLIP_S = 1.5
 

@@ -82,6 +82,7 @@ def model(tmp_path_factory):
     return load(tiny_models.gain(tmp_path_factory.mktemp("model"), 0.5, Framing()))
 
 
+@pytest.mark.realtime
 def test_a_trial_runs_at_real_cadence_and_counts_what_comes(model):
     music = np.random.default_rng(0).uniform(-0.5, 0.5, (44_100, 2)).astype(np.float32)
     tried = run_trial(model, Setting(512, 576, "full"), music, 1.0)

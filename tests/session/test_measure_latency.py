@@ -14,6 +14,8 @@ from tests import ROOT
 from tests.doubles import tiny_models
 from tests.doubles.audio_servers import JackServer, PulseServer, short_folder, take_priority
 
+pytestmark = pytest.mark.server
+
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -34,6 +34,8 @@ from tests.doubles.audio_servers import wait_for
 from tests.doubles.browser import Page, browser_page
 from tests.doubles.midi import Desk
 
+pytestmark = pytest.mark.server
+
 RATE = 44_100
 TOKEN = "a-token-for-the-page"
 KNOBS = [row for row in PARAMETERS if not row.is_switch]

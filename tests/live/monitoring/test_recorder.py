@@ -51,6 +51,7 @@ def samples_of(path):
     return soundfile.read(path, dtype="float32")[0]
 
 
+@pytest.mark.realtime
 def test_through_the_engine_dry_is_the_input_and_wet_the_output_in_step(tmp_path):
     model = load(tiny_models.busy(tmp_path, Framing(hop_length=256, analysis_length=1024)))
     samples, sink, folder = noise(2 * RATE + 77), MemoryWriter(), tmp_path / "recorded"

@@ -342,6 +342,7 @@ def calls_while_the_interpreter_is_held(stream, address):
     return during
 
 
+@pytest.mark.realtime
 @pytest.mark.skipif(sys.platform == "win32", reason="usleep is what holds the interpreter here")
 def test_the_callback_runs_while_another_thread_holds_the_interpreter_and_a_python_callback_does_not(identity):
     stream = Stepped(identity, 256, channels=(0, 0))

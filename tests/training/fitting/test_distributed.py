@@ -5,11 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 from tests.doubles.fit_runs import CRITIC, write_config, write_pairs
 from training.fitting.run import fit
 from training.nets import checkpoint
+
+pytestmark = pytest.mark.slow
 
 
 def test_two_processes_get_the_gradients_of_one_with_the_double_batch(tmp_path: Path) -> None:
