@@ -254,7 +254,7 @@ def refuse_irregular(target: Path) -> None:
 
 
 def _regular(path: Path, folder_allowed: bool = False) -> os.stat_result | None:
-    """What is there, None for nothing."""
+    """Status of what is there, None for nothing."""
     try:
         found = path.lstat()
     except FileNotFoundError:

@@ -25,7 +25,7 @@ def open_regular(path: Path) -> BufferedReader:
 
 
 def read_regular(path: Path, most_bytes: int = -1) -> bytes:
-    """What a file holds, or its first bytes.
+    """Content of a file, or its first bytes.
 
     Args:
         path: of the file.

@@ -67,7 +67,7 @@ def test_quality_for_cost(benchmark, plan, model, data, clips, judge, graphs, ti
 
 @pytest.mark.benchmark(group="quality for cost: the codec alone")
 def test_untouched(benchmark, plan, data, clips, judge):
-    """What has to be beaten. What is timed is the codec."""
+    """The damaged clip, which has to be beaten; the codec is timed."""
     clip = clips[0]
     benchmark.pedantic(graph_quality.damage, (clip.clean, f"mp3-{plan.kbps[0]}"))
     scores = graph_quality.mean_scores(judge, [clip.damaged for clip in clips], clips)

@@ -1,4 +1,4 @@
-"""How far it goes: streams on this machine, files over its cores, sizes of the net, how near the core's own peak."""
+"""Scale: streams on this machine, files over its cores, sizes of the net, how near the core's own peak."""
 
 import os
 import subprocess

@@ -78,7 +78,7 @@ def main(
 
 
 def _facts(file: Path | None) -> dict[str, Any]:
-    """What a JSON file says, nothing without one."""
+    """Facts of a JSON file; none without one."""
     if file is None:
         return {}
     try:

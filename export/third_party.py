@@ -28,7 +28,7 @@ _GOLDEN_HOPS = 24
 
 
 class FrameRestorer(Protocol):
-    """What an adapter has; it is a `torch.nn.Module` too.
+    """An adapter around somebody's net; it is a `torch.nn.Module` too.
 
     Attributes:
         framing: how its stream is cut into frames; `lookahead_frames` is how many frames late it answers.
@@ -87,7 +87,7 @@ def export_restorer(
 def _card(
     restorer: FrameRestorer, out: Path, name: str, licence: str, training: dict[str, Any], quality: dict[str, Any]
 ) -> ModelCard:
-    """What the file says of itself."""
+    """The card of the file."""
     shapes = [tuple(state.shape) for state in restorer.initial_state()]
     return ModelCard(
         path=out,
@@ -139,7 +139,7 @@ def _compared(model: bytes, inputs: list[str], feeds: list[list[Tensor]], wanted
 
 
 def _golden(restorer: FrameRestorer) -> Golden:
-    """What an engine must return for some hops, from PyTorch."""
+    """Golden pairs: what an engine must return for some hops, from PyTorch."""
     framing = restorer.framing
     signal = music_like(_GOLDEN_HOPS, framing.hop_length, seed=7)
     _, results = _streamed(restorer, _GOLDEN_HOPS)

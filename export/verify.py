@@ -33,7 +33,7 @@ Array = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Parity:
-    """What was compared, and how far apart it was at most.
+    """Parity of two outputs: what was compared, and how far apart it was at most.
 
     Attributes:
         n_frames: frames compared.
@@ -90,7 +90,7 @@ def reference(net: Net, signal: Array, tier: int = -1) -> tuple[dict[str, Tensor
 
 
 def engine_output(net: Net, restored: Tensor) -> Array:
-    """What the streaming engine must put out for these frames, from a fresh state.
+    """Output that the streaming engine must have for these frames, from a fresh state.
 
     Shape:
         (frames, 2, bins, 2) -> (frames, hop_length, 2)

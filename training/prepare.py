@@ -104,7 +104,7 @@ def _recordings(
 
 
 def _say(report: preparation.Report, not_made: dict[str, str]) -> None:
-    """What was left out and why, then what is there."""
+    """Say what was left out and why, then what is there."""
     for name, reason in sorted((report.left_out | not_made).items()):
         click.echo(f"left out: {name}: {reason}")
     click.echo(f"{report.written} stores, {len(report.left_out | not_made)} left out")

@@ -73,7 +73,7 @@ def verify(name: str | None, provider: str) -> None:
 
 
 def speed_text(loaded: "Model") -> str:
-    """How long a step takes, measured now, one after the other."""
+    """Time of a step in words, measured now, one after the other."""
     from apollo_rt.inference.model_choice import step_time_s
 
     time_s = step_time_s(loaded)

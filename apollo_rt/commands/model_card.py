@@ -18,7 +18,7 @@ _LEFT_OUT = "exciter"
 
 
 def card_lines(card: ModelCard, graph_hash: str, width: int | None = None) -> Iterator[str]:
-    """What it is, trained on what, how good, latency, licence and hash; how fast is for the caller to measure.
+    """Lines of a card: what it is, trained on what, how good, latency, licence, hash; the caller measures speed.
 
     Args:
         card: from the file.

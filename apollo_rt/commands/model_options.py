@@ -16,7 +16,7 @@ class ProviderType(click.ParamType[str]):
     name = "provider"
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
-        """What help shows."""
+        """Value as help shows it."""
         return "|".join(NAMES)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:

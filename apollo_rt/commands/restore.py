@@ -114,7 +114,7 @@ def restore(
 
 
 def exit_code(n_failed: int) -> int:
-    """What the program ends with: the number itself, but for 2, which is wrong usage, and for more than 100."""
+    """Exit code of the program: the number itself, but for 2, which is wrong usage, and for more than 100."""
     return n_failed if n_failed < 2 else min(max(n_failed, 3), _MOST_FAILED)
 
 

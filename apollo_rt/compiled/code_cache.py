@@ -148,7 +148,7 @@ def _base(wish: str) -> Path | None:
 
 
 def _unfit(folder: Path) -> str:
-    """Why compiled code can't be kept in a folder, which is made if it is missing; empty if it can."""
+    """Reason why compiled code can't be kept in a folder, which is made if it is missing; empty if it can."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = folder.stat()

@@ -27,7 +27,7 @@ def socket_calls() -> NDArray[np.int64]:
 
 
 def set_patience(connection: socket.socket, duration_s: float) -> None:
-    """How long sending and receiving may wait; then they fail.
+    """Set how long sending and receiving may wait before they fail.
 
     Args:
         connection: in blocking mode.

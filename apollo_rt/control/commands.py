@@ -250,7 +250,7 @@ def command(name: str) -> Command:
 
 
 def schema() -> dict[str, Any]:
-    """What each command takes, as JSON Schema, by name."""
+    """Arguments of each command as JSON Schema, by name."""
     return {row.name: row.schema() for row in COMMANDS}
 
 

@@ -44,7 +44,7 @@ class Parameter:
 
     @property
     def bounds_text(self) -> str:
-        """What is allowed, for help texts and errors: `0 to 1`, `off or on`, `20 (off) to 1000 Hz`."""
+        """Bounds in words, for help texts and errors: `0 to 1`, `off or on`, `20 (off) to 1000 Hz`."""
         if self.is_switch:
             return "off or on"
         lowest = f"{self.minimum:g} ({self.at_minimum})" if self.at_minimum else f"{self.minimum:g}"
@@ -66,7 +66,7 @@ class Parameter:
         return float(value)
 
     def position_of(self, value: float) -> float:
-        """Where a knob stands for a value, 0 to 1."""
+        """Position of a knob for a value, 0 to 1."""
         if self.scale == "log":
             return math.log(value / self.minimum) / math.log(self.maximum / self.minimum)
         return (value - self.minimum) / (self.maximum - self.minimum)

@@ -56,7 +56,7 @@ def parameter(name: str) -> Parameter:
 
 
 def index_of(name: str) -> int:
-    """Where a parameter's value lies.
+    """Index of a parameter's value.
 
     Raises:
         ValueError: there is none of that name.

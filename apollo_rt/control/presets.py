@@ -30,7 +30,7 @@ _Watched = tuple[Path, tuple[int, int, int] | None]
 
 
 def preset_folder() -> Path:
-    """Where the user's presets lie."""
+    """Folder of the user's presets."""
     return own_folder("config") / "presets"
 
 
@@ -197,7 +197,7 @@ class Presets:
                 self._take(values, resting, self.current or str(path), (path, now))
 
     def _path(self, name: str) -> Path:
-        """Where a preset of that name lies, or would.
+        """Path of a preset of that name, there or not.
 
         Raises:
             ControlError: the name is no name for a file.
@@ -231,7 +231,7 @@ def open_preset(presets: Presets, wanted: str) -> None:
 
 
 def _resting(path: Path, rows: Sequence[Parameter]) -> dict[str, float]:
-    """What a preset that is to be replaced says of plugins that aren't there; nothing if it is no preset."""
+    """Values that a preset to be replaced has of plugins that aren't there; none if it is no preset."""
     try:
         return read_preset(path, rows)[1] if path.exists() else {}
     except ControlError:
@@ -243,7 +243,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _version(path: Path) -> tuple[int, int, int] | None:
-    """What changes with the file's content; None where there is none."""
+    """Version of a file, which changes with its content; None where there is none."""
     try:
         status = path.stat()
     except OSError:

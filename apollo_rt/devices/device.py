@@ -58,7 +58,7 @@ class Device:
     feeds: str = ""
 
     def channels(self, direction: Direction) -> int:
-        """How many channels it has in one direction."""
+        """Number of channels in one direction."""
         return self.input_channels if direction == "input" else self.output_channels
 
     def is_default(self, direction: Direction) -> bool:
@@ -67,7 +67,7 @@ class Device:
 
     @property
     def system(self) -> str:
-        """Who runs it, for lists: a sink that a server offers is the server's, though ALSA leads there."""
+        """System that runs it, for lists: a sink that a server offers is the server's, though ALSA leads there."""
         return "PulseAudio" if self.environment else self.host_api
 
     def __str__(self) -> str:
@@ -126,7 +126,7 @@ def refuse_feedback(source: Device, target: Device) -> None:
 
 
 def label(device: Device, devices: Sequence[Device]) -> str:
-    """What a device is called in a list of `devices`: where another has its name, with what tells it from that.
+    """Name of a device in a list of `devices`: where another has its name, with what tells it from that.
 
     Either part finds it, and so does the whole; one without a second name has its number alone.
     """
@@ -194,13 +194,13 @@ def _has_default(devices: Sequence[Device], direction: Direction) -> bool:
 
 
 def _default_feed(devices: Sequence[Device], host_api: str) -> str:
-    """Where the default output can be heard, as a key; empty if nowhere."""
+    """Key of where the default output can be heard; empty if nowhere."""
     outputs = [device for device in devices if device.output_channels]
     return _default(outputs, "output", host_api).feeds if _has_default(outputs, "output") else ""
 
 
 def _own_output(usable: Sequence[Device], default_feed: str) -> list[Device]:
-    """What captures the default output; else every device that hears something of what the machine plays."""
+    """Devices that capture the default output; else all that hear something of what the machine plays."""
     listeners = [device for device in usable if device.captures]
     best = min((_rank(device) for device in listeners), default=0)
     listeners = [device for device in listeners if _rank(device) == best]

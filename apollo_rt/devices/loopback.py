@@ -96,7 +96,7 @@ def _marked(device: Device, server: pulse.Server | None, windows_default: str) -
 
 
 def _ends(device: Device, name: str, server: pulse.Server | None, windows_default: str) -> tuple[str, str]:
-    """What a device captures and feeds, whether it has the channels for it or not."""
+    """Keys of what a device captures and feeds, whether it has the channels for it or not."""
     if leads_to_server(device):
         return _server_ends(device, server)
     if aloop := _SND_ALOOP.search(device.name):

@@ -111,7 +111,7 @@ def feedback_sink(process_id: int) -> str:
 
 
 def _pactl(*arguments: str) -> str:
-    """What `pactl` prints; nothing if it can't."""
+    """Output of `pactl`; empty if it fails."""
     tool = shutil.which("pactl")
     if tool is None:
         return ""

@@ -83,7 +83,7 @@ class ApolloEffect(Effect):
         self._parameters.set(name, value)
 
     def __repr__(self) -> str:
-        """What it is and how it is set."""
+        """Name and settings of the effect."""
         values = " ".join(f"{name}={value:g}" for name, value in self._parameters.as_dict().items())
         return f"<apollo_rt.ApolloEffect {values} model={self._model.card.name!r} at {id(self):#x}>"
 

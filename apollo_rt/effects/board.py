@@ -70,7 +70,7 @@ class _Container(Effect, MutableSequence[Any]):
         return any(member is other for other in self._members)
 
     def __repr__(self) -> str:
-        """What it is, and its members."""
+        """Name and members of the chain."""
         count = f"{len(self)} plugin{'' if len(self) == 1 else 's'}"
         return f"<apollo_rt.{type(self).__name__} with {count}: {self._members!r} at {id(self):#x}>"
 
@@ -79,7 +79,7 @@ class _Container(Effect, MutableSequence[Any]):
         return type(self), (self._members.copy(),)
 
     def index(self, value: Any, start: int = 0, stop: int | None = None) -> int:
-        """Where a member is.
+        """Index of a member.
 
         Raises:
             ValueError: it isn't there.

@@ -35,7 +35,7 @@ _locks_lock = Lock()
 
 
 def lock_of(plugin: Any) -> RLock:
-    """What keeps two boards that share a plugin from playing through it at once; Pedalboard minds a single call."""
+    """Lock that keeps two boards from playing through a shared plugin at once; Pedalboard minds a single call."""
     with _locks_lock:
         return _locks.setdefault(plugin, RLock())
 

@@ -86,7 +86,7 @@ class AudioReader:
 
     @property
     def tags(self) -> Tags:
-        """What the file says about the music: tags, cover and chapters."""
+        """Tags, cover and chapters of the file."""
         return self._decoder.tags
 
     @property

@@ -32,7 +32,7 @@ def channel_names(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def pairs(channels: Sequence[str]) -> tuple[tuple[int, ...], ...]:
-    """Which channels are restored together: left and right of one place; all others alone.
+    """Pairs of channels that are restored together: left and right of one place; all others alone.
 
     Args:
         channels: names, in the file's order.
@@ -65,7 +65,7 @@ def _is_left(name: str) -> bool:
 
 
 def mixing(source: Sequence[str], target: Sequence[str]) -> npt.NDArray[np.float32]:
-    """How a layout goes on in another one.
+    """Matrix that mixes a layout into another one.
 
     Mono is doubled and stereo averaged, as everywhere in this program. More channels become two by ITU-R BS.775-4
     without the LFE, scaled so that full scale in all of them doesn't clip.
@@ -105,7 +105,7 @@ def _to_stereo(source: Sequence[str]) -> npt.NDArray[np.float32]:
 
 
 def _sides(name: str) -> tuple[float, float]:
-    """What a channel adds to left and right."""
+    """Gains of a channel in left and right."""
     if name in STEREO:
         return float(name == "FL"), float(name == "FR")
     if name.startswith("LFE"):

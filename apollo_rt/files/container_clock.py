@@ -84,7 +84,7 @@ class ContainerClock:
 
     @property
     def begun_s(self) -> float:
-        """How much of the announced length lies before the first packet: FLAC cut without a new header, in seconds."""
+        """Seconds of the announced length before the first packet: FLAC cut without a new header."""
         return (self._start_s or 0.0) if self._is_counted else 0.0
 
     def length_by_packets_s(self) -> float | None:

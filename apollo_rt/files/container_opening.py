@@ -59,7 +59,7 @@ def _refuse_late_index(file: SourceFile) -> None:
 
 
 def _playlist_kind(head: bytes) -> str:
-    """What kind of list of other files a text is; empty if it is none."""
+    """Kind of a list of other files that a text is; empty if it is none."""
     text = head[:512].decode("utf-8", "replace").lstrip("\ufeff \r\n\t").lower()
     starts = {"#extm3u": "M3U", "[playlist]": "PLS", "ffconcat": "ffconcat", "<asx": "ASX", "[reference]": "ASX"}
     found = next((kind for start, kind in starts.items() if text.startswith(start)), "")

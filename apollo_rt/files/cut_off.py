@@ -16,7 +16,7 @@ _LEVEL_1 = {_CLUSTER, 0x114D9B74, 0x1549A966, 0x1654AE6B, 0x1C53BB6B, 0x1941A469
 
 
 def announced_size(at: At, size: int) -> int | None:
-    """How many bytes a file's header promises.
+    """Size in bytes that a file's header promises.
 
     Args:
         at: reads the file.

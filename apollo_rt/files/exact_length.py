@@ -73,7 +73,7 @@ def correct_w64(file: AtomicFile, n_bytes: int) -> None:
 
 
 def _first_frame(file: AtomicFile) -> tuple[int, bytearray]:
-    """Where the first frame begins, behind an ID3v2 tag, and its beginning."""
+    """Place of the first frame, behind an ID3v2 tag, and its beginning."""
     with file.part.open("rb") as part:
         head = part.read(10)
         size = sum((byte & 127) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=False))

@@ -68,7 +68,7 @@ def adts_length(data: bytes) -> int:
 
 
 def announced_samples(at: At) -> tuple[int, int] | None:
-    """How long an MP3 says it is: from its Xing tag, less the delay and padding that LAME wrote there.
+    """Length that an MP3 announces: from its Xing tag, less the delay and padding that LAME wrote there.
 
     Args:
         at: gives bytes at a position, by position and number.

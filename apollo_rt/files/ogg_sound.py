@@ -59,7 +59,7 @@ class OggSound:
             decoder = LinkDecoder(link) if link else None
 
     def end_warnings(self, n_decoded: int) -> list[str]:
-        """What is missing at the end, or has no beginning."""
+        """Warnings of what is missing at the end, or has no beginning."""
         lines = []
         if self._pages.n_cut_off:
             lines.append("cut off: it ends in the middle of a page")
@@ -83,7 +83,7 @@ class OggSound:
 
 
 def _tags(link: Link) -> Tags:
-    """What the link's headers say, read by FFmpeg."""
+    """Tags of the link's headers, read by FFmpeg."""
     try:
         with open_container(BytesIO(link.raw_headers), "ogg") as container:
             return read_tags(container, container.streams.audio[0], iter(container.demux()))[0]

@@ -85,7 +85,7 @@ class _Found:
         return self.place.parents[len(self.relative.parts) - 1]
 
     def names(self, root: str, suffix: str) -> tuple[Path, ...]:
-        """What its target may be called, the shortest first; the last is like no other source's."""
+        """Names that its target may have, the shortest first; the last is like no other source's."""
         longer = self.relative.with_name(self.relative.name + suffix)
         below_root = self.place.relative_to(root or self.place.anchor)
         return self.relative.with_suffix(suffix), longer, below_root.with_name(below_root.name + suffix)
@@ -180,7 +180,7 @@ def _refuse_file_as_folder(output: Path, sources: Sequence[Path]) -> None:
 
 
 def _music(path: Path, output: Path) -> Iterator[_Found | LeftOut]:
-    """What a folder holds, in the order of its names; an output inside it is none of it."""
+    """Music in a folder, in the order of its names; an output inside it is none of it."""
     root, inside = _place(path), _place(output)
     if inside == root:
         raise AudioFileError(
@@ -216,7 +216,7 @@ def _sorted_out(file: Path, root: Path) -> _Found | LeftOut:
 
 
 def _place(path: Path) -> Path:
-    """Where links lead; `Path.resolve` raises where they go round in a circle, which is that file's own fault."""
+    """Place that links lead to; `Path.resolve` raises where they go round in a circle, that file's own fault."""
     return Path(os.path.realpath(path))
 
 

@@ -99,7 +99,7 @@ class RecordingWriter:
                 self._end_part()
 
     def take_messages(self) -> list[str]:
-        """What a user should know since the last call, one line each."""
+        """Messages for the user since the last call, one line each."""
         taken, self._messages = self._messages, []
         return taken
 

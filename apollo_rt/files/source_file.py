@@ -107,7 +107,7 @@ class SourceFile:
         return self._file.seek(position, whence)
 
     def tell(self) -> int:
-        """Where it stands."""
+        """Position in the file."""
         return self._file.tell() if self.is_seekable else self._n_read
 
     def at(self, position: int, n_bytes: int) -> bytes:

@@ -101,7 +101,7 @@ class Timeline:
             yield converted
 
     def _flushed(self) -> Iterator[Samples]:
-        """What is still inside the converter, which ends with it."""
+        """Samples that are still inside the converter, which ends with them."""
         yield from self._out(np.empty((0, len(self.channels)), np.float32), last=True)
 
 

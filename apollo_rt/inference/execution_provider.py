@@ -41,7 +41,7 @@ _INSTALL = "install the package's extra `cuda`, and `tensorrt` for TensorRT, or 
 
 
 def available_providers(runtime: Runtime) -> tuple[str, ...]:
-    """What the installed ONNX Runtime was built with; whether a machine can use it is another question."""
+    """Providers that the installed ONNX Runtime was built with; whether a machine can use them is another question."""
     names, count = ctypes.POINTER(ctypes.c_char_p)(), ctypes.c_int()
     runtime.call("GetAvailableProviders", ctypes.byref(names), ctypes.byref(count))
     found = tuple((names[i] or b"").decode() for i in range(count.value))
@@ -96,7 +96,7 @@ def engine_cache(runtime: Runtime, provider: Provider, model: bytes) -> Path:
 
 
 def reason(provider: Provider, message: str) -> str:
-    """Why a provider can't be used, for people, from what ONNX Runtime said."""
+    """Reason why a provider can't be used, for people, from what ONNX Runtime said."""
     name = missing_library(message)
     if name and not name.startswith("libcuda."):
         return f"{provider}: the library {name} is missing; {_INSTALL}"
@@ -110,7 +110,7 @@ def reason(provider: Provider, message: str) -> str:
 
 
 def node_assignment(runtime: Runtime, session: int) -> Assignment:
-    """Who runs which of a session's nodes; the session was made with `RECORD_ASSIGNMENT`."""
+    """Providers of a session's nodes; the session was made with `RECORD_ASSIGNMENT`."""
     assignment: dict[str, Counter[str]] = {}
     for part in _list(runtime, "Session_GetEpGraphAssignmentInfo", session):
         name = _text(runtime, "EpAssignedSubgraph_GetEpName", part)

@@ -83,7 +83,7 @@ class Model:
 
     @property
     def framing(self) -> Framing:
-        """How the model wants its stream cut into frames."""
+        """Framing that the model wants of its stream."""
         return self.card.framing
 
     @property

@@ -98,7 +98,7 @@ def _fastest(card: ModelCard, backend: Backend | Literal["auto"]) -> Model:
 
 
 def _accelerators(card: ModelCard) -> list[Provider]:
-    """What `auto` tries beside the CPU: nothing where there is no GPU, since nothing was asked for."""
+    """Providers that `auto` tries beside the CPU: none where there is no GPU, since none was asked for."""
     try:
         find_gpu()
     except NoGpuError:

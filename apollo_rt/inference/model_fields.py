@@ -127,7 +127,7 @@ def tiers(metadata: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def states(metadata: Mapping[str, str]) -> tuple[State, ...]:
-    """What the main graph hands from step to step."""
+    """States that the main graph hands from step to step."""
     found = tuple(_state(entry) for entry in json_value(metadata, "states", list))
     inputs, outputs = {state.input for state in found}, {state.output for state in found}
     if len(inputs) < len(found) or len(outputs) < len(found) or {"spectrum", "carrier", "recent"} & inputs:
@@ -200,7 +200,7 @@ def encoded(stored: bytes) -> str:
 
 
 def goldens(metadata: Mapping[str, str], hop_length: int, tier_names: tuple[str, ...]) -> dict[str, Golden]:
-    """What each tier must return."""
+    """Golden pairs of the tiers."""
     keys = ["output", *(f"output_{tier}" for tier in tier_names[1:])]
     try:
         archive = zipfile.ZipFile(io.BytesIO(decoded(metadata, "golden")))

@@ -90,7 +90,7 @@ class ModelCard:
         return {"restored": self._frames_of(graph)} | {state.output: state.shape for state in self.states_of(graph)}
 
     def states_of(self, graph: Graph | None) -> tuple[State, ...]:
-        """What a graph hands on: the first of the main graph's states."""
+        """States that a graph hands on: the first of the main graph's."""
         return self.states if graph is None else self.states[: graph.n_states]
 
     def _frames_of(self, graph: Graph | None) -> tuple[int, ...]:
@@ -104,7 +104,7 @@ class ModelCard:
         return next((graph for graph in self.graphs if graph.tier == tier and (graph.n_frames > 1) is block), None)
 
     def golden_of(self, tier: str) -> Golden:
-        """What a tier must return."""
+        """Golden pair of a tier."""
         return self.golden if tier == self.tiers[0] else self.further_goldens[tier]
 
 

@@ -33,7 +33,7 @@ class Entry(NamedTuple):
 
 
 def user_folder() -> Path:
-    """Where the user's models are; it need not be there."""
+    """Folder of the user's models; it need not be there."""
     named = os.environ.get(ENVIRONMENT)
     return Path(named) if named else own_folder("data") / "models"
 
@@ -81,7 +81,7 @@ def _named(name: str) -> Path:
 
 
 def _entry(place: Literal["user", "bundled"], path: Path) -> Entry:
-    """What a file says, kept as long as it stays the same: who lists the models again and again reads none twice."""
+    """Entry of a file, kept as long as it stays the same: who lists the models again and again reads none twice."""
     try:
         status = path.stat()
     except OSError as error:

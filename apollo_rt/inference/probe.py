@@ -49,7 +49,7 @@ class _Trial:
         self._process: subprocess.Popen[bytes] | None = None
 
     def fault_of(self, model: bytes) -> str:
-        """What is wrong with a graph, or nothing; where there is no C library nothing can be told.
+        """Fault of a graph in words, empty for none; where there is no C library nothing can be told.
 
         Raises:
             ModelFileError: no process can be started.

@@ -53,7 +53,7 @@ class Provider:
 
     @property
     def ort_name(self) -> str:
-        """What ONNX Runtime calls it."""
+        """Name of the provider in ONNX Runtime."""
         return ORT_NAMES[self.name]
 
 
@@ -102,7 +102,7 @@ def parse_provider(text: str) -> Provider | None:
 
 
 def cuda_options(provider: Provider) -> dict[str, str]:
-    """What the CUDA provider is told (onnxruntime.ai, CUDA Execution Provider; keys read from the library)."""
+    """Options of the CUDA provider (onnxruntime.ai, CUDA Execution Provider; keys read from the library)."""
     options = {
         "device_id": provider.device,
         "gpu_mem_limit": _MEMORY_BYTES,
@@ -116,7 +116,7 @@ def cuda_options(provider: Provider) -> dict[str, str]:
 
 
 def tensorrt_options(provider: Provider, cache: Path) -> dict[str, str]:
-    """What the TensorRT provider is told (onnxruntime.ai, TensorRT Execution Provider; keys read from the library).
+    """Options of the TensorRT provider (onnxruntime.ai, TensorRT Execution Provider; keys read from the library).
 
     Args:
         provider: as asked for.
@@ -139,7 +139,7 @@ def tensorrt_options(provider: Provider, cache: Path) -> dict[str, str]:
 
 
 def cache_folder(key: CacheKey, root: Path | None = None) -> Path:
-    """Where the engine of a key and its timings are kept, made ready with the key in words beside them.
+    """Folder of the engine of a key and its timings, made ready with the key in words beside them.
 
     Args:
         key: see there.

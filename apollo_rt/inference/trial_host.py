@@ -112,7 +112,7 @@ def _limit_memory() -> None:
 
 
 def _limit_process() -> None:
-    """What is no tensor is bounded by the system; no file is written, and none is left of a crash."""
+    """Bound what is no tensor by the system; no file is written, and none is left of a crash."""
     try:
         import resource
     except ImportError:  # Windows has no such limits

@@ -193,12 +193,12 @@ class Engine:
 
     @property
     def chosen(self) -> Reopening | None:
-        """What the present devices were chosen by while it ran; None for those of the start."""
+        """Choice of the present devices while it ran; None for those of the start."""
         return self._connection.chosen
 
     @property
     def awaited(self) -> Reopening | None:
-        """What was chosen last and isn't decided yet, if anything."""
+        """Choice that isn't decided yet, if any."""
         return self._connection.awaited
 
     def stop(self) -> None:
@@ -229,11 +229,11 @@ class Engine:
 
     @property
     def tap(self) -> Tap:
-        """What came in and what is heard, to be read beside the audio path; each caller gets a reader of its own."""
+        """A tap of input and output, read beside the audio path; each caller gets one of its own."""
         return Tap(self._line)
 
     def spectra(self) -> Spectra:
-        """What came in and what is heard, as two spectra of the same moment; 0.3 ms. Any thread may ask."""
+        """Spectra of input and output, of the same moment; 0.3 ms. Any thread may ask."""
         return self._analyser.measure()
 
     def __enter__(self) -> Self:
@@ -261,7 +261,7 @@ class Engine:
         return self._files.error or self._connection.error
 
     def _poll(self) -> list[str]:
-        """What the supervisor does ten times a second."""
+        """Mend what can be mended, ten times a second; returns lines for the user."""
         self._gauges.poll()
         lines = self._connection.poll() + (self.plugins.poll() if self.plugins else [])
         lines += self._files.poll() + self._runner.poll()
@@ -285,7 +285,7 @@ class Engine:
             self._incidents = IncidentWriter(settings.incidents, self._line, self._about)
 
     def _about(self) -> dict[str, Any]:
-        """What an incident is told with."""
+        """Facts that an incident is told with."""
         plugins = [plugin.label for plugin in self.plugins.states()] if self.plugins else []
         return {**self._runner.about(), "plugins": plugins, "snapshot": self.snapshot().to_dict()}
 

@@ -94,7 +94,7 @@ class ProbeDriver:
 
     @property
     def device_latency_s(self) -> tuple[float, float]:
-        """What the device reports."""
+        """Latency that the device reports."""
         return self._driver.device_latency_s
 
     @property
@@ -104,7 +104,7 @@ class ProbeDriver:
 
     @property
     def clocks(self) -> Clocks | None:
-        """How two clocks are held together."""
+        """State of two clocks that are held together."""
         return clocks_of(self._driver)
 
     @property
@@ -139,7 +139,7 @@ class ProbeDriver:
         self._driver.stop()
 
     def round_trip(self) -> RoundTrip:
-        """What the recording tells, once all `is_done`."""
+        """Round trip by the recording, once all `is_done`."""
         return find_echoes(self._recording, self._bursts, self._starts, self.sample_rate)
 
 

@@ -75,12 +75,12 @@ class Trial:
 
     @property
     def hop_ms(self) -> float:
-        """How long a hop lasts."""
+        """Duration of a hop."""
         return self._ms(self.hop_length)
 
     @property
     def budget_ms(self) -> float:
-        """How long every step may take."""
+        """Longest time that every step may take."""
         return self._ms(self.budget)
 
     def _ms(self, n_samples: int) -> float:
@@ -88,7 +88,7 @@ class Trial:
 
     @property
     def trouble(self) -> str:
-        """Why it won't hold; empty if it will."""
+        """Reason why it won't hold; empty if it will."""
         step = self.step_ms
         if step.p99 > self.hop_ms:
             return f"one step in a hundred takes {step.p99:.1f} ms, a hop lasts {self.hop_ms:.1f} ms"
@@ -129,7 +129,7 @@ class Repeated:
 
 
 def default_headroom(block_size: int) -> int:
-    """What a live run takes for a device that calls back evenly, see `live_run`."""
+    """Headroom of a live run for a device that calls back evenly, see `session.run`."""
     return max(EngineSettings().headroom, block_size + FADE_LENGTH)
 
 

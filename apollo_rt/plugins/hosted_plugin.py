@@ -143,7 +143,7 @@ class HostedPlugin:
         return np.ascontiguousarray(out)
 
     def _measured(self, spec: PluginSpec) -> tuple[int, int]:
-        """How many samples it holds back at most, and how late an impulse comes out."""
+        """Samples that it holds back at most, and by which an impulse comes out later."""
         self._plugin.reset()
         try:
             held_back, shift = most_held_back(

@@ -124,7 +124,7 @@ class LivePlugins:
         )  # fmt: skip
 
     def notes(self) -> list[str]:
-        """What was measured when they were loaded and a user should know, one line each."""
+        """Notes for the user of what was measured when they were loaded, one line each."""
         return [
             f"{plugin.place}: an impulse comes out {plugin.arrival} samples late, it says {plugin.latency}; the dry "
             "signal is delayed by what it says"
@@ -133,7 +133,7 @@ class LivePlugins:
         ]
 
     def order(self) -> dict[str, Any]:
-        """What a process is told to load, see `plugin_host.PluginHost.load`."""
+        """Order that tells a process what to load, see `plugin_host.PluginHost.load`."""
         return {
             "sample_rate": self._rate,
             "hop_length": self._hop_length,

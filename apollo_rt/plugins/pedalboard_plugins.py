@@ -29,7 +29,7 @@ def is_native(member: object) -> bool:
 
 
 def why_not_streamed(member: object) -> str:
-    """What a plugin of Pedalboard's does where it is called block by block and can't be; nothing of all others."""
+    """Reason why a plugin of Pedalboard's can't be called block by block; empty for all others."""
     return NOT_LIVE.get(type(member).__name__, "") if is_native(member) else ""
 
 
@@ -58,7 +58,7 @@ def reported_latency(plugin: Any) -> int:
 
 
 def rows_of(plugin: Any) -> list[dict[str, Any]]:
-    """What can be changed while it runs: `name`, `unit`, `minimum`, `maximum`, `value`, `scale`, `choices`.
+    """Rows of what can be changed while it runs: `name`, `unit`, `minimum`, `maximum`, `value`, `scale`, `choices`.
 
     A switch has the unit `switch`; something to choose from has its `choices`, and counts them from 0.
     """

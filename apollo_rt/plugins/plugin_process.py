@@ -62,7 +62,7 @@ class PluginProcess:
 
     @property
     def exit_code(self) -> int | None:
-        """What it ended with, or None while it runs; negative: the signal that killed it."""
+        """Exit code, or None while it runs; negative: the signal that killed it."""
         return self._process.poll()
 
     @property
@@ -73,7 +73,7 @@ class PluginProcess:
 
     @property
     def death(self) -> str:
-        """How it ended, for people."""
+        """Words for people on how it ended."""
         code = self.exit_code
         if code is None or code >= 0:
             return f"ended with code {code}"
@@ -92,7 +92,7 @@ class PluginProcess:
         return last_line(self._files[1])
 
     def take_answers(self) -> list[dict[str, Any]]:
-        """What it has said since the last call."""
+        """Answers since the last call."""
         answers = []
         while not self._answers.empty():
             answers.append(self._answers.get())
@@ -140,7 +140,7 @@ class PluginProcess:
         return has_hung
 
     def _listen(self) -> None:
-        """What it says, for `take_answers`."""
+        """Read its answers, for `take_answers`."""
         assert self._process.stdout is not None
         for line in self._process.stdout:
             answer = json.loads(line)

@@ -14,7 +14,7 @@ _STEPS = 20
 
 
 def unique_names(specs: Sequence[PluginSpec]) -> list[str]:
-    """What the plugins' parameters are reached by: a second one of a name is called `name_2`."""
+    """Names that the plugins' parameters are reached by: a second one of a name is called `name_2`."""
     names: list[str] = []
     for spec in specs:
         candidates = [spec.own_name, *(f"{spec.own_name}_{number}" for number in range(2, len(specs) + 2))]

@@ -50,7 +50,7 @@ class PluginSpec:
 
     @property
     def own_name(self) -> str:
-        """What its parameters are reached by: `name`, or `highpass_filter` of `HighpassFilter`."""
+        """Name that its parameters are reached by: `name`, or `highpass_filter` of `HighpassFilter`."""
         words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", "_", self.name or self.label)
         return words.strip("_").lower() or "plugin"
 

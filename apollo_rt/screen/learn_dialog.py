@@ -31,7 +31,7 @@ class LearnDialog(Dialog[bool]):
         self._moved = str(midi().get("moved", ""))
 
     def compose(self) -> ComposeResult:
-        """What to do."""
+        """Text that says what to do."""
         box = Vertical(
             Static(f"Move the knob, fader or button that shall move {self._row.name}.", markup=False),
             Static(f"{self._row.description} {self._row.bounds_text}.", classes="hint", markup=False),

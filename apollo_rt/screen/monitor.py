@@ -133,7 +133,7 @@ class Monitor(App[None]):
             self._messages.add(texts)
 
     def _state(self, snapshot: Snapshot) -> tuple[str, str]:
-        """What is heard, in words, and its ink."""
+        """State of what is heard, in words, and its ink."""
         values = {row.name: self._session.controls.get(row.name) for row in self._session.controls.rows()}
         if snapshot.device_state.startswith("waiting"):
             return "WAITING FOR THE DEVICE", "hot"

@@ -50,7 +50,7 @@ class Session(Protocol):
         """Before and after."""
 
     def take_messages(self) -> list[str]:
-        """What was logged since the last call."""
+        """Messages since the last call."""
 
     def stop(self) -> None:
         """The user wants to end it."""

@@ -23,7 +23,7 @@ class RunningEngine(Protocol):
 
     @property
     def parameters(self) -> Parameters:
-        """What may be changed while it runs."""
+        """Parameters that may be changed while it runs."""
 
     @property
     def plugins(self) -> LivePlugins | None:
@@ -188,7 +188,7 @@ class LiveControls:
         self._stop()
 
     def _owner(self, name: str) -> Parameters | LivePlugins:
-        """Who has a parameter; a plugin's is called `plugin.parameter`."""
+        """Owner of a parameter; a plugin's is called `plugin.parameter`."""
         plugins = self._engine.plugins
         return plugins if plugins and "." in name else self._engine.parameters
 

@@ -17,11 +17,11 @@ class MovableEngine(Protocol):
 
     @property
     def chosen(self) -> Reopening | None:
-        """What the present devices were chosen by; None for those of the start."""
+        """Choice of the present devices; None for those of the start."""
 
     @property
     def awaited(self) -> Reopening | None:
-        """What was chosen last and isn't decided yet, if anything."""
+        """Choice that isn't decided yet, if any."""
 
     def choose_devices(self, wanted: Reopening, back: Reopening) -> None:
         """Go to other devices."""

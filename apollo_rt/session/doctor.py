@@ -78,7 +78,7 @@ def machine_lines() -> Iterator[str]:
 
 
 def scheduling_lines() -> Iterator[str]:
-    """What the audio threads can have; tried in a thread of its own."""
+    """Lines on what the audio threads can have; tried in a thread of its own."""
     got: list[Priority] = []
     thread = threading.Thread(target=lambda: got.append(raise_this_thread()), daemon=True)
     thread.start()
@@ -123,7 +123,7 @@ def trial_lines(trials: list[Trial]) -> Iterator[str]:
 
 
 def advice_lines(proof: Trial) -> Iterator[str]:
-    """What to start with."""
+    """Lines on what to start with."""
     setting = proof.setting
     options = f"--block-size {setting.block_size} --headroom {setting.headroom} --tier {setting.tier}"
     yield ""
@@ -136,7 +136,7 @@ def advice_lines(proof: Trial) -> Iterator[str]:
 
 
 def _music(sample_rate: int) -> NDArray[np.float32]:
-    """What is restored meanwhile: silence would not be computed."""
+    """Music that is restored meanwhile: silence would not be computed."""
     path = input_file(DEMO)
     assert path is not None
     with AudioReader(path, sample_rate) as reader:

@@ -53,7 +53,7 @@ class Ends:
 
     @property
     def warnings(self) -> list[str]:
-        """What was wrong with the files without stopping us."""
+        """Warnings of what was wrong with the files without stopping us."""
         return [line for file in (self.reader, self.writer) if file for line in file.warnings]
 
     def discard(self) -> None:
@@ -134,14 +134,14 @@ class WantedDevices:
         return self.driver(*self.find())
 
     def driver(self, captured: Device | None, played: Device | None) -> Driver:
-        """What drives them; nothing is opened yet."""
+        """Driver of the endpoints; nothing is opened yet."""
         sample_rate, block_size, allow_feedback = self._settings
         from apollo_rt.devices.clocks import open_driver
 
         return open_driver(captured, played, sample_rate, block_size, allow_feedback)
 
     def trouble(self) -> str:
-        """Why the open devices can't go on: where an output vanishes, a sound server moves its sound to another.
+        """Reason why the open devices can't go on: where an output vanishes, a sound server moves its sound to another.
 
         Asked of a server only; elsewhere an output that vanishes is lost.
         """
@@ -161,7 +161,7 @@ class WantedDevices:
 
 
 def _place(device: Device | None) -> tuple[object, ...]:
-    """What tells a device from another; a sound server's default is one device that may be in two places."""
+    """Place that tells a device from another; a sound server's default is one device that may be in two places."""
     return (device.name, device.host_api, device.environment, device.captures, device.feeds) if device else ()
 
 

@@ -110,7 +110,7 @@ class LiveSession:
         self.is_over = True
 
     def take_messages(self) -> list[str]:
-        """What was logged since the last call."""
+        """Messages since the last call."""
         taken, self.messages = self.messages, []
         return taken
 

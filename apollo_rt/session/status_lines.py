@@ -66,7 +66,7 @@ def _clocks_text(snapshot: Snapshot) -> str:
 
 
 def end_line(snapshot: Snapshot) -> str:
-    """What it came to."""
+    """The last line: what it came to."""
     step = snapshot.step_ms
     played_s = snapshot.samples / snapshot.latency.sample_rate
     return (

@@ -47,7 +47,7 @@ class BlockStream:
 
     @property
     def framing(self) -> Framing:
-        """How the stream is cut into frames."""
+        """Framing of the stream."""
         return self.processor.framing
 
     @property

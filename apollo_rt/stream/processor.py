@@ -190,7 +190,7 @@ class Processor:
 
     @property
     def framing(self) -> Framing:
-        """How the stream is cut into frames."""
+        """Framing of the stream."""
         return self.model.framing
 
     @property
@@ -210,7 +210,7 @@ class Processor:
 
     @property
     def error(self) -> str:
-        """What ONNX Runtime said when a step failed for the first time, or nothing."""
+        """Error of ONNX Runtime when a step failed for the first time; empty for none."""
         return self._step.bound.error
 
     def process(self, hop: Samples, out: Samples | None = None) -> Samples:

@@ -116,7 +116,7 @@ def position_of(resampler: Resampler) -> float:
 
 @realtime
 def n_needed(resampler: Resampler, n_out: int, step: float) -> int:
-    """How many input samples have to be pushed before so many output samples can be pulled."""
+    """Number of input samples that have to be pushed before so many output samples can be pulled."""
     if n_out == 0:
         return 0
     last = math.floor(resampler.fraction[0] + (n_out - 1) * step)
@@ -126,7 +126,7 @@ def n_needed(resampler: Resampler, n_out: int, step: float) -> int:
 
 @realtime
 def n_ready(resampler: Resampler, step: float) -> int:
-    """How many output samples can be pulled."""
+    """Number of output samples that can be pulled."""
     room = resampler.places[HELD_TO] - resampler.places[POSITION] - resampler.kernel.shape[1] // 2
     count = int(max(math.ceil((room - resampler.fraction[0]) / step), 0))
     while n_needed(resampler, count, step) > 0:  # where rounding went the other way

@@ -35,7 +35,7 @@ class RestorationStream:
 
     @property
     def framing(self) -> Framing:
-        """How the stream is cut into frames."""
+        """Framing of the stream."""
         return self.processor.framing
 
     @property

@@ -1,4 +1,4 @@
-"""How much is measured: all that figures need, less (`--short`), or just so much that everything is run (`--quick`)."""
+"""The extent of a run: all that figures need, less (`--short`), or just so much that everything is run (`--quick`)."""
 
 from dataclasses import dataclass
 
@@ -41,7 +41,7 @@ class Extent:
 
     @property
     def lists(self) -> dict[str, tuple[float, ...]]:
-        """What benchmarks take one by one, by the name of their argument."""
+        """Lists that benchmarks take one by one, by the name of their argument."""
         return {"block_size": self.block_sizes, "n_streams": self.n_streams, "width_factor": self.width_factors}
 
 

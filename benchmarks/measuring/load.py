@@ -1,4 +1,4 @@
-"""What else goes on while something is timed: nothing, or one of the three that stop the music in other programs."""
+"""Load beside what is timed: nothing, or one of the three that stop the music in other programs."""
 
 import contextlib
 import gc

@@ -23,7 +23,7 @@ def cpu_name() -> str:
 
 
 def governor() -> str:
-    """What sets the clock of the cores; a virtual machine doesn't tell."""
+    """Name of what sets the clock of the cores; a virtual machine doesn't tell."""
     try:
         return Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").read_text().strip()
     except OSError:
@@ -44,7 +44,7 @@ def load_average() -> float | None:
 
 
 def niceness() -> str:
-    """Where this process stands among others: its own niceness, and that of its session where the system has such."""
+    """Niceness of this process, and of its session where the system has such."""
     own = os.getpriority(os.PRIO_PROCESS, 0) if hasattr(os, "getpriority") else 0
     try:
         session = Path("/proc/self/autogroup").read_text().split()[-1]
@@ -104,7 +104,7 @@ def line() -> str:
 
 
 def model_facts(model: Model) -> dict[str, str]:
-    """Which model: its name, tier, and the hash of its file."""
+    """Name and tier of a model, and the hash of its file."""
     return {"name": model.card.name, "tier": model.tier, "sha256": file_digest(model.card.path)}
 
 
@@ -114,7 +114,7 @@ def resident_mb(process: str = "self") -> float:
 
 
 def _field(file: str, name: str) -> str:
-    """What a line `name : value` of a file of the kernel's says; nothing where there is no such file or line."""
+    """Value of a line `name : value` in a file of the kernel's; empty where there is no such file or line."""
     try:
         lines = Path(file).read_text().splitlines()
     except OSError:

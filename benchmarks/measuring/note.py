@@ -1,4 +1,4 @@
-"""What a saved benchmark says of itself beside its times: the one shape of `extra_info`, which the report reads.
+"""A note says what a benchmark is, beside its times: the one shape of `extra_info`, which the report reads.
 
 kind        which part of the report it belongs to
 title       what was timed, for people

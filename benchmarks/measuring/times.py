@@ -17,7 +17,7 @@ _TIMELINE_LENGTH = 400
 
 @dataclass(frozen=True)
 class Times:
-    """What was timed.
+    """Durations that were timed.
 
     Attributes:
         seconds: each event, in the order in which they came.
@@ -44,7 +44,7 @@ class Times:
 
     @property
     def misses(self) -> int:
-        """How many took longer than they may."""
+        """Number of those that took longer than they may."""
         return 0 if self.deadline_s is None else int((self.seconds > self.deadline_s).sum())
 
     @property
@@ -58,7 +58,7 @@ class Times:
         return [[round(float(s), 7), _ms(v)] for s, v in zip(shares, np.quantile(self.seconds, shares), strict=True)]
 
     def facts(self) -> dict[str, Any]:
-        """What `extra_info` takes of it."""
+        """Facts for `extra_info`."""
         return {
             "events": len(self.seconds),
             "percentiles_ms": self.percentiles_ms,

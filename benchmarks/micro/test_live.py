@@ -179,7 +179,7 @@ def test_resampler(benchmark, plan, name, make, error_db):
 
 
 def residue_db(signal: np.ndarray) -> float:
-    """What is left of a signal without the tone, relative to it."""
+    """Residue of a signal without the tone, relative to it."""
     angle = 2 * np.pi * TONE_HZ * np.arange(len(signal)) / RATES[1]
     basis = np.stack((np.cos(angle), np.sin(angle)), axis=1)
     fitted = basis @ np.linalg.lstsq(basis, signal.astype(np.float64), rcond=None)[0]

@@ -1,4 +1,4 @@
-"""When two devices of a private PulseAudio call back, on a busy machine: `python -m benchmarks.programs.call_times`.
+"""Call times of two devices of a private PulseAudio, on a busy machine: `python -m benchmarks.programs.call_times`.
 
 Writes `tests/data/pulse_calls.npz`, which the tests play again, and says what the steering made of it.
 """

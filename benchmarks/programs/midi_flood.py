@@ -1,4 +1,4 @@
-"""What a flood of MIDI does to the audio: `python -m benchmarks.programs.midi_flood [SECONDS]`.
+"""A flood of MIDI beside the audio, and what it costs: `python -m benchmarks.programs.midi_flood [SECONDS]`.
 
 The model that ships plays at real cadence, beside a port's process that is quiet and one that says 10^5 controller
 messages a second, all bound to parameters. Both runs alternate, three times each; the best of each is shown, for other

@@ -47,7 +47,7 @@ def at_rest(model: Model) -> dict[str, float]:
 
 
 def for_each_stream(model: Model) -> dict[str, float]:
-    """What one more engine, running, and one more effect take in a process that has some, on one model."""
+    """Memory of one more running engine, and of one more effect, in a process that has some, on one model."""
     rate, before_mb = model.framing.sample_rate, resident_mb()
     engines = [
         Engine(model, VirtualDevice(rate), EngineSettings(realtime=False), Silence(1000 * rate), Nowhere())

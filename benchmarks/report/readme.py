@@ -91,7 +91,7 @@ def fill(pages: Sequence[Path] = PAGES, kept: Path = KEPT, write: bool = True) -
 
 
 def headline(run: SavedRun) -> str:
-    """What latency and load are, in a sentence."""
+    """Latency and load in a sentence."""
     latency, hop = _wanted(run, "latency", "virtual, 256"), _wanted(run, "cadence", "engine", "quiet")
     terms, p = latency.facts["terms_ms"], hop.percentiles_ms
     return _wrapped(

@@ -1,4 +1,4 @@
-"""What the report says, part by part: rows of tables from the entries of runs, and the pictures beside them."""
+"""Sections of the report: rows of tables from the entries of runs, and the pictures beside them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Section:
 
 @dataclass(frozen=True)
 class _Part:
-    """Which entries make a section, and how."""
+    """A part of the report: which entries make it, and how."""
 
     heading: str
     text: str
@@ -78,7 +78,7 @@ def _machines(runs: Sequence[SavedRun]) -> Section:
 
 
 def _with_ratios(rows: list[Row]) -> list[Row]:
-    """How many times as long as ours, which comes first; what stands before a colon is done by all in turn."""
+    """Ratios to ours, which comes first; what stands before a colon is done by all in turn."""
     ours: dict[tuple[str, str], float] = {}
     for row in rows:
         before, colon, _ = row["what"].partition(":")

@@ -1,4 +1,4 @@
-"""How well a step graph restores, whatever its precision: clips damaged by MP3, through it hop by hop, judged."""
+"""Quality of a step graph, whatever its precision: clips damaged by MP3, through it hop by hop, judged."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What one writes first: the same restoration with numpy and `InferenceSession.run`, rings of Python objects, PyTorch.
+"""The plain way, which one writes first: numpy and `InferenceSession.run`, rings of Python objects, PyTorch.
 
 Each is written as well as its kind allows, and gives what ours gives; every benchmark checks that.
 """

@@ -16,7 +16,7 @@ from training.nets.model import Restorer
 
 @dataclass(frozen=True)
 class Size:
-    """What a net of some size costs.
+    """Cost of a net of some size.
 
     Attributes:
         parameters: numbers in it.

@@ -74,7 +74,7 @@ class SoakDevice:
 
 
 class Memory:
-    """What device and soak share.
+    """Memory that device and soak share.
 
     Attributes:
         control: int64, see the places above.

@@ -140,7 +140,7 @@ class ServerSoak:
 
 
 def _find(clip: np.ndarray, heard: np.ndarray) -> int | None:
-    """Where a clip begins in what was heard, if it is there."""
+    """Place where a clip begins in what was heard, if it is there."""
     if len(heard) < len(clip):
         return None
     begin = lag_of(clip, heard)

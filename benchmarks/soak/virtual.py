@@ -169,7 +169,7 @@ class Soak:
         time.sleep(_CALM_S)
 
     def _measure_latency(self) -> None:
-        """Where the output lies in the input, by cross-correlation of what both were last."""
+        """Measure where the output lies in the input, by cross-correlation of what both were last."""
         end = int(self._memory.control[N_SAMPLES]) - 2 * BLOCK
         played, captured = (
             self._memory.heard[row, np.arange(end - length, end) % KEPT].astype(np.float64)

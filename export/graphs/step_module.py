@@ -88,7 +88,7 @@ class StepModule(nn.Module):
         return tokens, newest
 
     def _around_layers(self, spectrum: Tensor, carrier: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """What stands around the layers, as the net has it; for a step only, to measure what folding brings."""
+        """The parts around the layers, as the net has them; for a step only, to measure what folding brings."""
         net = self.net
         bins = net._to_mid_side(spectrum[None])
         power, band_power, average, running = net._powers(bins, state[0])

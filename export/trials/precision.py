@@ -89,7 +89,7 @@ def _session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
 
 
 def _feeds(session: onnxruntime.InferenceSession, frames: Frames) -> Iterator[tuple[dict[str, Array], Array]]:
-    """What goes in and what comes out, frame by frame, from silence."""
+    """Inputs and outputs, frame by frame, from silence."""
     states = {
         value.name: np.zeros(value.shape, np.float32)
         for value in session.get_inputs()

@@ -55,7 +55,7 @@ def time_graphs(models: Mapping[str, onnx.ModelProto]) -> dict[str, GraphTime]:
 
 
 def sgemm_peak_gflops(size: int = 768, n_rounds: int = 8) -> float:
-    """What numpy's matrix product reaches on this core: the best of some rounds, in 10^9 operations per second.
+    """Peak of numpy's matrix product on this core: the best of some rounds, in 10^9 operations per second.
 
     Time is the thread's own, so that what else runs on the core counts less.
 

@@ -61,7 +61,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Part:
-    """What one instrument plays.
+    """Notes of one instrument.
 
     Args:
         program: General MIDI program, 0 to 127; of percussion, the kit.
@@ -75,7 +75,7 @@ class Part:
 
     @property
     def seconds(self) -> float:
-        """When the last note ends."""
+        """End of the last note."""
         return max(note.start_s + note.length_s for note in self.notes)
 
 

@@ -44,7 +44,7 @@ class Song:
 
 @dataclass(frozen=True)
 class Studio:
-    """What songs are made with.
+    """Sounds and settings that songs are made with.
 
     Args:
         accompanist: Writes the bands.

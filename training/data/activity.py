@@ -18,7 +18,7 @@ from training.data.audio import SAMPLE_RATE, Audio
 
 @dataclass(frozen=True)
 class ActivitySettings:
-    """How activity is found.
+    """Settings of finding activity.
 
     Args:
         window: Length of a window, in samples.

@@ -1,4 +1,4 @@
-"""How late one signal is against another, to a hundredth of a sample."""
+"""Alignment of two signals: how late one is against the other, to a hundredth of a sample."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is done to a crop while training: timbre, width, channels and level, always to both sides alike."""
+"""Augmentation changes a crop while training: timbre, width, channels and level, always of both sides alike."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Crop = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class CropSettings:
-    """How crops are drawn.
+    """Settings of drawing crops.
 
     Attributes:
         samples: length of a crop; a whole number of hops.

@@ -1,4 +1,4 @@
-"""What can be done to music, as values with names: a codec with its settings, a sound server's resampler."""
+"""Kinds of damage, as values with names: a codec with its settings, a sound server's resampler."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which damage an item gets: drawn anew for each one."""
+"""Damages are drawn for items, anew for each one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who writes and reads which codec: FFmpeg through PyAV, libsndfile, and two commands that Debian has.
+"""Encoders and decoders of each codec: FFmpeg through PyAV, libsndfile, and two commands that Debian has.
 
 HE-AAC (v1 and v2) is missing: FFmpeg's own encoder has no spectral band replication, and of those that do, FDK AAC is
 not among Debian's free packages and exhale in no package at all.
@@ -26,7 +26,7 @@ from training.data.damage_kinds import Damage
 
 @dataclass(frozen=True)
 class _Format:
-    """How one codec is written: PyAV's names for encoder, container and sample format.
+    """PyAV's names for a codec's encoder, container and sample format.
 
     `late` is how many samples at its own rate the decoded signal comes late where the container doesn't say so
     (measured by `alignment` with PyAV 18.1); a negative number of samples is lost at the beginning.
@@ -181,7 +181,7 @@ def _by_ffmpeg(audio: Audio, damage: Damage) -> bytes:
 
 
 def _options(damage: Damage) -> dict[str, str]:
-    """What the encoder is opened with."""
+    """Options that the encoder is opened with."""
     if damage.codec == "opus":
         # As `audio` it would be 0.16 samples early at 24 and 48 kbps (measured): more than a pair may be.
         return {"application": "lowdelay"}

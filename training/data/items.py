@@ -37,7 +37,7 @@ MIXED = "stems"
 
 @dataclass(frozen=True)
 class ItemSettings:
-    """How items are made.
+    """Settings of making items.
 
     Args:
         seconds: Length aimed at; a run of music is cut into equal parts near it.
@@ -137,7 +137,7 @@ class Items:
 
     @property
     def one_pass(self) -> int:
-        """How many items there are until every stretch of a mixture has been taken; small groups come repeatedly."""
+        """Number of items until every stretch of a mixture has been taken; small groups come repeatedly."""
         if not self._stems:
             return len(self._stretches)
         return round(len(self._stretches) / max(self._mixture_share, 1e-3)) if self._stretches else len(self._stems)

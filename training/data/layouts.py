@@ -54,7 +54,7 @@ _MOISESDB_LICENCE = "MoisesDB: non-commercial research, CC BY-NC-SA 4.0"
 
 
 def recognise(source: Path) -> Layout:
-    """Which layout a folder has; ``folder`` if no other.
+    """Layout of a folder; ``folder`` if no other.
 
     Raises:
         ValueError: It is no folder.
@@ -161,7 +161,7 @@ _FINDERS: dict[Layout, Callable[[Path, str], Iterator[Recording]]] = {
 
 
 def _split(below: Path, group: str, *names: str) -> Split:
-    """What folders and names say, else by the group's name."""
+    """Split that folders and names say, else by the group's name."""
     if is_held_out(*names) or any(is_test_folder(part) for part in below.parts):
         return "test"
     if any(is_valid_folder(part) for part in below.parts):

@@ -102,7 +102,7 @@ def _make(source: Callable[[], Items], number: int, folder: Path) -> str:
 
 
 def _line(item: Item, split: str, number: int) -> dict[str, Any]:
-    """What the manifest says of a pair."""
+    """Line of the manifest about a pair."""
     return {
         "name": item.name,
         "split": split,

@@ -39,7 +39,7 @@ _PRIORITY = ("test", "valid", "train")
 
 @dataclass(frozen=True)
 class PreparationSettings:
-    """How recordings become stores.
+    """Settings of making stores of recordings.
 
     Args:
         activity: Which parts are kept.
@@ -67,7 +67,7 @@ class PreparationSettings:
 
 @dataclass(frozen=True)
 class Report:
-    """What became of the recordings.
+    """Report of what became of the recordings.
 
     Args:
         written: Stores written now or before.
@@ -106,7 +106,7 @@ def prepare(recordings: Sequence[Recording], folder: Path, settings: Preparation
 
 @dataclass(frozen=True)
 class Scan:
-    """What is measured on the whole of a recording.
+    """Measures of a whole recording.
 
     Args:
         name: Of the recording in reports.
@@ -263,7 +263,7 @@ def _drop_stale(kept: Sequence[Recording], recordings: Sequence[Recording], fold
 
 
 def _name(recording: Recording) -> str:
-    """What a recording is called in reports; two collections may have the same song."""
+    """Name of a recording in reports; two collections may have the same song."""
     return f"{recording.layout}/{recording.split}/{recording.key}"
 
 

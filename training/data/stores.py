@@ -92,7 +92,7 @@ class Store:
 
 
 def store_path(folder: Path, recording: Recording, source: str) -> Path:
-    """Where a source of a recording is stored."""
+    """Path where a source of a recording is stored."""
     return folder / recording.split / source / f"{recording.group}__{recording.name}.h5"
 
 

@@ -75,7 +75,7 @@ def edges_hz() -> Tensor:
 
 @cache
 def _matrix() -> Tensor:
-    """Which share of each bin belongs to each band. Shape: (bins, bands)."""
+    """Share of each bin that belongs to each band. Shape: (bins, bands)."""
     bins = torch.arange(WINDOW // 2 + 1)[:, None]
     edges = edges_hz() * WINDOW / SAMPLE_RATE
     low, high = torch.maximum(bins - 0.5, edges[:-1]), torch.minimum(bins + 0.5, edges[1:])

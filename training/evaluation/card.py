@@ -1,4 +1,4 @@
-"""What a model file's card says of how good it is: few figures, of few groups, that fit on one screen."""
+"""Quality in a model file's card: few figures, of few groups, that fit on one screen."""
 
 from collections.abc import Sequence
 from typing import Any

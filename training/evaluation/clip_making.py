@@ -1,4 +1,4 @@
-"""What clips are made with: levels, slopes of the spectrum, noise, and a bed of outdoor sound; all of it seeded."""
+"""Clips are made with levels, slopes of the spectrum, noise and a bed of outdoor sound; all of it seeded."""
 
 from collections.abc import Callable
 

@@ -54,6 +54,6 @@ def apply(audio: Audio, text: str) -> Audio:
 
 
 def codec_and_kbps(text: str) -> tuple[str, int]:
-    """What a label says of codec and bit rate; of several the lowest rate, and 0 for `clean`."""
+    """Codec and bit rate of a label; of several the lowest rate, and 0 for `clean`."""
     codec, bitrate_bps = read_label(text)
     return codec, bitrate_bps // 1000

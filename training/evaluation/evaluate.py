@@ -94,7 +94,7 @@ def command(
 def _wanted(
     preset: str | None, kbps: str | None, labels: str | None, limit: int | None, seconds: float | None
 ) -> Preset:
-    """What was chosen, and over it what was said."""
+    """Selection that was chosen, and over it what was said."""
     wanted = {"quick": selection.QUICK, "codecs": selection.CODECS}.get(preset or "", selection.USUAL)
     if kbps is not None:
         wanted = replace(wanted, labels=selection.labels(kbps, labels or ""))

@@ -1,4 +1,4 @@
-"""What a plain effect does for damaged music, with no learning in it: the octave below the cut, moved up.
+"""A plain exciter, with no learning in it, moves the octave below the cut up.
 
 Spectral band replication at its simplest (Dietz et al., AES 112, 2002, without its side information): the half of the
 spectrum below the cut is copied above it, again and again, softer by a fixed slope. It is told where the cut is.

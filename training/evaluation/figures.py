@@ -90,7 +90,7 @@ def _draw_curves(axis: Axes, groups: Table, name: str) -> None:
 
 
 def _variant(label: str, codec: str) -> str:
-    """What one curve is of: a codec in one of its modes."""
+    """Variant that a curve is of: a codec in one of its modes."""
     if "+" in label:
         return codec
     _, _, *mode = label.split("-")

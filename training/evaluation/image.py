@@ -1,4 +1,4 @@
-"""Where things are heard between left and right, above the cut: what parametric stereo calls the spatial cues.
+"""The stereo image above the cut is measured by what parametric stereo calls the spatial cues.
 
 Level difference and coherence between channels, in bands and short spans (Breebaart, van de Par, Kohlrausch and
 Schuijers, "Parametric coding of stereo audio", EURASIP JASP 2005, equations 3 and 6). Here: eighths of an octave; the
@@ -22,7 +22,7 @@ _NO_IMAGE_DB = 0.5
 
 @dataclass(frozen=True)
 class Image:
-    """How wrong the image is in the bands that lost more than 6 dB.
+    """Errors of the image in the bands that lost more than 6 dB.
 
     Attributes:
         level_difference_db: mean magnitude of the error of the level difference between channels, over bands and spans.

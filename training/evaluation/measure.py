@@ -74,7 +74,7 @@ def plan(
     kept: Path,
     seconds: float | None = None,
 ) -> list[Task]:
-    """What is to be done, clip by clip."""
+    """Tasks, clip by clip."""
     identities = tuple(system.identity for system in chosen)
     return [
         Task(folder, clip, seconds or _LONGEST_S, label, tuple(chosen), identities, kept)

@@ -60,7 +60,7 @@ def log_spectral_distance(estimate: Tensor, target: Tensor, above_hz: float = 0.
 
 
 def measure_cut_hz(damaged: Tensor, clean: Tensor) -> float | None:
-    """Where a codec's low-pass ends the music: the lower end of the widest band that is gone.
+    """Frequency where a codec's low-pass ends the music: the lower end of the widest band that is gone.
 
     What is kept above it doesn't count: loud music that a decoder clipped has a trace of that up to the top.
 
@@ -82,7 +82,7 @@ def measure_cut_hz(damaged: Tensor, clean: Tensor) -> float | None:
 
 
 def level_errors_db(estimate: Tensor, target: Tensor, above_hz: float) -> tuple[float, float]:
-    """How much too loud or too soft everything above a frequency is.
+    """Level errors of everything above a frequency: how much too loud or too soft.
 
     Args:
         estimate: restored.

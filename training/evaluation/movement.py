@@ -1,4 +1,4 @@
-"""How the highs move: levels of the bands that a codec took out, their error taken apart by how fast it changes.
+"""Movement of the highs: levels of the bands that a codec took out, their error taken apart by how fast it changes.
 
 ```
  error of the levels, dB = one number a clip + slow, by band (over half a second) + from frame to frame
@@ -18,7 +18,7 @@ _SLOW_FRAMES = round(0.5 * FRAMES_A_SECOND) // 2 * 2 + 1
 
 @dataclass(frozen=True)
 class Movement:
-    """What became of the levels of the bands that lost more than 6 dB, left and right.
+    """Movement of the levels in the bands that lost more than 6 dB, left and right.
 
     Attributes:
         error_db: root mean square error.

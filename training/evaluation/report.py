@@ -1,4 +1,4 @@
-"""What was measured, as text: a CSV of all rows, and Markdown tables of means, spreads and worst clips."""
+"""A report tells measures as text: a CSV of all rows, and Markdown tables of means, spreads and worst clips."""
 
 import csv
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from training.evaluation.systems import System
 
 @dataclass(frozen=True)
 class Measure:
-    """How a measure is shown.
+    """Form in which a measure is shown.
 
     Attributes:
         title: its heading.

@@ -1,4 +1,4 @@
-"""What is measured of a folder: which clips, how much of each, damaged in which ways.
+"""A selection chooses what of a folder is measured: which clips, how much of each, damaged in which ways.
 
 ```
  FOLDER/*.flac              music, to be damaged
@@ -41,7 +41,7 @@ class Clip:
     kind: str
 
     def labels(self, of_music: Sequence[str]) -> Sequence[str]:
-        """How it is damaged, given what is done to music."""
+        """Labels of its damages, given what is done to music."""
         return {"music": of_music, "undamaged": (damage_labels.CLEAN,), "probes": PROBE_LABELS}[self.part]
 
 

@@ -1,4 +1,4 @@
-"""What is heard where there should be nothing: in a channel without music, or between two pieces."""
+"""Leakage into silence: what is heard in a channel without music, or between two pieces."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""What is measured side by side: each system makes a clip of a damaged one, aligned with it and as long."""
+"""Systems are measured side by side: each makes a clip of a damaged one, aligned with it and as long."""
 
 import hashlib
 from collections.abc import Callable, Sequence

@@ -149,7 +149,7 @@ class MidiControl:
         return [f"midi: {self._name} is gone; it is waited for"]
 
     def fetch(self) -> list[Event]:
-        """What has arrived at the port since the last call: of each controller the latest value."""
+        """Messages that arrived at the port since the last call: of each controller the latest value."""
         with self._lock:  # who closes a port has taken it away before, under this lock
             if self._port is None:
                 return []

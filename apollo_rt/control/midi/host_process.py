@@ -95,7 +95,7 @@ class PortProcess:
         self._errors.close()
 
     def _answer(self) -> dict[str, Any]:
-        """What it says first.
+        """Its first answer.
 
         Raises:
             ControlError: there is no port.

@@ -143,7 +143,7 @@ class MidiMap:
         )
 
     def find(self, kind: str, number: int | None, channel: int) -> tuple[Origin, Action] | None:
-        """What a message is bound to: a binding of its very channel comes first, then that of its very program."""
+        """Action that a message is bound to: by its very channel first, then by its very program."""
         for origin in (Origin(kind, number, channel), Origin(kind, number), Origin(kind, None, channel), Origin(kind)):
             action = self.bindings.get(origin)
             if action is not None:
@@ -163,7 +163,7 @@ class MidiMap:
 
 
 def default_map(rows: Sequence[Parameter]) -> MidiMap:
-    """What is bound where a file says nothing else.
+    """Bindings where a file says nothing else.
 
     Knobs on the controllers from 20 on and switches on the buttons from 80 on, in the table's order; notes from middle
     C on toggle the switches; program changes load presets.

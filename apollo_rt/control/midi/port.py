@@ -70,7 +70,7 @@ def open_port(wanted: str) -> Port:
 
 
 def match(names: list[str], wanted: str) -> int:
-    """Which of some ports is meant: the one of that very name, else the only one that has it in its name; never ours.
+    """Find the port that is meant: the one of that very name, else the only one that has it in its name; never ours.
 
     Raises:
         ControlError: none is, or several are.
@@ -87,7 +87,7 @@ def match(names: list[str], wanted: str) -> int:
 
 
 def back_end() -> str:
-    """What MIDI goes through on this machine.
+    """Name of the system that MIDI goes through on this machine.
 
     Raises:
         ControlError: python-rtmidi isn't installed.

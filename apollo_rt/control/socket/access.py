@@ -85,7 +85,7 @@ class Access:
         return host in self._hosts
 
     def proof(self, nonce: str) -> str | None:
-        """What only who knows the token can say: shown to clients before they show theirs.
+        """Proof that only who knows the token can give: shown to clients before they show theirs.
 
         Args:
             nonce: 32 to 128 hexadecimal digits of the client's choice, a new one each time.

@@ -76,17 +76,17 @@ def parse_request(message: str | bytes) -> Request:
 
 
 def answer(id_: Id, result: dict[str, Any]) -> str:
-    """What is sent back where all went well."""
+    """Message that is sent back where all went well."""
     return json.dumps({"id": id_, "ok": True, "result": result}, allow_nan=False)
 
 
 def refusal(id_: Id, error: str) -> str:
-    """What is sent back otherwise."""
+    """Message that is sent back otherwise."""
     return json.dumps({"id": id_, "ok": False, "error": error})
 
 
 def news(topic: str, data: dict[str, Any]) -> str:
-    """What is sent to who subscribed."""
+    """Message to who subscribed."""
     return json.dumps({"topic": topic, "data": data}, allow_nan=False)
 
 

@@ -162,7 +162,7 @@ class ControlServer:
         return [connection for connection in self._waiting if connection.state is State.CONNECTING]
 
     def _decide(self, connection: ServerConnection, request: Request) -> Response | None:
-        """What is served for a request: the page, a refusal, or, with None, a websocket."""
+        """Answer a request: the page, a refusal, or, with None, a websocket."""
         path, headers = urlsplit(request.path), request.headers
         if not self._access.is_ours(headers.get("Host")):
             return connection.respond(HTTPStatus.FORBIDDEN, "This is a control socket of Apollo RT on loopback only.\n")

@@ -55,7 +55,7 @@ class Driver(Protocol):
 
     @property
     def device_latency_s(self) -> tuple[float, float]:
-        """What the device reports for input and output in seconds, once it is started."""
+        """Latency in seconds that the device reports for input and output, once it is started."""
 
     @property
     def active(self) -> bool:
@@ -86,7 +86,7 @@ class JoiningDriver(Protocol):
 
     @property
     def clocks(self) -> Clocks | None:
-        """How two clocks are held together; None where there is one."""
+        """State of two clocks that are held together; None where there is one."""
 
     @property
     def calls_unevenly(self) -> bool:

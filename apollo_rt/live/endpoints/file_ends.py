@@ -15,7 +15,7 @@ class SurvivingSink(Protocol):
         """Samples that were not written."""
 
     def take_messages(self) -> list[str]:
-        """What a user should know since the last call, one line each."""
+        """Messages for the user since the last call, one line each."""
 
 
 class FileEnds:
@@ -35,7 +35,7 @@ class FileEnds:
 
     @property
     def error(self) -> Exception | None:
-        """Why a file broke off, if one did."""
+        """Reason why a file broke off, if one did."""
         threads = [feed.thread for feed in (self._source_feed, self._sink_feed) if feed]
         return next((thread.error for thread in threads if thread.error), None)
 
@@ -52,7 +52,7 @@ class FileEnds:
             self._sink_feed.start()
 
     def poll(self) -> list[str]:
-        """What a user should know of them, one line each."""
+        """Messages about the files for the user, one line each."""
         return self._sink.take_messages() if isinstance(self._sink, SurvivingSink) else []
 
     def stop(self, complete: bool) -> list[str]:

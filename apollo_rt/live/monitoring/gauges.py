@@ -64,6 +64,6 @@ class Gauges:
                 self._histories.setdefault(name, _History(float(value))).add(float(value))
 
     def read(self) -> dict[str, Gauge]:
-        """What the values are and have been, by name."""
+        """Gauges by name: what the values are and have been."""
         with self._lock:
             return {name: history.gauge() for name, history in self._histories.items()}

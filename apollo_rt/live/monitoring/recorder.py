@@ -78,7 +78,7 @@ class Recorder:
             self._messages.append(f"{self._folder}: the disk does not answer; the end of the recording is lost")
 
     def poll(self) -> list[str]:
-        """What a user should know, one line each; told once."""
+        """Messages for the user, one line each; told once."""
         told, self._messages = self._messages + self._recording.take_messages(), []
         n_missed, self._n_missed = self._n_missed, 0
         if n_missed:

@@ -56,7 +56,7 @@ class Recent:
 
     @classmethod
     def between(cls, before: Stats, after: Stats, duration_s: float) -> "Recent":
-        """What came between two copies."""
+        """Counts and durations between two copies."""
         increases = after.counters - before.counters
         return cls(
             duration_s,

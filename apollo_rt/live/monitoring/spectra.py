@@ -109,7 +109,7 @@ class SpectrumAnalyser:
 
 
 def _erb_rate(frequency_hz: float) -> float:
-    """How many equivalent rectangular bandwidths lie below: Glasberg & Moore, Hear. Res. 47 (1990), eq. 4."""
+    """Number of equivalent rectangular bandwidths below a frequency: Glasberg & Moore, Hear. Res. 47 (1990), eq. 4."""
     return 21.4 * float(np.log10(4.37e-3 * frequency_hz + 1.0))
 
 

@@ -247,7 +247,7 @@ class Connection:
         return [*self._misfit(), line]
 
     def _misfit(self) -> list[str]:
-        """What a device costs that came back otherwise than it went, at another rate say: sound comes first here."""
+        """Price in words of a device that came back otherwise than it went, at another rate say: sound comes first."""
         try:
             self._check(self.driver)
         except ApolloError as error:

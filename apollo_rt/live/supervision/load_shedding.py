@@ -39,7 +39,7 @@ class LoadShedding:
         self._before = self._read()
 
     def poll(self) -> list[str]:
-        """What was decided, one line each."""
+        """Decide on the rung; returns one line for each decision."""
         self._polls_left -= 1
         if self._polls_left > 0:
             return []

@@ -115,7 +115,7 @@ class ModelRunner:
             self._load_shedding.start_afresh()
 
     def about(self) -> dict[str, Any]:
-        """What an incident is told with."""
+        """Facts that an incident is told with."""
         card = self.model.card
         return {"model": str(card.path), "model_name": card.name, "model_sha256": file_digest(card.path),
                 "provider": str(self.model.provider), "tiers": self.tiers}  # fmt: skip

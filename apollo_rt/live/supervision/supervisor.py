@@ -28,7 +28,7 @@ _WORDS = {
 
 
 def warnings_between(before: Snapshot, after: Snapshot) -> list[str]:
-    """What went wrong between two snapshots, one line each."""
+    """Warnings of what went wrong between two snapshots, one line each."""
     increases = {name: getattr(after, name) - getattr(before, name) for name in _WORDS}
     lines = [f"{increase} {_WORDS[name]}" for name, increase in increases.items() if increase]
     if after.load_percent >= _HIGH_LOAD_PERCENT > before.load_percent:

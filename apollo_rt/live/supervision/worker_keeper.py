@@ -87,7 +87,7 @@ class WorkerKeeper:
 
     @property
     def memory(self) -> tuple[object, ...]:
-        """What its worker uses: tuples of arrays."""
+        """Arrays that its worker uses, as tuples."""
         return (self.tiers, *(processor.compiled for processor in self._processors))
 
     @property
@@ -98,7 +98,7 @@ class WorkerKeeper:
 
     @property
     def error(self) -> Exception | None:
-        """What the worker died of, if it did."""
+        """Error that the worker died of, if it did."""
         return self._thread.error if self._thread else None
 
     def start(self) -> None:
@@ -170,13 +170,13 @@ class WorkerKeeper:
         self._set(GENERATION, self._generation)
 
     def _fresh_tiers(self) -> Tiers:
-        """Where nobody works; the next worker begins at once."""
+        """Tiers on which nobody works; the next worker begins at once."""
         tiers = make_tiers(self._processors[0].framing.hop_length, self._chains)
         tiers.control[RELIEVED] = self._generation
         return tiers
 
     def _trouble(self) -> str:
-        """Why the worker must be replaced now, or nothing."""
+        """Reason why the worker must be replaced now; empty for none."""
         assert self._thread is not None
         seen = (int(self._line.control[CONSUMED]), int(self._line.history.marks[WRITTEN]))
         has_worked, has_work = seen[0] != self._seen[0], seen[1] != self._seen[1]
