@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training.nets.correction_net import HIGHEST
 from training.nets.layers import RMSNorm
 from training.nets.level_bands import FLOOR, Groups, scale_of
-from training.nets.level_net import FEATURE_OFFSET, FEATURE_SCALE, LOWEST, QUIETEST, SHRINK, LevelLayer
+from training.nets.level_net import FEATURE_OFFSET, FEATURE_SCALE, LOWEST, QUIETEST, SHRINK, LevelLayer, LevelNet
 from training.nets.level_restorer import SILENT, LevelRestorer
 
 _LN10 = math.log(10)
@@ -47,6 +48,8 @@ class LevelStep(nn.Module):
         self.register_buffer("fast_dft", _dft(net.fast_window))
         self.running = _Running(net, n_frames)
         self.layers = nn.ModuleList(_Layer(one, n_frames) for one in levels.layers[: levels.config.exits[tier]])
+        self.trunk_depth, self.n_correction_states = levels.config.exits[0], levels.n_correction_states
+        self.correction = _Correction(levels, n_frames) if levels.correction else None
         scale = FEATURE_SCALE / _LN10
         slopes = levels.slopes.weight.detach() * levels.slope_scale
         self.register_buffer("encode_weight", levels.encode.weight.detach().T.contiguous() * scale)
@@ -84,11 +87,16 @@ class LevelStep(nn.Module):
         frames, noise = (one.reshape(self.n_frames, 2, -1) for one in (spectrum, carrier))
         features, short, averages = self._levels(frames, recent.reshape(self.n_frames, 2, -1), state[:2])
         x, newest = torch.addmm(self.encode_bias, features, self.encode_weight), []
-        for layer, past in zip(self.layers, state[2:], strict=True):
+        trunk, first = x, 2 + self.n_correction_states
+        for place, (layer, past) in enumerate(zip(self.layers, state[first:], strict=True), 1):
             x, kept = layer(x, past)
             newest.append(kept)
+            trunk = x if place == self.trunk_depth else trunk
         out = torch.addmm(self.decode_bias, self.norm(x), self.decode_weight) + features @ self.slopes_weight
         gains, coherence = self._gains(out.view(self.n_frames, 3, -1), short)
+        if self.correction:
+            frames, of_correction = self.correction(frames, features, trunk, state[2:first])
+            newest = [*of_correction, *newest]
         restored = frames + self._placed(noise, gains, coherence)
         return restored.view(spectrum.shape), *averages, *newest
 
@@ -124,7 +132,7 @@ class LevelStep(nn.Module):
         alike = gains * torch.sqrt(0.5 + 0.5 * coherence)
         apart = gains * torch.sqrt(0.5 - 0.5 * coherence) * self.both_signs
         factor = 2 * self.bands.framing.analysis_length // self.bands.framing.synthesis_length
-        groups = [(count, bins * factor) for count, bins in self.bands.short_groups]
+        groups = tuple((count, bins * factor) for count, bins in self.bands.short_groups)
         rows = noise[..., : 2 * self.n_bins].split([count * values for count, values in groups], dim=-1)
         placed, begin = [], 0
         for (count, values), row in zip(groups, rows, strict=True):
@@ -134,6 +142,45 @@ class LevelStep(nn.Module):
             placed.append(both.reshape(self.n_frames, 2, -1))
             begin += count
         return torch.cat((*placed, self.nothing), dim=-1)
+
+
+class _Correction(nn.Module):
+    """`CorrectionNet` over rows, and what it says done to frames."""
+
+    def __init__(self, levels: LevelNet, n_frames: int) -> None:
+        super().__init__()
+        net = levels.correction
+        assert net
+        self.n_frames, self.n_values = n_frames, 2 * (levels.config.framing.n_bins - 1)
+        self.groups = _doubled(levels.config.bands.long_groups)
+        weight, scale = net.encode.weight.detach(), FEATURE_SCALE / _LN10
+        self.register_buffer("encode_weight", weight.T.contiguous() * scale)
+        self.register_buffer("encode_bias", net.encode.bias.detach() + FEATURE_OFFSET * weight.sum(1))
+        self.trunk_norm = _norm(torch.ones(levels.config.width))
+        self.register_buffer("listen_weight", net.listen.weight.detach().T.contiguous())
+        self.layers = nn.ModuleList(_Layer(one, n_frames) for one in net.layers)
+        self.norm = _norm(net.scale)
+        self.register_buffer("decode_weight", net.decoder.weight.detach().T.contiguous())
+        self.register_buffer("decode_bias", net.decoder.bias.detach() + 1)
+
+    def forward(
+        self, frames: Tensor, features: Tensor, trunk: Tensor, state: tuple[Tensor, ...]
+    ) -> tuple[Tensor, list[Tensor]]:
+        """(frames, 2, values), features, trunk, states -> (frames, 2, values), states."""
+        x = torch.addmm(self.encode_bias, features, self.encode_weight) + self.trunk_norm(trunk) @ self.listen_weight
+        newest = []
+        for layer, past in zip(self.layers, state, strict=True):
+            x, kept = layer(x, past)
+            newest.append(kept)
+        gains = torch.addmm(self.decode_bias, self.norm(x), self.decode_weight).clamp(0.0, HIGHEST)
+        gains = gains.view(self.n_frames, 2, -1)
+        rows = frames[..., : self.n_values].split([count * values for count, values in self.groups], dim=-1)
+        parts = gains.split([count for count, _ in self.groups], dim=-1)
+        kept = [
+            (row.unflatten(-1, group) * part.unsqueeze(-1)).flatten(-2)
+            for row, part, group in zip(rows, parts, self.groups, strict=True)
+        ]
+        return torch.cat((*kept, frames[..., self.n_values :]), dim=-1), newest
 
 
 class _Running(nn.Module):

@@ -48,6 +48,8 @@ SMALL_LEVELS = LevelNetConfig(
     hidden=24,
     dilations=(1, 2),
     exits=(1, 2),
+    correction=8,
+    correction_dilations=(1, 2),
 )
 
 

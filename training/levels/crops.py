@@ -17,6 +17,7 @@ from training.levels import store
 from training.nets.level_bands import FLOOR, LevelBands
 
 Levels = dict[str, NDArray[np.float32]]
+_SWAPPED = [1, 0, 2, 3]
 LOUDEST, SOFTEST = 0.0, -4.0  # of gains, as levels: 0 to -40 dB
 
 
@@ -54,14 +55,19 @@ class LevelCrops(Dataset[tuple[dict[str, Tensor], Tensor, Tensor]]):
         """List the folder; a group counts by the root of its amount, or a large one would drown all."""
         self.folder, self.settings, self.seed = folder, settings, seed
         self.bands = bands or LevelBands()
-        self.items = [item for item in store.items_of(folder) if item.frames >= settings.frames]
+        self._curves = {part: np.log2(self.bands.centres_hz(part) / 1000) for part in self.bands.widths}
+        self._keep(store.items_of(folder))
+
+    def _keep(self, items: list[store.LevelItem]) -> None:
+        """Draw from these alone."""
+        frames = self.settings.frames
+        self.items = [item for item in items if item.frames >= frames]
         if not self.items:
-            raise ValueError(f"folder must hold items of {settings.frames} frames or more, found none in {folder}")
+            raise ValueError(f"folder must hold items of {frames} frames or more, found none in {self.folder}")
         amount: dict[str, int] = {}
         for item in self.items:
             amount[item.group] = amount.get(item.group, 0) + item.frames
         self._chances = np.cumsum([item.frames * amount[item.group] ** -0.5 for item in self.items])
-        self._curves = {part: np.log2(self.bands.centres_hz(part) / 1000) for part in self.bands.widths}
 
     def __len__(self) -> int:
         """More than any run needs."""
@@ -76,23 +82,34 @@ class LevelCrops(Dataset[tuple[dict[str, Tensor], Tensor, Tensor]]):
         Shape:
             parts ``(frames, *bands.widths[part])``; wanted ``(frames, 4, n_short)``; known ``(n_short,)``
         """
-        random = np.random.default_rng((self.seed, index))
-        place = int(np.searchsorted(self._chances, random.random() * self._chances[-1], "right"))
-        item = self.items[place]
-        begin = int(random.integers(item.frames - self.settings.frames + 1))
+        item, begin, random = self._drawn(index)
         levels, wanted = store.read(self.folder, item, begin, self.settings.frames, self.bands)
         if random.random() < self.settings.balanced_share:
             levels, wanted = _balanced(levels, wanted, random)
         if random.random() < 0.5:
-            levels, wanted = _swapped(levels, wanted)
-        levels, wanted = self._played(levels, wanted, random)
+            levels, wanted = _swapped(levels), wanted[:, _SWAPPED]
+        levels, wanted = self._played(levels, wanted, "short", random)
         known = self.bands.known_below(item.cut_hz)
         return {name: torch.from_numpy(part) for name, part in levels.items()}, *map(torch.from_numpy, (wanted, known))
 
+    def _drawn(self, index: int) -> tuple[store.LevelItem, int, np.random.Generator]:
+        """Which item, from which frame on, and what is random about the rest."""
+        random = np.random.default_rng((self.seed, index))
+        place = int(np.searchsorted(self._chances, random.random() * self._chances[-1], "right"))
+        item = self.items[place]
+        return item, int(random.integers(item.frames - self.settings.frames + 1)), random
+
     def _played(
-        self, levels: Levels, wanted: NDArray[np.float32], random: np.random.Generator
+        self, levels: Levels, wanted: NDArray[np.float32], part: str, random: np.random.Generator
     ) -> tuple[Levels, NDArray[np.float32]]:
-        """Another loudness, and another timbre: a smooth curve over the octaves, brighter more often than darker."""
+        """Another loudness, and another timbre: a smooth curve over the octaves, brighter more often than darker.
+
+        Args:
+            levels: of the damaged music.
+            wanted: levels of the clean music, bands last.
+            part: whose bands these are.
+            random: what is drawn from.
+        """
         gain = random.uniform(SOFTEST, LOUDEST) * random.random()
         points, bends, tilt = np.arange(-6, 6), np.zeros(12), 0.0
         if random.random() < self.settings.equalised_share:
@@ -102,15 +119,47 @@ class LevelCrops(Dataset[tuple[dict[str, Tensor], Tensor, Tensor]]):
             octaves = self._curves[part]
             return (gain + np.interp(octaves, points, bends) + tilt * octaves.clip(0, 5)).astype(np.float32)
 
-        return {name: part + curve(name) for name, part in levels.items()}, wanted + curve("short")
+        return {name: part + curve(name) for name, part in levels.items()}, wanted + curve(part)
 
 
-def _swapped(levels: Levels, wanted: NDArray[np.float32]) -> tuple[Levels, NDArray[np.float32]]:
+class LikenessCrops(LevelCrops):
+    """Crops by number, to learn the correction from."""
+
+    def __init__(
+        self, folder: Path, settings: LevelCropSettings, seed: int = 0, bands: LevelBands | None = None
+    ) -> None:
+        """List what was measured with its likeness.
+
+        Raises:
+            ValueError: the folder holds none that is long enough.
+        """
+        super().__init__(folder, settings, seed, bands)
+        self._keep([item for item in self.items if store.has_likeness(folder, item)])
+
+    def __getitem__(self, index: int) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """Draw one crop.
+
+        Returns:
+            Levels of the damaged music by part; levels of the clean music, left and right; what both have in common.
+
+        Shape:
+            parts ``(frames, *bands.widths[part])``; twice ``(frames, 2, n_long)``
+        """
+        item, begin, random = self._drawn(index)
+        levels, _ = store.read(self.folder, item, begin, self.settings.frames, self.bands)
+        wanted, coherence = np.moveaxis(store.read_likeness(self.folder, item, begin, self.settings.frames), 2, 0)
+        if random.random() < 0.5:
+            levels, wanted, coherence = _swapped(levels), wanted[:, ::-1], coherence[:, ::-1]
+        levels, wanted = self._played(levels, wanted, "long", random)
+        parts = {name: torch.from_numpy(part) for name, part in levels.items()}
+        return parts, torch.from_numpy(wanted), torch.from_numpy(np.ascontiguousarray(coherence))
+
+
+def _swapped(levels: Levels) -> Levels:
     """Left for right."""
-    order = [1, 0, 2, 3]
-    turned = {name: part[:, order] for name, part in levels.items() if name in ("long", "short")}
-    turned["fast"], turned["slow"] = levels["fast"][:, ::-1].copy(), levels["slow"][:, :, order]
-    return {name: turned[name] for name in levels}, wanted[:, order]
+    turned = {name: part[:, _SWAPPED] for name, part in levels.items() if name in ("long", "short")}
+    turned["fast"], turned["slow"] = levels["fast"][:, ::-1].copy(), levels["slow"][:, :, _SWAPPED]
+    return {name: turned[name] for name in levels}
 
 
 def _balanced(

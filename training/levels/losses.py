@@ -61,6 +61,28 @@ def missing_error(missing: Tensor, short: Tensor, wanted: Tensor, known: Tensor)
     )
 
 
+_CLOSEST = 1e-6
+"""A crop this close to the clean music, 60 dB, is done."""
+
+
+def correction_error(gains: Tensor, present: Tensor, wanted: Tensor, coherence: Tensor) -> Tensor:
+    """Mean over crops of the error's power against the clean music's, as its logarithm: what SI-SDR goes by.
+
+    Args:
+        gains: of what is there.
+        present: its levels, left and right.
+        wanted: levels of the clean music.
+        coherence: what both have in common (`bands.measure_likeness`).
+
+    Shape:
+        (batch, frames, 2, bands) each -> ()
+    """
+    there, whole = 10**present, 10**wanted
+    error = gains.square() * there + whole - 2 * gains * coherence * torch.sqrt(there * whole)
+    share = error.clamp(min=0.0).sum((1, 2, 3)) / (whole.sum((1, 2, 3)) + FLOOR)
+    return torch.log10(share + _CLOSEST).mean()
+
+
 def movement(ours: Tensor, wanted: Tensor, damaged: Tensor, known: Tensor) -> Movement | None:
     """Take the error of the bands that lost more than 6 dB apart, left and right; None where nothing is missing.
 

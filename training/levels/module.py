@@ -18,16 +18,16 @@ _LIGHTER = 0.4
 """How much the error of a lighter tier counts."""
 
 
-def _follow(highest: float) -> Callable[..., None]:
+def follow(highest: float) -> Callable[..., None]:
     """A running average that at first keeps less, or it would long be what the run began with."""
 
     @torch.no_grad()
-    def follow(averaged: list[Tensor], current: list[Tensor], n_averaged: Tensor) -> None:
+    def update(averaged: list[Tensor], current: list[Tensor], n_averaged: Tensor) -> None:
         done = float(n_averaged)
         kept = min(highest, (1 + done) / (10 + done))
         torch._foreach_lerp_(averaged, current, 1 - kept)
 
-    return follow
+    return update
 
 
 Batch = tuple[dict[str, Tensor], Tensor, Tensor]
@@ -60,7 +60,7 @@ class LevelModule(LightningModule):
         """Build the net and its average."""
         super().__init__()
         self.net = LevelNet(config)
-        self.averaged = AveragedModel(self.net, multi_avg_fn=_follow(averaging)).requires_grad_(False)
+        self.averaged = AveragedModel(self.net, multi_avg_fn=follow(averaging)).requires_grad_(False)
         self._rates = learning_rate, warmup_steps, decay_from
         self._losses = torch.compile(self._errors, dynamic=False) if fuse else self._errors
         self._weights = [_LIGHTER] * (len(config.exits) - 1) + [1.0]
@@ -83,6 +83,10 @@ class LevelModule(LightningModule):
         self.averaged.module.load_state_dict(net.levels.state_dict())
         self.heard_s, self.trained_s = content["heard_s"], content["trained_s"]
 
+    def facts(self) -> dict[str, Any]:
+        """What a checkpoint says beside the weights."""
+        return {"step": self.global_step, "trained_s": self.trained_s, "heard_s": self.heard_s}
+
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW (Loshchilov & Hutter, arXiv 1711.05101)."""
         return torch.optim.AdamW(self.net.parameters(), lr=self._rates[0], betas=(0.9, 0.98), weight_decay=0.01)
@@ -103,9 +107,9 @@ class LevelModule(LightningModule):
         loss = sum(weight * sum(of_tier) for weight, of_tier in zip(self._weights, errors, strict=True))
         self.heard_s += wanted.shape[0] * wanted.shape[1] * self.net.config.bands.framing.hop_period_s
         reached_error, missing = (error.detach() for error in errors[-1])
-        self.log("train/error_db", 10 * reached_error.sqrt())
-        self.log("train/missing", missing)
-        return {"loss": loss, "error": reached_error, "missing": missing}
+        outputs = {"error_db": 10 * reached_error.sqrt(), "missing": missing}
+        self.log_dict({f"train/{name}": value for name, value in outputs.items()})
+        return {"loss": loss, **outputs}
 
     def _errors(self, levels: dict[str, Tensor], wanted: Tensor, known: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Errors of each tier: of the levels that are reached, and of what is missing by itself."""

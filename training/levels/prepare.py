@@ -23,7 +23,7 @@ from training.data.degrade import degrade_in_turn
 from training.data.preparation import run_all
 from training.data.recordings import load_sum
 from training.levels import store
-from training.nets.level_bands import LevelBands, measure
+from training.nets.level_bands import LevelBands, measure, measure_likeness
 
 UNDAMAGED = "none"
 UNDAMAGED_SHARE = 1 / 3
@@ -130,7 +130,8 @@ def make(stretch: Stretch, variant: int, out: Path) -> str:
     bands = LevelBands()
     frames = len(clean) // bands.framing.hop_length
     item = store.LevelItem(name, stretch.group, what, cut_hz, frames)
-    store.write(folder, item, measure(damaged, bands), measure(clean, bands))
+    likeness = measure_likeness(damaged, clean, bands)
+    store.write(folder, item, measure(damaged, bands), measure(clean, bands), likeness)
     return name
 
 

@@ -2,6 +2,7 @@
 
 <folder>/<split>/<name>.npy       float16 (frames, numbers): long, short, fast of the damaged, short of the clean
 <folder>/<split>/<name>.slow.npy  float16 (frames / 4, numbers): running averages of the damaged
+<folder>/<split>/<name>.like.npy  float16 (frames, 2, 2, bands): level of the clean, coherence of both (left, right)
 <folder>/<split>/<name>.json      source, damage, where the clean music itself ends; written last
 """
 
@@ -40,7 +41,11 @@ class LevelItem:
 
 
 def write(
-    folder: Path, item: LevelItem, damaged: dict[str, NDArray[np.float16]], clean: dict[str, NDArray[np.float16]]
+    folder: Path,
+    item: LevelItem,
+    damaged: dict[str, NDArray[np.float16]],
+    clean: dict[str, NDArray[np.float16]],
+    likeness: NDArray[np.float16],
 ) -> None:
     """Writes one item; it counts once its `.json` is there.
 
@@ -49,12 +54,14 @@ def write(
         item: what is known of it.
         damaged: levels by part.
         clean: levels by part, of which `short` is kept.
+        likeness: of both (`bands.measure_likeness`).
     """
     folder.mkdir(parents=True, exist_ok=True)
     frames = item.frames
     parts = [*(damaged[name] for name in _FAST), clean["short"]]
     np.save(folder / f"{item.name}.npy", np.concatenate([part.reshape(frames, -1) for part in parts], axis=1))
     np.save(folder / f"{item.name}.slow.npy", damaged["slow"][::SLOW_EVERY].reshape(-(-frames // SLOW_EVERY), -1))
+    np.save(folder / f"{item.name}.like.npy", likeness)
     part = folder / f"{item.name}.json.part"
     part.write_text(json.dumps(asdict(item)))
     part.replace(folder / f"{item.name}.json")
@@ -93,3 +100,26 @@ def read(
         at += size
     levels["slow"] = slow.astype(np.float32).reshape(frames, *bands.widths["slow"])
     return levels, values[:, at:].reshape(frames, *bands.widths["short"])
+
+
+def read_likeness(folder: Path, item: LevelItem, begin: int, frames: int) -> NDArray[np.float32]:
+    """Reads what the damaged and the clean music of a stretch have in common.
+
+    Args:
+        folder: of the split.
+        item: which.
+        begin: first frame.
+        frames: how many.
+
+    Returns:
+        Level of the clean music and coherence, of left and right.
+
+    Shape:
+        ``(frames, 2, 2, n_long)``
+    """
+    return np.load(folder / f"{item.name}.like.npy", mmap_mode="r")[begin : begin + frames].astype(np.float32)
+
+
+def has_likeness(folder: Path, item: LevelItem) -> bool:
+    """Tells whether an item was measured with it."""
+    return (folder / f"{item.name}.like.npy").exists()

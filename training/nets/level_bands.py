@@ -124,6 +124,40 @@ def measure(audio: NDArray[np.float32], bands: LevelBands) -> dict[str, NDArray[
     return {name: torch.log10(power + FLOOR).numpy().astype(np.float16) for name, power in parts.items()}
 
 
+def measure_likeness(
+    damaged: NDArray[np.float32], clean: NDArray[np.float32], bands: LevelBands
+) -> NDArray[np.float16]:
+    """Measures what the spectra of a damaged and a clean recording have in common, by band of left and of right.
+
+    Args:
+        damaged: full scale 1.0; cut to whole hops.
+        clean: as long.
+        bands: where they are compared.
+
+    Returns:
+        The level of the clean recording, and the real part of the coherence of both within the frame, -1 to 1.
+
+    Shape:
+        ``(samples, 2)`` twice -> ``(frames, 2, 2, n_long)``: left and right, then level and coherence
+    """
+    ours, wanted = (_spectrum(audio, bands) for audio in (damaged, clean))
+    scale = scale_of(torch.from_numpy(np.asarray(asymmetric_windows(bands.framing)[0], np.float32)))
+    there, whole = (banded(one.square().sum(-1), bands.long_groups) * scale for one in (ours, wanted))
+    common = banded((ours * wanted).sum(-1), bands.long_groups) * scale
+    coherence = common / torch.sqrt((there + FLOOR) * (whole + FLOOR))
+    return torch.stack((torch.log10(whole + FLOOR), coherence), dim=2).numpy().astype(np.float16)
+
+
+def _spectrum(audio: NDArray[np.float32], bands: LevelBands) -> Tensor:
+    """Frames of the engine without Nyquist. Shape: (samples, 2) -> (frames, 2, bins, 2)."""
+    hop, length = bands.framing.hop_length, bands.framing.analysis_length
+    channels = torch.from_numpy(np.ascontiguousarray(audio[: len(audio) // hop * hop].T))
+    window = torch.from_numpy(np.asarray(asymmetric_windows(bands.framing)[0], np.float32))
+    padded = torch.nn.functional.pad(channels, (length - hop, 0))
+    spectrum = torch.stft(padded, length, hop, length, window, center=False, return_complex=True)[:, :-1]
+    return torch.view_as_real(spectrum).permute(2, 0, 1, 3)
+
+
 def banded(power: Tensor, groups: Groups) -> Tensor:
     """Sums of power over bands. Shape: (..., bins) -> (..., bands)."""
     parts = power.split([count * bins for count, bins in groups], dim=-1)

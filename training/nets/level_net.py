@@ -7,12 +7,14 @@ and from before. What is generated is loud relative to its own channel: a silent
 
 import math
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from apollo_rt.config import Framing
+from training.nets.correction_net import CorrectionNet
 from training.nets.level_bands import FLOOR, LevelBands
 
 LOWEST = -8.0
@@ -27,6 +29,20 @@ _OUTPUTS = 3  # level of left and of right, how alike
 State = list[Tensor]
 
 
+class Predicted(NamedTuple):
+    """What a level net says of frames.
+
+    Attributes:
+        missing: levels of what is missing, (batch, frames, 2, bands) for left and right.
+        coherence: between what is missing in both, -1 to 1, (batch, frames, bands).
+        gains: of what is there, (batch, frames, 2, long bands) for left and right; none of a net without a correction.
+    """
+
+    missing: Tensor
+    coherence: Tensor
+    gains: Tensor | None = None
+
+
 @dataclass(frozen=True)
 class LevelNetConfig:
     """Sizes.
@@ -38,6 +54,8 @@ class LevelNetConfig:
         kernel_size: taps of a convolution over time.
         dilations: frames between taps, one entry a layer.
         exits: layers after which levels can be read, best last: one tier each, the last is the whole net.
+        correction: width of the correction's layers; 0 leaves it out.
+        correction_dilations: of these.
     """
 
     bands: LevelBands = field(default_factory=LevelBands)
@@ -46,6 +64,8 @@ class LevelNetConfig:
     kernel_size: int = 4
     dilations: tuple[int, ...] = (1, 4, 16, 1, 2, 4, 8, 2, 1)
     exits: tuple[int, ...] = (3, 9)
+    correction: int = 0
+    correction_dilations: tuple[int, ...] = (1, 4)
 
     @property
     def framing(self) -> Framing:
@@ -65,15 +85,15 @@ class LevelNetConfig:
 class LevelLayer(nn.Module):
     """Looks back, then mixes channels; one residual around both."""
 
-    def __init__(self, config: LevelNetConfig, dilation: int) -> None:
+    def __init__(self, width: int, hidden: int, kernel_size: int, dilation: int) -> None:
         """Start close to a pass-through."""
         super().__init__()
         self.dilation = dilation
-        self.taps = nn.Parameter(torch.randn(config.kernel_size, config.width) * 0.3)
-        self.scale = nn.Parameter(torch.ones(config.width))
-        self.widen = nn.Linear(config.width, 2 * config.hidden)
-        self.narrow = nn.Linear(config.hidden, config.width)
-        nn.init.normal_(self.narrow.weight, std=0.1 * config.hidden**-0.5)
+        self.taps = nn.Parameter(torch.randn(kernel_size, width) * 0.3)
+        self.scale = nn.Parameter(torch.ones(width))
+        self.widen = nn.Linear(width, 2 * hidden)
+        self.narrow = nn.Linear(hidden, width)
+        nn.init.normal_(self.narrow.weight, std=0.1 * hidden**-0.5)
         with torch.no_grad():
             self.taps[-1] += 1.0
 
@@ -92,8 +112,7 @@ class LevelLayer(nn.Module):
         known = torch.cat((past, x), dim=1)
         taps = self.taps.to(x.dtype)
         mixed = sum(known[:, i * self.dilation : i * self.dilation + n_frames] * tap for i, tap in enumerate(taps))
-        normal = mixed * torch.rsqrt(mixed.float().square().mean(-1, keepdim=True) + 1e-6).to(x.dtype)
-        gate, value = self.widen(normal * self.scale.to(x.dtype)).chunk(2, dim=-1)
+        gate, value = self.widen(_normal(mixed) * self.scale.to(x.dtype)).chunk(2, dim=-1)
         return x + self.narrow(functional.silu(gate) * value), known[:, n_frames:]
 
 
@@ -111,7 +130,8 @@ class LevelNet(nn.Module):
         bands = config.bands
         n_in = sum(int(torch.tensor(shape).prod()) for shape in bands.widths.values())
         self.encode = nn.Linear(n_in, config.width)
-        self.layers = nn.ModuleList(LevelLayer(config, dilation) for dilation in config.dilations)
+        sizes = config.width, config.hidden, config.kernel_size
+        self.layers = nn.ModuleList(LevelLayer(*sizes, dilation) for dilation in config.dilations)
         self.scales = nn.ParameterList(torch.ones(config.width) for _ in config.exits)
         self.decoders = nn.ModuleList(nn.Linear(config.width, _OUTPUTS * bands.n_short) for _ in config.exits)
         self.slopes = nn.Linear(n_in, _OUTPUTS * bands.n_short, bias=False)  # goes on where layers have met nothing
@@ -123,13 +143,23 @@ class LevelNet(nn.Module):
             with torch.no_grad():
                 decoder.bias.view(_OUTPUTS, -1)[:2] = -2.0
                 decoder.bias.view(_OUTPUTS, -1)[2] = 0.5
+        self.correction = _correction(config, n_in) if config.correction else None
+
+    @property
+    def n_correction_states(self) -> int:
+        """States of the correction, which come first: those of a lighter tier are the first of a better one's."""
+        return len(self.correction.layers) if self.correction else 0
 
     def initial_state(self, batch: int = 1, tier: int = -1) -> State:
-        """Everything before the first frame was nothing. Shape: a list of (batch, n_past_frames, width)."""
-        weight, depth = self.encode.weight, self.config.exits[tier]
-        return [weight.new_zeros(batch, layer.n_past_frames, self.config.width) for layer in self.layers[:depth]]
+        """Everything before the first frame was nothing: one a layer of the correction, then of the net.
 
-    def forward(self, levels: dict[str, Tensor], state: State, tier: int = -1) -> tuple[Tensor, Tensor, State]:
+        Shape:
+            a list of (batch, n_past_frames, width)
+        """
+        layers = [*(self.correction.layers if self.correction else ()), *self.layers[: self.config.exits[tier]]]
+        return [self.encode.weight.new_zeros(batch, one.n_past_frames, one.taps.shape[-1]) for one in layers]
+
+    def forward(self, levels: dict[str, Tensor], state: State, tier: int = -1) -> tuple[Predicted, State]:
         """Predict what is missing.
 
         Args:
@@ -137,19 +167,36 @@ class LevelNet(nn.Module):
             state: from `initial_state` or the call before, of the same tier or a better one.
             tier: index of the exit.
 
-        Returns:
-            Levels of what is missing, left and right; the coherence between them, -1 to 1; the next state.
+        Shape:
+            parts (batch, frames, *bands.widths[part]), state -> what is predicted, the next state
+        """
+        features, (first, depth) = self._features(levels), (self.config.exits[0], self.config.exits[tier])
+        of_correction, state = state[: self.n_correction_states], state[self.n_correction_states :]
+        trunk, next_state = self._through(self.encode(features), state, 0, first)
+        x, further = self._through(trunk, state[first:], first, depth)
+        predicted = Predicted(*self._read(x, features, levels, tier))
+        if not self.correction:
+            return predicted, [*next_state, *further]
+        gains, newest = self.correction(features, _normal(trunk), of_correction)
+        return predicted._replace(gains=gains), [*newest, *next_state, *further]
+
+    def gains(self, levels: dict[str, Tensor]) -> Tensor:
+        """Predict the correction alone from silence on; nothing but it has a gradient.
 
         Shape:
-            parts (batch, frames, *bands.widths[part]) -> (batch, frames, 2, bands), (batch, frames, bands), state
+            parts (batch, frames, *bands.widths[part]) -> (batch, frames, 2, long bands)
         """
-        features = self._features(levels)
-        x, next_state = self._through(self.encode(features), state, 0, self.config.exits[tier])
-        return *self._read(x, features, levels, tier), next_state
+        assert self.correction
+        state, count = self.initial_state(len(levels["short"]), 0), self.n_correction_states
+        with torch.no_grad():
+            features = self._features(levels)
+            trunk = _normal(self._through(self.encode(features), state[count:], 0, self.config.exits[0])[0])
+        found: Tensor = self.correction(features, trunk, state[:count])[0]
+        return found
 
     def of_all_tiers(self, levels: dict[str, Tensor]) -> list[tuple[Tensor, Tensor]]:
         """Predict from silence on, once for each tier: what all of them are trained by at once."""
-        state, begin, found = self.initial_state(len(levels["short"])), 0, []
+        state, begin, found = self.initial_state(len(levels["short"]))[self.n_correction_states :], 0, []
         features = self._features(levels)
         x = self.encode(features)
         for tier, end in enumerate(self.config.exits):
@@ -172,11 +219,21 @@ class LevelNet(nn.Module):
         return x, next_state
 
     def _read(self, x: Tensor, features: Tensor, levels: dict[str, Tensor], tier: int) -> tuple[Tensor, Tensor]:
-        normal = x * torch.rsqrt(x.float().square().mean(-1, keepdim=True) + 1e-6).to(x.dtype)
-        out = self.decoders[tier](normal * self.scales[tier].to(x.dtype)) + self.slopes(features) * self.slope_scale
+        out = self.decoders[tier](_normal(x) * self.scales[tier].to(x.dtype)) + self.slopes(features) * self.slope_scale
         out = out.float().unflatten(-1, (_OUTPUTS, -1))
         # Never louder than the rest of its channel, so that in a silent one nothing is.
         return own_level(levels)[..., None] + out[..., :2, :].clamp(max=0.0), torch.tanh(out[..., 2, :])
+
+
+def _correction(config: LevelNetConfig, n_features: int) -> CorrectionNet:
+    width = config.correction
+    layers = (LevelLayer(width, width, config.kernel_size, dilation) for dilation in config.correction_dilations)
+    return CorrectionNet(n_features, config.width, nn.ModuleList(layers), width, config.bands.n_long)
+
+
+def _normal(x: Tensor) -> Tensor:
+    """Frames over their root mean square (Zhang & Sennrich, arXiv 1910.07467)."""
+    return x * torch.rsqrt(x.float().square().mean(-1, keepdim=True) + 1e-6).to(x.dtype)
 
 
 def reference(levels: dict[str, Tensor]) -> Tensor:

@@ -52,6 +52,10 @@ class LevelRestorer(nn.Module):
         self.register_buffer(
             "band_of_bin", torch.repeat_interleave(torch.arange(len(widths)), widths), persistent=False
         )
+        narrow = torch.tensor([bins for count, bins in bands.long_groups for _ in range(count)])
+        self.register_buffer(
+            "long_of_bin", torch.repeat_interleave(torch.arange(len(narrow)), narrow), persistent=False
+        )
         decays = [math.exp(-bands.framing.hop_period_s / time_s) for time_s in bands.slow_times_s]
         self.register_buffer("decays", torch.tensor(decays), persistent=False)
 
@@ -78,9 +82,10 @@ class LevelRestorer(nn.Module):
             -> (batch, frames, 2, bins, 2), state
         """
         levels, slow_state = self.measure(spectrum, recent, state)
-        missing, coherence, net_state = self.levels(levels, state[2:], tier)
-        gains = self._gains(shrunk(missing.float(), levels["short"][:, :, :2]))
-        return spectrum + gains[..., None] * self._placed(carrier, coherence.float()), [*slow_state, *net_state]
+        predicted, net_state = self.levels(levels, state[2:], tier)
+        gains = self._gains(shrunk(predicted.missing.float(), levels["short"][:, :, :2]))
+        kept = spectrum if predicted.gains is None else self._corrected(spectrum, predicted.gains.float())
+        return kept + gains[..., None] * self._placed(carrier, predicted.coherence.float()), [*slow_state, *net_state]
 
     def measure(self, spectrum: Tensor, recent: Tensor, state: State) -> tuple[dict[str, Tensor], State]:
         """Measure the levels of frames, running averages included.
@@ -118,6 +123,10 @@ class LevelRestorer(nn.Module):
         power = (10 ** missing.clamp(max=1.0) - 10**SILENT).clamp(min=0.0) * 10**self.level_to_power
         by_bin = torch.sqrt(power)[..., self.band_of_bin]
         return torch.nn.functional.pad(by_bin, (0, 1))
+
+    def _corrected(self, spectrum: Tensor, gains: Tensor) -> Tensor:
+        """Each channel by its gains, Nyquist as it is. Shape: spectrum, (..., 2, bands) -> (..., 2, bins, 2)."""
+        return spectrum * torch.nn.functional.pad(gains[..., self.long_of_bin], (0, 1), value=1.0)[..., None]
 
     def _placed(self, carrier: Tensor, coherence: Tensor) -> Tensor:
         """Two noises that have as much in common as the net says: a pair turned by half the angle between them."""
