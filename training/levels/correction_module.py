@@ -77,15 +77,15 @@ class CorrectionModule(LightningModule):
         return {"loss": error, **outputs}
 
     def _of_crops(
-        self, net: LevelNet, levels: dict[str, Tensor], wanted: Tensor, coherence: Tensor
+        self, net: LevelNet, levels: dict[str, Tensor], wanted: Tensor, distance: Tensor
     ) -> tuple[Tensor, Tensor]:
         """The error with the correction, and without."""
         gains = net.gains(levels)
         with torch.autocast(self.device.type, enabled=False):
             present = levels["long"][:, :, :2]
             return (
-                correction_error(gains.float(), present, wanted, coherence),
-                correction_error(torch.ones_like(gains), present, wanted, coherence),
+                correction_error(gains.float(), present, wanted, distance),
+                correction_error(torch.ones_like(gains), present, wanted, distance),
             )
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:

@@ -58,12 +58,12 @@ class LevelCrops(Dataset[tuple[dict[str, Tensor], Tensor, Tensor]]):
         self._curves = {part: np.log2(self.bands.centres_hz(part) / 1000) for part in self.bands.widths}
         self._keep(store.items_of(folder))
 
-    def _keep(self, items: list[store.LevelItem]) -> None:
+    def _keep(self, items: list[store.LevelItem], what: str = "or more") -> None:
         """Draw from these alone."""
         frames = self.settings.frames
         self.items = [item for item in items if item.frames >= frames]
         if not self.items:
-            raise ValueError(f"folder must hold items of {frames} frames or more, found none in {self.folder}")
+            raise ValueError(f"folder must hold items of {frames} frames {what}, found none in {self.folder}")
         amount: dict[str, int] = {}
         for item in self.items:
             amount[item.group] = amount.get(item.group, 0) + item.frames
@@ -134,25 +134,25 @@ class LikenessCrops(LevelCrops):
             ValueError: the folder holds none that is long enough.
         """
         super().__init__(folder, settings, seed, bands)
-        self._keep([item for item in self.items if store.has_likeness(folder, item)])
+        self._keep([item for item in self.items if store.has_likeness(folder, item)], "measured with its likeness")
 
     def __getitem__(self, index: int) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         """Draw one crop.
 
         Returns:
-            Levels of the damaged music by part; levels of the clean music, left and right; what both have in common.
+            Levels of the damaged music by part; levels of the clean music, left and right; the distance of both.
 
         Shape:
             parts ``(frames, *bands.widths[part])``; twice ``(frames, 2, n_long)``
         """
         item, begin, random = self._drawn(index)
         levels, _ = store.read(self.folder, item, begin, self.settings.frames, self.bands)
-        wanted, coherence = np.moveaxis(store.read_likeness(self.folder, item, begin, self.settings.frames), 2, 0)
+        wanted, distance = np.moveaxis(store.read_likeness(self.folder, item, begin, self.settings.frames), 2, 0)
         if random.random() < 0.5:
-            levels, wanted, coherence = _swapped(levels), wanted[:, ::-1], coherence[:, ::-1]
+            levels, wanted, distance = _swapped(levels), wanted[:, ::-1], distance[:, ::-1]
         levels, wanted = self._played(levels, wanted, "long", random)
         parts = {name: torch.from_numpy(part) for name, part in levels.items()}
-        return parts, torch.from_numpy(wanted), torch.from_numpy(np.ascontiguousarray(coherence))
+        return parts, torch.from_numpy(wanted), torch.from_numpy(np.ascontiguousarray(distance))
 
 
 def _swapped(levels: Levels) -> Levels:

@@ -65,21 +65,21 @@ _CLOSEST = 1e-6
 """A crop this close to the clean music, 60 dB, is done."""
 
 
-def correction_error(gains: Tensor, present: Tensor, wanted: Tensor, coherence: Tensor) -> Tensor:
+def correction_error(gains: Tensor, present: Tensor, wanted: Tensor, distance: Tensor) -> Tensor:
     """Mean over crops of the error's power against the clean music's, as its logarithm: what SI-SDR goes by.
 
     Args:
         gains: of what is there.
         present: its levels, left and right.
         wanted: levels of the clean music.
-        coherence: what both have in common (`bands.measure_likeness`).
+        distance: between both (`level_bands.measure_likeness`).
 
     Shape:
         (batch, frames, 2, bands) each -> ()
     """
-    there, whole = 10**present, 10**wanted
-    error = gains.square() * there + whole - 2 * gains * coherence * torch.sqrt(there * whole)
-    share = error.clamp(min=0.0).sum((1, 2, 3)) / (whole.sum((1, 2, 3)) + FLOOR)
+    there, whole = gains * 10 ** (present / 2), 10 ** (wanted / 2)
+    error = (there - whole).square() + 2 * distance * there * whole
+    share = error.sum((1, 2, 3)) / (whole.square().sum((1, 2, 3)) + FLOOR)
     return torch.log10(share + _CLOSEST).mean()
 
 

@@ -165,8 +165,8 @@ class WholeLikeness(WholeItems):
         item = self._items[index]
         frames = min(item.frames, _LONGEST)
         levels, _ = store.read(self._folder, item, 0, frames, self._bands)
-        wanted, coherence = torch.from_numpy(store.read_likeness(self._folder, item, 0, frames)).unbind(2)
-        return {name: torch.from_numpy(part) for name, part in levels.items()}, wanted, coherence
+        wanted, distance = torch.from_numpy(store.read_likeness(self._folder, item, 0, frames)).unbind(2)
+        return {name: torch.from_numpy(part) for name, part in levels.items()}, wanted, distance
 
     def _found(self, folder: Path) -> list[store.LevelItem]:
         return [item for item in super()._found(folder) if store.has_likeness(folder, item)]

@@ -2,7 +2,7 @@
 
 <folder>/<split>/<name>.npy       float16 (frames, numbers): long, short, fast of the damaged, short of the clean
 <folder>/<split>/<name>.slow.npy  float16 (frames / 4, numbers): running averages of the damaged
-<folder>/<split>/<name>.like.npy  float16 (frames, 2, 2, bands): level of the clean, coherence of both (left, right)
+<folder>/<split>/<name>.like.npy  float16 (frames, 2, 2, bands): level of the clean, distance of both (left, right)
 <folder>/<split>/<name>.json      source, damage, where the clean music itself ends; written last
 """
 
@@ -112,7 +112,7 @@ def read_likeness(folder: Path, item: LevelItem, begin: int, frames: int) -> NDA
         frames: how many.
 
     Returns:
-        Level of the clean music and coherence, of left and right.
+        Level of the clean music and distance, of left and right.
 
     Shape:
         ``(frames, 2, 2, n_long)``

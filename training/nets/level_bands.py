@@ -135,17 +135,17 @@ def measure_likeness(
         bands: where they are compared.
 
     Returns:
-        The level of the clean recording, and the real part of the coherence of both within the frame, -1 to 1.
+        The level of the clean recording, and how far the real part of their coherence lies below one, 0 to 2.
 
     Shape:
-        ``(samples, 2)`` twice -> ``(frames, 2, 2, n_long)``: left and right, then level and coherence
+        ``(samples, 2)`` twice -> ``(frames, 2, 2, n_long)``: left and right, then level and distance
     """
     ours, wanted = (_spectrum(audio, bands) for audio in (damaged, clean))
     scale = scale_of(torch.from_numpy(np.asarray(asymmetric_windows(bands.framing)[0], np.float32)))
     there, whole = (banded(one.square().sum(-1), bands.long_groups) * scale for one in (ours, wanted))
     common = banded((ours * wanted).sum(-1), bands.long_groups) * scale
-    coherence = common / torch.sqrt((there + FLOOR) * (whole + FLOOR))
-    return torch.stack((torch.log10(whole + FLOOR), coherence), dim=2).numpy().astype(np.float16)
+    coherence = (common + FLOOR) / torch.sqrt((there + FLOOR) * (whole + FLOOR))
+    return torch.stack((torch.log10(whole + FLOOR), (1 - coherence).clamp(0.0, 2.0)), dim=2).numpy().astype(np.float16)
 
 
 def _spectrum(audio: NDArray[np.float32], bands: LevelBands) -> Tensor:
