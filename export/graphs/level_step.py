@@ -15,7 +15,17 @@ from torch.nn import functional
 from training.nets.correction_net import HIGHEST
 from training.nets.layers import RMSNorm
 from training.nets.level_bands import FLOOR, Groups, scale_of
-from training.nets.level_net import FEATURE_OFFSET, FEATURE_SCALE, LOWEST, QUIETEST, SHRINK, LevelLayer, LevelNet
+from training.nets.level_net import (
+    FEATURE_OFFSET,
+    FEATURE_SCALE,
+    LOWEST,
+    QUIETEST,
+    SHARPNESS,
+    SHRINK,
+    SUREST,
+    LevelLayer,
+    LevelNet,
+)
 from training.nets.level_restorer import SILENT, LevelRestorer
 
 _LN10 = math.log(10)
@@ -48,6 +58,7 @@ class LevelStep(nn.Module):
         self.register_buffer("fast_dft", _dft(net.fast_window))
         self.running = _Running(net, n_frames)
         self.layers = nn.ModuleList(_Layer(one, n_frames) for one in levels.layers[: levels.config.exits[tier]])
+        self.holding = _Holding(levels, n_frames)
         self.trunk_depth, self.n_correction_states = levels.config.exits[0], levels.n_correction_states
         self.correction = _Correction(levels, n_frames) if levels.correction else None
         scale = FEATURE_SCALE / _LN10
@@ -65,9 +76,9 @@ class LevelStep(nn.Module):
         self.register_buffer("both_signs", torch.tensor([1.0, -1.0])[:, None])
 
     def initial_state(self) -> list[Tensor]:
-        """Sums (times, 4 * bands) and weights (times, 1) of the running averages, then each layer's past frames."""
-        sums, weights, *past = self.net.initial_state(1, self.tier)
-        return [sums[0].flatten(1), weights[0][:, None], *(one[0] for one in past)]
+        """Sums (times, 4 * bands), weights (times, 1), evidence (1, 2 * bands), then each layer's past frames."""
+        sums, weights, held, *past = self.net.initial_state(1, self.tier)
+        return [sums[0].flatten(1), weights[0][:, None], held.flatten(1), *(one[0] for one in past)]
 
     def example_inputs(self) -> tuple[Tensor, ...]:
         """Inputs of the right shapes, for tracing."""
@@ -87,18 +98,20 @@ class LevelStep(nn.Module):
         frames, noise = (one.reshape(self.n_frames, 2, -1) for one in (spectrum, carrier))
         features, short, averages = self._levels(frames, recent.reshape(self.n_frames, 2, -1), state[:2])
         x, newest = torch.addmm(self.encode_bias, features, self.encode_weight), []
-        trunk, first = x, 2 + self.n_correction_states
+        trunk, first = x, 3 + self.n_correction_states
         for place, (layer, past) in enumerate(zip(self.layers, state[first:], strict=True), 1):
             x, kept = layer(x, past)
             newest.append(kept)
             trunk = x if place == self.trunk_depth else trunk
         out = torch.addmm(self.decode_bias, self.norm(x), self.decode_weight) + features @ self.slopes_weight
-        gains, coherence = self._gains(out.view(self.n_frames, 3, -1), short)
+        levels, evidence = out.view(self.n_frames, 5, -1).split((3, 2), dim=1)
+        evidence, held = self.holding(evidence.reshape(self.n_frames, -1), state[2])
+        gains, coherence = self._gains(levels, short, evidence)
         if self.correction:
-            frames, of_correction = self.correction(frames, features, trunk, state[2:first])
+            frames, of_correction = self.correction(frames, features, trunk, state[3:first])
             newest = [*of_correction, *newest]
         restored = frames + self._placed(noise, gains, coherence)
-        return restored.view(spectrum.shape), *averages, *newest
+        return restored.view(spectrum.shape), *averages, held, *newest
 
     def _levels(
         self, frames: Tensor, recent: Tensor, state: tuple[Tensor, ...]
@@ -118,13 +131,14 @@ class LevelStep(nn.Module):
         features = torch.log((together + _FLOOR).clamp(min=_QUIETEST)) - torch.log(loud)
         return features.clamp(min=LOWEST * _LN10), short, averages
 
-    def _gains(self, out: Tensor, short: Tensor) -> tuple[Tensor, Tensor]:
+    def _gains(self, out: Tensor, short: Tensor, evidence: Tensor) -> tuple[Tensor, Tensor]:
         """Gains of left and right (frames, 2, bands), and the coherence (frames, 1, bands)."""
         present = short[:, :2]
         own = present.sum(-1, keepdim=True) + self.bands.n_short * _FLOOR
         missing = torch.exp((out[:, :2] * _LN10).clamp(max=0.0)) * own
         share = missing / (missing + 10**SHRINK * (present + _FLOOR))
-        heard = (missing * share * share).clamp(max=10.0 / _UNIT) - _SILENT
+        evident = torch.sigmoid(SHARPNESS * evidence).view(self.n_frames, 2, -1)
+        heard = (missing * share * share * evident).clamp(max=10.0 / _UNIT) - _SILENT
         return torch.sqrt(heard.clamp(min=0.0) * self.to_power), torch.tanh(out[:, 2:])
 
     def _placed(self, noise: Tensor, gains: Tensor, coherence: Tensor) -> Tensor:
@@ -202,6 +216,22 @@ class _Running(nn.Module):
         sums, weights = sums + self.kernels @ power, weights + self.ones
         averages = (sums / weights).transpose(0, 1).reshape(self.n_frames, -1)
         return averages, (sums[:, -1], weights[:, -1])
+
+
+class _Holding(nn.Module):
+    """`LevelNet`'s running average of the evidence over rows."""
+
+    def __init__(self, levels: LevelNet, n_frames: int) -> None:
+        super().__init__()
+        age = torch.arange(n_frames)[:, None] - torch.arange(n_frames)[None]
+        kernel = torch.where(age >= 0, (1 - levels.hold) * levels.hold ** age.clamp(min=0), 0.0)
+        self.register_buffer("kernel", kernel)
+        self.register_buffer("faded", levels.hold ** torch.arange(1.0, n_frames + 1)[:, None])
+
+    def forward(self, evidence: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
+        """(frames, values), (1, values) -> the same two."""
+        averaged = self.kernel @ evidence.clamp(-SUREST, SUREST) + self.faded @ before
+        return averaged, averaged[-1:]
 
 
 class _Layer(nn.Module):

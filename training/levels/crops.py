@@ -18,6 +18,7 @@ from training.nets.level_bands import FLOOR, LevelBands
 
 Levels = dict[str, NDArray[np.float32]]
 _SWAPPED = [1, 0, 2, 3]
+_DARK_FROM, _DARK_FALLS = (-1.0, 3.5), (0.6, 4.0)  # octaves above 1 kHz; bels an octave: 6 to 40 dB
 LOUDEST, SOFTEST = 0.0, -4.0  # of gains, as levels: 0 to -40 dB
 
 
@@ -29,11 +30,13 @@ class LevelCropSettings:
         frames: length.
         equalised_share: share of crops with another equalisation.
         balanced_share: share of crops with another balance, some of them with one silent channel.
+        darkened_share: share of crops whose highs fall off softly, as in old recordings and dark masters.
     """
 
     frames: int = 768
     equalised_share: float = 0.7
     balanced_share: float = 0.15
+    darkened_share: float = 0.2
 
 
 class LevelCrops(Dataset[tuple[dict[str, Tensor], Tensor, Tensor]]):
@@ -114,10 +117,14 @@ class LevelCrops(Dataset[tuple[dict[str, Tensor], Tensor, Tensor]]):
         points, bends, tilt = np.arange(-6, 6), np.zeros(12), 0.0
         if random.random() < self.settings.equalised_share:
             bends, tilt = random.normal(0, 0.3, 12), random.uniform(-0.3, 0.4)
+        begins, falls = random.uniform(*_DARK_FROM), 0.0
+        if random.random() < self.settings.darkened_share:
+            falls = random.uniform(*_DARK_FALLS)
 
         def curve(part: str) -> NDArray[np.float32]:
             octaves = self._curves[part]
-            return (gain + np.interp(octaves, points, bends) + tilt * octaves.clip(0, 5)).astype(np.float32)
+            bent = np.interp(octaves, points, bends) + tilt * octaves.clip(0, 5)
+            return (gain + bent - falls * (octaves - begins).clip(0)).astype(np.float32)
 
         return {name: part + curve(name) for name, part in levels.items()}, wanted + curve(part)
 

@@ -2,25 +2,25 @@
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from training.evaluation.movement import Movement, taken_apart
 from training.nets.level_bands import FLOOR
-from training.nets.level_net import LOWEST, shrunk
+from training.nets.level_net import LN10, LOWEST, Predicted, generated
 
 
-def reached(short: Tensor, missing: Tensor, coherence: Tensor) -> Tensor:
-    """Levels of the damaged music with what is predicted added: powers of what has nothing in common add.
+def reached(short: Tensor, predicted: Predicted) -> Tensor:
+    """Levels of the damaged music with what is generated added: powers of what has nothing in common add.
 
     Args:
         short: of the damaged music.
-        missing: predicted, left and right.
-        coherence: between what is added to them.
+        predicted: what the net says of it.
 
     Shape:
-        (batch, frames, 4, bands), (batch, frames, 2, bands), (batch, frames, bands) -> (batch, frames, 4, bands)
+        (batch, frames, 4, bands) -> the same
     """
-    left, right = (10 ** shrunk(missing, short[:, :, :2]).clamp(-13.0, 1.0)).unbind(2)
-    half, common = (left + right) / 2, torch.sqrt(left * right) * coherence
+    left, right = (10 ** generated(predicted, short[:, :, :2]).clamp(-13.0, 1.0)).unbind(2)
+    half, common = (left + right) / 2, torch.sqrt(left * right) * predicted.coherence
     added = torch.stack((left, right, half + common, half - common), dim=2).clamp(min=0.0)  # rounding goes below
     return torch.log10(10**short + added + FLOOR)
 
@@ -35,13 +35,12 @@ def level_error(ours: Tensor, wanted: Tensor, known: Tensor, loud: Tensor) -> Te
         (batch, frames, 4, bands), the same, (batch, bands), (batch, frames) -> ()
     """
     lowest = (loud + LOWEST)[..., None, None].clamp(min=-10.5)
-    error = torch.logaddexp(ours * _LN10, lowest * _LN10) - torch.logaddexp(wanted * _LN10, lowest * _LN10)
+    error = torch.logaddexp(ours * LN10, lowest * LN10) - torch.logaddexp(wanted * LN10, lowest * LN10)
     weights = known[:, None, None, :].expand_as(error)
-    squares = 2 * torch.nn.functional.huber_loss(error, torch.zeros_like(error), reduction="none", delta=_LN10)
-    return (squares * weights).sum() / weights.sum() / _LN10**2
+    squares = 2 * functional.huber_loss(error, torch.zeros_like(error), reduction="none", delta=LN10)
+    return (squares * weights).sum() / weights.sum() / LN10**2
 
 
-_LN10 = 2.302585092994046
 _INAUDIBLE = -10.0  # -100 dB of full scale
 
 
@@ -56,9 +55,36 @@ def missing_error(missing: Tensor, short: Tensor, wanted: Tensor, known: Tensor)
     there, whole = 10 ** short[:, :, :2], 10 ** wanted[:, :, :2]
     is_lost = (whole > 2 * there) & (wanted[:, :, :2] > _INAUDIBLE) & known.bool()[:, None, None]
     error = missing - torch.log10((whole - there).clamp(min=FLOOR))
-    return torch.nn.functional.smooth_l1_loss(error * is_lost, torch.zeros_like(error), reduction="sum") / (
-        is_lost.sum() + 1
-    )
+    return functional.smooth_l1_loss(error * is_lost, torch.zeros_like(error), reduction="sum") / (is_lost.sum() + 1)
+
+
+def evidence_error(evidence: Tensor, short: Tensor, wanted: Tensor, known: Tensor) -> Tensor:
+    """Mean cross entropy of whether a band of a channel lost something, over the whole crop.
+
+    It did where the clean music has more than 3 dB more in the mean, and didn't where it has less than 1 dB more;
+    between these either is right. To generate where nothing was lost is the worse mistake.
+
+    Shape:
+        (batch, frames, 2, bands), (batch, frames, 4, bands) twice, (batch, bands) -> ()
+    """
+    there, whole = ((10 ** part[:, :, :2]).mean(1) for part in (short, wanted))
+    audible = (whole > 10**_INAUDIBLE) & known.bool()[:, None]
+    lost, kept = (whole > 2.0 * there) & audible, (whole < 1.26 * there + 10**_INAUDIBLE) & known.bool()[:, None]
+    errors = functional.softplus(-evidence) * lost[:, None] + 2 * functional.softplus(evidence) * kept[:, None]
+    return errors.mean(1).sum() / (lost.sum() + 2 * kept.sum() + 1)
+
+
+def image_error(missing: Tensor, short: Tensor, wanted: Tensor, known: Tensor) -> Tensor:
+    """Mean error in bels of the level difference between left and right, in bands that lost more than 3 dB in either.
+
+    Shape:
+        (batch, frames, 2, bands), (batch, frames, 4, bands) twice, (batch, bands) -> ()
+    """
+    there, whole = 10 ** short[:, :, :2], 10 ** wanted[:, :, :2]
+    is_lost = ((whole > 2 * there) & (wanted[:, :, :2] > _INAUDIBLE)).any(2) & known.bool()[:, None]
+    ours, theirs = (torch.log10(part + 1e-9) for part in (10**missing, (whole - there).clamp(min=0.0)))
+    error = (ours[:, :, 0] - ours[:, :, 1] - theirs[:, :, 0] + theirs[:, :, 1]) * is_lost
+    return functional.smooth_l1_loss(error, torch.zeros_like(error), reduction="sum") / (is_lost.sum() + 1)
 
 
 _CLOSEST = 1e-6

@@ -10,10 +10,11 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from training.levels.losses import level_error, missing_error, movement, reached
+from training.levels.losses import evidence_error, image_error, level_error, missing_error, movement, reached
 from training.nets.level_net import LevelNet, LevelNetConfig, reference
 from training.nets.level_restorer import LevelRestorer
 
+_SHARES = {"level": 1.0, "missing": 1.0, "evidence": 0.2, "image": 0.3}
 _LIGHTER = 0.4
 """How much the error of a lighter tier counts."""
 
@@ -104,20 +105,29 @@ class LevelModule(LightningModule):
         """One step; all tiers learn from it."""
         levels, wanted, known = batch
         errors = self._losses(levels, wanted, known)
-        loss = sum(weight * sum(of_tier) for weight, of_tier in zip(self._weights, errors, strict=True))
+        loss = sum(
+            weight * sum(share * of_tier[name] for name, share in _SHARES.items())
+            for weight, of_tier in zip(self._weights, errors, strict=True)
+        )
         self.heard_s += wanted.shape[0] * wanted.shape[1] * self.net.config.bands.framing.hop_period_s
-        reached_error, missing = (error.detach() for error in errors[-1])
-        outputs = {"error_db": 10 * reached_error.sqrt(), "missing": missing}
+        outputs = {name: error.detach() for name, error in errors[-1].items()}
+        outputs["level"] = 10 * outputs["level"].sqrt()
         self.log_dict({f"train/{name}": value for name, value in outputs.items()})
         return {"loss": loss, **outputs}
 
-    def _errors(self, levels: dict[str, Tensor], wanted: Tensor, known: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Errors of each tier: of the levels that are reached, and of what is missing by itself."""
+    def _errors(self, levels: dict[str, Tensor], wanted: Tensor, known: Tensor) -> list[dict[str, Tensor]]:
+        """Errors of each tier, by name."""
         tiers = self.net.of_all_tiers(levels)
         with torch.autocast(self.device.type, enabled=False):
             loud, short = reference(levels), levels["short"]
+            known_of = (short, wanted, known)
             return [
-                (level_error(reached(short, *tier), wanted, known, loud), missing_error(tier[0], short, wanted, known))
+                {
+                    "level": level_error(reached(short, tier), wanted, known, loud),
+                    "missing": missing_error(tier.missing, *known_of),
+                    "evidence": evidence_error(tier.evidence, *known_of),
+                    "image": image_error(tier.missing, *known_of),
+                }
                 for tier in tiers
             ]
 
@@ -132,10 +142,10 @@ class LevelModule(LightningModule):
         tiers = self.averaged.module.of_all_tiers(levels)
         with torch.autocast(self.device.type, enabled=False):
             short = levels["short"]
-            for tier, (missing, coherence) in enumerate(tiers[:-1]):
-                error = 10 * level_error(reached(short, missing, coherence), wanted, known, reference(levels)).sqrt()
+            for tier, lighter in enumerate(tiers[:-1]):
+                error = 10 * level_error(reached(short, lighter), wanted, known, reference(levels)).sqrt()
                 self.log(f"valid/tier_{tier}_db", error, on_epoch=True, batch_size=1)
-            ours = reached(short, *tiers[-1])
+            ours = reached(short, tiers[-1])
             error = 10 * level_error(ours, wanted, known, reference(levels)).sqrt()
             parts = movement(ours[0].float(), wanted[0], short[0], known[0])
         kind = "damaged" if parts else "rest"

@@ -25,7 +25,13 @@ QUIETEST = -10.5
 
 FEATURE_SCALE, FEATURE_OFFSET = 0.5, 1.0  # of levels as features: about unit size
 SHRINK = -0.6  # a quarter of the power that is there
-_OUTPUTS = 3  # level of left and of right, how alike
+LN10 = math.log(10)
+_OUTPUTS = 5  # level of left and of right, how alike, evidence of loss for left and for right
+_HOLD_S = 0.3
+SHARPNESS, SUREST = 3.0, 4.0
+"""How sharply evidence decides, and the most that one frame has of it, so that none is held for long."""
+
+_STRETCH = 768
 State = list[Tensor]
 
 
@@ -35,11 +41,14 @@ class Predicted(NamedTuple):
     Attributes:
         missing: levels of what is missing, (batch, frames, 2, bands) for left and right.
         coherence: between what is missing in both, -1 to 1, (batch, frames, bands).
+        evidence: that something was lost, held for `_HOLD_S`; nothing is generated where it is well below 0,
+            (batch, frames, 2, bands).
         gains: of what is there, (batch, frames, 2, long bands) for left and right; none of a net without a correction.
     """
 
     missing: Tensor
     coherence: Tensor
+    evidence: Tensor
     gains: Tensor | None = None
 
 
@@ -143,6 +152,7 @@ class LevelNet(nn.Module):
             with torch.no_grad():
                 decoder.bias.view(_OUTPUTS, -1)[:2] = -2.0
                 decoder.bias.view(_OUTPUTS, -1)[2] = 0.5
+        self.hold = math.exp(-bands.framing.hop_period_s / _HOLD_S)
         self.correction = _correction(config, n_in) if config.correction else None
 
     @property
@@ -151,13 +161,15 @@ class LevelNet(nn.Module):
         return len(self.correction.layers) if self.correction else 0
 
     def initial_state(self, batch: int = 1, tier: int = -1) -> State:
-        """Everything before the first frame was nothing: one a layer of the correction, then of the net.
+        """Everything before the first frame was nothing: evidence, then one a layer of the correction and of the net.
 
         Shape:
-            a list of (batch, n_past_frames, width)
+            (batch, 2, bands), then (batch, n_past_frames, width) each
         """
         layers = [*(self.correction.layers if self.correction else ()), *self.layers[: self.config.exits[tier]]]
-        return [self.encode.weight.new_zeros(batch, one.n_past_frames, one.taps.shape[-1]) for one in layers]
+        new_zeros = self.encode.weight.new_zeros
+        past = [new_zeros(batch, one.n_past_frames, one.taps.shape[-1]) for one in layers]
+        return [new_zeros(batch, 2, self.config.bands.n_short), *past]
 
     def forward(self, levels: dict[str, Tensor], state: State, tier: int = -1) -> tuple[Predicted, State]:
         """Predict what is missing.
@@ -171,14 +183,16 @@ class LevelNet(nn.Module):
             parts (batch, frames, *bands.widths[part]), state -> what is predicted, the next state
         """
         features, (first, depth) = self._features(levels), (self.config.exits[0], self.config.exits[tier])
+        held, *state = state
         of_correction, state = state[: self.n_correction_states], state[self.n_correction_states :]
         trunk, next_state = self._through(self.encode(features), state, 0, first)
         x, further = self._through(trunk, state[first:], first, depth)
-        predicted = Predicted(*self._read(x, features, levels, tier))
+        predicted = self._read(x, features, levels, held, tier)
+        held = predicted.evidence[:, -1]
         if not self.correction:
-            return predicted, [*next_state, *further]
+            return predicted, [held, *next_state, *further]
         gains, newest = self.correction(features, _normal(trunk), of_correction)
-        return predicted._replace(gains=gains), [*newest, *next_state, *further]
+        return predicted._replace(gains=gains), [held, *newest, *next_state, *further]
 
     def gains(self, levels: dict[str, Tensor]) -> Tensor:
         """Predict the correction alone from silence on; nothing but it has a gradient.
@@ -187,21 +201,22 @@ class LevelNet(nn.Module):
             parts (batch, frames, *bands.widths[part]) -> (batch, frames, 2, long bands)
         """
         assert self.correction
-        state, count = self.initial_state(len(levels["short"]), 0), self.n_correction_states
+        (_, *state), count = self.initial_state(len(levels["short"]), 0), self.n_correction_states
         with torch.no_grad():
             features = self._features(levels)
             trunk = _normal(self._through(self.encode(features), state[count:], 0, self.config.exits[0])[0])
         found: Tensor = self.correction(features, trunk, state[:count])[0]
         return found
 
-    def of_all_tiers(self, levels: dict[str, Tensor]) -> list[tuple[Tensor, Tensor]]:
+    def of_all_tiers(self, levels: dict[str, Tensor]) -> list[Predicted]:
         """Predict from silence on, once for each tier: what all of them are trained by at once."""
-        state, begin, found = self.initial_state(len(levels["short"]))[self.n_correction_states :], 0, []
+        held, *state = self.initial_state(len(levels["short"]))
+        state, begin, found = state[self.n_correction_states :], 0, []
         features = self._features(levels)
         x = self.encode(features)
         for tier, end in enumerate(self.config.exits):
             x, _ = self._through(x, state[begin:], begin, end)
-            found.append(self._read(x, features, levels, tier))
+            found.append(self._read(x, features, levels, held, tier))
             begin = end
         return found
 
@@ -218,11 +233,28 @@ class LevelNet(nn.Module):
             next_state.append(newest)
         return x, next_state
 
-    def _read(self, x: Tensor, features: Tensor, levels: dict[str, Tensor], tier: int) -> tuple[Tensor, Tensor]:
+    def _read(self, x: Tensor, features: Tensor, levels: dict[str, Tensor], held: Tensor, tier: int) -> Predicted:
         out = self.decoders[tier](_normal(x) * self.scales[tier].to(x.dtype)) + self.slopes(features) * self.slope_scale
         out = out.float().unflatten(-1, (_OUTPUTS, -1))
         # Never louder than the rest of its channel, so that in a silent one nothing is.
-        return own_level(levels)[..., None] + out[..., :2, :].clamp(max=0.0), torch.tanh(out[..., 2, :])
+        missing = own_level(levels)[..., None] + out[..., :2, :].clamp(max=0.0)
+        return Predicted(missing, torch.tanh(out[..., 2, :]), self._held(out[..., 3:, :], held))
+
+    def _held(self, evidence: Tensor, before: Tensor) -> Tensor:
+        """Running average of what each frame says: a recursion, in stretches written as a product with its kernel.
+
+        Shape:
+            (batch, frames, 2, bands), (batch, 2, bands) -> (batch, frames, 2, bands)
+        """
+        found = []
+        for stretch in evidence.clamp(-SUREST, SUREST).split(_STRETCH, dim=1):
+            index = torch.arange(stretch.shape[1], device=stretch.device)
+            age = index[:, None] - index
+            kernel = torch.where(age >= 0, (1 - self.hold) * self.hold ** age.clamp(min=0), 0.0)
+            averaged = torch.einsum("st,btcn->bscn", kernel, stretch)
+            found.append(averaged + before[:, None] * (self.hold ** (index + 1))[:, None, None])
+            before = found[-1][:, -1]
+        return torch.cat(found, dim=1)
 
 
 def _correction(config: LevelNetConfig, n_features: int) -> CorrectionNet:
@@ -246,18 +278,22 @@ def own_level(levels: dict[str, Tensor]) -> Tensor:
     return torch.log10((10 ** levels["short"][:, :, :2]).sum(-1))
 
 
-def shrunk(missing: Tensor, present: Tensor) -> Tensor:
-    """Leaves out what would hardly be heard beside what is there, and would only harm it.
+def generated(predicted: Predicted, present: Tensor) -> Tensor:
+    """Levels of what is generated: what is missing, less where there is no evidence, or little need.
 
-    A level 6 dB below what is there loses 6 dB, one 20 dB below 28 dB: music that lacks nothing gets nothing.
+    A level 6 dB below what is there loses 6 dB, one 20 dB below 28 dB: it would hardly be heard, and would only harm.
+    Without evidence it loses up to 50 dB: music that lacks nothing gets nothing.
 
     Args:
-        missing: levels that are predicted.
-        present: levels of the damaged music.
+        predicted: what the net says.
+        present: levels of the damaged music, left and right.
+
+    Shape:
+        ..., (batch, frames, 2, bands) -> the same
     """
-    scale = math.log(10)
-    both = torch.logaddexp(missing * scale, (present + SHRINK) * scale) / scale
-    return missing + 2 * (missing - both)
+    missing = predicted.missing
+    both = torch.logaddexp(missing * LN10, (present + SHRINK) * LN10) / LN10
+    return missing + 2 * (missing - both) + functional.logsigmoid(SHARPNESS * predicted.evidence) / LN10
 
 
 def _relative(part: Tensor, loud: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from apollo_rt.stream.stft import asymmetric_windows
 from training.nets.level_bands import FLOOR, banded, scale_of
-from training.nets.level_net import LevelNet, LevelNetConfig, shrunk
+from training.nets.level_net import LevelNet, LevelNetConfig, generated
 
 SILENT = -11.0
 """Levels up to this are not generated: -110 dB of full scale."""
@@ -83,7 +83,7 @@ class LevelRestorer(nn.Module):
         """
         levels, slow_state = self.measure(spectrum, recent, state)
         predicted, net_state = self.levels(levels, state[2:], tier)
-        gains = self._gains(shrunk(predicted.missing.float(), levels["short"][:, :, :2]))
+        gains = self._gains(generated(predicted, levels["short"][:, :, :2]))
         kept = spectrum if predicted.gains is None else self._corrected(spectrum, predicted.gains.float())
         return kept + gains[..., None] * self._placed(carrier, predicted.coherence.float()), [*slow_state, *net_state]
 
