@@ -27,10 +27,10 @@ from apollo_rt.existing import refuse_existing
     multiple=True,
     help="JSON: `training evaluate --json`, what it can't do; may be given several times.",
 )
-@click.option("--correction", default=1.0, show_default=True, help="Factor of what is corrected.")
-@click.option("--carrier-db", default=0.0, show_default=True, help="Generate more or less of the missing highs.")
-@click.option("--low-carrier-db", default=0.0, show_default=True, help="The same where the bins are fine: below them.")
-@click.option("--departure", default=1.0, show_default=True, help="Share of how far layers depart from the maps.")
+@click.option("--correction", type=float, help="Factor of what is corrected.")
+@click.option("--carrier-db", type=float, help="Generate more or less of what is missing.")
+@click.option("--low-carrier-db", type=float, help="The same where the bins are fine, of a net of tokens.")
+@click.option("--departure", type=float, help="Share of how far its layers depart from its maps.")
 @click.option("--frames", "n_frames", default=2000, show_default=True, help="Compare so many frames before writing.")
 def main(
     checkpoint: Path,
@@ -41,7 +41,7 @@ def main(
     training_file: Path | None,
     quality_files: Sequence[Path],
     n_frames: int,
-    **turned: float,
+    **turned: float | None,
 ) -> None:
     """Turn a training checkpoint into one verified, self-describing ONNX file."""
     try:
@@ -58,8 +58,12 @@ def main(
 
     torch.set_num_threads(1)  # one frame is too short to share
     net, content = load_restorer(checkpoint)
-    net.turn(**turned)
-    run = {"steps": content["step"], "minutes": round(content["trained_s"] / 60, 1), **turned}
+    asked = {option: value for option, value in turned.items() if value is not None}
+    try:
+        net.turn(**asked)
+    except TypeError:
+        raise click.ClickException(f"{checkpoint}: its net can't be turned by all of {', '.join(asked)}") from None
+    run = {"steps": content["step"], "minutes": round(content["trained_s"] / 60, 1), **asked}
     training = _facts(training_file) | run
     quality = {key: value for file in quality_files for key, value in _facts(file).items()}
     try:

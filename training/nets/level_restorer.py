@@ -65,6 +65,20 @@ class LevelRestorer(nn.Module):
         sums = self.decays.new_zeros(batch, len(bands.slow_times_s), 4, bands.n_short)
         return [sums, self.decays.new_zeros(batch, len(bands.slow_times_s)), *self.levels.initial_state(batch, tier)]
 
+    @torch.no_grad()
+    def turn(self, correction: float = 1.0, carrier_db: float = 0.0) -> None:
+        """Correct and generate more or less than was learnt; folded into the last layers.
+
+        Args:
+            correction: factor of how far gains depart from one.
+            carrier_db: added to the levels of what is missing, which stay below that of their channel.
+        """
+        for decoder in self.levels.decoders:
+            decoder.bias[: 2 * self.config.bands.n_short] += carrier_db / 10
+        if self.levels.correction:
+            self.levels.correction.decoder.weight *= correction
+            self.levels.correction.decoder.bias *= correction
+
     def forward(
         self, spectrum: Tensor, carrier: Tensor, recent: Tensor, state: State, tier: int = -1
     ) -> tuple[Tensor, State]:
