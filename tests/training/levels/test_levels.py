@@ -175,7 +175,7 @@ def test_exits_must_rise_to_the_last_layer() -> None:
 
 
 def test_a_net_is_turned_by_decibels_and_by_shares() -> None:
-    frames = frames_of(noise(64 * 40), TorchFraming(SMALL_LEVELS.framing))
+    frames = frames_of(gaussian_noise(64 * 40), TorchFraming(SMALL_LEVELS.framing))
     levels, _ = lively_levels().measure(frames[0], frames[2], lively_levels().initial_state())
     before, _ = lively_levels().levels(levels, lively_levels().levels.initial_state())
     net = lively_levels()
@@ -253,7 +253,7 @@ def test_another_balance_in_levels_is_another_balance_of_samples(gains: tuple[fl
 
 
 def test_left_for_right_in_levels_is_that_of_samples() -> None:
-    audio = noise(256 * 30) * np.float32([1.0, 0.2])
+    audio = gaussian_noise(256 * 30) * np.float32([1.0, 0.2])
     swapped = crops._swapped(of_audio(audio)[0])
     wanted, _ = of_audio(audio[:, ::-1].copy())
     for name, part in swapped.items():
