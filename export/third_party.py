@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from apollo_rt.config import Framing
 from apollo_rt.errors import ParityError
-from apollo_rt.inference.model_file import Golden, ModelCard, State
+from apollo_rt.inference.model_file import Golden, ModelCard, State, read_model_file
 from apollo_rt.inference.probe import probe_model
 from apollo_rt.stream.stft import carrier_frames
 from export import bundle
@@ -80,7 +80,7 @@ def export_restorer(
     error_db = _compared(model.SerializeToString(), inputs, feeds, wanted)
     card = _card(restorer, out, name, licence, training or {}, quality or {})
     bundle.write([ExportedGraph("step", "full", None, model)], card)  # type: ignore[arg-type]  # has no module of ours
-    probe_model(card)
+    probe_model(read_model_file(out))
     return error_db
 
 

@@ -15,7 +15,7 @@ from apollo_rt.atomic_file import write_whole
 from apollo_rt.errors import ApolloError, ProviderError
 from apollo_rt.existing import refuse_existing
 from apollo_rt.inference.accelerator import NoGpuError, find_gpu
-from apollo_rt.inference.model_file import ModelCard, read_card
+from apollo_rt.inference.model_file import ModelCard, ModelFile, read_model_file
 from apollo_rt.inference.model_library import find_model
 
 _WORKSPACE_BYTES = 256 * 2**20
@@ -40,7 +40,7 @@ def build_plan(path: Path, out: Path, fp16: bool = False) -> dict[str, Any]:
         ModelFileError: the file is no model.
         ProviderError: TensorRT or the GPU is missing, or TensorRT refuses the graph.
     """
-    card = read_card(path)
+    model = read_model_file(path)
     tensorrt = _tensorrt()
     try:
         gpu = find_gpu()
@@ -48,10 +48,10 @@ def build_plan(path: Path, out: Path, fp16: bool = False) -> dict[str, Any]:
         raise ProviderError(f"tensorrt: {error}; a plan is built on the GPU that will run it") from error
     logger = tensorrt.Logger(tensorrt.Logger.WARNING)
     timing = out.with_name(out.name + ".timing")
-    plan = _built(tensorrt, logger, path, timing, fp16)
-    _check_tensors(tensorrt, logger, plan, card)
+    plan = _built(tensorrt, logger, model, timing, fp16)
+    _check_tensors(tensorrt, logger, plan, model.card)
     facts = {
-        "model": card.name,
+        "model": model.card.name,
         "file": path.name,
         "gpu": gpu.name,
         "compute_capability": gpu.compute_capability,
@@ -73,14 +73,14 @@ def _tensorrt() -> Any:
     return tensorrt
 
 
-def _built(tensorrt: Any, logger: Any, path: Path, timing: Path, fp16: bool) -> bytes:
+def _built(tensorrt: Any, logger: Any, model: ModelFile, timing: Path, fp16: bool) -> bytes:
     """The serialised plan; the timings of earlier builds are used and kept."""
     builder = tensorrt.Builder(logger)
     network = builder.create_network(0)
     parser = tensorrt.OnnxParser(network, logger)
-    if not parser.parse(path.read_bytes()):
+    if not parser.parse(model.content):
         errors = "; ".join(str(parser.get_error(i).desc()) for i in range(parser.num_errors))
-        raise ProviderError(f"tensorrt: it can't read the graph of {path}: {errors}")
+        raise ProviderError(f"tensorrt: it can't read the graph of {model.card.path}: {errors}")
     config = builder.create_builder_config()
     config.set_memory_pool_limit(tensorrt.MemoryPoolType.WORKSPACE, _WORKSPACE_BYTES)
     config.builder_optimization_level = _OPTIMISATION_LEVEL
@@ -91,7 +91,7 @@ def _built(tensorrt: Any, logger: Any, path: Path, timing: Path, fp16: bool) -> 
     config.set_timing_cache(cache, False)  # those of another GPU or version are refused, and made anew
     plan = builder.build_serialized_network(network, config)
     if plan is None:
-        raise ProviderError(f"tensorrt: it could not build a plan of {path}; its own messages stand above")
+        raise ProviderError(f"tensorrt: it could not build a plan of {model.card.path}; its own messages stand above")
     write_whole(timing, bytes(config.get_timing_cache().serialize()))
     return bytes(plan)
 

@@ -43,15 +43,15 @@ def info(name: str | None, measure: bool, everything: bool, provider: str) -> No
     """Show a model's card on one screen: what it is, trained on what, how good, how fast, latency, licence, hash."""
     from apollo_rt.commands.model_card import card_lines
     from apollo_rt.inference.model_choice import open_model
-    from apollo_rt.inference.model_file import graph_sha256, read_card
+    from apollo_rt.inference.model_file import read_model_file
     from apollo_rt.inference.model_library import find_model
 
-    card = read_card(find_model(name))
+    file = read_model_file(find_model(name))
     width = None if everything else shutil.get_terminal_size((_COLUMNS, 24)).columns
-    for line in card_lines(card, graph_sha256(card.path.read_bytes()), width):
+    for line in card_lines(file, width):
         say(line)
     if measure:
-        say(f"  {'speed':<12}{speed_text(open_model(card.path, provider))}")
+        say(f"  {'speed':<12}{speed_text(open_model(file, provider))}")
 
 
 @model.command()

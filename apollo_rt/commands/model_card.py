@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from apollo_rt.inference.model_file import ModelCard
+from apollo_rt.inference.model_file import ModelFile, graph_sha256
 from apollo_rt.printable import printable
 
 _WIDTH = 12
@@ -17,19 +17,19 @@ _LEFT_OUT = "exciter"
 """A baseline; the screen compares what was there with what the model makes of it."""
 
 
-def card_lines(card: ModelCard, graph_hash: str, width: int | None = None) -> Iterator[str]:
+def card_lines(file: ModelFile, width: int | None = None) -> Iterator[str]:
     """Lines of a card: what it is, trained on what, how good, latency, licence, hash; the caller measures speed.
 
     Args:
-        card: from the file.
-        graph_hash: SHA-256 of the main graph, hexadecimal.
+        file: as it was read.
         width: of the screen in characters: figures become a table, and a line that is longer ends in three dots; None
             shows everything, each fact on a line of its own.
     """
+    card = file.card
     framing = card.framing
     latency_ms = 1e3 * framing.algorithmic_latency / framing.sample_rate
     yield printable(f"{card.name}, licence: {card.licence}")
-    yield _line("file", f"{card.path} ({card.path.stat().st_size / 1e6:.1f} MB), tiers: {', '.join(card.tiers)}")
+    yield _line("file", f"{card.path} ({len(file.content) / 1e6:.1f} MB), tiers: {', '.join(card.tiers)}")
     lookahead = f", {framing.lookahead_frames} frames of it lookahead" if framing.lookahead_frames else ""
     yield _line(
         "takes",
@@ -38,7 +38,7 @@ def card_lines(card: ModelCard, graph_hash: str, width: int | None = None) -> It
     )
     for name, facts in (("trained", card.training), ("quality", card.quality)):
         yield from _facts(name, facts) if width is None else _screen(name, facts, width)
-    yield _line("sha256", graph_hash)
+    yield _line("sha256", graph_sha256(file.content))
 
 
 def _screen(name: str, facts: Mapping[str, Any], width: int) -> Iterator[str]:

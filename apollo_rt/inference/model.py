@@ -15,7 +15,7 @@ from apollo_rt.config import Framing
 from apollo_rt.errors import ModelFileError
 from apollo_rt.inference.buffers import Buffers as Buffers
 from apollo_rt.inference.buffers import allocate
-from apollo_rt.inference.model_file import Graph, ModelCard, default_model_path, read_card, read_graph
+from apollo_rt.inference.model_file import Graph, ModelCard, ModelFile, default_model_path, read_model_file
 from apollo_rt.inference.onnx_c_api import LibraryMissingError, OnnxRuntimeError, Shapes
 from apollo_rt.inference.onnx_session import OnnxSession
 from apollo_rt.inference.provider import CPU, Provider
@@ -62,13 +62,14 @@ class Model:
     """A loaded model; any number of processors may use it.
 
     Attributes:
-        card: what its file says.
+        file: what it was loaded of.
+        card: what that says.
         tier: which of the model's sizes.
         backend: `c_api`, or `python` where the interpreter is needed for each step.
         provider: what runs it.
     """
 
-    def __init__(self, card: ModelCard, tier: str, backend: Backend, provider: Provider) -> None:
+    def __init__(self, file: ModelFile, tier: str, backend: Backend, provider: Provider) -> None:
         """Make the session of the tier's step.
 
         Raises:
@@ -76,8 +77,8 @@ class Model:
             LibraryMissingError: the back end isn't installed.
             OnnxRuntimeError: ONNX Runtime refuses the graph.
         """
-        self.card, self.tier, self.backend, self.provider = card, tier, backend, provider
-        self._step_graph = card.graph_of(tier, block=False)
+        self.file, self.card, self.tier, self.backend, self.provider = file, file.card, tier, backend, provider
+        self._step_graph = self.card.graph_of(tier, block=False)
         self._session = self._make_session(self._step_graph)
         self._block_sessions: dict[int, OnnxSession | PythonSession] = {}
 
@@ -127,14 +128,14 @@ class Model:
 
     def _make_session(self, graph: Graph | None, threads: int = 1) -> "OnnxSession | PythonSession":
         make = OnnxSession if self.backend == "c_api" else PythonSession
-        session = make(read_graph(self.card, graph), threads=threads, provider=self.provider)
+        session = make(self.file.graph(graph), threads=threads, provider=self.provider)
         _check(self.card, "input", self.card.inputs_of(graph), session.inputs)
         _check(self.card, "output", self.card.outputs_of(graph), session.outputs)
         return session
 
 
 def load(
-    path: str | os.PathLike[str] | ModelCard | None = None,
+    model: str | os.PathLike[str] | ModelFile | None = None,
     backend: Backend | Literal["auto"] = "auto",
     provider: Provider = CPU,
     tier: str | None = None,
@@ -142,7 +143,7 @@ def load(
     """Load a model file. `model_choice.open_model` is the same for names of models and of providers.
 
     Args:
-        path: None for the model that ships with the package. A card that was read: the very file that it was read of.
+        model: a path, or a file that was read; None for the model that ships with the package.
         backend: `auto` takes `c_api` where the C library is found, else `python`, with a warning.
         provider: what shall run it.
         tier: which of the file's tiers; None for the best.
@@ -155,19 +156,20 @@ def load(
     """
     if backend not in ("auto", "c_api", "python"):
         raise ValueError(f"backend must be 'auto', 'c_api' or 'python', got {backend!r}")
-    card = path if isinstance(path, ModelCard) else read_card(default_model_path() if path is None else path)
+    file = model if isinstance(model, ModelFile) else read_model_file(default_model_path() if model is None else model)
+    card = file.card
     tier = card.tiers[0] if tier is None else tier
     if tier != card.tiers[0] and card.graph_of(tier, block=False) is None:
         raise ValueError(f"tier must be one of {', '.join(card.tiers)}, which {card.path} has, got {tier!r}")
     try:
         if backend != "python":
             try:
-                return Model(card, tier, "c_api", provider)
+                return Model(file, tier, "c_api", provider)
             except LibraryMissingError as error:
                 if backend == "c_api":
                     raise
                 warnings.warn(_what_is_lost(error), RuntimeWarning, stacklevel=2)
-        return Model(card, tier, "python", provider)
+        return Model(file, tier, "python", provider)
     except OnnxRuntimeError as error:
         raise _not_loadable(card, error) from error
 

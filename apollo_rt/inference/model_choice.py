@@ -11,7 +11,7 @@ from apollo_rt.errors import ProviderError
 from apollo_rt.inference.accelerator import NoGpuError, find_gpu
 from apollo_rt.inference.execution_provider import engine_cache
 from apollo_rt.inference.model import Backend, Model, load
-from apollo_rt.inference.model_file import ModelCard, bundled_model_paths, read_card, read_graph
+from apollo_rt.inference.model_file import ModelFile, bundled_model_paths, read_model_file
 from apollo_rt.inference.model_library import find_model
 from apollo_rt.inference.onnx_c_api import runtime
 from apollo_rt.inference.probe import probe_model
@@ -21,14 +21,15 @@ _N_STEPS = 64
 
 
 def open_model(
-    model: str | os.PathLike[str] | None = None,
+    model: str | os.PathLike[str] | ModelFile | None = None,
     provider: str | Provider = "auto",
     backend: Backend | Literal["auto"] = "auto",
 ) -> Model:
     """Find and load a model.
 
     Args:
-        model: a file, the name of a model (see `model_library`), or None for the one that ships with the package.
+        model: a file or its path, the name of a model (see `model_library`), or None for the one that ships with the
+            package.
         provider: `cpu`, `cuda` or `tensorrt`, with options as in `tensorrt+fp16+graph`; it is used or there is an
             error. `auto`: the fastest of those that this machine has, as measured now; TensorRT only where `apollo-rt
             prepare` has built its engine.
@@ -39,20 +40,20 @@ def open_model(
         ProviderError: the provider can't be used; the message gives the reason.
         ValueError: there is no such provider or back end.
     """
-    card = read_card(find_model(model))
-    if card.path not in bundled_model_paths():
-        probe_model(card)
+    file = model if isinstance(model, ModelFile) else read_model_file(find_model(model))
+    if file.card.path not in bundled_model_paths():
+        probe_model(file)
     wanted = parse_provider(provider) if isinstance(provider, str) else provider
     if wanted is None:
-        return _fastest(card, backend)
-    if wanted.name == "tensorrt" and not _has_engine(card, wanted):
+        return _fastest(file, backend)
+    if wanted.name == "tensorrt" and not _has_engine(file, wanted):
         warnings.warn(
-            f"{wanted}: building the engine of {card.path.name} now, which takes minutes; "
+            f"{wanted}: building the engine of {file.card.path.name} now, which takes minutes; "
             f"`apollo-rt prepare --provider {wanted}` does it beforehand",
             RuntimeWarning,
             stacklevel=2,
         )
-    return load(card, backend, wanted)
+    return load(file, backend, wanted)
 
 
 def open_tier(model: Model, tier: str | None) -> Model:
@@ -61,13 +62,13 @@ def open_tier(model: Model, tier: str | None) -> Model:
     Raises:
         ValueError: there is none.
     """
-    return model if tier in (None, model.tier) else load(model.card, model.backend, model.provider, tier)
+    return model if tier in (None, model.tier) else load(model.file, model.backend, model.provider, tier)
 
 
 def open_tiers(model: Model) -> dict[str, Model]:
     """A loaded model and the lighter tiers of its file, by name, better ones first."""
     names = model.card.tiers[model.card.tiers.index(model.tier) + 1 :]
-    return {model.tier: model, **{name: load(model.card, model.backend, model.provider, name) for name in names}}
+    return {model.tier: model, **{name: load(model.file, model.backend, model.provider, name) for name in names}}
 
 
 def step_time_s(model: Model, n_steps: int = _N_STEPS) -> float:
@@ -84,12 +85,12 @@ def step_time_s(model: Model, n_steps: int = _N_STEPS) -> float:
     return float(np.median(times))
 
 
-def _fastest(card: ModelCard, backend: Backend | Literal["auto"]) -> Model:
+def _fastest(file: ModelFile, backend: Backend | Literal["auto"]) -> Model:
     """The model on the provider with the shortest step; a step is short, and a launch on a GPU is not free."""
-    best = load(card, backend)
-    for provider in _accelerators(card):
+    best = load(file, backend)
+    for provider in _accelerators(file):
         try:
-            rival = load(card, backend, provider)
+            rival = load(file, backend, provider)
             slower, best = sorted((best, rival), key=step_time_s, reverse=True)
             slower.close()
         except ProviderError as error:
@@ -97,7 +98,7 @@ def _fastest(card: ModelCard, backend: Backend | Literal["auto"]) -> Model:
     return best
 
 
-def _accelerators(card: ModelCard) -> list[Provider]:
+def _accelerators(file: ModelFile) -> list[Provider]:
     """Providers that `auto` tries beside the CPU: none where there is no GPU, since none was asked for."""
     try:
         find_gpu()
@@ -105,11 +106,11 @@ def _accelerators(card: ModelCard) -> list[Provider]:
         return []
     tensorrt = Provider("tensorrt")
     try:
-        return [Provider("cuda"), *([tensorrt] if _has_engine(card, tensorrt) else [])]
+        return [Provider("cuda"), *([tensorrt] if _has_engine(file, tensorrt) else [])]
     except ProviderError:  # TensorRT is not installed: again nothing was asked for
         return [Provider("cuda")]
 
 
-def _has_engine(card: ModelCard, provider: Provider) -> bool:
+def _has_engine(file: ModelFile, provider: Provider) -> bool:
     """Whether TensorRT's engine of a model was built by an earlier program."""
-    return is_prepared(engine_cache(runtime(), provider, read_graph(card, None)))
+    return is_prepared(engine_cache(runtime(), provider, file.content))

@@ -1,7 +1,8 @@
 """The model file: one ONNX file whose metadata says everything that the engine needs to know.
 
-Read without the onnx package and without a session. `docs/model_format.md` is the specification. Nothing is read or
-allocated before its length has been checked, so a broken file costs neither memory nor time.
+Read once, without the onnx package and without a session: what is tried, run and named in a report are the same bytes,
+whatever becomes of the file. `docs/model_format.md` is the specification. No length is believed before it has been
+checked, so a broken file costs neither memory nor time.
 """
 
 import hashlib
@@ -9,7 +10,8 @@ import io
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +23,14 @@ from apollo_rt.inference.model_fields import Golden as Golden
 from apollo_rt.inference.model_fields import Graph as Graph
 from apollo_rt.inference.model_fields import State as State
 from apollo_rt.inference.protobuf import ProtobufError, merged_model, scan_model
-from apollo_rt.regular_file import open_regular, read_regular
+from apollo_rt.regular_file import read_regular
 
 FORMAT_VERSION = 3
 WINDOW = "asymmetric-sine"
 CARRIERS = ("none", "hash-uniform-1")
+
+_MOST_BYTES = 256 * 2**20
+"""A file is read whole; one step of a model that large would take longer than any hop lasts."""
 
 _MODELS = Path(__file__).parents[1] / "models"
 
@@ -49,7 +54,6 @@ class ModelCard:
         graphs: further graphs over the same weights.
         further_goldens: those of the other tiers, by name.
         format_version: of the file.
-        content_sha256: of the whole file, to know it again; empty of a card that was read from none.
     """
 
     path: Path
@@ -66,7 +70,6 @@ class ModelCard:
     further_goldens: Mapping[str, Golden] = field(default_factory=dict, compare=False, repr=False)
     recent_samples: int = 0
     format_version: int = field(default=FORMAT_VERSION, compare=False)
-    content_sha256: str = field(default="", compare=False)
 
     @property
     def inputs(self) -> dict[str, tuple[int, ...]]:
@@ -108,6 +111,42 @@ class ModelCard:
         return self.golden if tier == self.tiers[0] else self.further_goldens[tier]
 
 
+@dataclass(frozen=True)
+class ModelFile:
+    """A model file as it was read: every tier, trial and session of one model is made of the same bytes.
+
+    Attributes:
+        content: the whole file.
+        card: what it says.
+    """
+
+    content: bytes = field(repr=False)
+    card: ModelCard
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the whole file, in hexadecimal."""
+        return hashlib.sha256(self.content).hexdigest()
+
+    def graph(self, graph: Graph | None) -> bytes:
+        """A graph as a serialised model of its own, to make a session of.
+
+        Args:
+            graph: one of the card's, whose hash was checked when the file was read; None is the main graph, for which
+                the file is taken as it is.
+
+        Raises:
+            ModelFileError: its weights and those of the main graph don't go together.
+        """
+        if graph is None:
+            return self.content
+        try:
+            metadata, _ = scan_model(io.BytesIO(self.content))
+            return merged_model(self.content, fields.decoded(metadata, f"graph.{graph.name}"))
+        except ProtobufError as error:
+            raise ModelFileError(f"{self.card.path}: {error}") from error
+
+
 def bundled_model_paths() -> list[Path]:
     """All models that ship with the package."""
     return sorted(_MODELS.glob("*.onnx"))
@@ -125,8 +164,8 @@ def default_model_path() -> Path:
     return paths[0]
 
 
-def read_card(path: str | os.PathLike[str]) -> ModelCard:
-    """Read and check a model file's metadata; the graph is hashed but not parsed.
+def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
+    """Read a model file and check its metadata; the graph is hashed but not parsed.
 
     Raises:
         ModelFileError: the file is missing, not ONNX, from a newer format, or one of its fields is missing, does not
@@ -134,15 +173,17 @@ def read_card(path: str | os.PathLike[str]) -> ModelCard:
     """
     path = Path(path)
     try:
-        with _open(path) as file:
-            metadata, graph_hash = scan_model(file)
-            file.seek(0)
-            content_hash = hashlib.file_digest(file, "sha256").hexdigest()
-        return replace(_parse(path, metadata, graph_hash), content_sha256=content_hash)
+        content = _read(path)
+        return ModelFile(content, _parse(path, *scan_model(io.BytesIO(content))))
     except OSError as error:
         raise ModelFileError(f"{path}: can't be read: {error.strerror or error}") from error
     except (FieldError, ProtobufError) as error:
         raise ModelFileError(f"{path}: {error}") from error
+
+
+def read_card(path: str | os.PathLike[str]) -> ModelCard:
+    """Read what a model file says, without keeping the file; raises as `read_model_file`."""
+    return read_model_file(path).card
 
 
 def graph_sha256(onnx_bytes: bytes) -> str:
@@ -155,32 +196,6 @@ def graph_sha256(onnx_bytes: bytes) -> str:
         return scan_model(io.BytesIO(onnx_bytes))[1]
     except ProtobufError as error:
         raise ModelFileError(str(error)) from error
-
-
-def read_graph(card: ModelCard, graph: Graph | None) -> bytes:
-    """A graph as a model of its own, to make a session of.
-
-    Args:
-        card: of the file.
-        graph: one of the card's; None is the main graph, for which the file is taken as it is.
-
-    Raises:
-        ModelFileError: the file can't be read, or is not the one any more that the card is of.
-    """
-    try:
-        model = read_regular(card.path)
-        if card.content_sha256 not in ("", hashlib.sha256(model).hexdigest()):
-            raise FieldError("is another file by now than the one that was read before; start again with it")
-        if graph is None:
-            return model
-        stored = fields.decoded(scan_model(io.BytesIO(model))[0], f"graph.{graph.name}")
-        if hashlib.sha256(stored).hexdigest() != graph.sha256:
-            raise FieldError(f"{PREFIX}graphs: the SHA-256 of {graph.name!r} is another")
-        return merged_model(model, stored)
-    except OSError as error:
-        raise ModelFileError(f"{card.path}: can't be read: {error.strerror or error}") from error
-    except (FieldError, ProtobufError) as error:
-        raise ModelFileError(f"{card.path}: {error}") from error
 
 
 def card_metadata(card: ModelCard, graph_sha256: str, graphs: Mapping[str, bytes] | None = None) -> dict[str, str]:
@@ -216,10 +231,13 @@ def card_metadata(card: ModelCard, graph_sha256: str, graphs: Mapping[str, bytes
     return {PREFIX + key: value for key, value in values.items()}
 
 
-def _open(path: Path) -> io.BufferedReader:
+def _read(path: Path) -> bytes:
     if path.is_dir():
         raise FieldError("is a directory, not a model file")
-    return open_regular(path)
+    content = read_regular(path, _MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        raise FieldError(f"holds more than {_MOST_BYTES} bytes, and is no model that runs in real time")
+    return content
 
 
 def _parse(path: Path, metadata: dict[str, str], graph_hash: str) -> ModelCard:

@@ -11,7 +11,7 @@ import threading
 from contextlib import suppress
 
 from apollo_rt.errors import ModelFileError
-from apollo_rt.inference.model_file import ModelCard, read_graph
+from apollo_rt.inference.model_file import ModelFile
 from apollo_rt.inference.trial_host import LENGTH_BYTES
 from apollo_rt.system.child_process import child_environment, module_command, wait_or_kill
 from apollo_rt.system.guarded_thread import GuardedThread
@@ -23,7 +23,7 @@ _ENDING_S = 1.0
 _KILLED = -9
 
 
-def probe_model(card: ModelCard) -> None:
+def probe_model(file: ModelFile) -> None:
     """Check each graph of a file and run it once; the same content is tried once in a process.
 
     Raises:
@@ -31,14 +31,13 @@ def probe_model(card: ModelCard) -> None:
             than any useful one.
     """
     with _LOCK:
-        if card.content_sha256 in _TRIED:
+        if file.sha256 in _TRIED:
             return
-        for graph in (None, *card.graphs):
+        for graph in (None, *file.card.graphs):
             name = graph.name if graph else "main"
-            if fault := _TRIAL.fault_of(read_graph(card, graph)):
-                raise ModelFileError(f"{card.path}: the {name} graph is not usable: {fault}")
-        if card.content_sha256:
-            _TRIED.add(card.content_sha256)
+            if fault := _TRIAL.fault_of(file.graph(graph)):
+                raise ModelFileError(f"{file.card.path}: the {name} graph is not usable: {fault}")
+        _TRIED.add(file.sha256)
 
 
 class _Trial:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from apollo_rt.inference.model import Model
-from apollo_rt.live.monitoring.incident import file_digest
 
 ROOT = Path(__file__).parents[2]
 _PACKAGES = ("numpy", "numba", "llvmlite", "rocket-fft", "onnxruntime-gpu", "onnxruntime", "scipy", "torch", "soxr",
@@ -105,7 +104,7 @@ def line() -> str:
 
 def model_facts(model: Model) -> dict[str, str]:
     """Name and tier of a model, and the hash of its file."""
-    return {"name": model.card.name, "tier": model.tier, "sha256": file_digest(model.card.path)}
+    return {"name": model.card.name, "tier": model.tier, "sha256": model.file.sha256}
 
 
 def resident_mb(process: str = "self") -> float:

@@ -13,7 +13,6 @@ import click
 import numpy as np
 
 from apollo_rt.inference.model import load
-from apollo_rt.inference.model_file import read_graph
 from apollo_rt.stream.block_stream import BlockStream, open_block_stream
 from apollo_rt.stream.restoration_stream import RestorationStream
 from apollo_rt.stream.stft import Samples
@@ -48,7 +47,7 @@ def main(seconds: float, rounds: int) -> None:
         raise click.ClickException("the bundled model has no block graph")
     graph = model.card.graph_of(model.tier, block=True)
     assert graph is not None
-    frame_flops = product_flops(onnx.load_from_string(read_graph(model.card, graph))) / graph.n_frames
+    frame_flops = product_flops(onnx.load_from_string(model.file.graph(graph))) / graph.n_frames
     random = np.random.default_rng(0)
     times: dict[str, list[float]] = {"hop by hop": [], "in blocks": []}
     peaks, late = [], blocks.latency_samples - hops.latency_samples

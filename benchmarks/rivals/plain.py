@@ -14,7 +14,6 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from apollo_rt.inference.model import Model
-from apollo_rt.inference.model_file import read_graph
 from apollo_rt.stream.stft import Samples, asymmetric_windows, carrier_frames
 from benchmarks.measuring.machine import ROOT
 
@@ -24,7 +23,7 @@ Feed = dict[str, NDArray[np.float32]]
 
 def step_graph(model: Model, block: bool = False) -> bytes:
     """The tier's graph of one frame, or of a block of them, as a model of its own."""
-    return read_graph(model.card, model.card.graph_of(model.tier, block))
+    return model.file.graph(model.card.graph_of(model.tier, block))
 
 
 class PlainStep:

@@ -15,7 +15,7 @@ from apollo_rt.commands.model_card import card_lines
 from apollo_rt.errors import ModelFileError, ParityError
 from apollo_rt.inference import model_fields as fields
 from apollo_rt.inference.model import Backend, load
-from apollo_rt.inference.model_file import default_model_path, read_card
+from apollo_rt.inference.model_file import default_model_path, read_card, read_model_file
 from apollo_rt.stream.processor import Processor
 from export import bundle
 from export.graphs.operators import check_operators
@@ -213,10 +213,11 @@ def test_the_command_turns_a_checkpoint_into_a_file(checkpoint_file: Path, tmp_p
     assert done.returncode == 0, done.stderr
     assert "ONNX and PyTorch" in done.stdout
     assert "full.block" in done.stdout
-    card = read_card(out)
+    file = read_model_file(out)
+    card = file.card
     assert (card.name, card.training["steps"]) == ("tiny", 7)
     assert list(card.quality) == ["summary", "fails"]
-    lines = list(card_lines(card, "0"))
+    lines = list(card_lines(file))
     assert [line.strip() for line in lines[lines.index("  quality     mp3-64, restored: lsd 1.5") + 1 :][:2]] == [
         "fails: birds",
         "fails: bells",

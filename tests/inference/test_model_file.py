@@ -2,20 +2,24 @@
 
 import dataclasses
 import hashlib
-import io
 import json
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+import soundfile
 from onnx import helper
 
 from apollo_rt.config import Framing
 from apollo_rt.errors import ModelFileError
 from apollo_rt.inference import model_fields, model_file
 from apollo_rt.inference.model_file import card_metadata, graph_sha256, read_card
+from tests import ROOT
 from tests.doubles import tiny_models
 
 
@@ -217,7 +221,7 @@ def read_bytes(path, monkeypatch):
     """Reads a card from bytes as if `path` held them: a thousand files would keep a busy disk for minutes."""
 
     def read(content: bytes) -> None:
-        monkeypatch.setattr(model_file, "_open", lambda _: io.BytesIO(content))
+        monkeypatch.setattr(model_file, "_read", lambda _: content)
         read_card(path)
 
     return read
@@ -261,6 +265,14 @@ def test_a_length_of_exabytes_is_refused_before_anything_is_allocated(tmp_path):
     assert "truncated" in refusal(path)
 
 
+def test_a_file_larger_than_any_model_is_refused_before_more_of_it_is_read(path, monkeypatch):
+    size = path.stat().st_size
+    monkeypatch.setattr(model_file, "_MOST_BYTES", size)
+    read_card(path)
+    monkeypatch.setattr(model_file, "_MOST_BYTES", size - 1)
+    assert f"holds more than {size - 1} bytes" in refusal(path)
+
+
 def test_a_missing_file_a_directory_and_a_device_are_refused(tmp_path):
     assert "No such file" in refusal(tmp_path / "none.onnx")
     assert "is a directory" in refusal(tmp_path)
@@ -295,3 +307,45 @@ def test_the_newest_samples_that_a_graph_is_given_are_no_more_than_a_window_has(
     assert read_card(path).inputs["recent"] == (2, 96)
     change(path, "recent_samples", "257")
     assert "recent_samples: must be 0 to 256" in refusal(path)
+
+
+_COUNT_OPENS = """
+import sys
+opens, path = 0, sys.argv[1]
+def count(event, arguments):
+    global opens
+    opens += event == "open" and str(arguments[0]) == path
+sys.addaudithook(count)
+from apollo_rt.commands.cli import main
+try:
+    main(sys.argv[2:])
+except SystemExit as ended:
+    print(f"code {ended.code or 0}, opens {opens}")
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["live", "--input", "demo", "--duration", "0.2", "--output", "{0}/out.wav", "--no-pace", "--plain", "--model"],
+        ["restore", "{0}/in.wav", "-o", "{0}/out.wav", "--model"],
+        ["model", "info", "--no-measure"],
+        ["model", "info"],
+        ["model", "verify"],
+    ],
+    ids=lambda arguments: " ".join(arguments[:3]),
+)
+def test_a_command_opens_the_models_file_once_and_makes_all_tiers_trials_and_sessions_of_that(tmp_path, arguments):
+    model = tmp_path / "model.onnx"
+    shutil.copy(model_file.default_model_path(), model)
+    soundfile.write(tmp_path / "in.wav", np.zeros((4000, 2)), 44_100)
+    command = [
+        sys.executable,
+        "-c",
+        _COUNT_OPENS,
+        str(model),
+        *(text.format(tmp_path) for text in arguments),
+        str(model),
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    assert done.stdout.splitlines()[-1] == "code 0, opens 1", done.stderr

@@ -6,25 +6,24 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 
 from apollo_rt.errors import ModelFileError
 from apollo_rt.inference import probe
-from apollo_rt.inference.model import load
 from apollo_rt.inference.model_choice import open_model
-from apollo_rt.inference.model_file import read_card, read_graph
+from apollo_rt.inference.model_file import read_model_file
 from apollo_rt.inference.probe import probe_model
 from tests import ROOT
 from tests.doubles import tiny_models
 
 
 @pytest.fixture
-def card(tmp_path):
-    return read_card(tiny_models.gain(tmp_path, 0.5))
+def file(tmp_path):
+    return read_model_file(tiny_models.gain(tmp_path, 0.5))
 
 
 @pytest.fixture(autouse=True)
@@ -42,45 +41,45 @@ def played_by(monkeypatch, script):
     monkeypatch.setattr(probe, "module_command", lambda _: [sys.executable, "-c", script])
 
 
-def test_a_right_file_is_tried_once_in_a_process_that_is_kept(card, fresh, tmp_path):
-    probe_model(card)
+def test_a_right_file_is_tried_once_in_a_process_that_is_kept(file, fresh, tmp_path):
+    probe_model(file)
     process = fresh._process
     assert process.poll() is None
-    probe_model(card)
-    probe_model(read_card(tiny_models.gain(tmp_path, 0.25)))
+    probe_model(file)
+    probe_model(read_model_file(tiny_models.gain(tmp_path, 0.25)))
     assert fresh._process is process
 
 
-def test_a_crash_ends_the_trial_and_not_us(card, monkeypatch):
+def test_a_crash_ends_the_trial_and_not_us(file, monkeypatch):
     played_by(monkeypatch, "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
     with pytest.raises(ModelFileError, match=r"the main graph is not usable: ends ONNX Runtime's process \(SIGSEGV\)"):
-        probe_model(card)
+        probe_model(file)
 
 
-def test_what_takes_for_ever_or_all_memory_is_killed(card, monkeypatch, fresh):
+def test_what_takes_for_ever_or_all_memory_is_killed(file, monkeypatch, fresh):
     monkeypatch.setattr(probe, "_PATIENCE_S", 0.3)
     played_by(monkeypatch, "while True: pass")
     with pytest.raises(ModelFileError, match="takes longer than any useful one"):
-        probe_model(card)
+        probe_model(file)
     assert fresh._process is None
     monkeypatch.setattr(probe, "_PATIENCE_S", 30.0)
     played_by(monkeypatch, "import os; os.kill(os.getpid(), 9)")
     with pytest.raises(ModelFileError, match="or more memory than there is"):
-        probe_model(card)
+        probe_model(file)
 
 
-def test_one_that_ended_by_itself_meanwhile_is_started_again(card, fresh, tmp_path):
-    probe_model(card)
+def test_one_that_ended_by_itself_meanwhile_is_started_again(file, fresh, tmp_path):
+    probe_model(file)
     fresh._process.stdin.close()
     assert fresh._process.wait(30) == 0
-    probe_model(read_card(tiny_models.gain(tmp_path, 0.25)))
+    probe_model(read_model_file(tiny_models.gain(tmp_path, 0.25)))
 
 
 def test_it_ends_with_who_started_it_in_the_middle_of_a_graph_too(tmp_path):
     script = (
         "import sys, time; from apollo_rt.inference import probe\n"
-        "from apollo_rt.inference.model_file import read_card\n"
-        "probe.probe_model(read_card(sys.argv[1])); print(probe._TRIAL._process.pid, flush=True); time.sleep(600)"
+        "from apollo_rt.inference.model_file import read_model_file\n"
+        "probe.probe_model(read_model_file(sys.argv[1])); print(probe._TRIAL._process.pid, flush=True); time.sleep(600)"
     )
     command = [sys.executable, "-c", script, str(tiny_models.gain(tmp_path, 0.5))]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
@@ -109,9 +108,10 @@ def test_control_c_ends_a_trial_that_hangs(tmp_path):
     begun = tmp_path / "begun"
     hang = f"open({str(begun)!r}, 'w').close()\nwhile True: pass"
     script = (
-        "import sys; from apollo_rt.inference import probe; from apollo_rt.inference.model_file import read_card\n"
+        "import sys; from apollo_rt.inference import probe\n"
+        "from apollo_rt.inference.model_file import read_model_file\n"
         f"probe.module_command = lambda _: [sys.executable, '-c', {hang!r}]\n"
-        "probe.probe_model(read_card(sys.argv[1]))"
+        "probe.probe_model(read_model_file(sys.argv[1]))"
     )
     command = [sys.executable, "-c", script, str(tiny_models.gain(tmp_path, 0.5))]
     with subprocess.Popen(
@@ -123,36 +123,25 @@ def test_control_c_ends_a_trial_that_hangs(tmp_path):
         assert "KeyboardInterrupt" in process.communicate(timeout=15)[1]
 
 
-def test_what_was_tried_is_what_is_loaded(tmp_path):
-    path = tiny_models.gain(tmp_path, 0.5)
-    card = read_card(path)
-    probe_model(card)
-    other = tmp_path / "other"
-    other.mkdir()
-    tiny_models.gain(other, 0.25).replace(path)
-    for use in (lambda: load(card), lambda: read_graph(card, None)):
-        with pytest.raises(ModelFileError, match="is another file by now than the one that was read before"):
-            use()
-    open_model(path, "cpu").close()
-
-
-def test_a_file_that_is_exchanged_while_it_is_tried_is_not_taken(tmp_path, monkeypatch):
+def test_what_was_tried_is_what_is_loaded_whatever_becomes_of_the_file(tmp_path, monkeypatch):
     path, other = tiny_models.gain(tmp_path, 0.5), tmp_path / "other"
     other.mkdir()
-    exchanged = tiny_models.gain(other, 0.25)
-    real = probe.probe_model
+    exchanged, content = tiny_models.gain(other, 0.25), path.read_bytes()
+    tried, real = [], probe.probe_model
 
-    def then_exchanged(card):
-        real(card)
+    def then_exchanged(file):
+        real(file)
+        tried.append(file)
         exchanged.replace(path)
 
     monkeypatch.setattr("apollo_rt.inference.model_choice.probe_model", then_exchanged)
-    with pytest.raises(ModelFileError, match="is another file by now"):
-        open_model(path, "cpu")
-
-
-def test_a_graph_that_only_the_file_of_the_card_holds_needs_no_hash(card):
-    assert read_graph(replace(card, content_sha256=""), None) == card.path.read_bytes()
+    loaded = open_model(path, "cpu")
+    assert tried == [loaded.file]
+    assert loaded.file.content == content != path.read_bytes()
+    step = loaded.new_step()
+    step.buffers.spectrum[:] = 1
+    step.bound.run(0)
+    assert np.all(step.buffers.restored == 0.5)
 
 
 def test_a_pipe_with_a_models_name_is_refused_at_once(tmp_path):
@@ -160,7 +149,7 @@ def test_a_pipe_with_a_models_name_is_refused_at_once(tmp_path):
         pytest.skip("no named pipes here")
     os.mkfifo(tmp_path / "pipe.onnx")
     with pytest.raises(ModelFileError, match="is not a regular file"):
-        read_card(tmp_path / "pipe.onnx")
+        read_model_file(tmp_path / "pipe.onnx")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the system bounds memory there alone")
@@ -173,4 +162,4 @@ def test_one_node_that_wants_more_than_the_process_may_have_is_refused(tmp_path)
     model_fuzz.GRAPH_CHANGES["outer product of 2 GiB"](model)
     path.write_bytes(model_fuzz.rehashed(model))
     with pytest.raises(ModelFileError, match="the main graph is not usable"):
-        probe_model(read_card(path))
+        probe_model(read_model_file(path))

@@ -10,7 +10,6 @@ name when it is complete.
 """
 
 import errno
-import hashlib
 import json
 import platform
 import time
@@ -145,12 +144,6 @@ def _last(line: Line, n_samples: int) -> tuple[int, Samples, Samples]:
         if tap.read(begin, before, after):
             return begin, before, after
     raise OSError(errno.EBUSY, "overwritten before it was read")
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, as hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _version(package: str) -> str:

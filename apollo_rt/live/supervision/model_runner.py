@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from apollo_rt.inference.model import Model
-from apollo_rt.live.monitoring.incident import file_digest
 from apollo_rt.live.realtime.shared_state import STOP, Line
 from apollo_rt.live.supervision.load_shedding import LoadShedding
 from apollo_rt.live.supervision.worker_keeper import WorkerKeeper
@@ -117,5 +116,5 @@ class ModelRunner:
     def about(self) -> dict[str, Any]:
         """Facts that an incident is told with."""
         card = self.model.card
-        return {"model": str(card.path), "model_name": card.name, "model_sha256": file_digest(card.path),
+        return {"model": str(card.path), "model_name": card.name, "model_sha256": self.model.file.sha256,
                 "provider": str(self.model.provider), "tiers": self.tiers}  # fmt: skip
