@@ -1,12 +1,14 @@
 """A chain in a YAML file: which plugins come before and after the model, with their parameters.
 
-before:
-- HighpassFilter(cutoff_frequency_hz=30)         # as on the command line
-after:
-- plugin: /usr/lib/vst3/Suite.vst3               # or the name of one of Pedalboard's effects
-part: Limiter                                  # where a file holds several
-name: limiter                                  # what its parameters are reached by: limiter.threshold_db
-parameters: {threshold_db: -1}
+    before:
+    - HighpassFilter(cutoff_frequency_hz=30)         # as on the command line
+    after:
+    - plugin: /usr/lib/vst3/Suite.vst3               # or the name of one of Pedalboard's effects
+      part: Limiter                                  # where a file holds several
+      name: limiter                                  # what its parameters are reached by: limiter.threshold_db
+      parameters: {threshold_db: -1}
+
+A text alone is a plugin as the command line takes it.
 """
 
 from pathlib import Path
