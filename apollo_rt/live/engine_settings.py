@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from apollo_rt.config import Framing
-from apollo_rt.control.parameters import Parameters
 from apollo_rt.errors import DeviceError
 from apollo_rt.inference.model import Model
 from apollo_rt.latency import FADE_LENGTH, rebuffering_latency, step_budget
@@ -22,7 +21,8 @@ class EngineSettings:
 
     Attributes:
         headroom: samples of pre-fill that cover compute time and jitter, from `FADE_LENGTH` to 44100.
-        parameters: where they begin, by the names of the table; its defaults otherwise.
+        parameters: where they begin, by the names of the table; its defaults otherwise. Checked by who gives them to
+            the live values, `Parameters`.
         incidents: folder for what is written when something is missed, see `incident`; takes 8 MB of memory.
         realtime: ask for real-time priority and locked memory, where the driver runs in real time.
 
@@ -39,7 +39,6 @@ class EngineSettings:
         """Check the bounds."""
         if not FADE_LENGTH <= self.headroom <= 44_100:
             raise ValueError(f"headroom must be from {FADE_LENGTH} to 44100 samples, got {self.headroom}")
-        Parameters(**self.parameters)
 
 
 def check_fit(model: Model, driver: Driver, source: Source | None, sink: Sink | None) -> None:

@@ -298,7 +298,7 @@ def test_what_does_not_fit_together_is_refused(identity):
     with pytest.raises(ValueError, match="headroom must be from 64 to 44100 samples, got 63"):
         EngineSettings(headroom=63)
     with pytest.raises(ValueError, match=r"mix must be from 0 to 1, got 1\.5"):
-        EngineSettings(parameters={"mix": 1.5})
+        build(VirtualDevice(RATE), MemoryReader(noise(1)), MemoryWriter(), EngineSettings(parameters={"mix": 1.5}))
 
 
 def test_the_callback_ends_the_stream_once_the_tail_is_played(identity):
