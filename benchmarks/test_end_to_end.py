@@ -1,7 +1,7 @@
 """Latency from end to end: what the report says in terms, beside what an impulse or a probe needed, by block size.
 
 Virtual: impulses through the engine between two channels in and two out, in real time. PulseAudio and JACK: private
-servers, and `run_live.py --measure-latency` as anybody would run it on a sound card with a cable.
+servers, and `run_live.py latency` as anybody would run it on a sound card with a cable.
 """
 
 import os
@@ -83,7 +83,7 @@ def test_jack(benchmark, model, block_size):
 
 def measured(environment: dict[str, str], ends: tuple[str, str], block_size: int) -> subprocess.CompletedProcess[str]:
     source, target = ends
-    command = [sys.executable, "run_live.py", "-i", source, "-o", target, "--measure-latency"]
+    command = [sys.executable, "run_live.py", "latency", "-i", source, "-o", target]
     return subprocess.run(
         [*command, "--block-size", str(block_size)], cwd=ROOT, env={**os.environ, **environment},
         capture_output=True, text=True, timeout=SECONDS,

@@ -1,4 +1,4 @@
-"""`apollo-rt prepare`: what takes long is done before a stream opens."""
+"""`apollo-rt build-engine`: what takes long is done before a stream opens."""
 
 import click
 
@@ -7,10 +7,10 @@ from apollo_rt.commands.model_options import model_option, provider_option
 from apollo_rt.console.say import say
 
 
-@click.command(short_help="Build a model's engine ahead of time.")
+@click.command("build-engine", short_help="Build a model's engine ahead of time.")
 @model_option
 @provider_option("tensorrt")
-def prepare(model: str | None, provider: str) -> None:
+def build_engine(model: str | None, provider: str) -> None:
     """Load a model on a provider once, so that a stream opens at once afterwards, and say how it does there.
 
     For TensorRT that builds the engine, which takes minutes, and keeps it: until GPU, TensorRT, ONNX Runtime or the

@@ -4,11 +4,12 @@ import io
 import sys
 import warnings
 from collections.abc import Sequence
+from copy import copy
 from typing import TextIO
 
 import click
 
-from apollo_rt.commands.build_engine import prepare
+from apollo_rt.commands.build_engine import build_engine
 from apollo_rt.commands.live import live
 from apollo_rt.commands.model import model
 from apollo_rt.commands.plugins import plugins
@@ -30,10 +31,18 @@ def apollo_rt() -> None:
     """
 
 
+def _hidden(command: click.Command) -> click.Command:
+    """The same command, left out of the help."""
+    alias = copy(command)
+    alias.hidden = True
+    return alias
+
+
 apollo_rt.add_command(live)
 apollo_rt.add_command(restore)
 apollo_rt.add_command(model)
-apollo_rt.add_command(prepare)
+apollo_rt.add_command(build_engine)
+apollo_rt.add_command(_hidden(build_engine), "prepare")  # as it was called before
 apollo_rt.add_command(plugins)
 apollo_rt.add_command(recover)
 

@@ -118,7 +118,7 @@ class PortAudioDriver:
         if len({device.host_api for device in self._devices}) > 1:
             raise DeviceError(
                 f"{source} and {target} can't run as one stream: they belong to different host APIs; "
-                f"choose two devices of the same one (--list-devices shows them)"
+                f"choose two devices of the same one (`live devices` shows them)"
             )
         self.name = " -> ".join(str(device) for device in self._devices)
         self.sample_rate = sample_rate

@@ -32,7 +32,7 @@ def open_model(
             package.
         provider: `cpu`, `cuda` or `tensorrt`, with options as in `tensorrt+fp16+graph`; it is used or there is an
             error. `auto`: the fastest of those that this machine has, as measured now; TensorRT only where `apollo-rt
-            prepare` has built its engine.
+            build-engine` has built its engine.
         backend: as in `model.load`.
 
     Raises:
@@ -49,7 +49,7 @@ def open_model(
     if wanted.name == "tensorrt" and not _has_engine(file, wanted):
         warnings.warn(
             f"{wanted}: building the engine of {file.card.path.name} now, which takes minutes; "
-            f"`apollo-rt prepare --provider {wanted}` does it beforehand",
+            f"`apollo-rt build-engine --provider {wanted}` does it beforehand",
             RuntimeWarning,
             stacklevel=2,
         )

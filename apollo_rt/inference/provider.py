@@ -37,7 +37,7 @@ class Provider:
 
     Attributes:
         name: of the provider.
-        fp16: TensorRT may compute in half precision where that is faster; `prepare` measures what it costs.
+        fp16: TensorRT may compute in half precision where that is faster; `build-engine` measures what it costs.
         cuda_graph: a step is one launch of a recorded graph instead of one launch per node.
         device: number of the GPU.
     """

@@ -25,8 +25,7 @@ class ControlOptions:
         midi: a port's name or a part of it, or `virtual`.
         midi_map: file of bindings; None: the user's own.
         control_port: of the control socket, 0: any; None: there is none.
-        control_token: what its clients have to show; None: a new one.
-        control_token_file: holds it, or will.
+        control_token_file: holds what its clients have to show, or will; None: a new token is made.
         record: folder for what comes in and what is heard.
     """
 
@@ -35,7 +34,6 @@ class ControlOptions:
     midi: str | None = None
     midi_map: Path | None = None
     control_port: int | None = None
-    control_token: str | None = None
     control_token_file: Path | None = None
     record: Path | None = None
 
@@ -62,6 +60,20 @@ def take_control_options(options: dict[str, Any], context: click.Context) -> Con
     )
 
 
+def _refuse_token(context: click.Context, option: click.Parameter, token: str | None) -> None:
+    """`--control-token TEXT` is gone, from the environment too.
+
+    Raises:
+        UsageError: it was given.
+    """
+    if token is not None:
+        raise click.UsageError(
+            "--control-token is gone, since every list of processes shows it: "
+            "write the token into a file that only you can read, and give --control-token-file FILE",
+            context,
+        )
+
+
 _OPTIONS = (
     click.option("--preset", metavar="NAME|FILE", help="Begin with a preset's values; other options win over it."),
     click.option("--midi", metavar="PORT", help="Be controlled by a MIDI port (its name or part of it), or virtual."),
@@ -73,12 +85,10 @@ _OPTIONS = (
         "--control", "control_port", is_flag=False, flag_value=_PORT, type=click.IntRange(0, 65_535), metavar="[PORT]",
         help=f"Serve a page and a socket for control on this machine, at port {_PORT} if none is given; 0: any.",
     ),
-    click.option(
-        "--control-token", metavar="TEXT", help="What its clients have to show; a new one is made, if not given."
-    ),
+    click.option("--control-token", hidden=True, expose_value=False, callback=_refuse_token),
     click.option(
         "--control-token-file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-        help="A file that holds the token, readable by you alone; made if it is missing.",
+        help="A file with what clients have to show, readable by you alone; made if it is missing.",
     ),
     click.option(
         "--record", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",

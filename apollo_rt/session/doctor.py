@@ -1,4 +1,4 @@
-"""`--doctor`: what this machine can do, measured: settings that will hold, and those that won't, and why."""
+"""`live doctor`: what this machine can do, measured: settings that will hold, and those that won't, and why."""
 
 import logging
 import os

@@ -9,7 +9,7 @@ from apollo_rt.control.midi.control import MidiControl
 from apollo_rt.control.midi.map import default_map, read_map
 from apollo_rt.control.parameters import PARAMETERS, Parameters
 from apollo_rt.control.presets import Presets, open_preset
-from apollo_rt.control.socket.access import check_token, make_token, token_from_file
+from apollo_rt.control.socket.access import make_token, token_from_file
 from apollo_rt.errors import ControlError
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.monitoring.recorder import Recorder
@@ -87,13 +87,11 @@ def control_faces(options: ControlOptions, session: LiveSession, engine: Engine)
 
 
 def control_token(options: ControlOptions) -> str:
-    """The token that was asked for, or a new one.
+    """The token in the file that was named, or a new one.
 
     Raises:
-        ControlError: it is none, or its file can't be used.
+        ControlError: the file can't be used, or holds none.
     """
-    if options.control_token is not None:
-        return check_token(options.control_token)
     return token_from_file(options.control_token_file) if options.control_token_file else make_token()
 
 
@@ -109,8 +107,6 @@ def _open_control(options: ControlOptions, session: LiveSession, stack: ExitStac
 
 def _page_of(url: str, url_with_token: str, options: ControlOptions) -> str:
     """Its address; the token stands in it only where the user couldn't know it otherwise: lines are kept in logs."""
-    if options.control_token is not None:
-        return f"{url} (it asks for the token that you gave)"
     if options.control_token_file is not None:
         return f"{url} (it asks for the token in {options.control_token_file})"
     return url_with_token

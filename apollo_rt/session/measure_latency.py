@@ -1,4 +1,4 @@
-"""`--measure-latency`: the latency as it is, beside the latency as it is reported."""
+"""`live latency`: the latency as it is, beside the latency as it is reported."""
 
 import logging
 import time
@@ -31,7 +31,7 @@ def measure_latency(model: Model, ends: Ends, settings: EngineSettings) -> None:
     """
     if ends.reader or ends.writer:
         ends.discard()
-        raise ApolloError("--measure-latency needs a device at either end, got a file")
+        raise ApolloError("a measurement of the latency needs a device at either end, got a file")
     driver = ProbeDriver(ends.driver)
     logging.getLogger("apollo_rt").addHandler(logging.NullHandler())  # one line at the end says it
     with interruptible() as check, Engine(model, driver, settings) as engine:

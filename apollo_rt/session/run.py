@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from apollo_rt.atomic_file import refuse_irregular, write_whole
@@ -51,7 +51,6 @@ class LiveOptions:
         overwrite: replace the output's file and the figures' where they are there already.
         plain: lines, even where a screen could be shown.
         incidents: where to write what was missed, see `EngineSettings`.
-        measure_latency: only measure the latency, see `measure_latency`.
         least_headroom: what the machine was found to need.
         reconnect: come back to a device that is lost; else that ends the run with an error.
         give_up_s: for how long to try that.
@@ -75,7 +74,6 @@ class LiveOptions:
     allow_feedback: bool = False
     plain: bool = False
     incidents: Path | None = None
-    measure_latency: bool = False
     least_headroom: int = 0
     reconnect: bool = True
     give_up_s: float = 300.0
@@ -113,21 +111,7 @@ def _say_leftovers(options: LiveOptions) -> None:
 def _run(options: LiveOptions, stack: ExitStack) -> None:
     """As `run_live`; what must be ended whatever happens comes onto the stack."""
     with interruptible():
-        loaded = open_tier(open_model(options.model, options.provider), options.tier)
-        ends = open_ends(
-            options.source,
-            options.target,
-            loaded.framing.sample_rate,
-            options.block_size,
-            options.pace,
-            options.allow_feedback or options.measure_latency,
-            options.duration_s,
-            options.overwrite,
-            loaded.card.name,
-        )
-        if options.measure_latency:
-            measure_latency(loaded, ends, _settings(options, ends))
-            return
+        loaded, ends = _opened(options)
         try:
             plugins = open_plugins(options.chain, loaded.framing, options.pace)
             if plugins:
@@ -151,6 +135,33 @@ def _run(options: LiveOptions, stack: ExitStack) -> None:
         with stderr_to_ourselves() if is_plain else nullcontext(), engine:
             _show(session, is_plain)
     _conclude(options, session, ends, engine.snapshot())
+
+
+def run_latency(options: LiveOptions) -> None:
+    """Measure the latency of a loop from output to input, and print it.
+
+    Raises:
+        ApolloError: there is no such loop, or something else that the user can mend.
+    """
+    with interruptible():
+        loaded, ends = _opened(replace(options, allow_feedback=True))
+        measure_latency(loaded, ends, _settings(options, ends))
+
+
+def _opened(options: LiveOptions) -> tuple[Model, Ends]:
+    """The model and both ends."""
+    loaded = open_tier(open_model(options.model, options.provider), options.tier)
+    return loaded, open_ends(
+        options.source,
+        options.target,
+        loaded.framing.sample_rate,
+        options.block_size,
+        options.pace,
+        options.allow_feedback,
+        options.duration_s,
+        options.overwrite,
+        loaded.card.name,
+    )
 
 
 def _prepared_engine(options: LiveOptions, loaded: Model, ends: Ends, plugins: LivePlugins | None) -> Engine:

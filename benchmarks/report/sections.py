@@ -170,7 +170,7 @@ def _quality(entry: Measured) -> Row:
 _PARTS = (
     _Part(
         "Latency from end to end",
-        "Impulses through the engine; on servers, `--measure-latency` through a loop. Terms are those of the report.",
+        "Impulses through the engine; on servers, `live latency` through a loop. Terms are those of the report.",
         ("latency",), _latency, (plots.latency_waterfall,),
     ),
     _Part(

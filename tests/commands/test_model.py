@@ -179,6 +179,8 @@ def test_every_command_takes_a_name(folder, tmp_path):
 
 
 def test_prepare_says_how_fast_and_how_near_each_tier_is(folder):
-    result = CliRunner().invoke(apollo_rt, ["prepare", "--model", "delay", "--provider", "cpu"], catch_exceptions=False)
+    result = CliRunner().invoke(
+        apollo_rt, ["build-engine", "--model", "delay", "--provider", "cpu"], catch_exceptions=False
+    )
     assert "tiny delay, tier full, is ready: " in result.output
     assert "its output differs by -200 dB" in result.output

@@ -347,5 +347,5 @@ def test_a_command_opens_the_models_file_once_and_makes_all_tiers_trials_and_ses
         *(text.format(tmp_path) for text in arguments),
         str(model),
     ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "code 0, opens 1", done.stderr

@@ -64,7 +64,7 @@ def test_what_is_no_provider_is_refused_with_what_there_is(text):
         parse_provider(text)
 
 
-@pytest.mark.parametrize("command", [["restore", "a.wav", "b.wav"], ["live"], ["prepare"], ["model", "verify"]])
+@pytest.mark.parametrize("command", [["restore", "a.wav", "b.wav"], ["live"], ["build-engine"], ["model", "verify"]])
 def test_the_command_line_refuses_what_is_no_provider_as_wrong_usage(command):
     result = CliRunner().invoke(apollo_rt, [*command, "--provider", "npu"])
     assert result.exit_code == 2
@@ -307,7 +307,7 @@ def test_what_is_not_there_is_an_error_with_the_reason_in_one_line(tmp_path, nam
 
 
 @pytest.mark.usefixtures("without_gpu")
-@pytest.mark.parametrize("command", ["live", "restore", "prepare"])
+@pytest.mark.parametrize("command", ["live", "restore", "build-engine"])
 def test_every_command_ends_with_the_reason_and_writes_nothing(tmp_path, monkeypatch, capsys, command):
     from apollo_rt.commands.cli import main
 
@@ -315,7 +315,7 @@ def test_every_command_ends_with_the_reason_and_writes_nothing(tmp_path, monkeyp
     arguments = {
         "live": ["live", "--input", "demo", "--output", str(target)],
         "restore": ["restore", "nothing.wav", str(target)],
-        "prepare": ["prepare"],
+        "build-engine": ["build-engine"],
     }[command]
     with pytest.raises(SystemExit) as caught:
         main([*arguments, "--model", str(path), "--provider", "tensorrt"])
@@ -569,7 +569,7 @@ def test_auto_says_why_a_gpu_that_is_there_does_not_serve(rivals):
 
 def test_an_engine_that_is_not_built_yet_is_announced(rivals):
     path = rivals(tensorrt=1e-3)
-    with pytest.warns(RuntimeWarning, match="takes minutes; `apollo-rt prepare --provider tensorrt` does it"):
+    with pytest.warns(RuntimeWarning, match="takes minutes; `apollo-rt build-engine --provider tensorrt` does it"):
         model_choice.open_model(path, "tensorrt")
 
 

@@ -1,4 +1,4 @@
-"""`--measure-latency` on real sound servers: what a probe needs from output to input is what the report says."""
+"""`live latency` on real sound servers: what a probe needs from output to input is what the report says."""
 
 import os
 import re
@@ -31,7 +31,7 @@ def on_one_core() -> None:
 def measured(
     model: Path, environment: dict[str, str], source: str, target: str, before: Callable[[], None] = take_priority
 ) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "run_live.py", "-i", source, "-o", target, "--measure-latency", "--model", str(model)]
+    command = [sys.executable, "run_live.py", "latency", "-i", source, "-o", target, "--model", str(model)]
     return subprocess.run(
         command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=300,
         preexec_fn=before,
@@ -96,5 +96,7 @@ def looped_jack() -> Iterator[JackServer]:
 def test_a_file_at_either_end_is_refused(model: Path, tmp_path: Path) -> None:
     done = measured(model, {}, "demo", str(tmp_path / "out.wav"))
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1] == "error: --measure-latency needs a device at either end, got a file"
+    assert (
+        done.stderr.splitlines()[-1] == "error: a measurement of the latency needs a device at either end, got a file"
+    )
     assert list(tmp_path.iterdir()) == []
