@@ -1,4 +1,4 @@
-"""Arguments of a command have names, kinds and bounds, checked once at the door whichever face a call comes from."""
+"""Arguments of a command have names, kinds and bounds, checked once at the door wherever a call comes from."""
 
 import math
 from collections.abc import Mapping

@@ -1,8 +1,7 @@
 """Commands change a run while music plays: one table of them, behind the screen, MIDI and the control socket.
 
-A face sends `Commander.run(name, arguments)` and gets plain data back: dictionaries, lists, numbers and texts that JSON
-can say. What is wrong with a call is an error before anything has changed. Help, docs and the socket's schema are made
-from the table.
+`Commander.run(name, arguments)` gives plain data back: dictionaries, lists, numbers and texts that JSON can say. What is
+wrong with a call is an error before anything has changed. Help, docs and the socket's schema are made from the table.
 """
 
 from collections.abc import Callable, Mapping
@@ -267,7 +266,7 @@ def row_of(target: Controllable, name: str) -> Parameter:
 
 
 class Commander:
-    """Runs commands, whichever face they come from; changes of values come one after the other.
+    """Runs commands, whichever interface they come from; changes of values come one after the other.
 
     What asks a disk or a sound server, or only tells something, holds nobody up.
 

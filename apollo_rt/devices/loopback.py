@@ -39,10 +39,10 @@ def with_server(devices: Sequence[Device], server: pulse.Server | None) -> list[
     Returns:
         All devices; the server's have the numbers behind PortAudio's.
     """
-    gate = next((device for device in devices if device.host_api == "ALSA" and device.name == "pulse"), None)
-    if gate is None:
+    server_device = next((device for device in devices if device.host_api == "ALSA" and device.name == "pulse"), None)
+    if server_device is None:
         return list(devices)
-    added = _server_devices(server, gate) if server else [_unknown_monitor(gate)]
+    added = _server_devices(server, server_device) if server else [_unknown_monitor(server_device)]
     return [*devices, *(replace(device, number=len(devices) + index) for index, device in enumerate(added))]
 
 
@@ -59,17 +59,19 @@ def leads_to_server(device: Device) -> bool:
     return bool(device.environment) or (device.host_api == "ALSA" and device.name.casefold() in _SERVER_PCMS)
 
 
-def _server_devices(server: pulse.Server, gate: Device) -> list[Device]:
-    sinks = [_reached_by(gate, sink, "PULSE_SINK", output_channels=sink.channels) for sink in server.sinks]
-    sources = [_reached_by(gate, source, "PULSE_SOURCE", input_channels=source.channels) for source in server.sources]
+def _server_devices(server: pulse.Server, server_device: Device) -> list[Device]:
+    sinks = [_reached_by(server_device, sink, "PULSE_SINK", output_channels=sink.channels) for sink in server.sinks]
+    sources = [
+        _reached_by(server_device, source, "PULSE_SOURCE", input_channels=source.channels) for source in server.sources
+    ]
     return sources + sinks
 
 
 def _reached_by(
-    gate: Device, end: pulse.Endpoint, variable: str, input_channels: int = 0, output_channels: int = 0
+    server_device: Device, end: pulse.Endpoint, variable: str, input_channels: int = 0, output_channels: int = 0
 ) -> Device:
     return replace(
-        gate,
+        server_device,
         name=end.description,
         aliases=(end.name,),
         input_channels=input_channels,
@@ -81,9 +83,9 @@ def _reached_by(
     )
 
 
-def _unknown_monitor(gate: Device) -> Device:
+def _unknown_monitor(server_device: Device) -> Device:
     end = pulse.Endpoint(pulse.DEFAULT_MONITOR, "Monitor of the default output", 2, 44_100)
-    return _reached_by(gate, end, "PULSE_SOURCE", input_channels=2)
+    return _reached_by(server_device, end, "PULSE_SOURCE", input_channels=2)
 
 
 def _marked(device: Device, server: pulse.Server | None, windows_default: str) -> Device:

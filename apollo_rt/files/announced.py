@@ -54,7 +54,7 @@ class Announcement:
         """After the end: how much of what was decoded lies behind the announced end, in seconds.
 
         Args:
-            decoded_s: from the track's beginning on, holes included.
+            decoded_s: from the track's beginning on, gaps included.
             clock: the container's.
             is_exact: the codec or announced padding has seen to the end already.
         """

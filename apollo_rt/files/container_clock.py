@@ -1,7 +1,7 @@
 """A container's clock places each decoded frame, and the end of the sound.
 
 The clocks count in ticks of 1 sample to 1/1000 s, so a place is taken from them only where the sound doesn't go on by
-itself: at its beginning, behind a hole, and at its announced end.
+itself: at its beginning, behind a gap, and at its announced end.
 """
 
 from av.audio.frame import AudioFrame
@@ -13,7 +13,7 @@ MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
 MATROSKA = "matroska,webm"
 
 _WITH_CLOCK = frozenset((MP4, MATROSKA, "flac", "flv", "mpeg", "mpegts", "nut", "mxf"))
-"""Formats that store times. In the others FFmpeg counts what it finds, or they are too rough to tell a hole (ASF)."""
+"""Formats that store times. In the others FFmpeg counts what it finds, or they are too rough to tell a gap (ASF)."""
 
 _LEAST_LATE_S = 0.002
 _LATEST_START_S = 30
@@ -75,7 +75,7 @@ class ContainerClock:
                 late_s = self._late_s()
                 n_missing, self._heard_from_s = round(late_s * frame.sample_rate), at_s
             else:
-                n_missing = self._hole((at_s - self._next_s) * frame.sample_rate, frame)
+                n_missing = self._gap((at_s - self._next_s) * frame.sample_rate, frame)
             self._next_s = at_s
         if self._next_s is not None:
             self._next_s += frame.samples / frame.sample_rate
@@ -99,8 +99,8 @@ class ContainerClock:
         late_s = (self._start_s or 0.0) - self._origin_s
         return late_s if _LEAST_LATE_S < late_s <= _LATEST_START_S else 0.0
 
-    def _hole(self, leap: float, frame: AudioFrame) -> int:
-        """The length of a hole, to the sample where it is made of whole frames; a leap in samples."""
+    def _gap(self, leap: float, frame: AudioFrame) -> int:
+        """The length of a gap, to the sample where it is made of whole frames; a leap in samples."""
         tick = self._tick_s * frame.sample_rate
         self._longest_frame = max(self._longest_frame, frame.samples)
         if leap <= max(self._certain * self._longest_frame, 2 * tick) or leap > _LONGEST_HOLE_S * frame.sample_rate:

@@ -1,4 +1,4 @@
-"""Everything that FFmpeg demuxes, packet by packet: holes, faults, announced ends, decoders that don't clip."""
+"""Everything that FFmpeg demuxes, packet by packet: gaps, faults, announced ends, decoders that don't clip."""
 
 import math
 import struct

@@ -78,8 +78,8 @@ class LinkDecoder:
         """
         held: list[Sound] = []
         for page in self._pages:
-            sounds, hole_at = self._decoded(page)
-            n_beyond = self._place(page, sounds, hole_at)
+            sounds, gap_at = self._decoded(page)
+            n_beyond = self._place(page, sounds, gap_at)
             held, ready = ([], without_end([*held, *sounds], n_beyond)) if page.ends else (sounds, held)
             for sound in ready:
                 yield from self._start.cut(sound)
@@ -89,7 +89,7 @@ class LinkDecoder:
     def _decoded(self, page: LinkPage) -> tuple[list[Sound], int | None]:
         """A page's runs, and the number of the first behind the last place where something is missing."""
         sounds: list[Sound] = []
-        hole_at = 0 if page.follows_loss or self._is_behind else None
+        gap_at = 0 if page.follows_loss or self._is_behind else None
         if page.follows_loss:
             self._decoder.flush_buffers()
         for packet in page.packets:
@@ -99,10 +99,10 @@ class LinkDecoder:
                 sounds += [sound_of(frame) for frame in self._decoder.decode(av.Packet(packet))]
             except av.FFmpegError:
                 self.n_faults += 1
-                hole_at = len(sounds)
-        return sounds, hole_at
+                gap_at = len(sounds)
+        return sounds, gap_at
 
-    def _place(self, page: LinkPage, sounds: list[Sound], hole_at: int | None) -> int:
+    def _place(self, page: LinkPage, sounds: list[Sound], gap_at: int | None) -> int:
         """Put silence where the clock says that something is missing.
 
         Returns:
@@ -110,23 +110,23 @@ class LinkDecoder:
         """
         n_samples = sum(len(sound.samples) for sound in sounds)
         if self._clock is None:
-            self._clock = self._start_clock(page, n_samples, hole_at)
+            self._clock = self._start_clock(page, n_samples, gap_at)
         self._clock += n_samples
         n_ahead = 0 if page.granule is None else page.granule - self._clock
         if page.ends and n_ahead < 0:
             return -n_ahead
-        self._is_behind = hole_at == len(sounds)
-        if self._is_behind or not (abs(n_ahead) > self._n_jitter or (n_ahead > 0 and hole_at is not None)):
+        self._is_behind = gap_at == len(sounds)
+        if self._is_behind or not (abs(n_ahead) > self._n_jitter or (n_ahead > 0 and gap_at is not None)):
             return 0
         self._clock += n_ahead
         if 0 < n_ahead <= _LONGEST_HOLE_S * self.sample_rate and sounds:
-            at = len(sounds) - 1 if hole_at is None else hole_at  # FFmpeg's muxer ends a page behind a leap
+            at = len(sounds) - 1 if gap_at is None else gap_at  # FFmpeg's muxer ends a page behind a leap
             sounds[at] = replace(sounds[at], n_missing=n_ahead)
         return 0
 
-    def _start_clock(self, page: LinkPage, n_samples: int, hole_at: int | None) -> int:
+    def _start_clock(self, page: LinkPage, n_samples: int, gap_at: int | None) -> int:
         """The clock at the link's first sample: not 0 where it was begun in the middle, or cut to the sample."""
-        is_damaged = hole_at is not None and (page.n_skipped > 0 or not page.follows_loss)
+        is_damaged = gap_at is not None and (page.n_skipped > 0 or not page.follows_loss)
         begins_at = (page.granule or 0) - n_samples
         if is_damaged or (page.ends and begins_at < 0):
             return 0

@@ -42,7 +42,7 @@ class Timeline:
         self._layout = (channels, sample_rate)
         self._changes: list[str] = []
         self._late_s = 0.0
-        self._holes: list[tuple[float, float]] = []  # where and how long, in seconds
+        self._gaps: list[tuple[float, float]] = []  # where and how long, in seconds
         self._converter = RateConverter(sample_rate, sample_rate, len(channels))
 
     def blocks(self, sounds: Iterator[Sound]) -> Iterator[Samples]:
@@ -66,8 +66,8 @@ class Timeline:
             lines.append(f"changes on the way and goes on as it began: {_listed(self._changes)}")
         if self._late_s > _LEAST_SAID_S:
             lines.append(f"its sound begins {self._late_s:.2f} s late; silence keeps that place")
-        if self._holes:
-            places = [f"{length_s:.3g} s at {clock(at_s)}" for at_s, length_s in self._holes]
+        if self._gaps:
+            places = [f"{length_s:.3g} s at {clock(at_s)}" for at_s, length_s in self._gaps]
             lines.append(f"something is missing and silence keeps its place: {_listed(places)}")
         return lines
 
@@ -87,7 +87,7 @@ class Timeline:
             return
         length_s = sound.n_missing / sound.sample_rate
         if self.n_samples:
-            self._holes.append((self.n_samples / self.sample_rate, length_s))
+            self._gaps.append((self.n_samples / self.sample_rate, length_s))
         else:
             self._late_s = length_s
         for start in range(0, sound.n_missing, _BLOCK_LENGTH):

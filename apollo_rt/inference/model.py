@@ -1,6 +1,6 @@
 """A model, ready to run: its card, its session, and steps with buffers of their own.
 
-Two back ends with one face: `c_api` runs without the interpreter (`onnx_session`); `python` is the Python package's
+Two back ends, one interface: `c_api` runs without the interpreter (`onnx_session`); `python` is the Python package's
 `InferenceSession` over the same buffers (`python_session`), for installations without the C library.
 """
 

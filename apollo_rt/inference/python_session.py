@@ -1,4 +1,4 @@
-"""ONNX Runtime's Python package behind the face of `onnx_session`, for installations without the C library."""
+"""ONNX Runtime's Python package behind the interface of `onnx_session`, for installations without the C library."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from apollo_rt.inference.provider import CPU, Provider, cuda_options
 
 
 class PythonSession:
-    """`InferenceSession` with the face of `onnx_session.OnnxSession`.
+    """`InferenceSession` with the interface of `onnx_session.OnnxSession`.
 
     Raises:
         LibraryMissingError: the onnxruntime package isn't installed.

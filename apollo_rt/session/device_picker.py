@@ -1,4 +1,4 @@
-"""Choosing other devices while the engine runs, for whichever face the wish comes from."""
+"""Choosing other devices while the engine runs, for whichever interface the wish comes from."""
 
 import threading
 import weakref

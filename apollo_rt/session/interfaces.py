@@ -55,7 +55,7 @@ def _make_folder(folder: Path) -> None:
 
 
 @contextmanager
-def control_faces(options: ControlOptions, session: LiveSession, engine: Engine) -> Iterator[None]:
+def control_interfaces(options: ControlOptions, session: LiveSession, engine: Engine) -> Iterator[None]:
     """Open what the options ask for; closed at the end of the `with` block.
 
     Args:

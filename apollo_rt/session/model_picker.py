@@ -1,4 +1,4 @@
-"""Choosing another model while the engine runs, for whichever face the wish comes from."""
+"""Choosing another model while the engine runs, for whichever interface the wish comes from."""
 
 import threading
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""One live run from start to end: model, ends, engine, a face for it, and figures."""
+"""One live run from start to end: model, ends, engine, an interface for it, and figures."""
 
 import json
 import logging
@@ -27,7 +27,7 @@ from apollo_rt.plugins.live_plugins import LivePlugins
 from apollo_rt.session.control_options import ControlOptions
 from apollo_rt.session.device_picker import DevicePicker, reopening
 from apollo_rt.session.endpoints import Ends, input_file, open_ends, output_file
-from apollo_rt.session.interfaces import check_files, control_faces
+from apollo_rt.session.interfaces import check_files, control_interfaces
 from apollo_rt.session.measure_latency import measure_latency
 from apollo_rt.session.model_picker import ModelPicker
 from apollo_rt.session.own_stderr import stderr_to_ourselves
@@ -41,7 +41,7 @@ class LiveOptions:
     """Wishes of the user for a live run.
 
     Attributes:
-        source: see `live_ends.open_ends`; so `target`, `block_size`, `pace`, `allow_feedback` and `duration_s`.
+        source: see `endpoints.open_ends`; so `target`, `block_size`, `pace`, `allow_feedback` and `duration_s`.
         parameters: where they begin, by name.
         headroom: see `EngineSettings`; None: as much as the ends need.
         model: name or file of a model; None: the built-in one.
@@ -125,9 +125,9 @@ def _run(options: LiveOptions, stack: ExitStack) -> None:
     models = ModelPicker(engine, loaded, options.provider, options.tier, logging.getLogger(__name__).warning)
     session = LiveSession(engine, info, picker if ends.has_device else None, models)
     session.notes += [plugin_line(state, loaded.framing.sample_rate) for state in plugins.states()] if plugins else []
-    with ends, _log_handled_by(SessionLog(session)), ending_calls(session.stop), ExitStack() as faces:
+    with ends, _log_handled_by(SessionLog(session)), ending_calls(session.stop), ExitStack() as interfaces:
         try:
-            faces.enter_context(control_faces(options.control, session, engine))
+            interfaces.enter_context(control_interfaces(options.control, session, engine))
         except BaseException:
             ends.discard()
             raise

@@ -1,4 +1,4 @@
-"""A running engine as its faces see it: screen and plain lines ask here what there is to show and when it is over."""
+"""A running engine, for its interfaces: screen and plain lines ask here what there is to show and when it is over."""
 
 import logging
 from dataclasses import dataclass
@@ -47,9 +47,9 @@ class LiveSession:
         is_over: nothing more to wait for: the end is played, the time is up, the user wants it, or it failed.
         error: why it failed, if it did.
         notes: what a user should know from the start.
-        messages: what the engine logged and no face has taken away yet.
+        messages: what the engine logged and no interface has taken away yet.
         controls: what the commands act upon.
-        commands: runs what a user wants done, whichever face it comes from.
+        commands: runs what a user wants done, whichever interface it comes from.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class LiveSession:
 
 
 class SessionLog(logging.Handler):
-    """Hands what the engine logs to the session, for a face to show."""
+    """Hands what the engine logs to the session, for an interface to show."""
 
     def __init__(self, session: LiveSession) -> None:
         super().__init__(logging.WARNING)

@@ -73,7 +73,7 @@ def record(seconds: float, n_busy: int) -> Recording:
 @click.option("--busy", type=int, default=4, show_default=True, help="Processes that never rest.")
 @click.option("--out", type=click.Path(path_type=Path), default=FILE, show_default=True)
 def main(seconds: float, busy: int, out: Path) -> None:
-    """Record, and play it to the joint."""
+    """Record, and play it to the clock bridge."""
     with short_folder() as folder:
         server = PulseServer(folder, "rate=48000 format=float32le")
         # Without an ALSA configuration the server's own ends are seen, with the rates that they really have.

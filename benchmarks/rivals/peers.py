@@ -1,4 +1,4 @@
-"""Other real-time audio programs that install by name with all that they need, each behind the same small face.
+"""Other real-time audio programs that install by name with all that they need, each behind the same small interface.
 
 What can't be run here is not in this list, and no figure of it is quoted.
 """

@@ -63,7 +63,7 @@ class LeanLayer(nn.Module):
 
 
 class PlainLayer(nn.Module):
-    """The net's own layer with the face of `LeanLayer`, to measure what folding brings."""
+    """The net's own layer with the interface of `LeanLayer`, to measure what folding brings."""
 
     def __init__(self, layer: CausalLayer, n_frames: int) -> None:
         """Keep the layer."""

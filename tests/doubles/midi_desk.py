@@ -1,6 +1,6 @@
 """Another program with MIDI, `midi_desk.py NAME [PORT]`: a port each way as a desk's driver has them, or one to PORT.
 
-It talks as `midi_host` does. In a process of its own, for JACK's library may crash when a port is closed.
+It talks as `control.midi.host` does. In a process of its own, for JACK's library may crash when a port is closed.
 """
 
 import os

@@ -55,7 +55,7 @@ class MidiControl:
     """A MIDI port, and what moves there.
 
     Args:
-        wanted: see `midi_process.open_port`.
+        wanted: see `host_process.open_port`.
         commander: runs what is bound.
         target: what it acts upon; its values are shown.
         midi_map: what is bound to what.

@@ -1,4 +1,4 @@
-"""The process in which a MIDI port lives: started with WANTED by `midi_process`.
+"""The process in which a MIDI port lives: started with WANTED by `host_process`.
 
 JACK's library frees what its own threads still read when a port is closed while connections change, and when its server
 dies; what crashes then is this process and not the one that plays.

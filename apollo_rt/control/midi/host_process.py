@@ -1,4 +1,4 @@
-"""A MIDI port in a process of its own, from outside: opened, heard, told, and found gone (see `midi_host`)."""
+"""A MIDI port in a process of its own, from outside: opened, heard, told, and found gone (see `host`)."""
 
 import json
 import subprocess
@@ -22,7 +22,7 @@ _SILENT_S = 5 * REPORT_S
 
 
 def open_port(wanted: str) -> Port:
-    """As `midi_port.open_port`, in a process of its own.
+    """As `port.open_port`, in a process of its own.
 
     Raises:
         ControlError: as there; or the process ended, or didn't answer.
@@ -31,10 +31,10 @@ def open_port(wanted: str) -> Port:
 
 
 class PortProcess:
-    """See `midi_port.Port`; one thread at a time fetches.
+    """See `port.Port`; one thread at a time fetches.
 
     Args:
-        command: starts a process that talks as `midi_host` does.
+        command: starts a process that talks as `host` does.
 
     Raises:
         ControlError: it says so, or ends, or says nothing for long.

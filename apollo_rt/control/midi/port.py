@@ -1,7 +1,7 @@
 """MIDI ports of the machine, by python-rtmidi; nobody else imports it.
 
 On Linux that is ALSA's sequencer where the kernel has one, else JACK. A port is opened in a process of its own
-(`midi_process`), since JACK's library can crash when one is closed.
+(`host_process`), since JACK's library can crash when one is closed.
 
 Messages are fetched, never called back with: JACK would run the callback in its real-time thread, all its clients would
 wait for Python's lock, and to close the port in that moment hangs or crashes the program (python-rtmidi 1.5.8 holds the

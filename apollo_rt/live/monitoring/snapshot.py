@@ -120,7 +120,7 @@ class Snapshot:
             `source_queue` and `sink_queue`, samples between files and the stream; of two clocks `clock_ring`, samples
             held back, and `correction_ppm`.
         unrecorded_samples: that a file at the output could not take, because the disk was full.
-        silenced_samples: output samples that are silent because nothing was captured for them; see `holes`.
+        silenced_samples: output samples that are silent because nothing was captured for them; see `realtime.gaps`.
         silent_hops: hops of digital silence that the model wasn't asked for.
         reconnections: how often a device that was lost plays again, or another one in its place.
         worker_restarts: how often a worker that died or hung was replaced.

@@ -1,8 +1,8 @@
-"""Two live spectra: of what came in and of what is heard, of the same moment, for every face that draws them.
+"""Two live spectra: of what came in and of what is heard, of the same moment, for every interface that draws them.
 
 Computed by who looks, out of rings that the audio path writes anyway (`tap`): 4096 samples, Hann window, power summed
 in 64 bands that are equally wide for the ear. A look takes about 0.3 ms and may be had at any rate; below 10 a second
-parts of the sound lie between two of them. Smoothing in time is the face's affair.
+parts of the sound lie between two of them. Smoothing in time is the interface's affair.
 """
 
 from dataclasses import dataclass
@@ -75,7 +75,7 @@ class Spectra:
 class SpectrumAnalyser:
     """Measures the spectra of input and output, see `Engine.spectra`; it keeps no state between two measurements.
 
-    A face calls it from a thread of its own (or a timer), say 15 times a second, and sends `Spectra.to_dict` on or
+    An interface calls it from a thread of its own (or a timer), say 15 times a second, and sends `Spectra.to_dict` on or
     draws it: `before_db` and `after_db` over `frequencies_hz`, `restored` in another colour.
 
     Args:

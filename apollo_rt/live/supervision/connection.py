@@ -7,7 +7,7 @@
                       WAITING --too long, or not wanted--> FAILED       (a try every 0.25, 0.5, 1, 2, 4, 4 ... s)
 
 The stream stands still while no device calls back, so its latency is the same before and after. What hangs in a device
-that died is left behind a gate of its own (`gate`): should it ever wake up, it plays silence and touches nothing.
+that died is left behind a lockout of its own (`lockout`): should it ever wake up, it plays silence and touches nothing.
 Time is counted in looks of the supervisor, not read from a clock: a machine that slept for an hour has lost nothing.
 """
 
@@ -183,7 +183,7 @@ class Connection:
         self.state = ConnectionState.PLAYING
 
     def _close(self) -> None:
-        """Let go of the device; where it does not let go, close the gate between it and the line for good."""
+        """Let go of the device; where it does not let go, lock it out of the shared state for good."""
         table, self._table = self._table, None
         if table is None:
             return

@@ -1,8 +1,8 @@
 """The worker's keeper: starts it, replaces it where it died or hangs, and has it relieved when a model is swapped.
 
 A new worker is built away from the audio path, stands by in compiled code, and takes over between two hops, with the
-processor that is heard; then it fades to its own (`tiers`). So neither a swap nor a restart needs the interpreter at
-the moment that counts. Until a worker that died is replaced the dry signal is heard, at the same latency.
+processor that is heard; then it fades to its own (`tier_switch`). So neither a swap nor a restart needs the interpreter
+at the moment that counts. Until a worker that died is replaced the dry signal is heard, at the same latency.
 """
 
 import threading
