@@ -1,6 +1,6 @@
 """Commands change a run while music plays: one table of them, behind the screen, MIDI and the control socket.
 
-`Commander.run(name, arguments)` gives plain data back: dictionaries, lists, numbers and texts that JSON can say. What is
+`Commander.run(name, arguments)` gives plain data back: dictionaries, lists, numbers, texts that JSON can say. What is
 wrong with a call is an error before anything has changed. Help, docs and the socket's schema are made from the table.
 """
 

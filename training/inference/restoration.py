@@ -1,7 +1,8 @@
 """The nets of checkpoints as streams, in PyTorch, in memory that doesn't grow with the music.
 
 Two kinds of nets, one interface: `PublishedApollo` sees chunks with as much music on either side as its output depends
-on, so that a chunk's edge can't be heard or measured; the causal `Restorer` is given block after block and keeps its state.
+on, so that a chunk's edge can't be heard or measured; the causal `Restorer` is given block after block and keeps its
+state.
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -75,8 +75,8 @@ class Spectra:
 class SpectrumAnalyser:
     """Measures the spectra of input and output, see `Engine.spectra`; it keeps no state between two measurements.
 
-    An interface calls it from a thread of its own (or a timer), say 15 times a second, and sends `Spectra.to_dict` on or
-    draws it: `before_db` and `after_db` over `frequencies_hz`, `restored` in another colour.
+    An interface calls it from a thread of its own (or a timer), say 15 times a second, and sends `Spectra.to_dict` on
+    or draws it: `before_db` and `after_db` over `frequencies_hz`, `restored` in another colour.
 
     Args:
         line: may be running.
