@@ -7,7 +7,9 @@ import pytest
 
 from tests import ROOT
 
-PAGES = sorted(path for folder in (ROOT, ROOT / "docs", ROOT / "training") for path in folder.glob("*.md"))
+PAGES = sorted(
+    path for folder in (ROOT, ROOT / "docs", ROOT / "docs/decisions", ROOT / "training") for path in folder.glob("*.md")
+)
 COLUMNS, README_LINES = 120, 150
 _UNBREAKABLE = re.compile(r"\s*(\||[-*] )?\S*(!?\[[^\]]*\]\([^)]*\)|https?://\S+|`[^`]*`)\S*\s*")
 """A row of a table, or nothing but one picture, link or name."""
