@@ -30,7 +30,7 @@ _WAIT_AFTER_LOSS_S = 10.0
 
 
 class RecordingWriter:
-    """A `file_feed.Sink` for one track, and a `file_ends.SurvivingSink`.
+    """A `file_feed.Sink` for one track, and a `file_endpoints.SurvivingSink`.
 
     Args:
         names: of the files, one for each track.

@@ -9,7 +9,7 @@ from apollo_rt.control.parameters import Parameters
 from apollo_rt.inference.model import Model
 from apollo_rt.latency import LatencyReport, rebuffering_latency
 from apollo_rt.live.endpoints.driver import Driver, clock_gauges, clocks_of, conversion_latency_s
-from apollo_rt.live.endpoints.file_ends import FileEnds
+from apollo_rt.live.endpoints.file_endpoints import FileEndpoints
 from apollo_rt.live.endpoints.file_feed import Nowhere, Silence, Sink, Source
 from apollo_rt.live.endpoints.virtual_device import VirtualDevice
 from apollo_rt.live.engine_settings import EngineSettings, budget_of, check_blocks, check_fit
@@ -84,7 +84,7 @@ class Engine:
         self._connection = Connection(driver, self._line, reopening, self._scheduling.device, fits)
         self._stats_reader = StatsReader(self._line.stats)
         self._gauges = Gauges(lambda: {**ring_levels(self._line), **clock_gauges(self._connection.driver)})
-        self._files = FileEnds(source, sink, self._line, self.latency.stream)
+        self._files = FileEndpoints(source, sink, self._line, self.latency.stream)
         self._runner = ModelRunner(self._line, model, lighter or {})
         self._incidents: IncidentWriter | None = None
         self._supervisor = Supervisor(self.snapshot, self._poll)

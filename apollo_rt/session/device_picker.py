@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from apollo_rt.devices.device import Device, Direction, find_device, label
 from apollo_rt.errors import DeviceError
 from apollo_rt.live.supervision.connection import Reopening
-from apollo_rt.session.endpoints import Ends, WantedDevices
+from apollo_rt.session.endpoints import Endpoints, WantedDevices
 
 
 class MovableEngine(Protocol):
@@ -62,7 +62,7 @@ class DevicePicker:
 
     Args:
         engine: running.
-        ends: of its start.
+        endpoints: of its start.
         reopening: how to come to devices.
         list_devices: None: those of this machine, as PortAudio and the sound server tell them.
     """
@@ -70,11 +70,11 @@ class DevicePicker:
     def __init__(
         self,
         engine: MovableEngine,
-        ends: Ends,
+        endpoints: Endpoints,
         reopening: Callable[[WantedDevices], Reopening],
         list_devices: Callable[[], Sequence[Device]] | None = None,
     ) -> None:
-        self._engine, self._ends, self._reopening = engine, ends, reopening
+        self._engine, self._endpoints, self._reopening = engine, endpoints, reopening
         self._list_devices = list_devices
         self._lock = threading.Lock()  # between those who choose
         self._ways: list[tuple[weakref.ref[Reopening], WantedDevices]] = []  # as long as the engine knows them
@@ -88,7 +88,7 @@ class DevicePicker:
     def names(self) -> tuple[str, str]:
         """Input and output for people."""
         source, target = self.wanted.found
-        return str(source or self._ends.input_name), str(target or self._ends.output_name)
+        return str(source or self._endpoints.input_name), str(target or self._endpoints.output_name)
 
     def choice(self) -> DeviceChoice:
         """The devices there are, and those that play now.
@@ -118,7 +118,7 @@ class DevicePicker:
         Raises:
             DeviceError: there is no such device, it is a loop with the other, or that end is a file; nothing changes.
         """
-        if self._ends.wanted.words == (None, None):
+        if self._endpoints.wanted.words == (None, None):
             raise DeviceError("input and output of this run are files; there is no device to change")
         with self._lock:
             before = self._wanted_by(self._engine.awaited or self._engine.chosen)
@@ -126,7 +126,7 @@ class DevicePicker:
             wanted.find()
             way = self._reopening(wanted)
             self._ways = [*(pair for pair in self._ways if pair[0]() is not None), (weakref.ref(way), wanted)]
-            self._engine.choose_devices(way, self._reopening(self._ends.wanted))
+            self._engine.choose_devices(way, self._reopening(self._endpoints.wanted))
 
     def describe(self) -> dict[str, Any]:
         """As plain values: what can be chosen by its number, for each end, and the names of what plays now.
@@ -151,7 +151,7 @@ class DevicePicker:
 
     def _wanted_by(self, way: Reopening | None) -> WantedDevices:
         """The devices that a way of ours leads to; None: those of the start."""
-        return next((wanted for known, wanted in self._ways if way and known() is way), self._ends.wanted)
+        return next((wanted for known, wanted in self._ways if way and known() is way), self._endpoints.wanted)
 
     def _lasting(self, word: str | None, direction: Direction) -> str | None:
         """A word that leads to the same device when devices are looked for anew: a number may not."""

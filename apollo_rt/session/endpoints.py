@@ -25,7 +25,7 @@ _WORDS = (DEFAULT, LOOPBACK, SPEAKERS)
 
 
 @dataclass
-class Ends:
+class Endpoints:
     """Both ends of a live run.
 
     Attributes:
@@ -184,7 +184,7 @@ class FirstPart:
         return part
 
 
-def open_ends(
+def open_endpoints(
     source: str,
     target: str,
     sample_rate: int,
@@ -194,7 +194,7 @@ def open_ends(
     duration_s: float | None = None,
     overwrite: bool = False,
     model: str = "",
-) -> Ends:
+) -> Endpoints:
     """Open the files and find the devices that the user named.
 
     Args:
@@ -233,7 +233,7 @@ def open_ends(
             reader.close()
         raise
     part = FirstPart(reader, round(duration_s * sample_rate)) if reader and duration_s is not None else reader
-    return Ends(str(captured or source), str(played or target), driver, reader, part, writer, wanted)
+    return Endpoints(str(captured or source), str(played or target), driver, reader, part, writer, wanted)
 
 
 def _open_writer(

@@ -12,27 +12,27 @@ from apollo_rt.latency import LatencyReport
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
 from apollo_rt.live.latency_probe import N_BURSTS, ProbeDriver, RoundTrip
-from apollo_rt.session.endpoints import Ends
+from apollo_rt.session.endpoints import Endpoints
 
 _PATIENCE_S = 30.0
 _POLL_S = 0.05
 
 
-def measure_latency(model: Model, ends: Ends, settings: EngineSettings) -> None:
+def measure_latency(model: Model, endpoints: Endpoints, settings: EngineSettings) -> None:
     """Play the probe, print what came back.
 
     Args:
         model: restores the probe on its way.
-        ends: a device at both.
+        endpoints: a device at both.
         settings: of the engine.
 
     Raises:
         ApolloError: there is no loop from the output to the input.
     """
-    if ends.reader or ends.writer:
-        ends.discard()
+    if endpoints.reader or endpoints.writer:
+        endpoints.discard()
         raise ApolloError("a measurement of the latency needs a device at either end, got a file")
-    driver = ProbeDriver(ends.driver)
+    driver = ProbeDriver(endpoints.driver)
     logging.getLogger("apollo_rt").addHandler(logging.NullHandler())  # one line at the end says it
     with interruptible() as check, Engine(model, driver, settings) as engine:
         _wait(engine, driver, check)
@@ -40,15 +40,15 @@ def measure_latency(model: Model, ends: Ends, settings: EngineSettings) -> None:
     measured = driver.round_trip()
     if len(measured.lags) < N_BURSTS // 2:
         raise ApolloError(
-            f"{len(measured.lags)} of {N_BURSTS} bursts that were played to {ends.output_name} were heard at "
-            f"{ends.input_name}: lead a cable from the output to the input, or choose the output's monitor as input"
+            f"{len(measured.lags)} of {N_BURSTS} bursts that were played to {endpoints.output_name} were heard at "
+            f"{endpoints.input_name}: lead a cable from output to input, or choose the output's monitor as input"
         )
-    say(*report_lines(ends, snapshot.latency, measured, ends.driver.block_size))
+    say(*report_lines(endpoints, snapshot.latency, measured, endpoints.driver.block_size))
     if snapshot.deadline_misses or snapshot.xruns:
         say(f"warning: {snapshot.deadline_misses} deadline misses, {snapshot.xruns} xruns meanwhile", err=True)
 
 
-def report_lines(ends: Ends, reported: LatencyReport, measured: RoundTrip, block_size: int) -> list[str]:
+def report_lines(endpoints: Endpoints, reported: LatencyReport, measured: RoundTrip, block_size: int) -> list[str]:
     """The terms, their sum, what was measured, and how far they are apart."""
     rate = reported.sample_rate
     measured_ms, block_ms = measured.median / rate * 1e3, block_size / rate * 1e3
@@ -56,7 +56,7 @@ def report_lines(ends: Ends, reported: LatencyReport, measured: RoundTrip, block
     shortest_ms, longest_ms = (lag / rate * 1e3 for lag in (min(measured.lags), max(measured.lags)))
     how = "within" if abs(difference_ms) <= block_ms + 1e3 / rate else "NOT within"
     return [
-        f"{ends.output_name} -> {ends.input_name}, {len(measured.lags)} of {N_BURSTS} bursts heard, "
+        f"{endpoints.output_name} -> {endpoints.input_name}, {len(measured.lags)} of {N_BURSTS} bursts heard, "
         f"likeness {measured.likeness:.2f}",
         *(f"{term.name:<16}{term.ms:>8.2f} ms" for term in reported.terms()),
         f"{'reported':<16}{reported.total_ms:>8.2f} ms",

@@ -26,7 +26,7 @@ from apollo_rt.live.monitoring.snapshot import Snapshot
 from apollo_rt.plugins.live_plugins import LivePlugins
 from apollo_rt.session.control_options import ControlOptions
 from apollo_rt.session.device_picker import DevicePicker, reopening
-from apollo_rt.session.endpoints import Ends, input_file, open_ends, output_file
+from apollo_rt.session.endpoints import Endpoints, input_file, open_endpoints, output_file
 from apollo_rt.session.interfaces import check_files, control_interfaces
 from apollo_rt.session.measure_latency import measure_latency
 from apollo_rt.session.model_picker import ModelPicker
@@ -41,7 +41,7 @@ class LiveOptions:
     """Wishes of the user for a live run.
 
     Attributes:
-        source: see `endpoints.open_ends`; so `target`, `block_size`, `pace`, `allow_feedback` and `duration_s`.
+        source: see `endpoints.open_endpoints`; so `target`, `block_size`, `pace`, `allow_feedback` and `duration_s`.
         parameters: where they begin, by name.
         headroom: see `EngineSettings`; None: as much as the ends need.
         model: name or file of a model; None: the built-in one.
@@ -89,8 +89,8 @@ def run_live(options: LiveOptions) -> None:
         ApolloError: something that the user can mend.
     """
     if options.stats_json:
-        ends = [path for path in (input_file(options.source), output_file(options.target)) if path]
-        refuse_named_twice(options.stats_json, ends, "the figures")
+        endpoints = [path for path in (input_file(options.source), output_file(options.target)) if path]
+        refuse_named_twice(options.stats_json, endpoints, "the figures")
         _refuse_unwritable(options.stats_json, options.overwrite)
     if options.control.record and not options.pace:
         raise ValueError("--record is for what plays in its time: leave --no-pace out, or write a file with --output")
@@ -111,30 +111,34 @@ def _say_leftovers(options: LiveOptions) -> None:
 def _run(options: LiveOptions, stack: ExitStack) -> None:
     """As `run_live`; what must be ended whatever happens comes onto the stack."""
     with interruptible():
-        loaded, ends = _opened(options)
+        loaded, endpoints = _opened(options)
         try:
             plugins = open_plugins(options.chain, loaded.framing, options.pace)
             if plugins:
                 stack.callback(plugins.stop)
-            engine = _prepared_engine(options, loaded, ends, plugins)
+            engine = _prepared_engine(options, loaded, endpoints, plugins)
         except BaseException:
-            ends.discard()
+            endpoints.discard()
             raise
-    info = SessionInfo(ends.input_name, ends.output_name, loaded.card.name, ends.has_device, options.duration_s)
-    picker = DevicePicker(engine, ends, lambda wanted: reopening(wanted, options.give_up_s, options.follow_default))
+    info = SessionInfo(
+        endpoints.input_name, endpoints.output_name, loaded.card.name, endpoints.has_device, options.duration_s
+    )
+    picker = DevicePicker(
+        engine, endpoints, lambda wanted: reopening(wanted, options.give_up_s, options.follow_default)
+    )
     models = ModelPicker(engine, loaded, options.provider, options.tier, logging.getLogger(__name__).warning)
-    session = LiveSession(engine, info, picker if ends.has_device else None, models)
+    session = LiveSession(engine, info, picker if endpoints.has_device else None, models)
     session.notes += [plugin_line(state, loaded.framing.sample_rate) for state in plugins.states()] if plugins else []
-    with ends, _log_handled_by(SessionLog(session)), ending_calls(session.stop), ExitStack() as interfaces:
+    with endpoints, _log_handled_by(SessionLog(session)), ending_calls(session.stop), ExitStack() as interfaces:
         try:
             interfaces.enter_context(control_interfaces(options.control, session, engine))
         except BaseException:
-            ends.discard()
+            endpoints.discard()
             raise
         is_plain = _is_plain(options.plain)
         with stderr_to_ourselves() if is_plain else nullcontext(), engine:
             _show(session, is_plain)
-    _conclude(options, session, ends, engine.snapshot())
+    _conclude(options, session, endpoints, engine.snapshot())
 
 
 def run_latency(options: LiveOptions) -> None:
@@ -144,14 +148,14 @@ def run_latency(options: LiveOptions) -> None:
         ApolloError: there is no such loop, or something else that the user can mend.
     """
     with interruptible():
-        loaded, ends = _opened(replace(options, allow_feedback=True))
-        measure_latency(loaded, ends, _settings(options, ends))
+        loaded, endpoints = _opened(replace(options, allow_feedback=True))
+        measure_latency(loaded, endpoints, _settings(options, endpoints))
 
 
-def _opened(options: LiveOptions) -> tuple[Model, Ends]:
+def _opened(options: LiveOptions) -> tuple[Model, Endpoints]:
     """The model and both ends."""
     loaded = open_tier(open_model(options.model, options.provider), options.tier)
-    return loaded, open_ends(
+    return loaded, open_endpoints(
         options.source,
         options.target,
         loaded.framing.sample_rate,
@@ -164,24 +168,24 @@ def _opened(options: LiveOptions) -> tuple[Model, Ends]:
     )
 
 
-def _prepared_engine(options: LiveOptions, loaded: Model, ends: Ends, plugins: LivePlugins | None) -> Engine:
+def _prepared_engine(options: LiveOptions, loaded: Model, endpoints: Endpoints, plugins: LivePlugins | None) -> Engine:
     lighter = {name: model for name, model in open_tiers(loaded).items() if name != loaded.tier}
-    files = ends.source, ends.writer
-    way = reopening(ends.wanted, options.give_up_s, options.follow_default)
-    comes_back = ends.has_device and options.reconnect
+    files = endpoints.source, endpoints.writer
+    way = reopening(endpoints.wanted, options.give_up_s, options.follow_default)
+    comes_back = endpoints.has_device and options.reconnect
     engine = Engine(
-        loaded, ends.driver, _settings(options, ends), *files, way if comes_back else None, lighter, plugins
+        loaded, endpoints.driver, _settings(options, endpoints), *files, way if comes_back else None, lighter, plugins
     )
     with progress_bar() as report:
         engine.prepare(lambda stage, done, total: report(f"getting ready, compiling what is new: {stage}", done, total))
     return engine
 
 
-def _settings(options: LiveOptions, ends: Ends) -> EngineSettings:
-    return EngineSettings(_headroom(options, ends), options.parameters, options.incidents)
+def _settings(options: LiveOptions, endpoints: Endpoints) -> EngineSettings:
+    return EngineSettings(_headroom(options, endpoints), options.parameters, options.incidents)
 
 
-def _headroom(options: LiveOptions, ends: Ends) -> int:
+def _headroom(options: LiveOptions, endpoints: Endpoints) -> int:
     """Samples of pre-fill: what the user wants, else enough for how unevenly such devices call back.
 
     Devices hand over two blocks at once now and then, which one block covers; those behind ALSA, where a sound server
@@ -189,8 +193,8 @@ def _headroom(options: LiveOptions, ends: Ends) -> int:
     """
     if options.headroom is not None:
         return options.headroom
-    default, driver = EngineSettings().headroom, ends.driver
-    n_blocks = (3 if calls_unevenly(driver) else 1) if ends.has_device else 0
+    default, driver = EngineSettings().headroom, endpoints.driver
+    n_blocks = (3 if calls_unevenly(driver) else 1) if endpoints.has_device else 0
     return max(default, options.least_headroom, n_blocks * driver.block_size + FADE_LENGTH)
 
 
@@ -212,12 +216,12 @@ def _show(session: LiveSession, is_plain: bool) -> None:
     run_monitor(session)
 
 
-def _conclude(options: LiveOptions, session: LiveSession, ends: Ends, snapshot: Snapshot) -> None:
+def _conclude(options: LiveOptions, session: LiveSession, endpoints: Endpoints, snapshot: Snapshot) -> None:
     """Say how it went, and write it down."""
-    for line in (*session.take_messages(), *ends.warnings):
+    for line in (*session.take_messages(), *endpoints.warnings):
         say(*f"warning: {line}".split("\n"), err=True)
     if options.stats_json:
-        _write_stats(options.stats_json, session, ends.driver.block_size, snapshot)
+        _write_stats(options.stats_json, session, endpoints.driver.block_size, snapshot)
     if session.error:
         raise session.error
     say(end_line(snapshot))

@@ -24,7 +24,7 @@ from apollo_rt.commands.cli import main
 from apollo_rt.devices.device import Device
 from apollo_rt.live.engine_settings import EngineSettings
 from apollo_rt.session import run
-from apollo_rt.session.endpoints import FirstPart, input_file, open_ends, output_file
+from apollo_rt.session.endpoints import FirstPart, input_file, open_endpoints, output_file
 from apollo_rt.session.run import LiveOptions
 from tests import ROOT
 from tests.doubles import tiny_models
@@ -277,21 +277,25 @@ def devices(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_two_devices_become_one_driver(devices) -> None:
-    with open_ends("Loopback", "Speakers", 44_100, 512) as ends:
-        assert (ends.input_name, ends.output_name) == ("Cable (Core Audio)", "Speakers (Core Audio)")
-        assert (ends.driver.input_channels, ends.driver.output_channels, ends.driver.block_size) == (2, 2, 512)
-        assert ends.has_device
-        assert ends.source is ends.writer is None
+    with open_endpoints("Loopback", "Speakers", 44_100, 512) as endpoints:
+        assert (endpoints.input_name, endpoints.output_name) == ("Cable (Core Audio)", "Speakers (Core Audio)")
+        assert (endpoints.driver.input_channels, endpoints.driver.output_channels, endpoints.driver.block_size) == (
+            2,
+            2,
+            512,
+        )
+        assert endpoints.has_device
+        assert endpoints.source is endpoints.writer is None
 
 
 def test_a_file_at_one_end_leaves_the_device_the_other(devices, song, tmp_path) -> None:
-    with open_ends(str(song), "Speakers", 44_100, 512) as ends:
-        assert (ends.driver.input_channels, ends.driver.output_channels) == (0, 2)
-        assert ends.source is ends.reader
-    ends = open_ends("Cable", str(tmp_path / "out.wav"), 44_100, 512)
-    assert (ends.driver.input_channels, ends.driver.output_channels) == (2, 0)
-    assert ends.has_device
-    ends.discard()
+    with open_endpoints(str(song), "Speakers", 44_100, 512) as endpoints:
+        assert (endpoints.driver.input_channels, endpoints.driver.output_channels) == (0, 2)
+        assert endpoints.source is endpoints.reader
+    endpoints = open_endpoints("Cable", str(tmp_path / "out.wav"), 44_100, 512)
+    assert (endpoints.driver.input_channels, endpoints.driver.output_channels) == (2, 0)
+    assert endpoints.has_device
+    endpoints.discard()
     assert not list(tmp_path.glob("*out*"))
 
 
@@ -299,7 +303,7 @@ def test_a_loop_of_devices_is_refused_unless_it_is_wanted(devices, live) -> None
     code, _, errors = live("--input", "Loopback", "--output", "Cable")
     assert code == 1
     assert errors[0].startswith("error: feedback: 'Cable' hears what 'Cable' plays")
-    assert open_ends("Loopback", "Cable", 44_100, 512, allow_feedback=True).has_device
+    assert open_endpoints("Loopback", "Cable", 44_100, 512, allow_feedback=True).has_device
 
 
 def test_a_device_has_a_pace_of_its_own(devices, live, song) -> None:
@@ -319,14 +323,14 @@ def test_the_devices_are_listed(devices, live) -> None:
 def test_what_calls_back_unevenly_gets_more_headroom_unless_the_user_says_how_much(devices, tmp_path) -> None:
     headroom = run._headroom
     options = LiveOptions("Loopback", "Speakers", block_size=512)
-    with open_ends("Loopback", "Speakers", 44_100, 512) as ends:
-        assert headroom(options, ends) == 512 + 64
-        assert headroom(replace(options, headroom=100), ends) == 100
-        ends.driver.varying_block = True
-        assert headroom(options, ends) == 3 * 512 + 64
-    with open_ends("demo", str(tmp_path / "out.wav"), 44_100, 512) as ends:
-        assert headroom(options, ends) == EngineSettings().headroom
-        ends.discard()
+    with open_endpoints("Loopback", "Speakers", 44_100, 512) as endpoints:
+        assert headroom(options, endpoints) == 512 + 64
+        assert headroom(replace(options, headroom=100), endpoints) == 100
+        endpoints.driver.varying_block = True
+        assert headroom(options, endpoints) == 3 * 512 + 64
+    with open_endpoints("demo", str(tmp_path / "out.wav"), 44_100, 512) as endpoints:
+        assert headroom(options, endpoints) == EngineSettings().headroom
+        endpoints.discard()
 
 
 # --- controlled from beside the screen -------------------------------------------------------------------------------
@@ -403,8 +407,8 @@ def test_a_token_that_the_user_has_is_not_printed(live, song, tmp_path) -> None:
     token, path = "a-token-that-nobody-may-read", tmp_path / "token"
     path.write_text(token)
     path.chmod(0o600)
-    ends = ("--input", song, "--output", tmp_path / "out.wav")
-    code, out, errors = live(*ends, "--plain", "--no-pace", "--control", "0", "--control-token-file", path)
+    endpoints = ("--input", song, "--output", tmp_path / "out.wav")
+    code, out, errors = live(*endpoints, "--plain", "--no-pace", "--control", "0", "--control-token-file", path)
     assert code == 0
     (line,) = [line for line in out if line.startswith("control page: http://127.0.0.1:")]
     assert str(path) in line

@@ -17,7 +17,7 @@ from apollo_rt.files.recording import RecordingWriter, numbered
 from apollo_rt.files.recovery import leftover_lines, recover
 from apollo_rt.files.tags import Tags
 from apollo_rt.part_file import leftovers
-from apollo_rt.session.endpoints import open_ends
+from apollo_rt.session.endpoints import open_endpoints
 from tests import ROOT
 from tests.doubles.sound_files import tone
 from tests.doubles.sounds import noise
@@ -158,10 +158,12 @@ def test_a_recording_never_begins_on_a_file_that_is_there(tmp_path):
 def test_live_from_file_to_file_carries_the_tags(tmp_path):
     with AudioWriter(tmp_path / "in.flac", RATE, tags=Tags({"title": "Live"})) as writer:
         writer.write(tone(5000))
-    ends = open_ends(str(tmp_path / "in.flac"), str(tmp_path / "out.opus"), RATE, 256, pace=False, model="test-model")
-    with ends:
-        ends.writer.write(tone(5000))
-        ends.writer.commit()
+    endpoints = open_endpoints(
+        str(tmp_path / "in.flac"), str(tmp_path / "out.opus"), RATE, 256, pace=False, model="test-model"
+    )
+    with endpoints:
+        endpoints.writer.write(tone(5000))
+        endpoints.writer.commit()
     with AudioReader(tmp_path / "out.opus") as reader:
         assert reader.tags.values["title"] == "Live"
         assert "test-model" in reader.tags.values["encoded_by"]

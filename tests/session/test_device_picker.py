@@ -13,9 +13,8 @@ from apollo_rt.errors import DeviceError
 from apollo_rt.inference.model import load
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
-from apollo_rt.session import endpoints
 from apollo_rt.session.device_picker import DevicePicker, reopening
-from apollo_rt.session.endpoints import Ends, WantedDevices
+from apollo_rt.session.endpoints import Endpoints, WantedDevices
 from tests.doubles import tiny_models
 from tests.doubles.audio_servers import wait_for
 from tests.doubles.hand_device import HandDevice
@@ -42,14 +41,14 @@ class Desk:
         self.refused, self.opened, self.block_size = set(), [], 256
         monkeypatch.setattr("apollo_rt.devices.portaudio.list_devices", lambda: DEVICES)
         monkeypatch.setattr("apollo_rt.devices.portaudio.rescan", lambda: None)
-        monkeypatch.setattr(endpoints.WantedDevices, "driver", lambda _, *found: self.driver(*found))
-        monkeypatch.setattr(endpoints.WantedDevices, "trouble", lambda _: "")
+        monkeypatch.setattr(WantedDevices, "driver", lambda _, *found: self.driver(*found))
+        monkeypatch.setattr(WantedDevices, "trouble", lambda _: "")
         wanted = WantedDevices(*words, RATE, 256, False)
         found = wanted.find()
-        ends = Ends("radio", "speakers", self.driver(*found), None, None, None, wanted)
+        endpoints = Endpoints("radio", "speakers", self.driver(*found), None, None, None, wanted)
         way = reopening(wanted, 300.0, False)
-        self.engine = Engine(model, ends.driver, EngineSettings(), None, None, way if follows else None)
-        self.picker = DevicePicker(self.engine, ends, lambda wanted: reopening(wanted, 300.0, False))
+        self.engine = Engine(model, endpoints.driver, EngineSettings(), None, None, way if follows else None)
+        self.picker = DevicePicker(self.engine, endpoints, lambda wanted: reopening(wanted, 300.0, False))
         self.log = caplog
         caplog.set_level(logging.WARNING, "apollo_rt")
 
@@ -249,8 +248,10 @@ def test_an_end_that_is_a_file_stays_one():
         chosen = awaited = None
 
     for words, reason in (((None, None), "are files"), ((None, "speakers"), "input of this run is a file")):
-        ends = Ends("song.mp3", "speakers", HandDevice(), None, None, None, WantedDevices(*words, RATE, 256, False))
-        picker = DevicePicker(Still(), ends, lambda wanted: reopening(wanted, 300.0, False))
+        endpoints = Endpoints(
+            "song.mp3", "speakers", HandDevice(), None, None, None, WantedDevices(*words, RATE, 256, False)
+        )
+        picker = DevicePicker(Still(), endpoints, lambda wanted: reopening(wanted, 300.0, False))
         with pytest.raises(DeviceError, match=reason):
             picker.choose(source="radio")
         assert picker.names == ("song.mp3", "speakers")

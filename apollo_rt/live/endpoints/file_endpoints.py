@@ -18,7 +18,7 @@ class SurvivingSink(Protocol):
         """Messages for the user since the last call, one line each."""
 
 
-class FileEnds:
+class FileEndpoints:
     """Source and sink of a line, with a thread each.
 
     Args:
