@@ -106,9 +106,10 @@ class LevelStep(nn.Module):
         out = torch.addmm(self.decode_bias, self.norm(x), self.decode_weight) + features @ self.slopes_weight
         levels, evidence = out.view(self.n_frames, 5, -1).split((3, 2), dim=1)
         evidence, held = self.holding(evidence.reshape(self.n_frames, -1), state[2])
-        gains, coherence = self._gains(levels, short, evidence)
+        evident = torch.sigmoid(SHARPNESS * evidence).view(self.n_frames, 2, -1)
+        gains, coherence = self._gains(levels, short, evident)
         if self.correction:
-            frames, of_correction = self.correction(frames, features, trunk, state[3:first])
+            frames, of_correction = self.correction(frames, features, trunk, evident, state[3:first])
             newest = [*of_correction, *newest]
         restored = frames + self._placed(noise, gains, coherence)
         return restored.view(spectrum.shape), *averages, held, *newest
@@ -131,13 +132,12 @@ class LevelStep(nn.Module):
         features = torch.log((together + _FLOOR).clamp(min=_QUIETEST)) - torch.log(loud)
         return features.clamp(min=LOWEST * _LN10), short, averages
 
-    def _gains(self, out: Tensor, short: Tensor, evidence: Tensor) -> tuple[Tensor, Tensor]:
+    def _gains(self, out: Tensor, short: Tensor, evident: Tensor) -> tuple[Tensor, Tensor]:
         """Gains of left and right (frames, 2, bands), and the coherence (frames, 1, bands)."""
         present = short[:, :2]
         own = present.sum(-1, keepdim=True) + self.bands.n_short * _FLOOR
         missing = torch.exp((out[:, :2] * _LN10).clamp(max=0.0)) * own
         share = missing / (missing + 10**SHRINK * (present + _FLOOR))
-        evident = torch.sigmoid(SHARPNESS * evidence).view(self.n_frames, 2, -1)
         heard = (missing * share * share * evident).clamp(max=10.0 / _UNIT) - _SILENT
         return torch.sqrt(heard.clamp(min=0.0) * self.to_power), torch.tanh(out[:, 2:])
 
@@ -175,19 +175,19 @@ class _Correction(nn.Module):
         self.layers = nn.ModuleList(_Layer(one, n_frames) for one in net.layers)
         self.norm = _norm(net.scale)
         self.register_buffer("decode_weight", net.decoder.weight.detach().T.contiguous())
-        self.register_buffer("decode_bias", net.decoder.bias.detach() + 1)
+        self.register_buffer("decode_bias", net.decoder.bias.detach())
 
     def forward(
-        self, frames: Tensor, features: Tensor, trunk: Tensor, state: tuple[Tensor, ...]
+        self, frames: Tensor, features: Tensor, trunk: Tensor, evident: Tensor, state: tuple[Tensor, ...]
     ) -> tuple[Tensor, list[Tensor]]:
-        """(frames, 2, values), features, trunk, states -> (frames, 2, values), states."""
+        """(frames, 2, values), features, trunk, (frames, 2, bands), states -> (frames, 2, values), states."""
         x = torch.addmm(self.encode_bias, features, self.encode_weight) + self.trunk_norm(trunk) @ self.listen_weight
         newest = []
         for layer, past in zip(self.layers, state, strict=True):
             x, kept = layer(x, past)
             newest.append(kept)
-        gains = torch.addmm(self.decode_bias, self.norm(x), self.decode_weight).clamp(0.0, HIGHEST)
-        gains = gains.view(self.n_frames, 2, -1)
+        change = torch.addmm(self.decode_bias, self.norm(x), self.decode_weight).view(self.n_frames, 2, -1)
+        gains = (1 + change * evident.amax(-1, keepdim=True)).clamp(0.0, HIGHEST)
         rows = frames[..., : self.n_values].split([count * values for count, values in self.groups], dim=-1)
         parts = gains.split([count for count, _ in self.groups], dim=-1)
         kept = [

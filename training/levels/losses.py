@@ -87,8 +87,8 @@ def image_error(missing: Tensor, short: Tensor, wanted: Tensor, known: Tensor) -
     return functional.smooth_l1_loss(error, torch.zeros_like(error), reduction="sum") / (is_lost.sum() + 1)
 
 
-_CLOSEST = 1e-6
-"""A crop this close to the clean music, 60 dB, is done."""
+_CLOSEST = 10**-4.5
+"""A crop this close to the clean music, 45 dB, is done."""
 
 
 def correction_error(gains: Tensor, present: Tensor, wanted: Tensor, distance: Tensor) -> Tensor:

@@ -34,21 +34,26 @@ class CorrectionNet(nn.Module):
         nn.init.zeros_(self.decoder.weight)
         nn.init.zeros_(self.decoder.bias)
 
-    def forward(self, features: Tensor, trunk: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    def forward(
+        self, features: Tensor, trunk: Tensor, lost: Tensor, state: list[Tensor]
+    ) -> tuple[Tensor, list[Tensor]]:
         """Predict gains.
 
         Args:
             features: as the level net takes them.
             trunk: its first layers' answer, normalised.
+            lost: how likely each band of a channel lost something, 0 to 1: where none did, nothing is corrected.
             state: past frames of each layer.
 
         Shape:
-            (batch, frames, values), (batch, frames, trunk width), state -> (batch, frames, 2, bands), state
+            (batch, frames, values), (batch, frames, trunk width), (batch, frames, 2, any), state
+            -> (batch, frames, 2, bands), state
         """
         x, newest = self.encode(features) + self.listen(trunk), []
         for layer, past in zip(self.layers, state, strict=True):
             x, kept = layer(x, past.to(x.dtype))
             newest.append(kept)
         normal = x * torch.rsqrt(x.float().square().mean(-1, keepdim=True) + 1e-6).to(x.dtype)
-        gains = 1 + self.decoder(normal * self.scale.to(x.dtype)).float().unflatten(-1, (2, -1))
+        change = self.decoder(normal * self.scale.to(x.dtype)).float().unflatten(-1, (2, -1))
+        gains = 1 + change * lost.amax(-1, keepdim=True)
         return gains.clamp(0.0, HIGHEST), newest

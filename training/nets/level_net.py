@@ -191,21 +191,22 @@ class LevelNet(nn.Module):
         held = predicted.evidence[:, -1]
         if not self.correction:
             return predicted, [held, *next_state, *further]
-        gains, newest = self.correction(features, _normal(trunk), of_correction)
+        gains, newest = self.correction(features, _normal(trunk), evident(predicted), of_correction)
         return predicted._replace(gains=gains), [held, *newest, *next_state, *further]
 
     def gains(self, levels: dict[str, Tensor]) -> Tensor:
-        """Predict the correction alone from silence on; nothing but it has a gradient.
+        """Predict the correction alone, as the lightest tier has it, from silence on; nothing but it has a gradient.
 
         Shape:
             parts (batch, frames, *bands.widths[part]) -> (batch, frames, 2, long bands)
         """
         assert self.correction
-        (_, *state), count = self.initial_state(len(levels["short"]), 0), self.n_correction_states
+        (held, *state), count = self.initial_state(len(levels["short"]), 0), self.n_correction_states
         with torch.no_grad():
             features = self._features(levels)
-            trunk = _normal(self._through(self.encode(features), state[count:], 0, self.config.exits[0])[0])
-        found: Tensor = self.correction(features, trunk, state[:count])[0]
+            trunk, _ = self._through(self.encode(features), state[count:], 0, self.config.exits[0])
+            lost = evident(self._read(trunk, features, levels, held, 0))
+        found: Tensor = self.correction(features, _normal(trunk), lost, state[:count])[0]
         return found
 
     def of_all_tiers(self, levels: dict[str, Tensor]) -> list[Predicted]:
@@ -276,6 +277,11 @@ def reference(levels: dict[str, Tensor]) -> Tensor:
 def own_level(levels: dict[str, Tensor]) -> Tensor:
     """The level of each channel in the newest two hops. Shape: -> (batch, frames, 2)."""
     return torch.log10((10 ** levels["short"][:, :, :2]).sum(-1))
+
+
+def evident(predicted: Predicted) -> Tensor:
+    """How likely each band of a channel lost something, 0 to 1. Shape: -> (batch, frames, 2, bands)."""
+    return torch.sigmoid(SHARPNESS * predicted.evidence)
 
 
 def generated(predicted: Predicted, present: Tensor) -> Tensor:

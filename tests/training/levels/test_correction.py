@@ -68,6 +68,20 @@ def test_gains_change_each_channel_alone() -> None:
     torch.testing.assert_close(made[:, :, 0, -1], spectrum[:, :, 0, -1])  # Nyquist
 
 
+def test_music_that_lost_nothing_is_not_corrected() -> None:
+    correction = lively_levels().levels.correction
+    assert correction is not None
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(1, 12, correction.encode.in_features, generator=generator)
+    trunk = torch.randn(1, 12, correction.listen.in_features, generator=generator)
+    state = [torch.zeros(1, layer.n_past_frames, 8) for layer in correction.layers]
+    lost = torch.zeros(1, 12, 2, 5)
+    lost[:, :, 1, 3] = 1.0
+    gains, _ = correction(features, trunk, lost, state)
+    assert float((gains[:, :, 0] - 1).abs().max()) == 0
+    assert float((gains[:, :, 1] - 1).abs().mean()) > 0.01
+
+
 def write_store(folder: Path) -> Path:
     """Music with as much of other music added: its best gain is a half everywhere."""
     for split, n_items in (("train", 2), ("valid", 1)):
