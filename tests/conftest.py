@@ -1,10 +1,13 @@
 """What tests of many packages share. A model is the same for all, so it is made and loaded once."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from apollo_rt.inference.model import Model, load
+from tests import ROOT
 from tests.doubles import tiny_models
 
 
@@ -29,6 +32,15 @@ def halved(tiny_folder: Path) -> Model:
 def busy(tiny_folder: Path) -> Model:
     """Has a memory and a carrier: whatever is out of step shows."""
     return load(tiny_models.busy(tiny_folder, tiny_models.MEDIUM))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Compile once for all, where tests are about to run side by side."""
+    config = session.config
+    is_worker = hasattr(config, "workerinput")
+    if config.getoption("tx", None) and not is_worker and not config.getoption("collectonly"):
+        subprocess.run([sys.executable, "-m", "tests.doubles.warm_up"], cwd=ROOT, check=True)
 
 
 @pytest.hookimpl(tryfirst=True)
