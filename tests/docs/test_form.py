@@ -15,6 +15,7 @@ PAGES = sorted(
 COLUMNS, README_LINES = 120, 150
 _UNBREAKABLE = re.compile(r"\s*(\||[-*] )?\S*(!?\[[^\]]*\]\([^)]*\)|https?://\S+|`[^`]*`)\S*\s*")
 """A row of a table, or nothing but one picture, link or name."""
+_FILE = re.compile(r"`((?:apollo_rt|training|export|benchmarks|tests|docs)/(?!PACKAGE)[\w./-]+\.(?:py|md|json|yaml))`")
 _LINK = re.compile(r"\]\((?!https?://|#)([^)#\s]+)")
 
 
@@ -34,8 +35,7 @@ def dead_links(page: Path, text: str) -> list[str]:
 
 def lost_files(text: str) -> list[str]:
     """Files of this repository, by their whole path, that a text names and that are not there."""
-    named = re.findall(r"`((?:apollo_rt|training|export|benchmarks|tests|docs)/(?!PACKAGE)[\w./-]+\.(?:py|md|json|yaml))`", text)
-    return [name for name in named if not (ROOT / name).exists()]
+    return [name for name in _FILE.findall(text) if not (ROOT / name).exists()]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
