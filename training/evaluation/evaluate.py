@@ -18,7 +18,7 @@ from apollo_rt.console.progress import progress_bar
 from apollo_rt.errors import ApolloError
 from apollo_rt.existing import refuse_existing
 from apollo_rt.inference.model_file import default_model_path
-from training.evaluation import card, measure, report, selection, summary, systems
+from training.evaluation import card, codec_table, measure, report, selection, summary, systems
 from training.evaluation.measure import Row, Task
 from training.evaluation.selection import Part, Preset
 from training.evaluation.systems import System
@@ -53,14 +53,19 @@ _NEW_FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--listen", "n_examples", type=click.IntRange(0), default=6, show_default=True, help="Clips on the page.")
 @click.option("--json", "json_file", type=_NEW_FILE, help="Write all rows and their means here.")
 @click.option("--card", "card_file", type=_NEW_FILE, help="Write the means here, as a model file's card takes them.")
+@click.option(
+    "--page",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Write the table decoded -> restored of the first model into its place there, as docs/evaluation.md has it.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace the files of --json and --card; --out is written anew anyway.")
 @click.option("--workers", type=click.IntRange(1), help="Processes; as many as there are cores if left out.")
 @click.option("--kept", type=click.Path(path_type=Path, file_okay=False), help="Folder of results kept between runs.")
 def command(
     models: tuple[Path, ...], tiers: tuple[str, ...], twin: Path | None, data: Path, parts: tuple[Part, ...],
     preset: str | None, kbps: str | None, labels: str | None, limit: int | None, seconds: float | None,
-    out: Path | None, n_examples: int, json_file: Path | None, card_file: Path | None, overwrite: bool,
-    workers: int | None, kept: Path | None,
+    out: Path | None, n_examples: int, json_file: Path | None, card_file: Path | None, page: Path | None,
+    overwrite: bool, workers: int | None, kept: Path | None,
 ) -> None:  # fmt: skip
     """Measure models on clean music that they never saw, beside the untouched input and a plain exciter.
 
@@ -85,6 +90,9 @@ def command(
             _write_json(json_file, _as_json(rows))
         if card_file:
             _write_json(card_file, card.quality(rows))
+        if page:
+            restored = next(one for one in chosen if one.path)
+            codec_table.write(page, codec_table.table(summary.of_part(rows, "music"), restored.name))
         if out:
             _write_all(out, rows, tasks, n_examples)
     except (ApolloError, ValueError, OSError) as error:
