@@ -53,7 +53,7 @@ def write_config(folder: Path, max_steps: int, **model: Any) -> Path:
             "valid_samples": 12_800,
             "valid_count": 1,
         },
-        "trainer": {"accelerator": "cpu", "max_steps": max_steps, "val_check_interval": 1000},
+        "trainer": {"accelerator": "cpu", "max_steps": max_steps, "val_check_interval": 1000, "precision": "32-true"},
         "lines": {"every_steps": 1},
         "listening": {"count": 0},
     }

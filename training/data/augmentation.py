@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from scipy import fft
 
 from training.data.audio import SAMPLE_RATE
 
@@ -87,13 +88,20 @@ def _equalised(sides: list[Crop], random: np.random.Generator) -> list[Crop]:
 
     A net that has seen one kind of music only learns one slope of the spectrum by heart; this makes it read the slope.
     """
-    samples = sides[0].shape[1]
-    octaves = np.log2(np.fft.rfftfreq(samples, 1000 / SAMPLE_RATE) + 1e-3)
+    octaves = _octaves(sides[0].shape[1])
     points = np.arange(-5, 6)
     curve_db = np.interp(octaves, points, random.normal(0, 3, points.size)) + random.uniform(-2, 4) * octaves.clip(0, 5)
-    bent = [fft.irfft(fft.rfft(side) * 10 ** (curve_db / 20), samples) for side in sides]
-    loudest = max(1.0, *(float(np.abs(side).max()) for side in bent))
-    return [(side / loudest).astype(np.float32) for side in bent]
+    gains = torch.from_numpy(np.exp(curve_db * (np.log(10) / 20)).astype(np.float32))
+    # Of all FFTs in reach PyTorch's is the fastest by far at this length.
+    spectra = torch.fft.rfft(torch.from_numpy(np.stack(sides)))
+    bent = torch.fft.irfft(spectra * gains, sides[0].shape[1]).numpy()
+    return list(bent / np.float32(max(1.0, float(np.abs(bent).max()))))
+
+
+@cache
+def _octaves(samples: int) -> NDArray[np.float32]:
+    """Of each bin of a spectrum, above or below 1 kHz."""
+    return np.log2(np.fft.rfftfreq(samples, 1000 / SAMPLE_RATE) + 1e-3).astype(np.float32)
 
 
 def _rescaled(sides: list[Crop]) -> list[Crop]:

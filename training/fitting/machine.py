@@ -16,6 +16,7 @@ def prepare(threads: int | None) -> None:
 
 
 def precision() -> str:
-    """Mixed precision where there is a GPU that is made for it; what is not made for it only loses accuracy."""
-    has_bfloat16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
-    return "bf16-mixed" if has_bfloat16 else "32-true"
+    """Mixed precision where GPU or CPU is made for it (AVX-512 BF16, AMX); what is not made for it only loses."""
+    if torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
+    return "bf16-mixed" if torch.cpu._is_avx512_bf16_supported() else "32-true"

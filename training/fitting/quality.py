@@ -4,7 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from training.evaluation.metrics import log_spectral_distance, si_sdr_db
-from training.fitting.losses import SpectralView, known_bins
+from training.fitting.losses import known_bins
+from training.fitting.spectra import SpectralView
 
 _BAND_FLOOR = 1e-7  # of |X|^2 with an unnormalised Hann window of 2048: about -100 dB of full scale
 
@@ -35,9 +36,9 @@ class Quality(nn.Module):
         """
         powers = [self.view.power(self.view.spectrum(clip)) for clip in (restored, clean)]
         known = known_bins(powers[1], self.view.bin_hz)
-        ours, wanted = (10 * torch.log10(self.view.bands.T @ (power * known) + _BAND_FLOOR) for power in powers)
+        ours, wanted = (10 * torch.log10((power * known) @ self.view.bands + _BAND_FLOOR) for power in powers)
         return {
-            "band_db": float((ours - wanted).square().mean(1).sqrt().mean()),
+            "band_db": float((ours - wanted).square().mean(-1).sqrt().mean()),
             "lsd": log_spectral_distance(restored, clean),
             "si_sdr_db": si_sdr_db(restored, clean),
         }

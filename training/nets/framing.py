@@ -27,11 +27,12 @@ class TorchFraming(nn.Module):
         self.register_buffer("analysis_window", torch.from_numpy(np.asarray(analysis, np.float32)), persistent=False)
         self.register_buffer("synthesis_window", torch.from_numpy(np.asarray(synthesis, np.float32)), persistent=False)
 
-    def analyse(self, audio: Tensor) -> Tensor:
+    def analyse(self, audio: Tensor, every: int = 1) -> Tensor:
         """Cut audio into frames; frame k ends with sample `(k + 1) * hop_length - 1`, zeros stand before the start.
 
         Args:
             audio: samples, a whole number of hops.
+            every: frames from one that is wanted to the next; the last of so many is the first.
 
         Returns:
             Spectra without normalisation, real and imaginary part last.
@@ -40,7 +41,7 @@ class TorchFraming(nn.Module):
             (batch, 2, samples) -> (batch, frames, 2, bins, 2)
         """
         batch, channels, _ = audio.shape
-        n, hop = self.framing.analysis_length, self.framing.hop_length
+        n, hop = self.framing.analysis_length, self.framing.hop_length * every
         padded = functional.pad(audio.flatten(0, 1), (n - hop, 0))
         spectrum = torch.stft(padded, n, hop, n, self.analysis_window, center=False, return_complex=True)
         return torch.view_as_real(spectrum.unflatten(0, (batch, channels)).permute(0, 3, 1, 2))

@@ -1,5 +1,7 @@
 """Layers of the causal restorer: norm, maps between bins and bands, the causal layer, the newest hops."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -180,6 +182,7 @@ class RecentSpectrum(nn.Module):
     """
 
     kernel: Tensor
+    block: Tensor
 
     def __init__(self, framing: Framing, n_taps: int) -> None:
         """Make the kernel; bins of two hops are as many times wider as the long window is longer."""
@@ -196,6 +199,8 @@ class RecentSpectrum(nn.Module):
         real, imaginary = taps.real, taps.imag
         one_side = torch.stack((torch.stack((real, -imaginary)), torch.stack((imaginary, real))))
         self.register_buffer("kernel", one_side.repeat(2, 1, 1), persistent=False)
+        self.wide_bins = math.gcd(_WIDE_BINS, framing.hop_length)
+        self.register_buffer("block", _toeplitz(one_side, self.stride, self.wide_bins), persistent=False)
 
     def forward(self, bins: Tensor) -> Tensor:
         """Power of each of the wider bins, mid and side.
@@ -206,3 +211,27 @@ class RecentSpectrum(nn.Module):
         reach = self.kernel.shape[-1] // 2
         recent = functional.conv1d(bins.transpose(1, 2), self.kernel, stride=self.stride, padding=reach, groups=2)
         return recent.square().unflatten(1, (2, 2)).sum(2).transpose(1, 2)
+
+    def of_planes(self, bins: Tensor) -> Tensor:
+        """The same as products of blocks of bins with one matrix: for many frames eight times as fast on a CPU.
+
+        Shape:
+            (frames, 2, 2, bins): mid and side, real and imaginary part -> (frames, bins / stride, 2)
+        """
+        reach = self.kernel.shape[-1] // 2
+        blocks = functional.pad(bins, (reach, reach)).unfold(-1, len(self.block) // 2, self.wide_bins * self.stride)
+        recent = blocks.permute(0, 3, 1, 2, 4).flatten(3) @ self.block
+        power = recent.unflatten(-1, (2, self.wide_bins)).square().sum(-2)
+        return power.transpose(2, 3).flatten(1, 2)
+
+
+_WIDE_BINS = 16  # of a block, where the hop can be divided by it
+
+
+def _toeplitz(one_side: Tensor, stride: int, wide_bins: int) -> Tensor:
+    """A strided convolution of two planes as a matrix. Shape: (2, 2, taps) -> (2 * bins of a block, 2 * wide bins)."""
+    n_taps = one_side.shape[-1]
+    block = one_side.new_zeros(2, (wide_bins - 1) * stride + n_taps, 2, wide_bins)
+    for place in range(wide_bins):
+        block[:, place * stride : place * stride + n_taps, :, place] = one_side.permute(1, 2, 0)
+    return block.flatten(0, 1).flatten(1)

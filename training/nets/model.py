@@ -151,8 +151,8 @@ class Restorer(nn.Module):
         bins = self._to_mid_side(spectrum.flatten(0, 1))
         power, band_power, average, running = self._powers(bins, state[0])
         tokens, loudness = self._encode(bins, power, band_power, average)
-        # The maps have a loss of their own (`carrier_levels`): taught by this one, they learn what layers leave them.
-        envelope = self._envelope(band_power, average, loudness).detach()
+        # The maps have a loss of their own (`fitting.planes`): taught by this one, they learn what layers leave them.
+        envelope = self.envelope_of(band_power, average, loudness).detach()
         tokens, next_state = tokens.unflatten(0, (batch, n_frames)), [running]
         depth = self.config.exits[tier]
         for layer, past in zip(self.layers[:depth], state[1 : depth + 1], strict=True):
@@ -167,43 +167,6 @@ class Restorer(nn.Module):
         outputs = self._outputs(tokens.flatten(0, 1), envelope, tier)
         restored = self._render(bins, self._to_mid_side(carrier.flatten(0, 1), 1.0), outputs, loudness)
         return self._from_mid_side(restored, spectrum.flatten(0, 1)).unflatten(0, (batch, n_frames)), next_state
-
-    def carrier_levels(self, spectrum: Tensor, every: int = 1) -> Tensor:
-        """How loud the carrier would be heard if the maps alone were asked: what they are taught by.
-
-        Args:
-            spectrum: frames of both channels from the beginning of a clip, as the analysis gives them.
-            every: frames from one answer to the next; the last frame has one.
-
-        Returns:
-            Log power of each band of mid and side, on the scale of `recent_power`. Only the maps have a gradient.
-
-        Shape:
-            (batch, frames, 2, bins, 2) -> (batch, frames / every, bands, 2)
-        """
-        with torch.no_grad():
-            batch = len(spectrum)
-            bins = self._to_mid_side(spectrum.flatten(0, 1))
-            _, band_power, average, _ = self._powers(bins, self.initial_state(batch)[0])
-            bins, band_power, average = (
-                part.unflatten(0, (batch, -1))[:, every - 1 :: every].flatten(0, 1)
-                for part in (bins, band_power, average)
-            )
-            loudness = self.recent(bins).mean(1).sum(-1)
-        log_gain = self._envelope(band_power, average, loudness) + SILENT_GAIN
-        heard = torch.log((loudness + 1e-12) * self.carrier_kept)[:, None, None]
-        return (2 * log_gain + heard).unflatten(0, (batch, -1))
-
-    @torch.no_grad()
-    def recent_power(self, spectrum: Tensor) -> Tensor:
-        """Power of each band of mid and side in the newest two hops, in squares of -100 dB of full scale.
-
-        Shape:
-            (batch, frames, 2, bins, 2) -> (batch, frames, bands, 2)
-        """
-        recent = self.recent(self._to_mid_side(spectrum.flatten(0, 1)))
-        wide_to_bands = self.bins_to_bands[:, :: self.config.stride] * self.config.stride
-        return (wide_to_bands @ recent).unflatten(0, spectrum.shape[:2])
 
     def _delayed(self, newest: list[Tensor], late: State) -> tuple[list[Tensor], State]:
         """What is known of the frames from before the lookahead, and what is kept for the next call."""
@@ -230,6 +193,14 @@ class Restorer(nn.Module):
         """
         power = bins.square().unflatten(-1, (2, 2)).sum(-1)
         band_power = self.bins_to_bands @ power
+        return power, band_power, *self.averages(band_power, running)
+
+    def averages(self, band_power: Tensor, running: Tensor) -> tuple[Tensor, Tensor]:
+        """Running average of the power of bands, and what it has come to.
+
+        Shape:
+            (batch * frames, bands, 2), (batch, 2 bands) -> (batch * frames, bands, 2), (batch, 2 bands)
+        """
         per_clip = band_power.unflatten(0, (len(running), -1))
         n_frames = per_clip.shape[1]
         decay = math.exp(-self.config.framing.hop_period_s / self.config.level_time_s)
@@ -238,8 +209,7 @@ class Restorer(nn.Module):
         kernel = torch.where(age >= 0, (1 - decay) * decay ** age.clamp(min=0), 0.0)
         faded = running[:, None] * decay ** (index[:, None] + 1)
         averaged = kernel @ per_clip.transpose(-1, -2).flatten(2) + faded
-        average = averaged.flatten(0, 1).unflatten(-1, (2, -1)).transpose(-1, -2)
-        return power, band_power, average, averaged[:, -1]
+        return averaged.flatten(0, 1).unflatten(-1, (2, -1)).transpose(-1, -2), averaged[:, -1]
 
     def _encode(self, bins: Tensor, power: Tensor, band_power: Tensor, average: Tensor) -> tuple[Tensor, Tensor]:
         """Bins to one token a band: shape within the band, and loudness of the band against the running level.
@@ -265,7 +235,7 @@ class Restorer(nn.Module):
         log_recent = LOG_MAGNITUDE_SCALE * torch.log(recent / per_wide_bin + LOG_FLOOR)
         return tokens + self.split_recent(log_recent), recent.mean(1).sum(-1)
 
-    def _envelope(self, band_power: Tensor, average: Tensor, loudness: Tensor) -> Tensor:
+    def envelope_of(self, band_power: Tensor, average: Tensor, loudness: Tensor) -> Tensor:
         """Where the log gains of the carrier begin.
 
         Shape:

@@ -11,13 +11,13 @@ from training.fitting.generators import carrier_like, item_seeds
 from training.fitting.losses import (
     LossWeights,
     RestorationLoss,
-    SpectralView,
     known_bins,
     multi_magnitude_error,
     snr_db,
 )
 from training.fitting.quality import Quality
 from training.fitting.schedule import Cosine, Staircase
+from training.fitting.spectra import SpectralView
 from training.nets.critics import MultiResolutionCritic, SpectrumCritic
 
 EVERYTHING = LossWeights(multi_magnitude=1.0, complex=1.0, waveform=1.0)
@@ -43,6 +43,20 @@ def test_the_default_loss_is_what_the_shipped_model_was_trained_with(other: int,
     total, parts = RestorationLoss(LossWeights(), 44_100)(*clips(), other)
     assert float(total) == pytest.approx(loss, abs=1e-6)
     assert set(parts) == {"snr", "band", "bin", "magnitude"}
+
+
+@pytest.mark.parametrize("n_fft", [512, 2048])
+def test_spectra_and_their_gradients_are_those_of_the_framework_s_own(n_fft: int) -> None:
+    view, (clip, _) = SpectralView(n_fft, 44_100, 32), clips(5000)
+    ours, framework_s = clip[0].clone().requires_grad_(), clip[0].clone().requires_grad_()
+    weights = torch.randn(2, (5000 - n_fft) // (n_fft // 4) + 1, n_fft // 2 + 1, 2)
+    spectrum = view.spectrum(ours)
+    wanted = torch.stft(framework_s, n_fft, n_fft // 4, window=view.window, center=False, return_complex=True)
+    torch.testing.assert_close(spectrum, torch.view_as_real(wanted.transpose(1, 2)), rtol=1e-5, atol=1e-5)
+    (spectrum * weights).sum().backward()
+    (torch.view_as_real(wanted.transpose(1, 2)) * weights).sum().backward()
+    torch.testing.assert_close(ours.grad, framework_s.grad, rtol=1e-5, atol=1e-4)
+    assert not ours.grad[:, 4992:].any()  # behind the last whole frame
 
 
 def test_every_loss_prefers_the_better_clip() -> None:
@@ -77,7 +91,7 @@ def _ends_at(cut_hz: float, slope_db: float = 200.0, seed: int = 3) -> Tensor:
 def test_what_a_codec_took_from_the_clean_music_teaches_nothing(n_fft: int, clip: Tensor, known_to_hz: float) -> None:
     view = SpectralView(n_fft, 44_100, 48)
     known = known_bins(view.power(view.spectrum(clip[0])), view.bin_hz)
-    assert known.shape == (2, n_fft // 2 + 1, 1)
+    assert known.shape == (2, 1, n_fft // 2 + 1)
     for end_hz in (known.sum((1, 2)) - 1) * view.bin_hz:
         assert known_to_hz - 1100 <= end_hz <= known_to_hz + 2 * view.bin_hz
 
