@@ -10,6 +10,7 @@ import warnings
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from apollo_rt.errors import ProviderError
 from apollo_rt.inference.accelerator import (
@@ -21,7 +22,7 @@ from apollo_rt.inference.accelerator import (
     load_late_libraries,
     missing_library,
 )
-from apollo_rt.inference.onnx_c_api import OnnxRuntimeError, Runtime
+from apollo_rt.inference.onnx_c_api import Kind, OnnxRuntimeError, Runtime
 from apollo_rt.inference.provider import (
     CacheKey,
     Provider,
@@ -35,6 +36,8 @@ Assignment = Mapping[str, Counter[str]]
 
 RECORD_ASSIGNMENT = "session.record_ep_graph_assignment_info"
 
+_OPTIONS: Final[dict[str, Kind]] = {"CUDA": "CUDAProviderOptions", "TensorRT": "TensorRTProviderOptions"}
+"""What the C library calls the options of a provider."""
 _MOST_LIBRARIES = 32
 _NO_MEMORY = ("out of memory", "cudaErrorMemoryAllocation", "CUDA failure 2", "Failed to allocate memory")
 _INSTALL = "install the package's extra `cuda`, and `tensorrt` for TensorRT, or NVIDIA's own packages"
@@ -176,9 +179,7 @@ def _load_provider(runtime: Runtime, provider: Provider, kind: str) -> None:
     """
     for _ in range(_MOST_LIBRARIES):
         try:
-            runtime.release(
-                f"{kind}ProviderOptions", _provider_options(runtime, kind, {"device_id": str(provider.device)})
-            )
+            runtime.release(_OPTIONS[kind], _provider_options(runtime, kind, {"device_id": str(provider.device)}))
             return
         except OnnxRuntimeError as error:
             name = missing_library(str(error))
@@ -192,7 +193,7 @@ def _append(runtime: Runtime, options: int, kind: str, texts: Mapping[str, str])
     try:
         runtime.call(f"SessionOptionsAppendExecutionProvider_{kind}_V2", options, provider_options)
     finally:
-        runtime.release(f"{kind}ProviderOptions", provider_options)
+        runtime.release(_OPTIONS[kind], provider_options)
 
 
 def _provider_options(runtime: Runtime, kind: str, texts: Mapping[str, str]) -> int:
@@ -203,7 +204,7 @@ def _provider_options(runtime: Runtime, kind: str, texts: Mapping[str, str]) -> 
         keys, values = (table(*(text.encode() for text in row)) for row in (texts.keys(), texts.values()))
         runtime.call(f"Update{kind}ProviderOptions", options, keys, values, len(texts))
     except OnnxRuntimeError:
-        runtime.release(f"{kind}ProviderOptions", options)
+        runtime.release(_OPTIONS[kind], options)
         raise
     return options
 

@@ -73,7 +73,20 @@ _FUNCTIONS: Final[dict[str, tuple[int, list[Any]]]] = {
 }
 _GET_ERROR_MESSAGE = 2
 RUN: Final = _FUNCTIONS["Run"][0]
-RELEASE: Final = {
+Kind = Literal[
+    "Status",
+    "MemoryInfo",
+    "Session",
+    "Value",
+    "RunOptions",
+    "TypeInfo",
+    "SessionOptions",
+    "ArenaCfg",
+    "TensorRTProviderOptions",
+    "CUDAProviderOptions",
+]
+"""Of objects that the library makes and takes back."""
+RELEASE: Final[dict[Kind, int]] = {
     "Status": 93,
     "MemoryInfo": 94,
     "Session": 95,
@@ -149,7 +162,7 @@ class Runtime:
         self.call(name, *arguments, ctypes.byref(result))
         return result.value or 0
 
-    def release(self, kind: str, address: int) -> None:
+    def release(self, kind: Kind, address: int) -> None:
         """Give one object back."""
         self._releases[kind](address)
 

@@ -86,7 +86,7 @@ class OnnxSession:
         finally:
             flush_to_zero(was_flushing)  # ONNX Runtime changes it for the thread that makes a session
             self.runtime.release("SessionOptions", options)
-        self._finalizer = weakref.finalize(self, self.runtime.release, "OnnxSession", self.address)
+        self._finalizer = weakref.finalize(self, self.runtime.release, "Session", self.address)
         self._finalizer.atexit = False
         self._bindings: weakref.WeakSet[Binding] = weakref.WeakSet()
         self._n_graphs = 0

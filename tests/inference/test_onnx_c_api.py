@@ -121,7 +121,7 @@ def ledger(monkeypatch):
     made: list[tuple[str, int]] = []
     given_back: list[tuple[str, int]] = []
     kinds = {
-        "CreateSessionFromArray": "OnnxSession",
+        "CreateSessionFromArray": "Session",
         "CreateSessionOptions": "SessionOptions",
         "CreateTensorWithDataAsOrtValue": "Value",
         "CreateCpuMemoryInfo": "MemoryInfo",
@@ -167,8 +167,8 @@ def test_closing_releases_everything_values_first(tmp_path, ledger):
         assert not balanced(made, given_back)
         session.close()
         assert balanced(made, given_back)
-    kinds = [kind for kind, _ in given_back if kind in ("Value", "OnnxSession")]
-    assert kinds == (["Value"] * 8 + ["OnnxSession"]) * 20
+    kinds = [kind for kind, _ in given_back if kind in ("Value", "Session")]
+    assert kinds == (["Value"] * 8 + ["Session"]) * 20
 
 
 def test_what_is_forgotten_is_released_too_values_first(tmp_path, ledger):
@@ -178,7 +178,7 @@ def test_what_is_forgotten_is_released_too_values_first(tmp_path, ledger):
     assert not balanced(made, given_back)
     del binding
     assert balanced(made, given_back)
-    assert [kind for kind, _ in given_back if kind in ("Value", "OnnxSession")] == ["Value"] * 8 + ["OnnxSession"]
+    assert [kind for kind, _ in given_back if kind in ("Value", "Session")] == ["Value"] * 8 + ["Session"]
 
 
 def test_the_message_of_a_failed_step_is_released_with_its_binding(tmp_path, ledger):
