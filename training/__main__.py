@@ -1,4 +1,4 @@
-"""`python -m training prepare | levels | fit | inference | evaluation-set | evaluate | picture`."""
+"""`python -m training prepare | levels | burst | fit | inference | evaluation-set | evaluate | picture`."""
 
 from importlib import import_module
 
@@ -7,6 +7,7 @@ import click
 _COMMANDS = {
     "prepare": ("training.prepare", "prepare"),
     "levels": ("training.levels.commands", "levels"),
+    "burst": ("training.levels.burst", "command"),
     "fit": ("training.fitting.fit", "command"),
     "inference": ("training.inference.command", "command"),
     "evaluation-set": ("training.evaluation.collect", "command"),

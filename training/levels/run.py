@@ -11,7 +11,7 @@ from lightning.pytorch import Callback, Trainer, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, IterableDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
 from training.fitting import machine
 from training.fitting.callbacks import OrderlyEnd
@@ -43,6 +43,8 @@ class Settings:
     seed: int
     start: Path | None
     fuse: bool
+    accelerator: str = "cpu"
+    workers: int = 0
 
 
 def fit(settings: Settings, config: LevelNetConfig) -> None:
@@ -86,7 +88,8 @@ def _train(settings: Settings, module: LevelModule | CorrectionModule, crops: Le
     """Goes on where the run stands, and leaves what the next part needs."""
     last = settings.run / "last.ckpt"
     trainer = Trainer(
-        accelerator="cpu",
+        accelerator=settings.accelerator,
+        devices=1,
         max_steps=settings.steps,
         precision=settings.precision,  # type: ignore[arg-type]
         gradient_clip_val=1.0,
@@ -106,7 +109,12 @@ def _train(settings: Settings, module: LevelModule | CorrectionModule, crops: Le
         ],
     )
     first = int(torch.load(last, weights_only=False)["global_step"]) if last.exists() else 0
-    stream = DataLoader(Numbered(crops, first * settings.batch), batch_size=settings.batch)
+    stream = DataLoader(
+        Numbered(crops, first * settings.batch, settings.batch),
+        batch_size=settings.batch,
+        num_workers=settings.workers,
+        pin_memory=settings.accelerator != "cpu",
+    )
     trainer.fit(module, stream, DataLoader(whole, batch_size=1), ckpt_path=last if last.exists() else None)
     trainer.save_checkpoint(last)
     _save(module, settings.run)
@@ -121,17 +129,19 @@ _LONGEST = 5000  # frames of an item to validate on
 
 
 class Numbered(IterableDataset[Any]):
-    """Crops from a number on, without end."""
+    """Crops from a number on, without end; several workers take whole batches in turn, so that none is made twice."""
 
-    def __init__(self, crops: LevelCrops, first: int) -> None:
-        self._crops, self._first = crops, first
+    def __init__(self, crops: LevelCrops, first: int, batch: int) -> None:
+        self._crops, self._first, self._batch = crops, first, batch
 
     def __iter__(self) -> Iterator[Any]:
         """Count."""
-        number = self._first
+        worker = get_worker_info()
+        turn, workers = (worker.id, worker.num_workers) if worker else (0, 1)
         while True:
-            yield self._crops[number]
-            number += 1
+            begin = self._first + turn * self._batch
+            yield from (self._crops[number] for number in range(begin, begin + self._batch))
+            turn += workers
 
 
 class WholeItems(Dataset[tuple[dict[str, Tensor], Tensor, Tensor]]):

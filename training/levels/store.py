@@ -56,15 +56,35 @@ def write(
         clean: levels by part, of which `short` is kept.
         likeness: of both (`bands.measure_likeness`).
     """
-    folder.mkdir(parents=True, exist_ok=True)
     frames = item.frames
     parts = [*(damaged[name] for name in _FAST), clean["short"]]
-    np.save(folder / f"{item.name}.npy", np.concatenate([part.reshape(frames, -1) for part in parts], axis=1))
-    np.save(folder / f"{item.name}.slow.npy", damaged["slow"][::SLOW_EVERY].reshape(-(-frames // SLOW_EVERY), -1))
+    values = np.concatenate([part.reshape(frames, -1) for part in parts], axis=1)
+    folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / f"{item.name}.like.npy", likeness)
+    put(folder, item, values, damaged["slow"][::SLOW_EVERY].reshape(-(-frames // SLOW_EVERY), -1))
+
+
+def put(folder: Path, item: LevelItem, values: NDArray[np.float16], slow: NDArray[np.float16]) -> None:
+    """Writes the rows of one item as they are; it counts once its `.json` is there.
+
+    Shape:
+        values: ``(frames, numbers)``; slow: ``(frames / SLOW_EVERY, numbers)``
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / f"{item.name}.npy", values)
+    np.save(folder / f"{item.name}.slow.npy", slow)
     part = folder / f"{item.name}.json.part"
     part.write_text(json.dumps(asdict(item)))
     part.replace(folder / f"{item.name}.json")
+
+
+def rows(folder: Path, item: LevelItem) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
+    """All rows of one item as they lie on disk: those of every frame, and those of its running averages.
+
+    Shape:
+        ``(frames, numbers)``, ``(frames / SLOW_EVERY, numbers)``
+    """
+    return tuple(np.load(folder / f"{item.name}{suffix}", mmap_mode="r") for suffix in (".npy", ".slow.npy"))
 
 
 def items_of(folder: Path) -> list[LevelItem]:
@@ -90,9 +110,10 @@ def read(
     Shape:
         parts: ``(frames, *bands.widths[part])``; wanted: ``(frames, 4, n_short)``
     """
-    values = np.load(folder / f"{item.name}.npy", mmap_mode="r")[begin : begin + frames].astype(np.float32)
-    rows = np.arange(begin, begin + frames) // SLOW_EVERY
-    slow = np.load(folder / f"{item.name}.slow.npy", mmap_mode="r")[rows[0] : rows[-1] + 1][rows - rows[0]]
+    every, few = rows(folder, item)
+    values = every[begin : begin + frames].astype(np.float32)
+    of_frame = np.arange(begin, begin + frames) // SLOW_EVERY
+    slow = few[of_frame[0] : of_frame[-1] + 1][of_frame - of_frame[0]]
     levels, at = {}, 0
     for name in _FAST:
         size = int(np.prod(bands.widths[name]))
