@@ -66,15 +66,18 @@ class LevelRestorer(nn.Module):
         return [sums, self.decays.new_zeros(batch, len(bands.slow_times_s)), *self.levels.initial_state(batch, tier)]
 
     @torch.no_grad()
-    def turn(self, correction: float = 1.0, carrier_db: float = 0.0) -> None:
+    def turn(self, correction: float = 1.0, carrier_db: float = 0.0, evidence: float = 0.0) -> None:
         """Correct and generate more or less than was learnt; folded into the last layers.
 
         Args:
             correction: factor of how far gains depart from one.
             carrier_db: added to the levels of what is missing, which stay below that of their channel.
+            evidence: added to that of each frame: above nothing more is generated, and more that was never there.
         """
+        n_bands = self.config.bands.n_short
         for decoder in self.levels.decoders:
-            decoder.bias[: 2 * self.config.bands.n_short] += carrier_db / 10
+            decoder.bias[: 2 * n_bands] += carrier_db / 10
+            decoder.bias[3 * n_bands :] += evidence
         if self.levels.correction:
             self.levels.correction.decoder.weight *= correction
             self.levels.correction.decoder.bias *= correction

@@ -179,12 +179,16 @@ def test_a_net_is_turned_by_decibels_and_by_shares() -> None:
     levels, _ = lively_levels().measure(frames[0], frames[2], lively_levels().initial_state())
     before, _ = lively_levels().levels(levels, lively_levels().levels.initial_state())
     net = lively_levels()
-    net.turn(correction=0.5, carrier_db=-6.0)
+    net.turn(correction=0.5, carrier_db=-6.0, evidence=0.7)
     after, _ = net.levels(levels, net.levels.initial_state())
     softer = before.missing < before.missing.amax() - 1  # what is as loud as its channel stays there
     torch.testing.assert_close((after.missing - before.missing)[softer], torch.full_like(before.missing[softer], -0.6))
+    assert float((after.evidence[:, -1] - before.evidence[:, -1]).mean()) > 0.05
+    net = lively_levels()
+    net.turn(correction=0.5)
+    corrected, _ = net.levels(levels, net.levels.initial_state())
     inside = (before.gains > 0.01) & (before.gains < 1.99)
-    torch.testing.assert_close((after.gains - 1)[inside], (0.5 * (before.gains - 1))[inside], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close((corrected.gains - 1)[inside], (0.5 * (before.gains - 1))[inside], atol=1e-5, rtol=1e-4)
 
 
 # --- how far off it is ---
