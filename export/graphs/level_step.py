@@ -19,6 +19,7 @@ from training.nets.level_net import (
     FEATURE_OFFSET,
     FEATURE_SCALE,
     LOWEST,
+    NEEDED,
     QUIETEST,
     SHARPNESS,
     SHRINK,
@@ -106,7 +107,7 @@ class LevelStep(nn.Module):
         out = torch.addmm(self.decode_bias, self.norm(x), self.decode_weight) + features @ self.slopes_weight
         levels, evidence = out.view(self.n_frames, 5, -1).split((3, 2), dim=1)
         evidence, held = self.holding(evidence.reshape(self.n_frames, -1), state[2])
-        evident = torch.sigmoid(SHARPNESS * evidence).view(self.n_frames, 2, -1)
+        evident = torch.sigmoid(SHARPNESS * (evidence - NEEDED)).view(self.n_frames, 2, -1)
         gains, coherence = self._gains(levels, short, evident)
         if self.correction:
             frames, of_correction = self.correction(frames, features, trunk, evident, state[3:first])

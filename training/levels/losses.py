@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from training.evaluation.movement import Movement, taken_apart
 from training.nets.level_bands import FLOOR
-from training.nets.level_net import LN10, LOWEST, Predicted, generated
+from training.nets.level_net import LN10, LOWEST, NEEDED, Predicted, generated
 
 
 def reached(short: Tensor, predicted: Predicted) -> Tensor:
@@ -70,7 +70,8 @@ def evidence_error(evidence: Tensor, short: Tensor, wanted: Tensor, known: Tenso
     there, whole = ((10 ** part[:, :, :2]).mean(1) for part in (short, wanted))
     audible = (whole > 10**_INAUDIBLE) & known.bool()[:, None]
     lost, kept = (whole > 2.0 * there) & audible, (whole < 1.26 * there + 10**_INAUDIBLE) & known.bool()[:, None]
-    errors = functional.softplus(-evidence) * lost[:, None] + 2 * functional.softplus(evidence) * kept[:, None]
+    more = evidence - NEEDED
+    errors = functional.softplus(-more) * lost[:, None] + 2 * functional.softplus(more) * kept[:, None]
     return errors.mean(1).sum() / (lost.sum() + 2 * kept.sum() + 1)
 
 

@@ -28,8 +28,9 @@ SHRINK = -0.6  # a quarter of the power that is there
 LN10 = math.log(10)
 _OUTPUTS = 5  # level of left and of right, how alike, evidence of loss for left and for right
 _HOLD_S = 0.3
-SHARPNESS, SUREST = 3.0, 4.0
-"""How sharply evidence decides, and the most that one frame has of it, so that none is held for long."""
+SHARPNESS, NEEDED, SUREST = 3.0, 1.0, 4.0
+"""How sharply evidence decides; how much is needed, so that a stream, which begins with none, begins with nothing
+generated; and the most that one frame has of it, so that none is held for long."""
 
 _STRETCH = 768
 State = list[Tensor]
@@ -41,7 +42,7 @@ class Predicted(NamedTuple):
     Attributes:
         missing: levels of what is missing, (batch, frames, 2, bands) for left and right.
         coherence: between what is missing in both, -1 to 1, (batch, frames, bands).
-        evidence: that something was lost, held for `_HOLD_S`; nothing is generated where it is well below 0,
+        evidence: that something was lost, held for `_HOLD_S`; nothing is generated where it is well below `NEEDED`,
             (batch, frames, 2, bands).
         gains: of what is there, (batch, frames, 2, long bands) for left and right; none of a net without a correction.
     """
@@ -281,14 +282,14 @@ def own_level(levels: dict[str, Tensor]) -> Tensor:
 
 def evident(predicted: Predicted) -> Tensor:
     """How likely each band of a channel lost something, 0 to 1. Shape: -> (batch, frames, 2, bands)."""
-    return torch.sigmoid(SHARPNESS * predicted.evidence)
+    return torch.sigmoid(SHARPNESS * (predicted.evidence - NEEDED))
 
 
 def generated(predicted: Predicted, present: Tensor) -> Tensor:
     """Levels of what is generated: what is missing, less where there is no evidence, or little need.
 
     A level 6 dB below what is there loses 6 dB, one 20 dB below 28 dB: it would hardly be heard, and would only harm.
-    Without evidence it loses up to 50 dB: music that lacks nothing gets nothing.
+    Without evidence it loses up to 65 dB: music that lacks nothing gets nothing.
 
     Args:
         predicted: what the net says.
@@ -299,7 +300,7 @@ def generated(predicted: Predicted, present: Tensor) -> Tensor:
     """
     missing = predicted.missing
     both = torch.logaddexp(missing * LN10, (present + SHRINK) * LN10) / LN10
-    return missing + 2 * (missing - both) + functional.logsigmoid(SHARPNESS * predicted.evidence) / LN10
+    return missing + 2 * (missing - both) + functional.logsigmoid(SHARPNESS * (predicted.evidence - NEEDED)) / LN10
 
 
 def _relative(part: Tensor, loud: Tensor) -> Tensor:

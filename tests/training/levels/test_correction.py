@@ -101,6 +101,8 @@ REST = {"learning_rate": 0.02, "threads": 1, "precision": "32-true", "seed": 0, 
 def test_a_run_learns_the_gains_and_leaves_the_levels_as_they_are(tmp_path: Path) -> None:
     torch.manual_seed(0)
     levels = LevelNet(CONFIG)
+    with torch.no_grad():  # evidence enough, or nothing would be corrected
+        levels.decoders[0].bias[3 * BANDS.n_short :] = 4.0
     checkpoint.save_levels(tmp_path / "start.pt", levels, step=5, trained_s=1.0, heard_s=2.0)
     make = partial(Settings, write_store(tmp_path / "store"), tmp_path / "run", ends=None, batch=2, frames=64, **REST)
     correct(make(steps=60, validate_every=30, start=tmp_path / "start.pt"), width=8)

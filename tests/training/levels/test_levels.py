@@ -113,7 +113,7 @@ def test_what_is_there_already_gets_nothing_and_a_hole_gets_all() -> None:
     missing = torch.tensor([-4.0, -4.0, -6.0])
     present = torch.tensor([-12.0, -4.0, -4.0])
     sure = torch.full((3,), 4.0)
-    for evidence, less_db in ((sure, 0.0), (0 * sure, 3.01), (-sure, 52.1)):
+    for evidence, less_db in ((sure, 0.0), (0 * sure + 1, 3.01), (0 * sure, 13.2), (-sure, 65.1)):
         made = generated(Predicted(missing, missing, evidence), present)
         assert 10 * (made - missing) + less_db == pytest.approx([0.0, -1.94, -28.3], abs=0.1)
 
@@ -133,7 +133,7 @@ def test_evidence_is_held_and_is_asked_for_where_a_band_lost_something() -> None
     wanted = torch.full((1, 50, 4, 3), -4.0)
     short = torch.stack((wanted[..., 0] - 1, wanted[..., 1], wanted[..., 2] - 1), -1)
     right = torch.tensor([4.0, -4.0, 0.0]).expand(1, 50, 2, 3)
-    assert float(evidence_error(right, short, wanted, known)) < 0.02
+    assert float(evidence_error(right, short, wanted, known)) < 0.05
     assert float(evidence_error(-right, short, wanted, known)) > 3
 
 
