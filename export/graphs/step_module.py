@@ -93,7 +93,7 @@ class StepModule(nn.Module):
         bins = net._to_mid_side(spectrum[None])
         power, band_power, average, running = net._powers(bins, state[0])
         tokens, loudness = net._encode(bins, power, band_power, average)
-        envelope = net._envelope(band_power, average, loudness)
+        envelope = net.envelope_of(band_power, average, loudness)
         tokens, newest = self._layers(tokens[0], state[1:])
         outputs = net._outputs(tokens[None], envelope, self.tier)
         restored = net._render(bins, net._to_mid_side(carrier[None], 1.0), outputs, loudness)

@@ -311,10 +311,11 @@ def test_a_device_has_a_pace_of_its_own(devices, live, song) -> None:
     assert (code, errors) == (1, ["error: --no-pace is for file to file: a device has a pace of its own"])
 
 
-def test_the_devices_are_listed(devices, live) -> None:
-    code, out, _ = live("devices")
-    assert code == 0
-    assert out == [
+def test_the_devices_are_listed(devices, capfd) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["live", "devices"])
+    assert not ended.value.code
+    assert capfd.readouterr().out.splitlines() == [
         "  0  Cable     Core Audio      2 in   2 out   44100 Hz  default output, loopback",
         "  1  Speakers  Core Audio      0 in   2 out   44100 Hz",
     ]
