@@ -5,7 +5,7 @@ import math
 from apollo_rt.devices.device import Device
 from apollo_rt.devices.loopback import leads_to_server
 from apollo_rt.devices.portaudio import PortAudioDriver
-from apollo_rt.live.clock_bridge.driver import JoinedDriver
+from apollo_rt.live.clock_bridge.driver import BridgedDriver
 from apollo_rt.live.endpoints.driver import Driver
 
 _ONE_CLOCK_FOR_ALL = ("JACK Audio Connection Kit", "ASIO")
@@ -33,12 +33,12 @@ def open_driver(
         playback = PortAudioDriver(
             None, target, out_rate, _scaled(block_size, out_rate / sample_rate), allow_feedback, heard_beside=source
         )
-        return JoinedDriver((capture, playback), sample_rate)
+        return BridgedDriver((capture, playback), sample_rate)
     device = target or source
     assert device is not None
     rate = device_rate(device)
     driver = PortAudioDriver(source, target, rate, _scaled(block_size, rate / sample_rate), allow_feedback)
-    return driver if rate == sample_rate else JoinedDriver((driver,), sample_rate)
+    return driver if rate == sample_rate else BridgedDriver((driver,), sample_rate)
 
 
 def share_clock(source: Device, target: Device) -> bool:

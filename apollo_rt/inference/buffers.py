@@ -1,7 +1,7 @@
 """The arrays that a model reads and writes: frames, and two rows of states that take turns."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,11 +24,11 @@ class Buffers(NamedTuple):
         (2, samples), none where the model takes none; for blocks with (frames,) before.
     """
 
-    spectrum: NDArray[np.complex64]
-    carrier: NDArray[np.complex64]
-    restored: NDArray[np.complex64]
-    states: NDArray[np.float32]
-    recent: NDArray[np.float32]
+    spectrum: Annotated[NDArray[np.complex64], 2, "n_bins"]
+    carrier: Annotated[NDArray[np.complex64], 2, "n_carrier"]
+    restored: Annotated[NDArray[np.complex64], 2, "n_bins"]
+    states: Annotated[NDArray[np.float32], 2, "n_values"]
+    recent: Annotated[NDArray[np.float32], 2, "n_recent"]
 
 
 def allocate(card: ModelCard, graph: Graph | None, zeros: Zeros) -> tuple[Buffers, list[_Tensors], list[_Tensors]]:

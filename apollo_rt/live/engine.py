@@ -20,7 +20,7 @@ from apollo_rt.live.monitoring.spectra import Spectra, SpectrumAnalyser
 from apollo_rt.live.monitoring.stats_reader import StatsReader
 from apollo_rt.live.monitoring.tap import Tap
 from apollo_rt.live.realtime.callback import callback_address
-from apollo_rt.live.realtime.shared_state import Line, make_line, ring_levels
+from apollo_rt.live.realtime.shared_state import SharedState, make_shared_state, ring_gauges
 from apollo_rt.live.supervision.connection import Connection, Reopening
 from apollo_rt.live.supervision.model_runner import ModelRunner
 from apollo_rt.live.supervision.supervisor import Supervisor
@@ -77,15 +77,15 @@ class Engine:
         self._settings = settings
         self.plugins = plugins
         self._rebuffering = rebuffering_latency(driver.block_size, model.framing.hop_length, driver.varying_block)
-        self._line = self._make_line(driver)
-        self._analyser = SpectrumAnalyser(self._line)
+        self._shared = self._make_shared_state(driver)
+        self._analyser = SpectrumAnalyser(self._shared)
         self._scheduling = AudioScheduling(settings.realtime and getattr(driver, "pace", True))
         fits = partial(check_blocks, hop_length=model.framing.hop_length, rebuffering=self._rebuffering)
-        self._connection = Connection(driver, self._line, reopening, self._scheduling.device, fits)
-        self._stats_reader = StatsReader(self._line.stats)
-        self._gauges = Gauges(lambda: {**ring_levels(self._line), **clock_gauges(self._connection.driver)})
-        self._files = FileEndpoints(source, sink, self._line, self.latency.stream)
-        self._runner = ModelRunner(self._line, model, lighter or {})
+        self._connection = Connection(driver, self._shared, reopening, self._scheduling.device, fits)
+        self._stats_reader = StatsReader(self._shared.stats)
+        self._gauges = Gauges(lambda: {**ring_gauges(self._shared), **clock_gauges(self._connection.driver)})
+        self._files = FileEndpoints(source, sink, self._shared, self.latency.stream)
+        self._runner = ModelRunner(self._shared, model, lighter or {})
         self._incidents: IncidentWriter | None = None
         self._supervisor = Supervisor(self.snapshot, self._poll)
         self._is_prepared = self._is_stopped = False
@@ -117,7 +117,7 @@ class Engine:
         """
         stages = (
             ("audio callback", callback_address),
-            ("worker", lambda: self._runner.compile(self._make_line(self._connection.driver))),
+            ("worker", lambda: self._runner.compile(self._make_shared_state(self._connection.driver))),
             ("rehearsal", self._rehearse),
             ("spectra", self.spectra),
         )
@@ -139,7 +139,7 @@ class Engine:
             if not self._is_prepared:
                 self.prepare()
             self._start_s = time.monotonic()
-            self._stats_reader = StatsReader(self._line.stats)
+            self._stats_reader = StatsReader(self._shared.stats)
             self._files.start(int(_PREFILL_S * self._framing.sample_rate) + self._connection.driver.block_size)
             self._start_restoring()
             self._connection.start()
@@ -230,7 +230,7 @@ class Engine:
     @property
     def tap(self) -> Tap:
         """A tap of input and output, read beside the audio path; each caller gets one of its own."""
-        return Tap(self._line)
+        return Tap(self._shared)
 
     def spectra(self) -> Spectra:
         """Spectra of input and output, of the same moment; 0.3 ms. Any thread may ask."""
@@ -267,14 +267,15 @@ class Engine:
         lines += self._files.poll() + self._runner.poll()
         return lines + (self._incidents.poll() if self._incidents else [])
 
-    def _make_line(self, driver: Driver) -> Line:
+    def _make_shared_state(self, driver: Driver) -> SharedState:
         framing, settings = self._framing, self._settings
         plugin_delay = sum(self._plugin_latencies)
         delay = framing.algorithmic_latency + self._rebuffering + settings.headroom + plugin_delay
         queue_length = max(int(_QUEUE_S * framing.sample_rate), 4 * driver.block_size)
         channels = driver.input_channels, driver.output_channels
         kept_samples = round(LONGEST_S * framing.sample_rate) + delay if settings.incidents else 0
-        return make_line(framing, delay, *channels, queue_length, self.parameters.values, kept_samples, plugin_delay)
+        parameters = self.parameters.values
+        return make_shared_state(framing, delay, *channels, queue_length, parameters, kept_samples, plugin_delay)
 
     def _start_restoring(self) -> None:
         settings = self._settings
@@ -282,7 +283,7 @@ class Engine:
         chains = self.plugins.chains if self.plugins else None
         self._runner.start(budget_ns, self._scheduling.run_worker, self._scheduling.lock, chains)
         if settings.incidents:
-            self._incidents = IncidentWriter(settings.incidents, self._line, self._about)
+            self._incidents = IncidentWriter(settings.incidents, self._shared, self._about)
 
     def _about(self) -> dict[str, Any]:
         """Facts that an incident is told with."""

@@ -99,7 +99,7 @@ class ProbeDriver:
 
     @property
     def conversion_latency_s(self) -> tuple[float, float, float]:
-        """See `driver.JoiningDriver`; so the next two."""
+        """See `driver.BridgingDriver`; so the next two."""
         return conversion_latency_s(self._driver)
 
     @property

@@ -1,6 +1,6 @@
 """The plugins before and after the model, as the worker sees them: compiled, and without the interpreter.
 
-The plugins run in another process (`live.plugin_host`). A hop goes there through a socket and comes back, while the
+The plugins run in another process (`plugins.host`). A hop goes there through a socket and comes back, while the
 worker waits: that takes time, of which the step's budget is, and no latency. What is missing is bypassed at once:
 
     hop -> delay by the chain's latency -----------------> dry -.
@@ -15,24 +15,36 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from apollo_rt.compiled.native import atomic_load, atomic_store, realtime
+from apollo_rt.compiled.native import realtime
+from apollo_rt.compiled.records import Record, load, new_record, store
 from apollo_rt.compiled.sockets import receive_message, send_message, socket_calls
 from apollo_rt.latency import FADE_LENGTH
 
 BEFORE, AFTER, PADDING = range(3)
 
 OFF, ON, TIMED = range(3)
-"""What `WANTED` may be: plugins bypassed, heard, or run unheard to be timed."""
+"""What `ChainControl.wanted` may be: plugins bypassed, heard, or run unheard to be timed."""
 
 NO_LINK = -1
-(
-    LINK,  # the socket to the plugins, or NO_LINK; the supervisor's
-    WANTED,  # see above; the supervisor's
-    IN_USE,  # the socket that the plugins' sound comes from
-    BROKEN,  # a socket that has failed
-    NUMBER,  # of the newest message
-) = range(5)
-"""Places in `Chains.control`."""
+
+
+class ChainControl(Record):
+    """Numbers by which the supervisor and the worker agree on plugins.
+
+    Attributes:
+        link: the socket to the plugins, or `NO_LINK`; the supervisor's.
+        wanted: see above; the supervisor's.
+        in_use: the socket that the plugins' sound comes from.
+        broken: a socket that has failed.
+        number: of the newest message.
+    """
+
+    link: int
+    wanted: int
+    in_use: int
+    broken: int
+    number: int
+
 
 HEADER = 4
 """Words of a message in front of the hop: its number, the side, its flags, and one to spare."""
@@ -52,7 +64,7 @@ class Chains(NamedTuple):
     """Both chains; what has two or three rows has one for `BEFORE`, for `AFTER`, and for what pads their latency.
 
     Attributes:
-        control: int64, see above.
+        control: numbers by which they are agreed on.
         n_plugins: (2,) int64.
         lengths: (3,) int64, of the delay lines.
         places: (3,) int64, where each of them is written next.
@@ -66,7 +78,7 @@ class Chains(NamedTuple):
         calls: from `socket_calls`.
     """
 
-    control: NDArray[np.int64]
+    control: ChainControl
     n_plugins: NDArray[np.int64]
     lengths: NDArray[np.int64]
     places: NDArray[np.int64]
@@ -93,8 +105,9 @@ def make_chains(hop_length: int, n_plugins: tuple[int, int] = (0, 0), latencies:
     lengths = np.array([*latencies, -sum(latencies) % hop_length], np.int64)
     messages = [np.zeros(HEADER + hop_length, np.int64) for _ in range(2)]  # a word holds both channels of a sample
     hops = [message[HEADER:].view(np.float32).reshape(hop_length, 2) for message in messages]
-    control = np.zeros(NUMBER + 1, np.int64)
-    control[[LINK, IN_USE, BROKEN]], control[WANTED] = NO_LINK, ON
+    control = new_record(ChainControl)
+    control.link = control.in_use = control.broken = NO_LINK
+    control.wanted = ON
     return Chains(
         control, np.array(n_plugins, np.int64), lengths, np.zeros(3, np.int64),
         np.zeros((3, max(int(lengths.max()), 1), 2), np.float32), np.full(2, _STALE, np.int64), np.zeros(2),
@@ -118,19 +131,19 @@ def link(chains: Chains, connection: int, is_at_start: bool = False) -> None:
         is_at_start: nothing runs yet: the plugins are heard from the first sample on.
     """
     if is_at_start:
-        chains.control[IN_USE] = connection
+        chains.control.in_use = connection
         chains.cold[:], chains.gain[:] = 0, 1.0
-    _store(chains.control, LINK, connection)
+    store(chains.control, "link", connection)
 
 
 def want(chains: Chains, wanted: int) -> None:
     """Let the plugins be bypassed (`OFF`), heard (`ON`), or run unheard (`TIMED`)."""
-    _store(chains.control, WANTED, wanted)
+    store(chains.control, "wanted", wanted)
 
 
 def is_broken(chains: Chains, connection: int) -> bool:
     """Whether the worker has given a socket up."""
-    return bool(_load(chains.control, BROKEN) == connection)
+    return bool(load(chains.control, "broken") == connection)
 
 
 @realtime
@@ -147,7 +160,7 @@ def pass_plugins(chains: Chains, side: int, hop: NDArray[np.float32]) -> None:
     """
     if chains.n_plugins[side] > 0:
         _delay(chains, side, hop, chains.dry)
-        is_timed = atomic_load(chains.control, WANTED) == TIMED and chains.gain[side] == 0.0
+        is_timed = load(chains.control, "wanted") == TIMED and chains.gain[side] == 0.0
         is_there = not is_timed and _exchange(chains, side, hop)
         _fade(chains, side, hop, is_there)
     if side == AFTER and chains.lengths[PADDING] > 0:
@@ -157,8 +170,8 @@ def pass_plugins(chains: Chains, side: int, hop: NDArray[np.float32]) -> None:
 @realtime
 def are_timed(chains: Chains) -> bool:
     """Whether they shall be run unheard, and can be."""
-    link = atomic_load(chains.control, LINK)
-    return bool(atomic_load(chains.control, WANTED) == TIMED and link != NO_LINK and link != chains.control[BROKEN])
+    link = load(chains.control, "link")
+    return bool(load(chains.control, "wanted") == TIMED and link != NO_LINK and link != chains.control.broken)
 
 
 @realtime
@@ -201,30 +214,30 @@ def _delay(chains: Chains, row: int, hop: NDArray[np.float32], out: NDArray[np.f
 def _exchange(chains: Chains, side: int, hop: NDArray[np.float32]) -> bool:
     """Have the plugins make their hop, in `got_hop`; False where they aren't wanted, or can't."""
     control = chains.control
-    connection = atomic_load(control, LINK)
-    is_wanted = atomic_load(control, WANTED) != OFF or chains.gain[side] > 0.0
-    if connection == NO_LINK or connection == control[BROKEN] or not is_wanted:
+    connection = load(control, "link")
+    is_wanted = load(control, "wanted") != OFF or chains.gain[side] > 0.0
+    if connection == NO_LINK or connection == control.broken or not is_wanted:
         chains.cold[side] = _STALE
         return False
-    if connection != control[IN_USE]:
-        control[IN_USE] = connection
+    if connection != control.in_use:
+        control.in_use = connection
         chains.cold[:] = _STALE
     if chains.cold[side] == _STALE and chains.gain[side] > 0.0:
         return False  # they fade out first
     must_reset = chains.cold[side] < 0
     if chains.cold[side] == _STALE:
         chains.cold[side] = chains.lengths[side] // hop.shape[0] + 1 + WARM_HOPS
-    control[NUMBER] += 1
+    control.number += 1
     chains.cold[side] = max(chains.cold[side] - 1, 0)
-    chains.sent[0], chains.sent[1], chains.sent[2] = control[NUMBER], side, RESET if must_reset else 0
+    chains.sent[0], chains.sent[1], chains.sent[2] = control.number, side, RESET if must_reset else 0
     for index in range(hop.shape[0]):
         for channel in range(2):
             chains.sent_hop[index, channel] = hop[index, channel]
     is_there = send_message(chains.calls, connection, chains.sent) and receive_message(
         chains.calls, connection, chains.got
     )
-    if not is_there or chains.got[0] != control[NUMBER]:
-        atomic_store(control, BROKEN, connection)
+    if not is_there or chains.got[0] != control.number:
+        store(control, "broken", connection)
         chains.cold[side] = _STALE
         return False
     return True
@@ -233,7 +246,7 @@ def _exchange(chains: Chains, side: int, hop: NDArray[np.float32]) -> bool:
 @realtime
 def _fade(chains: Chains, side: int, hop: NDArray[np.float32], is_there: bool) -> None:
     """Mix wet and dry into the hop."""
-    target = 1.0 if is_there and chains.cold[side] == 0 and atomic_load(chains.control, WANTED) == ON else 0.0
+    target = 1.0 if is_there and chains.cold[side] == 0 and load(chains.control, "wanted") == ON else 0.0
     gain, step = chains.gain[side], 1.0 / FADE_LENGTH
     wet, dry, difference = chains.got_hop, chains.dry, chains.difference[side]
     for index in range(hop.shape[0]):
@@ -246,13 +259,3 @@ def _fade(chains: Chains, side: int, hop: NDArray[np.float32], is_there: bool) -
             else:
                 hop[index, channel] = dry[index, channel] + np.float32(gain) * difference[channel]
     chains.gain[side] = gain
-
-
-@realtime
-def _load(control: NDArray[np.int64], place: int) -> int:
-    return int(atomic_load(control, place))
-
-
-@realtime
-def _store(control: NDArray[np.int64], place: int, value: int) -> None:
-    atomic_store(control, place, value)

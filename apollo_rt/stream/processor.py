@@ -12,7 +12,7 @@ All memory is allocated once. What the FFT (23 small `malloc`s a hop, rocket-fft
 themselves is out of our hands, which is why a hop is processed in a worker and never in the audio callback.
 """
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,10 +58,10 @@ class ProcessorState(NamedTuple):
     synthesis: Synthesis
     buffers: Buffers
     shaping: Shaping
-    frames: NDArray[np.complex64]
-    quiet_energy: NDArray[np.float32]
-    counters: NDArray[np.int64]
-    addresses: NDArray[np.int64]
+    frames: Annotated[NDArray[np.complex64], "frames", 2, "n_bins"]
+    quiet_energy: Annotated[NDArray[np.float32], 1]
+    counters: Annotated[NDArray[np.int64], 4]
+    addresses: Annotated[NDArray[np.int64], "addresses"]
 
 
 @realtime

@@ -14,7 +14,7 @@ makes of `start`, and at least `half_length`, for so many samples must be there 
 """
 
 import math
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,16 +39,16 @@ class Resampler(NamedTuple):
     """Filter and state.
 
     Attributes:
-        kernel: float32 (phases + 1, taps); row p is the filter for a position p / phases behind a sample.
-        buffer: float32 (2, capacity), the newest input.
-        places: int64, see `POSITION`.
-        fraction: float64 (1,), the position's part behind the point.
+        kernel: row p is the filter for a position p / phases behind a sample.
+        buffer: the newest input.
+        places: see `POSITION`.
+        fraction: the position's part behind the point.
     """
 
-    kernel: NDArray[np.float32]
-    buffer: NDArray[np.float32]
-    places: NDArray[np.int64]
-    fraction: NDArray[np.float64]
+    kernel: Annotated[NDArray[np.float32], "rows", "taps"]
+    buffer: Annotated[NDArray[np.float32], 2, "capacity"]
+    places: Annotated[NDArray[np.int64], HELD_TO + 1]
+    fraction: Annotated[NDArray[np.float64], 1]
 
 
 def half_length(in_rate: float, out_rate: float, is_steered: bool = True) -> int:

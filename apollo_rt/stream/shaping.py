@@ -9,7 +9,7 @@ model corrects what the codec left, 0 where it generates what the codec took. At
 Each value moves by a bounded step per hop, and overlap-add fades every step over one hop: nothing clicks.
 """
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,12 +40,12 @@ class Shaping(NamedTuple):
     """State of the shaping, carried from hop to hop.
 
     Attributes:
-        values: float64, see above.
-        powers: (2, n_bins) float32: averages of the dry and of the restored power of both channels.
+        values: see above.
+        powers: averages of the dry and of the restored power of both channels.
     """
 
-    values: NDArray[np.float64]
-    powers: NDArray[np.float32]
+    values: Annotated[NDArray[np.float64], _BIN_HZ + 1]
+    powers: Annotated[NDArray[np.float32], 2, "n_bins"]
 
 
 def new_shaping(framing: Framing) -> Shaping:

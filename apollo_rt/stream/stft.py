@@ -9,7 +9,7 @@ r"""Frames: windows, analysis, carrier and synthesis, on buffers that are alloca
 The states are named tuples of arrays, which compiled code takes as they are.
 """
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,10 +66,10 @@ def asymmetric_windows(framing: Framing) -> tuple[Samples, Samples]:
 class Analysis(NamedTuple):
     """State of the analysis, carried from hop to hop (`past`), and its buffers."""
 
-    window: Samples
-    past: Samples
-    windowed: Samples
-    axis: NDArray[np.int64]
+    window: Annotated[Samples, "analysis_length"]
+    past: Annotated[Samples, 2, "analysis_length"]
+    windowed: Annotated[Samples, 2, "analysis_length"]
+    axis: Annotated[NDArray[np.int64], 1]
 
 
 def new_analysis(framing: Framing) -> Analysis:
@@ -126,10 +126,10 @@ def copy_recent(analysis: Analysis, recent: NDArray[np.float32]) -> None:
 class Synthesis(NamedTuple):
     """State of the synthesis, carried from hop to hop (`tail`, the frame before's second half), and its buffers."""
 
-    window: Samples
-    tail: Samples
-    samples: Samples
-    axis: NDArray[np.int64]
+    window: Annotated[Samples, "synthesis_length"]
+    tail: Annotated[Samples, 2, "hop_length"]
+    samples: Annotated[Samples, 2, "analysis_length"]
+    axis: Annotated[NDArray[np.int64], 1]
 
 
 def new_synthesis(framing: Framing) -> Synthesis:

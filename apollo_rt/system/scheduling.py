@@ -232,9 +232,11 @@ def _lock(library: Any, array: NDArray[Any]) -> bool:
 
 
 def arrays_in(values: object) -> Iterator[NDArray[Any]]:
-    """All arrays in tuples of tuples."""
+    """All arrays in tuples of tuples, and the memory of records."""
     if isinstance(values, np.ndarray):
         yield values
+    elif isinstance(values, np.void):
+        yield np.frombuffer(values, np.uint8)
     elif isinstance(values, tuple):
         for value in values:
             yield from arrays_in(value)

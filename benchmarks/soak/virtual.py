@@ -15,7 +15,6 @@ from apollo_rt.config import Framing
 from apollo_rt.inference.model import Model, load
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
-from apollo_rt.live.realtime.tier_switch import GENERATION
 from apollo_rt.live.supervision.connection import Reopening
 from benchmarks.measuring.machine import resident_mb
 from benchmarks.soak import listening_device as device_module
@@ -145,7 +144,7 @@ class Soak:
         return FaultyRun(self.engine._runner.workers._processors[0])
 
     def _kill_worker(self) -> None:
-        self.engine._runner.workers.tiers.control[GENERATION] = 2**60
+        self.engine._runner.workers.tiers.control.generation = 2**60
 
     def _stall_playback(self) -> None:
         self._set(FLAGS, 4)

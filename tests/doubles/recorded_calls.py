@@ -1,4 +1,4 @@
-"""Calls of two devices as a real sound server made them, played again to the callbacks of a joint.
+"""Calls of two devices as a real sound server made them, played again to the callbacks of a clock bridge.
 
 `tests/data/pulse_calls.npz` comes from `python -m benchmarks.programs.call_times`.
 """
@@ -11,12 +11,10 @@ import numpy as np
 
 from apollo_rt.compiled.native import compiled
 from apollo_rt.live.clock_bridge.callbacks import captured, played
-from apollo_rt.live.clock_bridge.delay_locked_loop import CORRECTION
 from apollo_rt.live.clock_bridge.reader import read_step
-from apollo_rt.live.clock_bridge.shared_state import IS_FLOWING, RESYNCS
 from apollo_rt.stream.resample import HELD_TO, position_of
 from tests import DATA
-from tests.doubles.virtual_clocks import Clock, joint_between
+from tests.doubles.virtual_clocks import Clock, bridge_between
 
 FILE = DATA / "pulse_calls.npz"
 _SETTLE_S = 4.0
@@ -73,11 +71,11 @@ class Recording:
         np.savez_compressed(path, **arrays)
 
     def replay(self, target: float) -> Steering:
-        """Let a joint that holds back so many samples be called just so."""
+        """Let a clock bridge that holds back so many samples be called just so."""
         block = int(self.playback[:, 1].max())
-        joint, _ = joint_between(Clock(rate=self.rates[0]), Clock(rate=self.rates[1], block=block), target)
+        bridge, _ = bridge_between(Clock(rate=self.rates[0]), Clock(rate=self.rates[1], block=block), target)
         seen = np.zeros((len(self.playback), 3))
-        n = _drive(joint, self.capture, self.playback, seen, np.zeros((8192, 2), np.float32))
+        n = _drive(bridge, self.capture, self.playback, seen, np.zeros((8192, 2), np.float32))
         time_s, seen, late_s = self.playback[:n, 0] * 1e-9, seen[:n], self.lateness_s(1)[:n]
         given = np.cumsum(self.playback[:n, 1])
         # When the next sample was really due, and what was captured by then.
@@ -87,7 +85,7 @@ class Recording:
         error = (due_s - least) * self.rates[0] - seen[:, 1] - target - block * self.rates[0] / self.rates[1]
         part = (time_s > time_s[0] + _SETTLE_S) & (seen[:, 2] == 1)
         correction, error = seen[part, 0], np.abs(error[part])
-        return Steering(correction.min(), correction.max(), float(np.median(error)), int(joint.control[RESYNCS]))
+        return Steering(correction.min(), correction.max(), float(np.median(error)), int(bridge.control.resyncs))
 
     def lateness_s(self, side: int) -> np.ndarray:
         """How much later each call of a device came than its samples take, but for a constant."""
@@ -102,20 +100,20 @@ def _least_around(time_s: np.ndarray, late_s: np.ndarray) -> np.ndarray:
 
 
 @compiled
-def _drive(joint, capture, playback, seen, silence):  # type: ignore[no-untyped-def]  # compiled
+def _drive(bridge, capture, playback, seen, silence):  # type: ignore[no-untyped-def]  # compiled
     n_captured = n_played = 0
     while n_captured < len(capture) and n_played < len(playback):
         if capture[n_captured, 0] <= playback[n_played, 0]:
             time_ns, n_samples, flags = capture[n_captured]
-            captured(joint, silence.ctypes.data, n_samples, flags, time_ns)
+            captured(bridge, silence.ctypes.data, n_samples, flags, time_ns)
             n_captured += 1
             continue
         time_ns, n_samples, flags = playback[n_played]
-        played(joint, silence.ctypes.data, n_samples, flags, time_ns)
-        to_device = joint.to_device
+        played(bridge, silence.ctypes.data, n_samples, flags, time_ns)
+        to_device = bridge.to_device
         ahead = to_device.places[HELD_TO] - to_device.kernel.shape[1] // 2 - position_of(to_device)
-        seen[n_played, 0] = 1e6 * joint.loop[CORRECTION]
-        seen[n_played, 1] = position_of(joint.to_engine) - ahead * read_step(joint)
-        seen[n_played, 2] = joint.control[IS_FLOWING]
+        seen[n_played, 0] = 1e6 * bridge.loop.correction
+        seen[n_played, 1] = position_of(bridge.to_engine) - ahead * read_step(bridge)
+        seen[n_played, 2] = bridge.control.is_flowing
         n_played += 1
     return n_played

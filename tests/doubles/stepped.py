@@ -11,8 +11,9 @@ from apollo_rt.inference.model import Model
 from apollo_rt.latency import FADE_LENGTH, rebuffering_latency
 from apollo_rt.live.monitoring.stats_reader import read_stats
 from apollo_rt.live.realtime.callback import callback_address
+from apollo_rt.live.realtime.lockout import attachment
 from apollo_rt.live.realtime.processor_table import processor_table
-from apollo_rt.live.realtime.shared_state import address_table, make_line
+from apollo_rt.live.realtime.shared_state import make_shared_state
 from apollo_rt.live.realtime.tier_switch import N_SLOTS, make_tiers
 from apollo_rt.live.realtime.worker import IDLE, work
 from apollo_rt.plugins.live_plugins import LivePlugins
@@ -53,9 +54,10 @@ class Stepped:
         self.channels = channels
         self.parameters = Parameters(**parameters)
         self.processor = Processor(model)
-        self.line = make_line(framing, self.delay, *channels, 2**16, self.parameters.values, kept_samples, plugin_delay)
+        values = self.parameters.values
+        self.shared = make_shared_state(framing, self.delay, *channels, 2**16, values, kept_samples, plugin_delay)
         self.callback = PA_CALLBACK(callback_address())
-        self._userdata = address_table(self.line)
+        self._attached = attachment(self.shared)
         self.tiers = make_tiers(framing.hop_length, plugins.chains if plugins else None)
         self.processors = [self.processor, *([Processor(model) for model in lighter] or [self.processor])]
         self.processors += [self.processors[-1]] * (N_SLOTS - len(self.processors))
@@ -79,7 +81,7 @@ class Stepped:
     def work(self, n_tasks: int = 10**9) -> None:
         """Let the worker do so many things, or all there are to do."""
         for _ in range(n_tasks):
-            if work(self.line, self.table, self.tiers, 1) == IDLE:
+            if work(self.shared, self.table, self.tiers, 1) == IDLE:
                 return
 
     def play(self, samples: np.ndarray, sizes: int | Iterable[int] = 256) -> np.ndarray:
@@ -95,9 +97,9 @@ class Stepped:
 
     @property
     def userdata(self) -> int:
-        """Address of the line's table, as the callback gets it."""
-        return self._userdata.ctypes.data
+        """Address of the table of shared state and lockout, as the callback gets it."""
+        return self._attached.address
 
     @property
     def stats(self) -> dict:
-        return read_stats(self.line.stats)
+        return read_stats(self.shared.stats)

@@ -1,7 +1,7 @@
-"""Two devices that exist only as clocks: an hour of them in seconds, driving the very callbacks of a joint.
+"""Two devices that exist only as clocks: an hour of them in seconds, driving the very callbacks of a clock bridge.
 
 The capture device hears a sine as long as the world lasts; either device calls back a little late each time. What the
-joint can't see, the true clocks, is what it is judged by.
+bridge can't see, the true clocks, is what it is judged by.
 """
 
 import math
@@ -13,16 +13,8 @@ import numpy as np
 
 from apollo_rt.compiled.native import array_from_address, compiled
 from apollo_rt.live.clock_bridge.callbacks import captured, played
-from apollo_rt.live.clock_bridge.delay_locked_loop import CORRECTION
 from apollo_rt.live.clock_bridge.reader import read_step
-from apollo_rt.live.clock_bridge.shared_state import (
-    ENGINE_CALLBACK,
-    ENGINE_USERDATA,
-    RESYNCS,
-    TARGET,
-    Joint,
-    make_joint,
-)
+from apollo_rt.live.clock_bridge.shared_state import ClockBridge, make_clock_bridge
 from apollo_rt.live.realtime.callback import stream_callback
 from apollo_rt.stream.resample import HELD_TO, position_of
 
@@ -109,27 +101,27 @@ class Outcome:
     trace: np.ndarray
 
 
-def joint_between(capture: Clock, playback: Clock, target: float) -> tuple[Joint, np.ndarray]:
-    """A joint with an echo for an engine, and the echo's counts."""
+def bridge_between(capture: Clock, playback: Clock, target: float) -> tuple[ClockBridge, np.ndarray]:
+    """A clock bridge with an echo for an engine, and the echo's counts."""
     counts = np.zeros(3, np.int64)
-    joint = make_joint(capture.rate, playback.rate, ENGINE_RATE, (2, 2), target, 441, playback.block)
-    joint.control[ENGINE_CALLBACK], joint.control[ENGINE_USERDATA] = echo().address, counts.ctypes.data
-    return joint, counts
+    bridge = make_clock_bridge(capture.rate, playback.rate, ENGINE_RATE, (2, 2), target, 441, playback.block)
+    bridge.control.engine_callback, bridge.control.engine_userdata = echo().address, counts.ctypes.data
+    return bridge, counts
 
 
 def run(capture: Clock, playback: Clock, duration_s: float, target: float, settle_s: float = 15.0) -> Outcome:
     """Let both run."""
-    joint, counts = joint_between(capture, playback, target)
+    bridge, counts = bridge_between(capture, playback, target)
     n_trace = int(duration_s * 4) + 1
     trace, found = np.zeros((n_trace, 3)), np.zeros(8)
     found[4], found[5], found[6] = 1e9, -1e9, 1e9
     n_flagged = _run(
-        joint, counts, np.array([capture.figures, playback.figures]), duration_s, settle_s, found, trace,
+        bridge, counts, np.array([capture.figures, playback.figures]), duration_s, settle_s, found, trace,
         np.zeros((2, 16_384, 2), np.float32),
     )  # fmt: skip
     w = 2 * math.pi * SINE_HZ / playback.rate
     return Outcome(
-        found[0], found[1], n_flagged, int(joint.control[RESYNCS]), found[3] / (2 - 2 * math.cos(w)),
+        found[0], found[1], n_flagged, int(bridge.control.resyncs), found[3] / (2 - 2 * math.cos(w)),
         (found[4], found[5]), found[6], trace,
     )  # fmt: skip
 
@@ -162,7 +154,7 @@ def _sound(block, begin_s, end_s):
 
 
 @compiled
-def _run(joint, counts, clocks, duration_s, settle_s, found, trace, blocks):
+def _run(bridge, counts, clocks, duration_s, settle_s, found, trace, blocks):
     """Call whichever device is due, until the time is over."""
     seed = np.full(1, 88172645463325252, np.uint64)
     due_s = np.zeros(2)
@@ -181,21 +173,21 @@ def _run(joint, counts, clocks, duration_s, settle_s, found, trace, blocks):
         time_ns = 1_000_000_000 + int(called_s[side] * 1e9)
         if side == 0:
             _sound(blocks[0, :n], now_s - n / _speed(clock, now_s), now_s)
-            captured(joint, blocks[0].ctypes.data, n, 0, time_ns)
+            captured(bridge, blocks[0].ctypes.data, n, 0, time_ns)
             n_captured, capture_s = n_captured + n, now_s
         else:
-            played(joint, blocks[1].ctypes.data, n, 0, time_ns)
+            played(bridge, blocks[1].ctypes.data, n, 0, time_ns)
             true_captured = n_captured + (now_s - capture_s) * _speed(clocks[0], now_s)
-            to_device = joint.to_device
+            to_device = bridge.to_device
             ahead = to_device.places[HELD_TO] - to_device.kernel.shape[1] // 2 - position_of(to_device)
-            error = true_captured + ahead * read_step(joint) - position_of(joint.to_engine) - joint.figures[TARGET]
+            error = true_captured + ahead * read_step(bridge) - position_of(bridge.to_engine) - bridge.figures.target
             if abs(error) > 1.0:
                 found[0] = now_s
             if now_s >= settle_s:
                 found[1] = max(found[1], abs(error))
-                found[4] = min(found[4], joint.loop[CORRECTION] * 1e6)
-                found[5] = max(found[5], joint.loop[CORRECTION] * 1e6)
-                found[6] = min(found[6], n_captured - joint.to_engine.places[HELD_TO])
+                found[4] = min(found[4], bridge.loop.correction * 1e6)
+                found[5] = max(found[5], bridge.loop.correction * 1e6)
+                found[6] = min(found[6], n_captured - bridge.to_engine.places[HELD_TO])
                 for index in range(n):
                     value = blocks[1, index, 0]
                     found[3] = max(found[3], abs(value - 2.0 * last + before_last))
@@ -204,7 +196,7 @@ def _run(joint, counts, clocks, duration_s, settle_s, found, trace, blocks):
                 n_flagged_before = counts[_FLAGGED]
                 before_last, last = blocks[1, n - 2, 0], blocks[1, n - 1, 0]
             if now_s * 4 >= n_traced and n_traced < len(trace):
-                trace[n_traced, 0], trace[n_traced, 1], trace[n_traced, 2] = now_s, error, joint.loop[CORRECTION] * 1e6
+                trace[n_traced, 0], trace[n_traced, 1], trace[n_traced, 2] = now_s, error, bridge.loop.correction * 1e6
                 n_traced += 1
         due_s[side] += n / _speed(clock, now_s)
         n_calls[side] += 1
@@ -221,7 +213,7 @@ class Pair:
 
     def __init__(self, capture: Clock, playback: Clock, target: float) -> None:
         self.clocks = capture, playback
-        self.joint, self.counts = joint_between(capture, playback, target)
+        self.bridge, self.counts = bridge_between(capture, playback, target)
         self.due_s = [0.1 + capture.block / self.speed(0), 0.1 + playback.block / self.speed(1)]
         self.n_captured, self.captured_s = 0, 0.0
 
@@ -234,20 +226,20 @@ class Pair:
 
     @property
     def resyncs(self) -> int:
-        return int(self.joint.control[RESYNCS])
+        return int(self.bridge.control.resyncs)
 
-    def loop_state(self) -> np.ndarray:
-        return self.joint.loop.copy()
+    def loop_state(self) -> tuple[float, ...]:
+        return self.bridge.loop.item()
 
     def error(self) -> float:
         """Samples by which the ring is fuller than its target, by the true clocks."""
         until = self.n_captured + (self.due_s[1] - self.clocks[1].block / self.speed(1) - self.captured_s) * self.speed(
             0
         )
-        to_device = self.joint.to_device
+        to_device = self.bridge.to_device
         ahead = to_device.places[HELD_TO] - to_device.kernel.shape[1] // 2 - position_of(to_device)
         return float(
-            until + ahead * read_step(self.joint) - position_of(self.joint.to_engine) - self.joint.figures[TARGET]
+            until + ahead * read_step(self.bridge) - position_of(self.bridge.to_engine) - self.bridge.figures.target
         )
 
     def capture(self, flags: int = 0, is_lost: bool = False) -> None:
@@ -258,7 +250,7 @@ class Pair:
             return
         block = np.zeros((n, 2), np.float32)
         _sound(block, end_s - n / self.speed(0), end_s)
-        captured(self.joint, block.ctypes.data, n, flags, int((end_s + 1) * 1e9))
+        captured(self.bridge, block.ctypes.data, n, flags, int((end_s + 1) * 1e9))
         self.n_captured, self.captured_s = self.n_captured + n, end_s
 
     def play(self, flags: int = 0, is_lost: bool = False) -> np.ndarray:
@@ -267,7 +259,7 @@ class Pair:
         self.due_s[1] += n / self.speed(1)
         out = np.zeros((0 if is_lost else n, 2), np.float32)
         if not is_lost:
-            played(self.joint, out.ctypes.data, n, flags, int((now_s + 1) * 1e9))
+            played(self.bridge, out.ctypes.data, n, flags, int((now_s + 1) * 1e9))
         return out
 
     def sleep(self, seconds: float) -> None:

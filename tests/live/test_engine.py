@@ -18,7 +18,6 @@ from apollo_rt.live.endpoints.virtual_device import VirtualDevice
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
 from apollo_rt.live.realtime.callback import COMPLETE
-from apollo_rt.live.realtime.counters import SAMPLES
 from apollo_rt.stream.restoration_stream import RestorationStream
 from tests.doubles import tiny_models
 from tests.doubles.hand_driver import HandDriver
@@ -226,7 +225,7 @@ def test_a_device_that_does_not_let_go_is_locked_out_and_what_it_reads_stays(ide
     assert died() is None
     out = driver.play(noise(512))  # a thread that wakes up after all
     np.testing.assert_array_equal(out, 0)
-    assert n_samples == kept.stats.counters[SAMPLES]
+    assert n_samples == kept.stats.counters.samples
 
 
 def test_a_device_that_cannot_be_opened_leaves_no_thread_behind(identity):

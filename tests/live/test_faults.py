@@ -23,7 +23,7 @@ from apollo_rt.live.endpoints.file_feed import Nowhere, Silence
 from apollo_rt.live.endpoints.virtual_device import VirtualDevice
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
-from apollo_rt.live.realtime.tier_switch import DRY, GENERATION, HEARD, NONE, PROBED, WANTED
+from apollo_rt.live.realtime.tier_switch import DRY, NONE
 from apollo_rt.live.supervision import worker_keeper as workers_module
 from apollo_rt.live.supervision.connection import Connection, ConnectionState, Reopening
 from apollo_rt.live.supervision.ladder import Ladder, Window
@@ -188,7 +188,7 @@ def test_a_worker_that_dies_or_hangs_is_replaced_and_the_input_is_heard_meanwhil
         position = 40 * 256
         out.append(device.play(samples[:position]))
         if how == "ends":
-            engine._runner.workers.tiers.control[GENERATION] = 99  # as if its loop had come to an end
+            engine._runner.workers.tiers.control.generation = 99  # as if its loop had come to an end
         else:
             FaultyRun(engine._runner.workers._processors[0]).be_late(3.0)
         while engine.snapshot().worker_restarts == 0 and position < 1600 * 256:
@@ -237,10 +237,10 @@ def test_tiers_run_side_by_side_and_fade_in_one_hop(folder, halved):
     samples = sine(200 * 256)
     out = [stream.play(samples[: 50 * 256])]
     for slot in (1, DRY, 0):
-        stream.tiers.control[WANTED] = slot
+        stream.tiers.control.wanted = slot
         position = sum(map(len, out))
         out.append(stream.play(samples[position : position + 50 * 256]))
-        assert stream.tiers.control[HEARD] == slot
+        assert stream.tiers.control.active == slot
     out, dry = np.concatenate(out), delayed(samples, stream.delay)
     for number, gain in enumerate((0.5, 0.25, 1.0, 0.5)):
         part = slice((50 * number + 40) * 256, (50 * number + 50) * 256)
@@ -253,12 +253,12 @@ def test_tiers_run_side_by_side_and_fade_in_one_hop(folder, halved):
 def test_a_probe_is_timed_and_never_heard(folder, halved):
     quarter = load(tiny_models.gain(folder, 0.25, FRAMING))
     stream = Stepped(halved, 256, lighter=[quarter])
-    stream.tiers.control[PROBED] = 1
+    stream.tiers.control.probed = 1
     samples = sine(60 * 256)
     out = stream.play(samples)
     assert stream.tiers.shadow_ns[:-1].sum() > 50
     np.testing.assert_allclose(out[5000:], 0.5 * delayed(samples, stream.delay)[5000:], atol=1e-5)
-    stream.tiers.control[PROBED] = NONE
+    stream.tiers.control.probed = NONE
     before = stream.tiers.shadow_ns[:-1].sum()
     stream.play(samples)
     assert stream.tiers.shadow_ns[:-1].sum() == before
@@ -386,7 +386,7 @@ def test_a_device_that_returns_with_longer_blocks_than_the_latency_covers_is_pla
 
 def connection(monkeypatch, first, reopening, now_s):
     from apollo_rt.control.parameters import Parameters
-    from apollo_rt.live.realtime.shared_state import make_line
+    from apollo_rt.live.realtime.shared_state import make_shared_state
     from apollo_rt.live.supervision import connection as module
 
     def sleep(seconds):
@@ -394,8 +394,8 @@ def connection(monkeypatch, first, reopening, now_s):
 
     monkeypatch.setattr(module.time, "monotonic", lambda: now_s[0])
     monkeypatch.setattr(module.time, "sleep", sleep)
-    line = make_line(FRAMING, 832, 2, 2, 4096, Parameters().values)
-    joined = Connection(first, line, reopening)
+    shared = make_shared_state(FRAMING, 832, 2, 2, 4096, Parameters().values)
+    joined = Connection(first, shared, reopening)
     joined.start()
     return joined
 

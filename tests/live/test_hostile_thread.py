@@ -1,4 +1,4 @@
-"""A busy Python thread in the same process: the music goes on, aligned and without holes.
+"""A busy Python thread in the same process: the music goes on, aligned and without gaps.
 
 Misses and gaps are printed, not judged: they depend on the machine. What is judged does not.
 """

@@ -22,7 +22,7 @@ from apollo_rt.live.engine_settings import EngineSettings
 from apollo_rt.live.supervision.load_shedding import LoadShedding
 from apollo_rt.plugins.live_plugins import LivePlugins
 from apollo_rt.plugins.pedalboard_plugins import make_plugin
-from apollo_rt.plugins.plugin_chains import OFF, ON, TIMED, WANTED
+from apollo_rt.plugins.plugin_chains import OFF, ON, TIMED
 from apollo_rt.plugins.plugin_spec import parse_spec
 from apollo_rt.session.controls import LiveControls
 from apollo_rt.stream.restoration_stream import RestorationStream
@@ -327,24 +327,24 @@ def test_the_ladder_gives_up_plugins_before_the_last_tier_and_times_them_before_
     with playing(["Gain(gain_db=-6)"]) as plugins:
         stream, workers, chains = Stepped(identity, HOP, plugins=plugins), Workers(), plugins.chains
         workers.tiers = stream.tiers
-        shedding = LoadShedding(workers, stream.line.stats, 1e9, chains)
+        shedding = LoadShedding(workers, stream.shared.stats, 1e9, chains)
         assert shedding.ladder.names == ("full", "full without plugins", "dry")
         shedding._take(1)
-        assert chains.control[WANTED] == OFF
+        assert chains.control.wanted == OFF
         assert workers.wanted == 0
         out = stream.play(sine(60))
         assert np.abs(out[40 * HOP :]).max() > 0.49  # bypassed
         shedding.ladder.rung = 1
         shedding._probe(0)
-        assert chains.control[WANTED] == TIMED
+        assert chains.control.wanted == TIMED
         out = stream.play(sine(60))
         assert np.abs(out[10 * HOP :]).max() > 0.49  # still, though they run
         assert stream.tiers.shadow_ns[:-1].sum() == 60
         shedding._take(0)
-        assert chains.control[WANTED] == ON
+        assert chains.control.wanted == ON
         assert np.abs(stream.play(sine(60))[40 * HOP :]).max() < 0.26
         shedding._take(2)
-        assert (chains.control[WANTED], workers.wanted) == (OFF, 4)
+        assert (chains.control.wanted, workers.wanted) == (OFF, 4)
 
 
 @pytest.mark.realtime

@@ -1,4 +1,4 @@
-"""The callbacks of a joint: what the devices call instead of the engine's callback, and what calls that one in turn.
+"""Callbacks of a clock bridge: take the devices' calls in place of the engine's callback, and call that one in turn.
 
     capture -> ring -> to_engine -> the engine's callback -> to_device -> playback        two callbacks, two clocks
     capture -> ring -> to_engine -> the engine's callback -> to_device -> playback        one callback, one clock
@@ -15,37 +15,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from apollo_rt.compiled.native import atomic_load, atomic_store, call_address, now_ns, realtime
+from apollo_rt.compiled.address_table import from_address
+from apollo_rt.compiled.native import call_address, now_ns, realtime
+from apollo_rt.compiled.records import add, load
 from apollo_rt.live.clock_bridge.clock_model import find_anew
-from apollo_rt.live.clock_bridge.reader import begin_to_flow, cross, look, read_step, stop_flowing, take_notice
-from apollo_rt.live.clock_bridge.shared_state import (
-    CAPTURE,
-    DRY_AT,
-    ENDED_AT,
-    ENGINE_CALLBACK,
-    ENGINE_RATE,
-    ENGINE_USERDATA,
-    HAS_FLOWED,
-    HAS_TWO_CLOCKS,
-    HELD_FLAGS,
-    INPUT_CHANNELS,
-    IS_FLOWING,
-    LONGEST_PIECE,
-    N_NOTES,
-    N_OVERFLOWS,
-    N_OVERFLOWS_SEEN,
-    N_PLAYED,
-    NOTED_NS,
-    NOTED_WRITTEN,
-    NOTES,
-    OUT_RATE,
-    OUTPUT_CHANNELS,
-    Joint,
-    joint_at,
-)
+from apollo_rt.live.clock_bridge.reader import begin_to_flow, cross, read_step, steer_reader, stop_flowing, take_notice
+from apollo_rt.live.clock_bridge.shared_state import LONGEST_PIECE, NOTES, ClockBridge
 from apollo_rt.live.realtime.callback import COMPLETE, CONTINUE, stream_callback
 from apollo_rt.live.realtime.device_block import read_block, write_block
-from apollo_rt.live.realtime.ring import CHUNK, WRITTEN, append, fetch
+from apollo_rt.live.realtime.ring import CHUNK, append, fetch
 from apollo_rt.stream.resample import HELD_TO, Resampler, n_needed, n_ready, position_of, pull, push
 
 _INPUT_UNDERFLOW, _INPUT_OVERFLOW, _OUTPUT_UNDERFLOW, _PRIMING = 1, 2, 4, 16
@@ -57,109 +35,108 @@ _XRUNS = 15
 
 
 @realtime
-def captured(joint: Joint, address: int, n_samples: int, flags: int, time_ns: int) -> None:
+def captured(bridge: ClockBridge, address: int, n_samples: int, flags: int, time_ns: int) -> None:
     """Take what the device has captured until `time_ns`."""
-    channels = joint.control[INPUT_CHANNELS]
+    channels = bridge.control.input_channels
     done = 0
     while done < n_samples:
-        block = joint.pieces[0, : min(CHUNK, n_samples - done)]
+        block = bridge.pieces[0, : min(CHUNK, n_samples - done)]
         if address:
             read_block(address, n_samples, channels, done, block)
         else:
             block[:, :] = np.float32(0.0)
-        append(joint.ring, block)
+        append(bridge.ring, block)
         done += block.shape[0]
     if flags & _INPUT_OVERFLOW:
-        atomic_store(joint.control, N_OVERFLOWS, joint.control[N_OVERFLOWS] + 1)
-    n_notes = joint.control[N_NOTES]
-    joint.notes[n_notes % NOTES, NOTED_WRITTEN] = joint.ring.marks[WRITTEN]
-    joint.notes[n_notes % NOTES, NOTED_NS] = time_ns
-    atomic_store(joint.control, N_NOTES, n_notes + 1)
+        add(bridge.control, "n_overflows", 1)
+    slot = bridge.control.n_notes % NOTES
+    bridge.noted_samples[slot], bridge.noted_ns[slot] = bridge.ring.marks.written, time_ns
+    add(bridge.control, "n_notes", 1)
 
 
 # --- the playing side ------------------------------------------------------------------------------------------------
 
 
 @realtime
-def played(joint: Joint, address: int, n_samples: int, flags: int, time_ns: int) -> int:
+def played(bridge: ClockBridge, address: int, n_samples: int, flags: int, time_ns: int) -> int:
     """Fill the playback device's block, which it wants at `time_ns`; returns `CONTINUE` or `COMPLETE`."""
-    control = joint.control
-    control[HELD_FLAGS] |= flags
-    if control[HAS_TWO_CLOCKS]:
-        n_overflows = atomic_load(control, N_OVERFLOWS)
-        if n_overflows != control[N_OVERFLOWS_SEEN]:
-            control[N_OVERFLOWS_SEEN] = n_overflows
-            control[HELD_FLAGS] |= _INPUT_OVERFLOW
-            find_anew(joint.bases[CAPTURE])
+    control = bridge.control
+    control.held_flags |= flags
+    if control.has_two_clocks:
+        n_overflows = load(control, "n_overflows")
+        if n_overflows != control.n_overflows_seen:
+            control.n_overflows_seen = n_overflows
+            control.held_flags |= _INPUT_OVERFLOW
+            find_anew(bridge.capture_clock)
         if flags & _PRIMING == 0:
-            take_notice(joint, time_ns, flags & _OUTPUT_UNDERFLOW != 0)
-            if control[IS_FLOWING] == 0:
-                begin_to_flow(joint, n_samples)
-    is_clean = control[HELD_FLAGS] & _XRUNS == 0
+            take_notice(bridge, time_ns, flags & _OUTPUT_UNDERFLOW != 0)
+            if control.is_flowing == 0:
+                begin_to_flow(bridge, n_samples)
+    is_clean = control.held_flags & _XRUNS == 0
     code, done = CONTINUE, 0
     while done < n_samples:
-        piece = joint.pieces[2, : min(LONGEST_PIECE, n_samples - done)]
-        code |= _play(joint, piece)
-        write_block(address, n_samples, control[OUTPUT_CHANNELS], done, piece)
+        piece = bridge.pieces[2, : min(LONGEST_PIECE, n_samples - done)]
+        code |= _play(bridge, piece)
+        write_block(address, n_samples, control.output_channels, done, piece)
         done += piece.shape[0]
-    control[N_PLAYED] += n_samples
-    if control[HAS_TWO_CLOCKS] and control[IS_FLOWING]:
-        look(joint, n_samples, is_clean)
+    control.n_played += n_samples
+    if control.has_two_clocks and control.is_flowing:
+        steer_reader(bridge, n_samples, is_clean)
     return code
 
 
 @realtime
-def _play(joint: Joint, piece: NDArray[np.float32]) -> int:
-    """The next samples for the playback device."""
-    to_device, step = joint.to_device, joint.figures[ENGINE_RATE] / joint.figures[OUT_RATE]
+def _play(bridge: ClockBridge, piece: NDArray[np.float32]) -> int:
+    """Make the next samples for the playback device."""
+    to_device, step = bridge.to_device, bridge.figures.engine_rate / bridge.figures.out_rate
     n_engine = n_needed(to_device, piece.shape[0], step)
-    code = _run_engine(joint, n_engine)
-    push(to_device, joint.blocks[1, :n_engine])
+    code = _run_engine(bridge, n_engine)
+    push(to_device, bridge.blocks[1, :n_engine])
     pull(to_device, piece, step)
-    ended_at = joint.control[ENDED_AT]
+    ended_at = bridge.control.ended_at
     if code == COMPLETE and ended_at < 0:
-        joint.control[ENDED_AT] = to_device.places[HELD_TO]
+        bridge.control.ended_at = to_device.places[HELD_TO]
         return CONTINUE
     return COMPLETE if ended_at >= 0 and position_of(to_device) >= ended_at else CONTINUE
 
 
 @realtime
-def drained(joint: Joint, flags: int) -> int:
+def drained(bridge: ClockBridge, flags: int) -> int:
     """Hand everything that has been captured to the engine, which has a sink; returns `CONTINUE` or `COMPLETE`."""
-    joint.control[HELD_FLAGS] |= flags
-    code, to_engine = CONTINUE, joint.to_engine
-    left = atomic_load(joint.ring.marks, WRITTEN) - to_engine.places[HELD_TO]
+    bridge.control.held_flags |= flags
+    code, to_engine = CONTINUE, bridge.to_engine
+    left = load(bridge.ring.marks, "written") - to_engine.places[HELD_TO]
     while left > 0:
         n_samples = min(CHUNK, left)
-        _fetch(joint, n_samples)
-        code |= _run_engine(joint, n_ready(to_engine, read_step(joint)))
+        _fetch(bridge, n_samples)
+        code |= _run_engine(bridge, n_ready(to_engine, read_step(bridge)))
         left -= n_samples
     return code
 
 
 @realtime
-def _run_engine(joint: Joint, n_samples: int) -> int:
+def _run_engine(bridge: ClockBridge, n_samples: int) -> int:
     """Move the engine on by one block; its output is then in `blocks`."""
-    control, block, output = joint.control, joint.blocks[0, :n_samples], joint.blocks[1, :n_samples]
+    control, block, output = bridge.control, bridge.blocks[0, :n_samples], bridge.blocks[1, :n_samples]
     if n_samples == 0:
         return CONTINUE
-    if control[ENDED_AT] >= 0:
+    if control.ended_at >= 0:
         output[:, :] = np.float32(0.0)
         return CONTINUE
-    if control[INPUT_CHANNELS]:
-        _supply(joint, block)
-    flags = control[HELD_FLAGS]
-    control[HELD_FLAGS] = 0
+    if control.input_channels:
+        _supply(bridge, block)
+    flags = control.held_flags
+    control.held_flags = 0
     return int(
         call_address(
-            control[ENGINE_CALLBACK],
+            control.engine_callback,
             (
-                block.ctypes.data if control[INPUT_CHANNELS] else 0,
-                output.ctypes.data if control[OUTPUT_CHANNELS] else 0,
+                block.ctypes.data if control.input_channels else 0,
+                output.ctypes.data if control.output_channels else 0,
                 n_samples,
                 0,
                 flags,
-                control[ENGINE_USERDATA],
+                control.engine_userdata,
             ),
         )
         & 0xFFFFFFFF
@@ -167,34 +144,34 @@ def _run_engine(joint: Joint, n_samples: int) -> int:
 
 
 @realtime
-def _supply(joint: Joint, block: NDArray[np.float32]) -> None:
-    """The engine's next input."""
-    control, step = joint.control, read_step(joint)
-    is_there = bool(control[IS_FLOWING]) and _fetch(joint, n_needed(joint.to_engine, block.shape[0], step))
+def _supply(bridge: ClockBridge, block: NDArray[np.float32]) -> None:
+    """Supply the engine's next input."""
+    control, step = bridge.control, read_step(bridge)
+    is_there = bool(control.is_flowing) and _fetch(bridge, n_needed(bridge.to_engine, block.shape[0], step))
     if is_there:
-        pull(joint.to_engine, block, step)
+        pull(bridge.to_engine, block, step)
     else:
         block[:, :] = np.float32(0.0)
-    if control[HAS_TWO_CLOCKS] == 0:
+    if control.has_two_clocks == 0:
         return
-    if not is_there and control[IS_FLOWING]:
-        control[DRY_AT] = atomic_load(joint.ring.marks, WRITTEN)
-        stop_flowing(joint)
-    if not is_there and control[HAS_FLOWED]:
-        control[HELD_FLAGS] |= _INPUT_UNDERFLOW
-    cross(joint.bridge, block, is_there)
+    if not is_there and control.is_flowing:
+        control.dry_at = load(bridge.ring.marks, "written")
+        stop_flowing(bridge)
+    if not is_there and control.has_flowed:
+        control.held_flags |= _INPUT_UNDERFLOW
+    cross(bridge.seam, block, is_there)
 
 
 @realtime
-def _fetch(joint: Joint, n_samples: int) -> bool:
+def _fetch(bridge: ClockBridge, n_samples: int) -> bool:
     """Push the ring's next samples into the resampler; False where they aren't there yet, or no more."""
-    to_engine: Resampler = joint.to_engine
-    if to_engine.places[HELD_TO] + n_samples > atomic_load(joint.ring.marks, WRITTEN):
+    to_engine: Resampler = bridge.to_engine
+    if to_engine.places[HELD_TO] + n_samples > load(bridge.ring.marks, "written"):
         return False
     done = 0
     while done < n_samples:
-        piece = joint.pieces[1, : min(CHUNK, n_samples - done)]
-        if not fetch(joint.ring, to_engine.places[HELD_TO], piece):
+        piece = bridge.pieces[1, : min(CHUNK, n_samples - done)]
+        if not fetch(bridge.ring, to_engine.places[HELD_TO], piece):
             return False
         push(to_engine, piece)
         done += piece.shape[0]
@@ -208,8 +185,8 @@ def _capture_body(
     input_address: int, output_address: int, block_size: int, time_info: int, flags: int, userdata: int
 ) -> int:
     """`PaStreamCallback` of a capture device whose clock is not the playback device's."""
-    joint = joint_at(userdata)
-    captured(joint, input_address, int(block_size), int(flags), now_ns(joint.calls))
+    bridge = from_address(userdata, ClockBridge)
+    captured(bridge, input_address, int(block_size), int(flags), now_ns(bridge.calls))
     return CONTINUE
 
 
@@ -217,13 +194,13 @@ def _device_body(
     input_address: int, output_address: int, block_size: int, time_info: int, flags: int, userdata: int
 ) -> int:
     """`PaStreamCallback` of the stream that calls the engine."""
-    joint = joint_at(userdata)
-    control, now = joint.control, now_ns(joint.calls)
-    if control[INPUT_CHANNELS] and control[HAS_TWO_CLOCKS] == 0:
-        captured(joint, input_address, int(block_size), int(flags), now)
-    if control[OUTPUT_CHANNELS]:
-        return played(joint, output_address, int(block_size), int(flags), now)
-    return drained(joint, int(flags))
+    bridge = from_address(userdata, ClockBridge)
+    control, now = bridge.control, now_ns(bridge.calls)
+    if control.input_channels and control.has_two_clocks == 0:
+        captured(bridge, input_address, int(block_size), int(flags), now)
+    if control.output_channels:
+        return played(bridge, output_address, int(block_size), int(flags), now)
+    return drained(bridge, int(flags))
 
 
 @cache
@@ -232,10 +209,10 @@ def _compiled(body: Any) -> Any:
 
 
 def capture_address() -> int:
-    """Address of the callback for the capture side of two clocks; compiles it (or reads it from the cache) once."""
+    """Give the address of the capture side's callback for two clocks; compile it (or read it from the cache) once."""
     return int(_compiled(_capture_body).address)
 
 
 def device_address() -> int:
-    """Address of the callback for the stream that calls the engine; compiles it (or reads it from the cache) once."""
+    """Give the address of the callback that calls the engine; compile it (or read it from the cache) once."""
     return int(_compiled(_device_body).address)

@@ -1,4 +1,4 @@
-"""When a device really takes or gives its samples, told from calls that come late: in pairs, in bursts, by tens of ms.
+"""Clock model of a device: tells when it really takes or gives its samples, from calls that come late.
 
 A device may call late, but never early. Of a quarter of a second, or of 32 calls, only the one that is least late
 counts, and through these a straight line is fitted:
@@ -15,33 +15,8 @@ stream breaks (an underrun that the device makes up for by silence, a stall, a s
 anew: every call of two windows is late by the same then, or none came for longer than a busy machine explains.
 """
 
-import numpy as np
-from numpy.typing import NDArray
-
 from apollo_rt.compiled.native import realtime
-
-TimeBase = NDArray[np.float64]
-"""The line and what it is fitted from, see the places below."""
-
-(
-    _RATE,  # Hz, as the device says
-    _SKEW,  # relative: by how much longer its samples take
-    _AT_S,  # a point of the line: time
-    _AT_SAMPLE,  # and sample
-    _N_FITTED,  # windows that tell where the line lies
-    _N_TIMED,  # and windows that tell how steep it is
-    _WINDOW_S,  # when the present window began
-    _LEAST_LATE_S,  # call of it
-    _LAST_S,  # when the last call came
-    _LATE_WINDOWS,  # how many windows in a row were late as a whole
-    _LATE_BY_S,  # the last of them
-    _IS_KNOWN,  # 1: there is a line
-    _SCATTER_S,  # how far windows lie from the line, on average
-    _LAST_SAMPLE,  # of the last call
-    _N_CALLS,  # in the present window
-) = range(15)
-
-N_PLACES = _N_CALLS + 1
+from apollo_rt.compiled.records import Record, new_record
 
 WINDOW_LENGTH_S, WINDOW_CALLS = 0.25, 32
 """A window has at least so many calls, too: those of long blocks that a server passes on in short ones are late by an
@@ -63,111 +38,149 @@ _MAX_SKEW = 0.005
 _SCATTER_SHARE = 0.1
 
 
-def reset_base(base: TimeBase, rate: float) -> None:
-    """Begin with nothing known.
+class ClockModel(Record):
+    """Holds the line of one device, and what it is fitted from; the playing side's.
+
+    Attributes:
+        rate: Hz, as the device says.
+        skew: relative: by how much longer its samples take.
+        at_s: a point of the line: time.
+        at_sample: and sample.
+        n_fitted: windows that tell where the line lies.
+        n_timed: and windows that tell how steep it is.
+        window_s: when the present window began.
+        least_late_s: call of it.
+        last_s: when the last call came.
+        late_windows: how many windows in a row were late as a whole.
+        late_by_s: the last of them.
+        is_known: 1: there is a line.
+        scatter_s: how far windows lie from the line, on average.
+        last_sample: of the last call.
+        n_calls: in the present window.
+    """
+
+    rate: float
+    skew: float
+    at_s: float
+    at_sample: float
+    n_fitted: float
+    n_timed: float
+    window_s: float
+    least_late_s: float
+    last_s: float
+    late_windows: float
+    late_by_s: float
+    is_known: float
+    scatter_s: float
+    last_sample: float
+    n_calls: float
+
+
+def make_clock_model(rate: float) -> ClockModel:
+    """Allocate a model of which nothing is known.
 
     Args:
-        base: float64 (N_PLACES,).
         rate: Hz, as the device says.
     """
-    base[:] = 0.0
-    base[_RATE] = rate
+    clock = new_record(ClockModel)
+    clock.rate = rate
+    return clock
 
 
 @realtime
-def time_of(base: TimeBase, sample: float) -> float:
-    """When the device takes or gives a sample, in s."""
-    return float(base[_AT_S] + (sample - base[_AT_SAMPLE]) / base[_RATE] * (1.0 + base[_SKEW]))
+def time_of(clock: ClockModel, sample: float) -> float:
+    """Tell when the device takes or gives a sample, in s."""
+    return float(clock.at_s + (sample - clock.at_sample) / clock.rate * (1.0 + clock.skew))
 
 
 @realtime
-def sample_at(base: TimeBase, time_s: float) -> float:
-    """Which sample the device takes or gives at a moment."""
-    return float(base[_AT_SAMPLE] + (time_s - base[_AT_S]) * base[_RATE] / (1.0 + base[_SKEW]))
+def sample_at(clock: ClockModel, time_s: float) -> float:
+    """Tell which sample the device takes or gives at a moment."""
+    return float(clock.at_sample + (time_s - clock.at_s) * clock.rate / (1.0 + clock.skew))
 
 
 @realtime
-def find_anew(base: TimeBase) -> None:
-    """The stream has broken: forget where the line lies, not how fast the clock is."""
-    base[_IS_KNOWN] = base[_N_FITTED] = 0.0
+def find_anew(clock: ClockModel) -> None:
+    """Forget where the line lies, not how fast the clock is: the stream has broken."""
+    clock.is_known = clock.n_fitted = 0.0
 
 
 @realtime
-def is_found(base: TimeBase) -> bool:
-    """Whether a whole window has been seen of the line; before that it lies somewhere about."""
-    return bool(base[_N_FITTED] > 0.0)
+def is_found(clock: ClockModel) -> bool:
+    """Tell whether a whole window has been seen of the line; before that it lies somewhere about."""
+    return bool(clock.n_fitted > 0.0)
 
 
 @realtime
-def scatter_s(base: TimeBase) -> float:
-    """How far windows lie from the line, on average: so far it may be off itself for a while."""
-    return float(base[_SCATTER_S])
+def scatter_s(clock: ClockModel) -> float:
+    """Give how far windows lie from the line, in s, on average: so far it may be off itself for a while."""
+    return float(clock.scatter_s)
 
 
 @realtime
-def note_call(base: TimeBase, sample: float, time_s: float) -> bool:
+def note_call(clock: ClockModel, sample: float, time_s: float) -> bool:
     """Take notice of one call.
 
     Args:
-        base: moves on.
+        clock: moves on.
         sample: how many samples had gone through the device by this call, those that it asks for not included.
         time_s: when it came.
 
     Returns:
         True where the line is another one from now on, not only a better one.
     """
-    gap_s = time_s - base[_LAST_S] - (sample - base[_LAST_SAMPLE]) / base[_RATE]
-    base[_LAST_S], base[_LAST_SAMPLE] = time_s, sample
-    if base[_IS_KNOWN] == 0.0 or gap_s > _GAP_S:
-        find_anew(base)
-        base[_IS_KNOWN] = 1.0
-        base[_AT_S], base[_AT_SAMPLE] = time_s, sample
-        _open_window(base, time_s)
+    gap_s = time_s - clock.last_s - (sample - clock.last_sample) / clock.rate
+    clock.last_s, clock.last_sample = time_s, sample
+    if clock.is_known == 0.0 or gap_s > _GAP_S:
+        find_anew(clock)
+        clock.is_known = 1.0
+        clock.at_s, clock.at_sample = time_s, sample
+        _open_window(clock, time_s)
         return False
-    late_s = time_s - time_of(base, sample)
+    late_s = time_s - time_of(clock, sample)
     has_moved = False
-    if late_s < -_EARLY_S or (base[_N_FITTED] == 0.0 and late_s < 0.0):
-        has_moved = base[_N_FITTED] > 0.0 and late_s < -STEP_S
-        base[_AT_S] += late_s
-        base[_LEAST_LATE_S] -= late_s
+    if late_s < -_EARLY_S or (clock.n_fitted == 0.0 and late_s < 0.0):
+        has_moved = clock.n_fitted > 0.0 and late_s < -STEP_S
+        clock.at_s += late_s
+        clock.least_late_s -= late_s
         late_s = 0.0
-    length_s = time_s - base[_WINDOW_S]
-    if length_s >= WINDOW_LENGTH_S and base[_N_CALLS] >= WINDOW_CALLS:
-        has_moved |= _close_window(base, sample, length_s)
-        late_s = time_s - time_of(base, sample)
-        _open_window(base, time_s)
-    base[_LEAST_LATE_S] = min(base[_LEAST_LATE_S], late_s)
-    base[_N_CALLS] += 1.0
+    length_s = time_s - clock.window_s
+    if length_s >= WINDOW_LENGTH_S and clock.n_calls >= WINDOW_CALLS:
+        has_moved |= _close_window(clock, sample, length_s)
+        late_s = time_s - time_of(clock, sample)
+        _open_window(clock, time_s)
+    clock.least_late_s = min(clock.least_late_s, late_s)
+    clock.n_calls += 1.0
     return bool(has_moved)
 
 
 @realtime
-def _open_window(base: TimeBase, time_s: float) -> None:
-    base[_WINDOW_S], base[_LEAST_LATE_S], base[_N_CALLS] = time_s, 1e9, 0.0
+def _open_window(clock: ClockModel, time_s: float) -> None:
+    clock.window_s, clock.least_late_s, clock.n_calls = time_s, 1e9, 0.0
 
 
 @realtime
-def _close_window(base: TimeBase, sample: float, length_s: float) -> bool:
+def _close_window(clock: ClockModel, sample: float, length_s: float) -> bool:
     """Fit the line to what the window told; says whether it is another line."""
-    late_s = base[_LEAST_LATE_S]
-    is_first = base[_N_FITTED] == 0.0
+    late_s = clock.least_late_s
+    is_first = clock.n_fitted == 0.0
     if late_s > STEP_S and not is_first:
-        is_same = base[_LATE_WINDOWS] > 0.0 and abs(late_s - base[_LATE_BY_S]) < _SAME_S
-        base[_LATE_WINDOWS], base[_LATE_BY_S] = base[_LATE_WINDOWS] + 1.0, late_s
+        is_same = clock.late_windows > 0.0 and abs(late_s - clock.late_by_s) < _SAME_S
+        clock.late_windows, clock.late_by_s = clock.late_windows + 1.0, late_s
         if is_same:
-            base[_AT_S] += late_s
-            base[_LATE_WINDOWS] = 0.0
+            clock.at_s += late_s
+            clock.late_windows = 0.0
         return bool(is_same)
-    base[_LATE_WINDOWS] = 0.0
-    base[_N_FITTED] = min(base[_N_FITTED] + 1.0, float(_MEMORY))
+    clock.late_windows = 0.0
+    clock.n_fitted = min(clock.n_fitted + 1.0, float(_MEMORY))
     if not is_first:
-        base[_SCATTER_S] += _SCATTER_SHARE * (abs(late_s) - base[_SCATTER_S])
-    n = base[_N_FITTED]
-    at_s = time_of(base, sample) + 2.0 * (2.0 * n - 1.0) / (n * (n + 1.0)) * late_s
+        clock.scatter_s += _SCATTER_SHARE * (abs(late_s) - clock.scatter_s)
+    n = clock.n_fitted
+    at_s = time_of(clock, sample) + 2.0 * (2.0 * n - 1.0) / (n * (n + 1.0)) * late_s
     if not is_first:
-        base[_N_TIMED] = min(base[_N_TIMED] + 1.0, float(_MEMORY))
-        n = base[_N_TIMED] + 1.0 + _PRIOR
-        skew = base[_SKEW] + 6.0 / (n * (n + 1.0)) * late_s / length_s
-        base[_SKEW] = min(max(skew, -_MAX_SKEW), _MAX_SKEW)
-    base[_AT_S], base[_AT_SAMPLE] = at_s, sample
+        clock.n_timed = min(clock.n_timed + 1.0, float(_MEMORY))
+        n = clock.n_timed + 1.0 + _PRIOR
+        skew = clock.skew + 6.0 / (n * (n + 1.0)) * late_s / length_s
+        clock.skew = min(max(skew, -_MAX_SKEW), _MAX_SKEW)
+    clock.at_s, clock.at_sample = at_s, sample
     return bool(is_first)

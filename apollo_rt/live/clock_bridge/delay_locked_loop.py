@@ -1,4 +1,4 @@
-"""The delay-locked loop that holds two clocks together: from how full a ring is to how fast it shall be read.
+"""Delay-locked loop: holds two clocks together by how fast a ring is read, from how full it is.
 
 A loop of three states after PipeWire (`spa/utils/dll.h`) and Adriaensen ("Controlling adaptive resampling", LAC 2012):
 
@@ -12,26 +12,8 @@ and narrows while nothing but noise is left; an error that is more than noise wi
 
 import math
 
-import numpy as np
-from numpy.typing import NDArray
-
 from apollo_rt.compiled.native import realtime
-
-Loop = NDArray[np.float64]
-"""The loop's state, see the places below."""
-
-(
-    CORRECTION,  # relative: by how much faster the ring is read than its nominal rate
-    _Z1,
-    _Z2,
-    _Z3,
-    _BANDWIDTH_HZ,
-    _FAR_ERROR,  # samples; a mean error beyond it is no matter of clocks
-    _WINDOW_S,  # of the present window: duration, updates, sum and sum of squares of the error
-    _WINDOW_COUNT,
-    _WINDOW_SUM,
-    _WINDOW_SQUARES,
-) = range(10)
+from apollo_rt.compiled.records import Record, new_record
 
 MAX_CORRECTION = 0.005
 """0.5 %: fifty times what quartz clocks are apart, and a ninth of a semitone."""
@@ -41,7 +23,7 @@ _WIDEST_HZ, _NARROWEST_HZ = 0.128, 0.02
 
 _FASTEST = 0.001
 """By how much more than what clocks are apart an error is worked off, at the widest bandwidth: 1.7 cents. It never
-takes long, for what is farther off than `time_base.STEP_S` is mended by a jump where it comes at once."""
+takes long, for what is farther off than `clock_model.STEP_S` is mended by a jump where it comes at once."""
 
 _CUT_RATIO = 20.0
 _DAMPING = 1.5
@@ -58,35 +40,63 @@ _NOISE_SHARE = 3.0
 """A window's mean error counts as real where it is that many standard errors away from zero."""
 
 
-def make_loop(far_error: float) -> Loop:
-    """A loop that has learnt nothing yet.
+class DelayLockedLoop(Record):
+    """Holds the state of the loop; the playing side's.
+
+    Attributes:
+        correction: relative: by how much faster the ring is read than its nominal rate.
+        z1: see above.
+        z2: see above.
+        z3: see above.
+        bandwidth_hz: of the loop, at present.
+        far_error: samples; a mean error beyond it is no matter of clocks.
+        window_s: duration of the present window.
+        window_count: updates in it.
+        window_sum: of the error in it.
+        window_squares: of the error in it, their sum.
+    """
+
+    correction: float
+    z1: float
+    z2: float
+    z3: float
+    bandwidth_hz: float
+    far_error: float
+    window_s: float
+    window_count: float
+    window_sum: float
+    window_squares: float
+
+
+def make_loop(far_error: float) -> DelayLockedLoop:
+    """Allocate a loop that has learnt nothing yet.
 
     Args:
         far_error: samples; what is farther from the target for a second is mended by a jump, not by a correction.
     """
-    loop = np.zeros(_WINDOW_SQUARES + 1)
-    loop[_FAR_ERROR] = far_error
+    loop = new_record(DelayLockedLoop)
+    loop.far_error = far_error
     relock(loop)
     return loop
 
 
 @realtime
-def relock(loop: Loop) -> None:
+def relock(loop: DelayLockedLoop) -> None:
     """Begin again after a jump; how far the clocks are apart is still known."""
-    loop[_Z1] = loop[_Z2] = 0.0
-    loop[CORRECTION] = loop[_Z3]
-    loop[_BANDWIDTH_HZ] = _WIDEST_HZ
+    loop.z1 = loop.z2 = 0.0
+    loop.correction = loop.z3
+    loop.bandwidth_hz = _WIDEST_HZ
     _open_window(loop)
 
 
 @realtime
-def steer(loop: Loop, error: float, period_s: float, sample_rate: float, doubt: float = 0.0) -> bool:
-    """Take one look at the ring, and set `CORRECTION`.
+def steer(loop: DelayLockedLoop, error: float, period_s: float, sample_rate: float, doubt: float = 0.0) -> bool:
+    """Take the ring's error once more, and set `correction`.
 
     Args:
         loop: moves on.
         error: samples in the ring above its target.
-        period_s: time since the last look.
+        period_s: time since the last call.
         sample_rate: Hz, of the samples in the ring.
         doubt: samples by which the error itself may be wrong for longer than a second.
 
@@ -94,40 +104,40 @@ def steer(loop: Loop, error: float, period_s: float, sample_rate: float, doubt: 
         False where the mean error of a second is far: the reader should jump, and the loop `relock`.
     """
     is_near = _observe(loop, error, period_s, doubt)
-    if abs(error) > _OUTLIER * loop[_FAR_ERROR]:
+    if abs(error) > _OUTLIER * loop.far_error:
         return is_near
-    angular = 2.0 * math.pi * loop[_BANDWIDTH_HZ]
+    angular = 2.0 * math.pi * loop.bandwidth_hz
     cut = 1.0 - math.exp(-_CUT_RATIO * angular * period_s)
-    fastest = _FASTEST * loop[_BANDWIDTH_HZ] / _WIDEST_HZ
-    loop[_Z1] += cut * (_DAMPING * angular / sample_rate * error - loop[_Z1])
-    loop[_Z1] = min(max(loop[_Z1], -fastest), fastest)
-    loop[_Z2] += cut * (loop[_Z1] - loop[_Z2])
-    loop[_Z3] = _clamped(loop[_Z3] + angular * period_s / _DAMPING * loop[_Z2])
-    loop[CORRECTION] = _clamped(loop[_Z2] + loop[_Z3])
+    fastest = _FASTEST * loop.bandwidth_hz / _WIDEST_HZ
+    loop.z1 += cut * (_DAMPING * angular / sample_rate * error - loop.z1)
+    loop.z1 = min(max(loop.z1, -fastest), fastest)
+    loop.z2 += cut * (loop.z1 - loop.z2)
+    loop.z3 = _clamped(loop.z3 + angular * period_s / _DAMPING * loop.z2)
+    loop.correction = _clamped(loop.z2 + loop.z3)
     return is_near
 
 
 @realtime
-def _observe(loop: Loop, error: float, period_s: float, doubt: float) -> bool:
+def _observe(loop: DelayLockedLoop, error: float, period_s: float, doubt: float) -> bool:
     """Choose the bandwidth by what is left of a second's mean error without noise; False where that mean is far."""
-    loop[_WINDOW_S] += period_s
-    loop[_WINDOW_COUNT] += 1.0
-    loop[_WINDOW_SUM] += error
-    loop[_WINDOW_SQUARES] += error * error
-    if loop[_WINDOW_S] < _WINDOW_LENGTH_S:
+    loop.window_s += period_s
+    loop.window_count += 1.0
+    loop.window_sum += error
+    loop.window_squares += error * error
+    if loop.window_s < _WINDOW_LENGTH_S:
         return True
-    mean = loop[_WINDOW_SUM] / loop[_WINDOW_COUNT]
-    variance = max(loop[_WINDOW_SQUARES] / loop[_WINDOW_COUNT] - mean * mean, 0.0)
-    real = max(abs(mean) - _NOISE_SHARE * math.sqrt(variance / loop[_WINDOW_COUNT]) - doubt, 0.0)
-    wanted = max(real * _HZ_PER_SAMPLE, _NARROWING * loop[_BANDWIDTH_HZ])
-    loop[_BANDWIDTH_HZ] = min(max(wanted, _NARROWEST_HZ), _WIDEST_HZ)
+    mean = loop.window_sum / loop.window_count
+    variance = max(loop.window_squares / loop.window_count - mean * mean, 0.0)
+    real = max(abs(mean) - _NOISE_SHARE * math.sqrt(variance / loop.window_count) - doubt, 0.0)
+    wanted = max(real * _HZ_PER_SAMPLE, _NARROWING * loop.bandwidth_hz)
+    loop.bandwidth_hz = min(max(wanted, _NARROWEST_HZ), _WIDEST_HZ)
     _open_window(loop)
-    return bool(abs(mean) <= loop[_FAR_ERROR])
+    return bool(abs(mean) <= loop.far_error)
 
 
 @realtime
-def _open_window(loop: Loop) -> None:
-    loop[_WINDOW_S] = loop[_WINDOW_COUNT] = loop[_WINDOW_SUM] = loop[_WINDOW_SQUARES] = 0.0
+def _open_window(loop: DelayLockedLoop) -> None:
+    loop.window_s = loop.window_count = loop.window_sum = loop.window_squares = 0.0
 
 
 @realtime

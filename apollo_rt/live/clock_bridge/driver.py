@@ -1,38 +1,30 @@
-"""A driver at the engine's rate, made of one at another rate, or of two with a clock each: see `joint_callback`."""
+"""Driver of a clock bridge: plays at the engine's rate with a device at another rate, or two with a clock each."""
 
 import math
 from collections.abc import Sequence
 
+from apollo_rt.compiled.address_table import AddressTable
+from apollo_rt.compiled.records import load
 from apollo_rt.errors import DeviceError
 from apollo_rt.live.clock_bridge.callbacks import capture_address, device_address
-from apollo_rt.live.clock_bridge.shared_state import (
-    CORRECTION_PPM,
-    ENGINE_CALLBACK,
-    ENGINE_USERDATA,
-    FILL,
-    RESYNCS,
-    TARGET,
-    Joint,
-    address_table,
-    make_joint,
-)
+from apollo_rt.live.clock_bridge.shared_state import ClockBridge, make_clock_bridge
 from apollo_rt.live.endpoints.driver import Clocks, Driver
 from apollo_rt.stream.resample import half_length
 
 _UNEVEN_BLOCKS, _EVEN_BLOCKS = 3, 1
 """Blocks that the ring holds back beside the one being captured: as many as devices hand over at once (measured, see
-`live_run`); for a sound server more than for a sound card."""
+`docs/clocks.md`); for a sound server more than for a sound card."""
 
 _FAR_S, _FAR_BLOCKS = 0.01, 0.5
 """What is farther from the target, in seconds and in blocks, is mended by a jump: a correction of 0.5 % needs 2 s for
 10 ms. A sound server may be so far off after its start, because it asks for a whole buffer at once then."""
 
-_LEFT_BEHIND: list["JoinedDriver"] = []
+_LEFT_BEHIND: list["BridgedDriver"] = []
 """Those whose device did not let go: its thread may still call back, so their memory must never be freed."""
 
 
-class JoinedDriver:
-    """A `Driver`, and a `driver.JoiningDriver`.
+class BridgedDriver:
+    """Calls the engine back through a clock bridge: a `Driver`, and a `driver.BridgingDriver`.
 
     Args:
         drivers: one that captures, plays or both; or two, of which the first captures and the second plays.
@@ -50,7 +42,7 @@ class JoinedDriver:
         self.calls_unevenly = any(driver.varying_block for driver in self._drivers)
         self.varying_block = self.calls_unevenly or self._playback.sample_rate != sample_rate
         self.block_size = math.ceil(self._playback.block_size * sample_rate / self._playback.sample_rate)
-        self._joint: Joint | None = None
+        self._attached: AddressTable[ClockBridge] | None = None
 
     @property
     def device_latency_s(self) -> tuple[float, float]:
@@ -75,11 +67,11 @@ class JoinedDriver:
         """How the clocks are held together; None where there is one."""
         if not self._has_two_clocks:
             return None
-        if self._joint is None:
+        if self._attached is None:
             return Clocks(0.0, self._target, self._target, self._capture.sample_rate, 0)
-        figures, control = self._joint.figures, self._joint.control
-        correction_ppm, fill, target = (float(figures[place]) for place in (CORRECTION_PPM, FILL, TARGET))
-        return Clocks(correction_ppm, fill, target, self._capture.sample_rate, int(control[RESYNCS]))
+        figures, control = self._attached.value.figures, self._attached.value.control
+        correction_ppm, fill = float(load(figures, "correction_ppm")), float(load(figures, "ring_fill"))
+        return Clocks(correction_ppm, fill, float(figures.target), self._capture.sample_rate, int(control.resyncs))
 
     @property
     def active(self) -> bool:
@@ -97,14 +89,14 @@ class JoinedDriver:
         Raises:
             DeviceError: a device refuses; none runs then.
         """
-        joint = self._new_joint()
-        joint.control[ENGINE_CALLBACK], joint.control[ENGINE_USERDATA] = callback_address, userdata_address
+        bridge = self._new_bridge()
+        bridge.control.engine_callback, bridge.control.engine_userdata = callback_address, userdata_address
         callbacks = [capture_address()] if self._has_two_clocks else []
         callbacks.append(device_address())
-        self._joint, self._table = joint, address_table(joint)
+        self._attached = AddressTable(bridge)
         try:
             for driver, address in zip(self._drivers, callbacks, strict=True):
-                driver.start(address, self._table.ctypes.data)
+                driver.start(address, self._attached.address)
         except BaseException:
             self.stop()
             raise
@@ -151,10 +143,10 @@ class JoinedDriver:
         filter_length = half_length(self._capture.sample_rate, self.sample_rate)
         return math.ceil(filter_length + self._capture.block_size + n_blocks * self._longest_block)
 
-    def _new_joint(self) -> Joint:
+    def _new_bridge(self) -> ClockBridge:
         in_rate, rate, out_rate = self._rates
         channels = self._capture.input_channels, self._playback.output_channels
         if not self._has_two_clocks:
-            return make_joint(in_rate, out_rate, rate, channels)
+            return make_clock_bridge(in_rate, out_rate, rate, channels)
         far = max(_FAR_S * in_rate, _FAR_BLOCKS * self._longest_block)
-        return make_joint(in_rate, out_rate, rate, channels, self._target, far, self._playback.block_size)
+        return make_clock_bridge(in_rate, out_rate, rate, channels, self._target, far, self._playback.block_size)

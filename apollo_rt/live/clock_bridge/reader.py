@@ -1,4 +1,4 @@
-"""What two clocks take: how much is held back in a joint's ring, where to read it, and how fast.
+"""Reads the capture ring of a clock bridge: keeps its fill at the target by steering how fast it is read.
 
 A ring that runs dry, or a reader that jumps, makes no step: the last sample is held and fades out, what comes fades in.
 """
@@ -6,7 +6,8 @@ A ring that runs dry, or a reader that jumps, makes no step: the last sample is 
 import numpy as np
 from numpy.typing import NDArray
 
-from apollo_rt.compiled.native import atomic_load, atomic_store, realtime
+from apollo_rt.compiled.native import realtime
+from apollo_rt.compiled.records import load, store
 from apollo_rt.latency import FADE_LENGTH
 from apollo_rt.live.clock_bridge.clock_model import (
     STEP_S,
@@ -17,136 +18,111 @@ from apollo_rt.live.clock_bridge.clock_model import (
     scatter_s,
     time_of,
 )
-from apollo_rt.live.clock_bridge.delay_locked_loop import CORRECTION, relock, steer
-from apollo_rt.live.clock_bridge.shared_state import (
-    BLOCK,
-    CAPTURE,
-    CORRECTION_PPM,
-    DRY_AT,
-    ENGINE_RATE,
-    FILL,
-    GAIN,
-    HAS_FLOWED,
-    HAS_MOVED,
-    IN_RATE,
-    IS_FLOWING,
-    LAST_LEFT,
-    N_NOTES,
-    N_NOTES_SEEN,
-    N_PLAYED,
-    NOTED_NS,
-    NOTED_WRITTEN,
-    NOTES,
-    OUT_RATE,
-    PLAYBACK,
-    RESYNCS,
-    TAIL_GAIN,
-    TAIL_LEFT,
-    TARGET,
-    Joint,
-)
-from apollo_rt.live.realtime.ring import WRITTEN
+from apollo_rt.live.clock_bridge.delay_locked_loop import relock, steer
+from apollo_rt.live.clock_bridge.shared_state import NOTES, ClockBridge, Seam
 from apollo_rt.stream.resample import HELD_TO, position_of, seek
 
 _FILL_SMOOTHING_S = 1.0
 _DOUBT = 2.0
-"""An error of so many times what the time bases scatter by is not taken for real."""
+"""An error of so many times what the clock models scatter by is not taken for real."""
 _FADE_STEP = 1.0 / FADE_LENGTH
 
 
 @realtime
-def read_step(joint: Joint) -> float:
-    """Captured samples per sample of the engine."""
-    return float(joint.figures[IN_RATE] / joint.figures[ENGINE_RATE] * (1.0 + joint.loop[CORRECTION]))
+def read_step(bridge: ClockBridge) -> float:
+    """Give the captured samples per sample of the engine."""
+    return float(bridge.figures.in_rate / bridge.figures.engine_rate * (1.0 + bridge.loop.correction))
 
 
 @realtime
-def take_notice(joint: Joint, time_ns: int, has_broken: bool) -> None:
-    """Bring both time bases up to now, when the playback device calls, for the first sample that it has not been given.
+def take_notice(bridge: ClockBridge, time_ns: int, has_broken: bool) -> None:
+    """Bring both clock models up to now, when the playback device calls for the first sample it has not been given.
 
     Args:
-        joint: its bases move on.
+        bridge: its clock models move on.
         time_ns: when it called.
         has_broken: the playback device had run dry.
     """
-    control, bases = joint.control, joint.bases
-    n_notes = atomic_load(control, N_NOTES)
-    for number in range(max(control[N_NOTES_SEEN], n_notes - NOTES // 2), n_notes):
-        note = joint.notes[number % NOTES]
-        control[HAS_MOVED] |= note_call(bases[CAPTURE], float(note[NOTED_WRITTEN]), note[NOTED_NS] * 1e-9)
-    control[N_NOTES_SEEN] = n_notes
+    control = bridge.control
+    n_notes = load(control, "n_notes")
+    for number in range(max(control.n_notes_seen, n_notes - NOTES // 2), n_notes):
+        slot = number % NOTES
+        called_s = bridge.noted_ns[slot] * 1e-9
+        control.has_moved |= note_call(bridge.capture_clock, float(bridge.noted_samples[slot]), called_s)
+    control.n_notes_seen = n_notes
     if has_broken:
-        find_anew(bases[PLAYBACK])
-    control[HAS_MOVED] |= note_call(bases[PLAYBACK], float(control[N_PLAYED]), time_ns * 1e-9)
+        find_anew(bridge.playback_clock)
+    control.has_moved |= note_call(bridge.playback_clock, float(control.n_played), time_ns * 1e-9)
 
 
 @realtime
-def _due(joint: Joint) -> float:
-    """Where the ring would be read if nothing were held back.
+def _due(bridge: ClockBridge) -> float:
+    """Find where the ring would be read if nothing were held back.
 
-    What is captured, handed over or not, when the device really wants its next sample: as the time bases tell.
+    What is captured, handed over or not, when the device really wants its next sample: as the clock models tell.
     """
-    to_device = joint.to_device
+    to_device = bridge.to_device
     # The engine is up to a sample ahead of the device.
     n_ahead = to_device.places[HELD_TO] - to_device.kernel.shape[1] // 2 - position_of(to_device)
-    time_s = time_of(joint.bases[PLAYBACK], float(joint.control[N_PLAYED]))
-    return float(sample_at(joint.bases[CAPTURE], time_s) + n_ahead * read_step(joint))
+    time_s = time_of(bridge.playback_clock, float(bridge.control.n_played))
+    return float(sample_at(bridge.capture_clock, time_s) + n_ahead * read_step(bridge))
 
 
 @realtime
-def begin_to_flow(joint: Joint, n_samples: int) -> None:
+def begin_to_flow(bridge: ClockBridge, n_samples: int) -> None:
     """Go to where the block that begins now leaves the ring at its target, if all that it needs is there."""
-    if joint.control[N_NOTES_SEEN] == 0:
+    if bridge.control.n_notes_seen == 0:
         return
-    to_engine, figures = joint.to_engine, joint.figures
-    n_in_block = n_samples * figures[IN_RATE] / figures[OUT_RATE] * (1.0 + joint.loop[CORRECTION])
-    begin = _due(joint) - figures[TARGET] - figures[BLOCK]
+    to_engine, figures = bridge.to_engine, bridge.figures
+    n_in_block = n_samples * figures.in_rate / figures.out_rate * (1.0 + bridge.loop.correction)
+    begin = _due(bridge) - figures.target - figures.block
     half = to_engine.kernel.shape[1] // 2
-    is_there = begin + n_in_block + half + 2 <= atomic_load(joint.ring.marks, WRITTEN)
-    if not is_there or begin - half < joint.control[DRY_AT]:
+    is_there = begin + n_in_block + half + 2 <= load(bridge.ring.marks, "written")
+    if not is_there or begin - half < bridge.control.dry_at:
         return
     seek(to_engine, begin)
-    joint.control[RESYNCS] += joint.control[HAS_FLOWED]
-    joint.control[IS_FLOWING] = joint.control[HAS_FLOWED] = 1
-    figures[FILL] = figures[TARGET]
-    relock(joint.loop)
+    bridge.control.resyncs += bridge.control.has_flowed
+    bridge.control.is_flowing = bridge.control.has_flowed = 1
+    figures.ring_fill = figures.target
+    relock(bridge.loop)
 
 
 @realtime
-def stop_flowing(joint: Joint) -> None:
-    """What was heard last will fade out."""
-    bridge = joint.bridge
-    joint.control[IS_FLOWING] = 0
-    bridge[GAIN], bridge[TAIL_GAIN] = 0.0, 1.0
-    bridge[TAIL_LEFT], bridge[TAIL_LEFT + 1] = bridge[LAST_LEFT], bridge[LAST_LEFT + 1]
+def stop_flowing(bridge: ClockBridge) -> None:
+    """Stop reading the ring: what was heard last will fade out."""
+    seam = bridge.seam
+    bridge.control.is_flowing = 0
+    seam.gains.flow, seam.gains.tail = 0.0, 1.0
+    seam.tail[0], seam.tail[1] = seam.last[0], seam.last[1]
 
 
 @realtime
-def look(joint: Joint, n_samples: int, is_clean: bool) -> None:
+def steer_reader(bridge: ClockBridge, n_samples: int, is_clean: bool) -> None:
     """See how much is held back once a block is read, and steer, but not by an xrun; jump where that takes too long."""
-    figures, control, period_s = joint.figures, joint.control, n_samples / joint.figures[OUT_RATE]
-    fill = _due(joint) - position_of(joint.to_engine) - figures[BLOCK]
-    atomic_store(figures, FILL, figures[FILL] + min(period_s / _FILL_SMOOTHING_S, 1.0) * (fill - figures[FILL]))
-    error = fill - figures[TARGET]
-    is_elsewhere = control[HAS_MOVED] != 0 and abs(error) > STEP_S * figures[IN_RATE]
-    control[HAS_MOVED] = 0
-    can_steer = is_clean and is_found(joint.bases[CAPTURE]) and is_found(joint.bases[PLAYBACK])
-    doubt = _DOUBT * (scatter_s(joint.bases[CAPTURE]) + scatter_s(joint.bases[PLAYBACK])) * figures[IN_RATE]
-    if is_elsewhere or (can_steer and not steer(joint.loop, error, period_s, figures[IN_RATE], doubt)):
-        stop_flowing(joint)
-    atomic_store(figures, CORRECTION_PPM, 1e6 * joint.loop[CORRECTION])
+    figures, control, period_s = bridge.figures, bridge.control, n_samples / bridge.figures.out_rate
+    fill = _due(bridge) - position_of(bridge.to_engine) - figures.block
+    store(figures, "ring_fill", figures.ring_fill + min(period_s / _FILL_SMOOTHING_S, 1.0) * (fill - figures.ring_fill))
+    error = fill - figures.target
+    is_elsewhere = control.has_moved != 0 and abs(error) > STEP_S * figures.in_rate
+    control.has_moved = 0
+    can_steer = is_clean and is_found(bridge.capture_clock) and is_found(bridge.playback_clock)
+    doubt = _DOUBT * (scatter_s(bridge.capture_clock) + scatter_s(bridge.playback_clock)) * figures.in_rate
+    if is_elsewhere or (can_steer and not steer(bridge.loop, error, period_s, figures.in_rate, doubt)):
+        stop_flowing(bridge)
+    store(figures, "correction_ppm", 1e6 * bridge.loop.correction)
 
 
 @realtime
-def cross(bridge: NDArray[np.float64], block: NDArray[np.float32], is_flowing: bool) -> None:
+def cross(seam: Seam, block: NDArray[np.float32], is_flowing: bool) -> None:
     """Lead from what was heard last to what comes: silence, or the ring from another place."""
+    gains = seam.gains
     for index in range(block.shape[0]):
-        if bridge[TAIL_GAIN] == 0.0 and (bridge[GAIN] == 1.0 or not is_flowing):
+        if gains.tail == 0.0 and (gains.flow == 1.0 or not is_flowing):
             break
         if is_flowing:
-            bridge[GAIN] = min(bridge[GAIN] + _FADE_STEP, 1.0)
-        bridge[TAIL_GAIN] = max(bridge[TAIL_GAIN] - _FADE_STEP, 0.0)
+            gains.flow = min(gains.flow + _FADE_STEP, 1.0)
+        gains.tail = max(gains.tail - _FADE_STEP, 0.0)
         for channel in range(2):
-            value = bridge[GAIN] * block[index, channel] + bridge[TAIL_GAIN] * bridge[TAIL_LEFT + channel]
+            value = gains.flow * block[index, channel] + gains.tail * seam.tail[channel]
             block[index, channel] = np.float32(value)
-    bridge[LAST_LEFT], bridge[LAST_LEFT + 1] = block[-1, 0], block[-1, 1]
+    seam.last[0], seam.last[1] = block[-1, 0], block[-1, 1]

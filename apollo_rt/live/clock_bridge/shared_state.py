@@ -1,55 +1,24 @@
-"""The joint between devices and the engine, where their clocks or rates differ: everything its callbacks share.
+"""Shared state of a clock bridge, where clocks or rates of devices and engine differ: everything its callbacks share.
 
-As `line` for the engine: Python holds a named tuple of arrays, the callbacks get the address of a table of them.
+As `realtime.shared_state` for the engine: Python holds a named tuple of arrays and records, the callbacks get the
+address of its table.
 """
 
 import math
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from apollo_rt.compiled.native import array_from_address, realtime, system_calls
-from apollo_rt.live.clock_bridge.clock_model import N_PLACES, reset_base
-from apollo_rt.live.clock_bridge.delay_locked_loop import Loop, make_loop
+from apollo_rt.compiled.native import system_calls
+from apollo_rt.compiled.records import Record, new_record
+from apollo_rt.live.clock_bridge.clock_model import ClockModel, make_clock_model
+from apollo_rt.live.clock_bridge.delay_locked_loop import DelayLockedLoop, make_loop
 from apollo_rt.live.realtime.ring import CHUNK, Ring, make_ring
 from apollo_rt.stream.resample import Resampler, half_length, make_resampler, rewind, seek
 
-(
-    ENGINE_CALLBACK,  # address
-    ENGINE_USERDATA,
-    INPUT_CHANNELS,  # of the device; 0: the engine has a source
-    OUTPUT_CHANNELS,  # of the device; 0: the engine has a sink
-    HAS_TWO_CLOCKS,  # 1: capture and playback call back by themselves
-    N_NOTES,  # how often a capture was noted; the capturing side's, as the next
-    N_OVERFLOWS,  # how often the capture device lost samples
-    N_OVERFLOWS_SEEN,
-    IS_FLOWING,  # 1: the engine gets what is captured; 0: silence, until the ring can be read at its target
-    HAS_FLOWED,
-    HELD_FLAGS,  # status flags that came when the engine was not called
-    ENDED_AT,  # of the stream to the playback device: where the engine's last sample stands; -1 before its end
-    RESYNCS,  # how often the ring's reader jumped
-    DRY_AT,  # sample of the ring at which it ran dry last: what comes from there on may not follow what was before
-    N_PLAYED,  # samples that the playback device has been given
-    N_NOTES_SEEN,  # captures that the playing side knows of
-    HAS_MOVED,  # 1: a device's time base is another one since the last look
-) = range(17)
-"""Places in `Joint.control`."""
-
-IN_RATE, OUT_RATE, ENGINE_RATE, TARGET, BLOCK, CORRECTION_PPM, FILL = range(7)
-"""Places in `Joint.figures`: Hz of the devices and the engine; samples to hold back in the ring behind a block of the
-playback device, and what such a block takes, both as captured; the present correction; how many samples are held back,
-smoothed."""
-
-GAIN, TAIL_GAIN, LAST_LEFT, LAST_RIGHT, TAIL_LEFT, TAIL_RIGHT = range(6)
-"""Places in `Joint.bridge`: gain of what is captured, gain of the tail, the last sample, the tail's value."""
-
-NOTED_WRITTEN, NOTED_NS = range(2)
 NOTES = 64
 """How many captures are remembered until the playing side takes notice of them."""
-
-CAPTURE, PLAYBACK = range(2)
-"""Rows of `Joint.bases`."""
 
 LONGEST_PIECE = 4096
 """The most samples of the playback device for which the engine is called at once."""
@@ -60,39 +29,133 @@ _SLACK = 2.0**-10
 """In samples; so that rounding, over a year, never asks for one more sample than there is."""
 
 
-class Joint(NamedTuple):
-    """Everything that the callbacks on either side share.
+class BridgeControl(Record):
+    """Holds the numbers of a bridge that its callbacks share; the playing side's but for those that say otherwise.
+
+    Attributes:
+        engine_callback: address.
+        engine_userdata: address.
+        input_channels: of the device; 0: the engine has a source.
+        output_channels: of the device; 0: the engine has a sink.
+        has_two_clocks: 1: capture and playback call back by themselves.
+        n_notes: how often a capture was noted; the capturing side's, as the next.
+        n_overflows: how often the capture device lost samples.
+        n_overflows_seen: by the playing side.
+        is_flowing: 1: the engine gets what is captured; 0: silence, until the ring can be read at its target.
+        has_flowed: 1: it has ever got it.
+        held_flags: status flags that came when the engine was not called.
+        ended_at: of the stream to the playback device: where the engine's last sample stands; -1 before its end.
+        resyncs: how often the ring's reader jumped.
+        dry_at: sample of the ring at which it ran dry last: what comes from there on may not follow what was before.
+        n_played: samples that the playback device has been given.
+        n_notes_seen: captures that the playing side knows of.
+        has_moved: 1: a device's clock model is another one since the reader was steered last.
+    """
+
+    engine_callback: int
+    engine_userdata: int
+    input_channels: int
+    output_channels: int
+    has_two_clocks: int
+    n_notes: int
+    n_overflows: int
+    n_overflows_seen: int
+    is_flowing: int
+    has_flowed: int
+    held_flags: int
+    ended_at: int
+    resyncs: int
+    dry_at: int
+    n_played: int
+    n_notes_seen: int
+    has_moved: int
+
+
+class BridgeFigures(Record):
+    """Holds rates and fills of a bridge.
+
+    Attributes:
+        in_rate: Hz, of the capture device.
+        out_rate: Hz, of the playback device.
+        engine_rate: Hz.
+        target: samples as captured to hold back in the ring, behind a block of the playback device.
+        block: samples as captured that such a block takes.
+        correction_ppm: the present correction.
+        ring_fill: how many samples are held back, smoothed.
+    """
+
+    in_rate: float
+    out_rate: float
+    engine_rate: float
+    target: float
+    block: float
+    correction_ppm: float
+    ring_fill: float
+
+
+class SeamGains(Record):
+    """Tells how far a fade between two stretches of captured sound has got.
+
+    Attributes:
+        flow: gain of what is captured.
+        tail: gain of the tail.
+    """
+
+    flow: float
+    tail: float
+
+
+class Seam(NamedTuple):
+    """Leads from one stretch of captured sound to another.
+
+    Attributes:
+        gains: of both.
+        last: the last sample that was heard.
+        tail: the value that fades out.
+    """
+
+    gains: SeamGains
+    last: Annotated[NDArray[np.float64], 2]
+    tail: Annotated[NDArray[np.float64], 2]
+
+
+class ClockBridge(NamedTuple):
+    """Holds everything that the callbacks on either side share.
 
     Attributes:
         ring: what is captured, as captured.
-        notes: int64 (NOTES, 2): samples captured until a moment, and the moment in ns; newest at `N_NOTES - 1`.
-        bases: float64 (2, `time_base.N_PLACES`): what these moments, and those of playback, tell; the playing side's.
+        noted_samples: samples captured until a moment; the newest at `control.n_notes - 1`, modulo `NOTES`.
+        noted_ns: that moment.
+        capture_clock: what these moments tell of the capture device's clock.
+        playback_clock: what the calls of the playback device tell of its clock.
         to_engine: from the capture device's rate to the engine's.
         to_device: from the engine's rate to the playback device's.
-        blocks: float32 (2, samples, 2): the engine's input and output.
-        pieces: float32 (3, samples, 2): of the capturing side, of the ring's reader, of the playing side.
-        bridge: float64, see `GAIN`.
-        loop: float64, see `drift`.
-        figures: float64, see `IN_RATE`.
-        control: int64, see above.
+        blocks: the engine's input and output.
+        pieces: of the capturing side, of the ring's reader, of the playing side.
+        seam: where captured sound breaks off or begins.
+        loop: steers how fast the ring is read.
+        figures: rates and fills.
+        control: numbers that both sides share.
         calls: addresses of clock and sleep.
     """
 
     ring: Ring
-    notes: NDArray[np.int64]
-    bases: NDArray[np.float64]
+    noted_samples: Annotated[NDArray[np.int64], NOTES]
+    noted_ns: Annotated[NDArray[np.int64], NOTES]
+    capture_clock: ClockModel
+    playback_clock: ClockModel
     to_engine: Resampler
     to_device: Resampler
-    blocks: NDArray[np.float32]
-    pieces: NDArray[np.float32]
-    bridge: NDArray[np.float64]
-    loop: Loop
-    figures: NDArray[np.float64]
-    control: NDArray[np.int64]
-    calls: NDArray[np.int64]
+    blocks: Annotated[NDArray[np.float32], 2, "longest_block", 2]
+    pieces: Annotated[NDArray[np.float32], 3, LONGEST_PIECE, 2]
+    seam: Seam
+    loop: DelayLockedLoop
+    figures: BridgeFigures
+    control: BridgeControl
+    calls: Annotated[NDArray[np.int64], 4]
 
 
-def make_joint(
+def make_clock_bridge(
     in_rate: int,
     out_rate: int,
     engine_rate: int,
@@ -100,8 +163,8 @@ def make_joint(
     target: float = 0.0,
     far: float = 0.0,
     block_size: int = 0,
-) -> Joint:
-    """A joint at the start of a stream.
+) -> ClockBridge:
+    """Allocate a bridge at the start of a stream.
 
     Args:
         in_rate: Hz of the capture device; the engine's where there is none.
@@ -113,78 +176,39 @@ def make_joint(
         block_size: of the playback device; the most where blocks vary.
     """
     longest_block = math.ceil(LONGEST_PIECE * engine_rate / out_rate) + 2
-    control, figures = np.zeros(HAS_MOVED + 1, np.int64), np.zeros(FILL + 1)
-    control[INPUT_CHANNELS], control[OUTPUT_CHANNELS] = channels
-    control[HAS_TWO_CLOCKS], control[ENDED_AT] = target > 0.0, -1
-    control[IS_FLOWING] = target == 0.0
-    control[DRY_AT] = _LONG_AGO
-    figures[: BLOCK + 1] = in_rate, out_rate, engine_rate, target, block_size * in_rate / out_rate
-    joint = Joint(
-        make_ring(int(_RING_S * in_rate)),
-        np.zeros((NOTES, 2), np.int64),
-        np.zeros((2, N_PLACES)),
-        make_resampler(in_rate, engine_rate, math.ceil(1.01 * longest_block * in_rate / engine_rate) + CHUNK),
-        make_resampler(engine_rate, out_rate, longest_block, is_steered=False),
-        np.zeros((2, longest_block, 2), np.float32),
-        np.zeros((3, LONGEST_PIECE, 2), np.float32),
-        np.zeros(TAIL_RIGHT + 1),
-        make_loop(far),
-        figures,
-        control,
-        system_calls(),
+    to_engine_block = math.ceil(1.01 * longest_block * in_rate / engine_rate) + CHUNK
+    bridge = ClockBridge(
+        ring=make_ring(int(_RING_S * in_rate)),
+        noted_samples=np.zeros(NOTES, np.int64),
+        noted_ns=np.zeros(NOTES, np.int64),
+        capture_clock=make_clock_model(in_rate),
+        playback_clock=make_clock_model(out_rate),
+        to_engine=make_resampler(in_rate, engine_rate, to_engine_block),
+        to_device=make_resampler(engine_rate, out_rate, longest_block, is_steered=False),
+        blocks=np.zeros((2, longest_block, 2), np.float32),
+        pieces=np.zeros((3, LONGEST_PIECE, 2), np.float32),
+        seam=Seam(new_record(SeamGains), *np.zeros((2, 2))),
+        loop=make_loop(far),
+        figures=_figures((in_rate, out_rate, engine_rate), target, block_size),
+        control=_control(channels, has_two_clocks=target > 0.0),
+        calls=system_calls(),
     )
-    joint.bridge[GAIN] = float(target == 0.0)
-    reset_base(joint.bases[CAPTURE], in_rate)
-    reset_base(joint.bases[PLAYBACK], out_rate)
-    seek(joint.to_engine, -half_length(in_rate, engine_rate) - _SLACK)
-    rewind(joint.to_device, half_length(engine_rate, out_rate, is_steered=False) + _SLACK * (out_rate != engine_rate))
-    return joint
+    bridge.seam.gains.flow = float(target == 0.0)
+    seek(bridge.to_engine, -half_length(in_rate, engine_rate) - _SLACK)
+    rewind(bridge.to_device, half_length(engine_rate, out_rate, is_steered=False) + _SLACK * (out_rate != engine_rate))
+    return bridge
 
 
-_N_ROWS = 19
-"""Rows of the address table: address, length and width of every array."""
+def _control(channels: tuple[int, int], has_two_clocks: bool) -> BridgeControl:
+    control = new_record(BridgeControl)
+    control.input_channels, control.output_channels = channels
+    control.has_two_clocks, control.is_flowing = int(has_two_clocks), int(not has_two_clocks)
+    control.ended_at, control.dry_at = -1, _LONG_AGO
+    return control
 
 
-def address_table(joint: Joint) -> NDArray[np.int64]:
-    """What `joint_at` needs. The joint must outlive it."""
-    arrays: tuple[NDArray[np.generic], ...] = (
-        *joint.ring, joint.notes, joint.bases, *joint.to_engine, *joint.to_device, joint.blocks, joint.pieces,
-        joint.bridge, joint.loop, joint.figures, joint.control, joint.calls,
-    )  # fmt: skip
-    assert all(array.flags.c_contiguous for array in arrays)
-    table = [(array.ctypes.data, array.shape[0], array.shape[1] if array.ndim > 1 else 1) for array in arrays]
-    assert len(table) == _N_ROWS
-    return np.array(table, np.int64)
-
-
-@realtime
-def joint_at(address: int) -> Joint:
-    """The joint whose table lies at `address`."""
-    table = array_from_address(address, (_N_ROWS, 3), np.int64)
-    return Joint(
-        Ring(
-            array_from_address(table[0, 0], (table[0, 1], 2), np.float32),
-            array_from_address(table[1, 0], table[1, 1], np.int64),
-        ),
-        array_from_address(table[2, 0], (table[2, 1], 2), np.int64),
-        array_from_address(table[3, 0], (table[3, 1], table[3, 2]), np.float64),
-        _resampler_at(table, 4),
-        _resampler_at(table, 8),
-        array_from_address(table[12, 0], (table[12, 1], table[12, 2], 2), np.float32),
-        array_from_address(table[13, 0], (table[13, 1], table[13, 2], 2), np.float32),
-        array_from_address(table[14, 0], table[14, 1], np.float64),
-        array_from_address(table[15, 0], table[15, 1], np.float64),
-        array_from_address(table[16, 0], table[16, 1], np.float64),
-        array_from_address(table[17, 0], table[17, 1], np.int64),
-        array_from_address(table[18, 0], table[18, 1], np.int64),
-    )
-
-
-@realtime
-def _resampler_at(table: NDArray[np.int64], row: int) -> Resampler:
-    return Resampler(
-        array_from_address(table[row, 0], (table[row, 1], table[row, 2]), np.float32),
-        array_from_address(table[row + 1, 0], (table[row + 1, 1], table[row + 1, 2]), np.float32),
-        array_from_address(table[row + 2, 0], table[row + 2, 1], np.int64),
-        array_from_address(table[row + 3, 0], table[row + 3, 1], np.float64),
-    )
+def _figures(rates: tuple[int, int, int], target: float, block_size: int) -> BridgeFigures:
+    figures = new_record(BridgeFigures)
+    figures.in_rate, figures.out_rate, figures.engine_rate = rates
+    figures.target, figures.block = target, block_size * rates[0] / rates[1]
+    return figures

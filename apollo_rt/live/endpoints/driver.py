@@ -77,8 +77,8 @@ class Driver(Protocol):
 
 
 @runtime_checkable
-class JoiningDriver(Protocol):
-    """A driver that joins devices to the engine whose clocks or rates differ says this beside the rest."""
+class BridgingDriver(Protocol):
+    """A driver that bridges clocks or rates between devices and the engine says this beside the rest."""
 
     @property
     def conversion_latency_s(self) -> tuple[float, float, float]:
@@ -94,18 +94,18 @@ class JoiningDriver(Protocol):
 
 
 def conversion_latency_s(driver: Driver) -> tuple[float, float, float]:
-    """Of any driver, see `JoiningDriver`."""
-    return driver.conversion_latency_s if isinstance(driver, JoiningDriver) else (0.0, 0.0, 0.0)
+    """Of any driver, see `BridgingDriver`."""
+    return driver.conversion_latency_s if isinstance(driver, BridgingDriver) else (0.0, 0.0, 0.0)
 
 
 def clocks_of(driver: Driver) -> Clocks | None:
-    """Of any driver, see `JoiningDriver`."""
-    return driver.clocks if isinstance(driver, JoiningDriver) else None
+    """Of any driver, see `BridgingDriver`."""
+    return driver.clocks if isinstance(driver, BridgingDriver) else None
 
 
 def calls_unevenly(driver: Driver) -> bool:
-    """Of any driver, see `JoiningDriver`."""
-    return driver.calls_unevenly if isinstance(driver, JoiningDriver) else driver.varying_block
+    """Of any driver, see `BridgingDriver`."""
+    return driver.calls_unevenly if isinstance(driver, BridgingDriver) else driver.varying_block
 
 
 def clock_gauges(driver: Driver) -> dict[str, float]:

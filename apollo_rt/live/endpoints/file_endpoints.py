@@ -3,7 +3,7 @@
 from typing import Protocol, runtime_checkable
 
 from apollo_rt.live.endpoints.file_feed import Sink, SinkFeed, Source, SourceFeed
-from apollo_rt.live.realtime.shared_state import Line
+from apollo_rt.live.realtime.shared_state import SharedState
 
 
 @runtime_checkable
@@ -19,19 +19,19 @@ class SurvivingSink(Protocol):
 
 
 class FileEndpoints:
-    """Source and sink of a line, with a thread each.
+    """Source and sink of a stream, with a thread each.
 
     Args:
         source: None where a device captures.
         sink: None where a device plays.
-        line: its queues are filled and emptied.
+        shared: its queues are filled and emptied.
         n_leading: samples to drop at the beginning of what is written: the latency.
     """
 
-    def __init__(self, source: Source | None, sink: Sink | None, line: Line, n_leading: int) -> None:
+    def __init__(self, source: Source | None, sink: Sink | None, shared: SharedState, n_leading: int) -> None:
         self._sink = sink
-        self._source_feed = SourceFeed(source, line.source) if source else None
-        self._sink_feed = SinkFeed(sink, line.sink, n_leading, line.source) if sink else None
+        self._source_feed = SourceFeed(source, shared.source) if source else None
+        self._sink_feed = SinkFeed(sink, shared.sink, n_leading, shared.source) if sink else None
 
     @property
     def error(self) -> Exception | None:

@@ -26,8 +26,8 @@ from apollo_rt.errors import AudioFileError
 from apollo_rt.files.audio_writer import AudioWriter
 from apollo_rt.files.output_format import OutputSettings
 from apollo_rt.live.monitoring.tap import Tap
-from apollo_rt.live.realtime.counters import COUNTERS, XRUNS
-from apollo_rt.live.realtime.shared_state import DELAY, SAMPLE_RATE, Line
+from apollo_rt.live.realtime.counters import XRUNS
+from apollo_rt.live.realtime.shared_state import SharedState
 
 FORMAT = 3
 KEPT_S = 10.0
@@ -42,20 +42,20 @@ Samples = NDArray[np.float32]
 
 
 class IncidentWriter:
-    """Watches the counters of a line, and writes incidents.
+    """Watches the counters of a stream, and writes incidents.
 
     Args:
         folder: where they go; made when it is needed.
-        line: keeps `LONGEST_S` of input and output.
+        shared: keeps `LONGEST_S` of input and output.
         about: gives what else to write down: settings, model, latency.
 
     Attributes:
         written: the incidents' folders.
     """
 
-    def __init__(self, folder: Path, line: Line, about: Callable[[], dict[str, Any]]) -> None:
+    def __init__(self, folder: Path, shared: SharedState, about: Callable[[], dict[str, Any]]) -> None:
         self.written: list[Path] = []
-        self._folder, self._line, self._about = folder, line, about
+        self._folder, self._shared, self._about = folder, shared, about
         self._before = self._missed()
         self._due_s: float | None = None
         self._last_s = -KEPT_S
@@ -73,8 +73,8 @@ class IncidentWriter:
         return self._write() if self._missed() != self._before else []
 
     def _missed(self) -> dict[str, int]:
-        counters = self._line.stats.counters
-        return {name: int(counters[COUNTERS.index(name)]) for name in _MISSED}
+        counters = self._shared.stats.counters
+        return {name: int(getattr(counters, name)) for name in _MISSED}
 
     def _write(self) -> list[str]:
         now = self._missed()
@@ -97,23 +97,23 @@ class IncidentWriter:
         self._folder.mkdir(parents=True, exist_ok=True)
         with whole_path(self._folder / name) as part:
             part.mkdir()
-            write_recording(part, self._line, about)
+            write_recording(part, self._shared, about)
         return self._folder / name
 
 
-def write_recording(folder: Path, line: Line, about: dict[str, Any]) -> None:
+def write_recording(folder: Path, shared: SharedState, about: dict[str, Any]) -> None:
     """Write the three files of an incident.
 
     Args:
         folder: exists, and is empty.
-        line: may be running.
+        shared: may be running.
         about: goes into `incident.json`.
 
     Raises:
         OSError, AudioFileError: the disk is full, or the like.
     """
-    rate = int(line.control[SAMPLE_RATE])
-    begin, before, after = _last(line, round(KEPT_S * rate))
+    rate = int(shared.control.sample_rate)
+    begin, before, after = _last(shared, round(KEPT_S * rate))
     for name, samples in (("input", before), ("output", after)):
         with AudioWriter(folder / f"{name}.wav", rate, settings=OutputSettings(float_wav=True)) as writer:
             writer.write(samples)
@@ -121,7 +121,7 @@ def write_recording(folder: Path, line: Line, about: dict[str, Any]) -> None:
         "format": FORMAT,
         "begin": begin,
         "end": begin + len(after),
-        "delay": int(line.control[DELAY]),
+        "delay": int(shared.control.delay),
         "sample_rate": rate,
         "machine": f"{platform.system()} {platform.machine()}",
         "versions": {package: _version(package) for package in _PACKAGES},
@@ -130,13 +130,13 @@ def write_recording(folder: Path, line: Line, about: dict[str, Any]) -> None:
     write_whole(folder / "incident.json", json.dumps(facts, indent=2) + "\n")
 
 
-def _last(line: Line, n_samples: int) -> tuple[int, Samples, Samples]:
+def _last(shared: SharedState, n_samples: int) -> tuple[int, Samples, Samples]:
     """Absolute index of the first of the last so many samples of output, the input they are made of, and they.
 
     Raises:
         OSError: the machine is so busy that they are overwritten before they are read.
     """
-    tap = Tap(line)
+    tap = Tap(shared)
     for _ in range(_ATTEMPTS):
         end = tap.end
         begin = max(end - n_samples, 0)

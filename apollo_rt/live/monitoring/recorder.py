@@ -39,7 +39,7 @@ class Recorder:
 
     Args:
         folder: exists.
-        tap: of the line that is recorded.
+        tap: of the stream that is recorded.
         delay: D in samples: the output that is made of the first input sample is the first that is recorded.
         sample_rate: Hz.
         longest: samples of one pair of files; None: an hour.

@@ -4,18 +4,11 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from apollo_rt.latency import LatencyReport
 from apollo_rt.live.endpoints.driver import Clocks
 from apollo_rt.live.monitoring.durations import NO_DURATIONS, Durations, plain_durations
 from apollo_rt.live.monitoring.gauges import Gauge
-from apollo_rt.live.realtime.counters import (
-    COUNTERS,
-    XRUNS,
-    Stats,
-)
+from apollo_rt.live.realtime.counters import COUNTERS, XRUNS, MeterState, Stats
 from apollo_rt.plugins.live_plugin import PluginState
 
 _XRUNS_HEARD = XRUNS[:-1]
@@ -24,16 +17,17 @@ _XRUNS_HEARD = XRUNS[:-1]
 
 @dataclass(frozen=True)
 class Meter:
-    """Level of a stereo signal, full scale is 1; see the constants above for the ballistics."""
+    """Level of a stereo signal, full scale is 1; see `counters` for the ballistics."""
 
     peak: tuple[float, float]
     rms: tuple[float, float]
 
     @classmethod
-    def of(cls, gauges: NDArray[np.float64], first: int) -> "Meter":
-        """Read the meter at `first`."""
-        peak_l, peak_r, square_l, square_r = (float(value) for value in gauges[first : first + 4])
-        return cls((peak_l, peak_r), (math.sqrt(square_l), math.sqrt(square_r)))
+    def of(cls, state: MeterState) -> "Meter":
+        """Read a meter of the audio path."""
+        left, right = (float(value) for value in state.peaks)
+        square_l, square_r = (float(value) for value in state.mean_squares)
+        return cls((left, right), (math.sqrt(square_l), math.sqrt(square_r)))
 
 
 @dataclass(frozen=True)
@@ -57,12 +51,11 @@ class Recent:
     @classmethod
     def between(cls, before: Stats, after: Stats, duration_s: float) -> "Recent":
         """Counts and durations between two copies."""
-        increases = after.counters - before.counters
         return cls(
             duration_s,
             Durations.of(after.step_ns, before.step_ns),
             Durations.of(after.interval_ns, before.interval_ns),
-            {name: int(value) for name, value in zip(COUNTERS, increases, strict=False)},  # two versions follow
+            {name: int(getattr(after.counters, name) - getattr(before.counters, name)) for name in COUNTERS},
             Durations.of(after.callback_ns, before.callback_ns),
         )
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apollo_rt.live.monitoring.tap import Tap
-from apollo_rt.live.realtime.shared_state import SAMPLE_RATE, Line
+from apollo_rt.live.realtime.shared_state import SharedState
 
 N_BANDS = 64
 _LENGTH = 4096
@@ -79,12 +79,12 @@ class SpectrumAnalyser:
     or draws it: `before_db` and `after_db` over `frequencies_hz`, `restored` in another colour.
 
     Args:
-        line: may be running.
+        shared: may be running.
     """
 
-    def __init__(self, line: Line) -> None:
-        rate = float(line.control[SAMPLE_RATE])
-        self._tap = Tap(line)
+    def __init__(self, shared: SharedState) -> None:
+        rate = float(shared.control.sample_rate)
+        self._tap = Tap(shared)
         self._window = np.hanning(_LENGTH + 1)[:_LENGTH].astype(np.float32)[:, None]
         edges = np.linspace(_erb_rate(_LOWEST_HZ), _erb_rate(min(_HIGHEST_HZ, rate / 2.0)), 2 * N_BANDS + 1)
         self._edges_hz, self._frequencies_hz = _hz(edges[::2]), _hz(edges[1::2])

@@ -9,18 +9,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 from apollo_rt.compiled.native import atomic_load, realtime
+from apollo_rt.compiled.records import copy_fields, load
 from apollo_rt.live.monitoring.durations import Durations
 from apollo_rt.live.monitoring.snapshot import Meter, Recent
-from apollo_rt.live.realtime.counters import (
-    CALLBACK_VERSION,
-    COUNTERS,
-    INPUT_METER,
-    LOAD,
-    OUTPUT_METER,
-    WORKER_VERSION,
-    Stats,
-    make_stats,
-)
+from apollo_rt.live.realtime.counters import COUNTERS, Stats, make_stats
 
 _ATTEMPTS = 1000
 RECENT_S = 10.0
@@ -36,15 +28,18 @@ def _copy(source: NDArray[Any], target: NDArray[Any]) -> None:
 @realtime
 def _copy_all(source: Stats, target: Stats) -> bool:
     """Copy everything; says whether neither callback nor worker has been counting meanwhile."""
-    callback = atomic_load(source.counters, CALLBACK_VERSION)
-    worker = atomic_load(source.counters, WORKER_VERSION)
-    _copy(source.counters, target.counters)
+    callback, worker = load(source.callback_version, "number"), load(source.worker_version, "number")
+    copy_fields(source.counters, target.counters)
+    copy_fields(source.load, target.load)
     _copy(source.step_ns, target.step_ns)
     _copy(source.interval_ns, target.interval_ns)
     _copy(source.callback_ns, target.callback_ns)
-    _copy(source.gauges, target.gauges)
-    is_same = callback == atomic_load(source.counters, CALLBACK_VERSION)
-    is_same &= worker == atomic_load(source.counters, WORKER_VERSION)
+    _copy(source.input_meter.peaks, target.input_meter.peaks)
+    _copy(source.input_meter.mean_squares, target.input_meter.mean_squares)
+    _copy(source.output_meter.peaks, target.output_meter.peaks)
+    _copy(source.output_meter.mean_squares, target.output_meter.mean_squares)
+    is_same = callback == load(source.callback_version, "number")
+    is_same &= worker == load(source.worker_version, "number")
     return bool(is_same and (callback | worker) & 1 == 0)
 
 
@@ -72,16 +67,15 @@ def read_stats(stats: Stats, before: Stats | None = None, duration_s: float = 0.
         duration_s: seconds since then.
     """
     now = whole_copy(stats)
-    counters = (int(value) for value in now.counters)
     return {
-        "load_percent": 100.0 * float(now.gauges[LOAD]),
+        "load_percent": 100.0 * float(now.load.share),
         "step_ms": Durations.of(now.step_ns),
         "callback_interval_ms": Durations.of(now.interval_ns),
         "callback_ms": Durations.of(now.callback_ns),
-        "input": Meter.of(now.gauges, INPUT_METER),
-        "output": Meter.of(now.gauges, OUTPUT_METER),
+        "input": Meter.of(now.input_meter),
+        "output": Meter.of(now.output_meter),
         "recent": Recent.between(before or make_stats(), now, duration_s),
-        **dict(zip(COUNTERS, counters, strict=False)),  # two versions follow
+        **{name: int(getattr(now.counters, name)) for name in COUNTERS},
     }
 
 

@@ -1,30 +1,31 @@
 """A tap reads the output, and the input that it is made of, beside the audio path, which never waits for it.
 
-The callback keeps its input (`line.history`, also the dry signal's delay line) and what it handed out (`line.output`)
-in rings with one absolute sample index. Output sample t is made of input sample t - D, so that both are read aligned to
-the sample, whatever the latency is: for spectra, meters, recordings. 1.3 s can be looked back.
+The callback keeps its input (`history`, also the dry signal's delay line) and what it handed out (`output`) in rings
+with one absolute sample index. Output sample t is made of input sample t - D, so that both are read aligned to the
+sample, whatever the latency is: for spectra, meters, recordings. 1.3 s can be looked back.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from apollo_rt.compiled.native import atomic_load, realtime
-from apollo_rt.live.realtime.counters import SAMPLES
+from apollo_rt.compiled.native import realtime
+from apollo_rt.compiled.records import load
+from apollo_rt.live.realtime.counters import Counters
 from apollo_rt.live.realtime.ring import Ring, fetch
-from apollo_rt.live.realtime.shared_state import DELAY, Line
+from apollo_rt.live.realtime.shared_state import SharedState
 
 
 class Tap:
     """Reads input and output of the same moment; any thread may ask, each with buffers of its own.
 
     Args:
-        line: may be running.
+        shared: may be running.
     """
 
-    def __init__(self, line: Line) -> None:
-        self._history = line.history
-        self._output = line.output
-        self._counters, self._control = line.stats.counters, line.control
+    def __init__(self, shared: SharedState) -> None:
+        self._history = shared.history
+        self._output = shared.output
+        self._counters, self._control = shared.stats.counters, shared.control
 
     @property
     def end(self) -> int:
@@ -46,25 +47,25 @@ class Tap:
         Shape:
             before, after (samples, 2), C-contiguous, of equal length
         """
-        delay = int(self._control[DELAY])
+        delay = int(self._control.delay)
         return bool(_read(self._history, self._output, self._counters, begin, begin - delay, before, after))
 
 
 @realtime
-def _end(counters: NDArray[np.int64]) -> int:
-    return atomic_load(counters, SAMPLES)  # type: ignore[no-any-return]  # numba ships no type hints
+def _end(counters: Counters) -> int:
+    return load(counters, "samples")  # type: ignore[no-any-return]  # numba ships no type hints
 
 
 @realtime
 def _read(
     history: Ring,
     output: Ring,
-    counters: NDArray[np.int64],
+    counters: Counters,
     begin: int,
     input_begin: int,
     before: NDArray[np.float32],
     after: NDArray[np.float32],
 ) -> bool:
     """The callback counts a sample when it has written it to both rings."""
-    is_there = begin + after.shape[0] <= atomic_load(counters, SAMPLES)
+    is_there = begin + after.shape[0] <= load(counters, "samples")
     return bool(fetch(history, input_begin, before) and fetch(output, begin, after) and is_there)

@@ -1,4 +1,4 @@
-"""A device's block at an address, with one channel or two, and the two channels that the stream always has."""
+"""Device block: turns a device's one or two channels, at an address, into the two of the stream, and back."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,64 +1,90 @@
-"""Holes in the input: where nothing was captured, or what was captured does not join, the output is silent.
+"""Gaps in the input: silence the output where nothing was captured, or what was captured does not join.
 
-The output lags behind the input by D, so that a hole is known before it is heard, and the sound fades around it:
+The output lags behind the input by D, so that a gap is known before it is heard, and the sound fades around it:
 
-    input    ~~~~~~~~~|  hole  |~~~~~~~~~      a gap, an overrun, samples that were no numbers, a device that returned
+    input    ~~~~~~~~~|  gap   |~~~~~~~~~      nothing came, an overrun, samples that were no numbers, a device returned
     gain     --------.            .--------
                       `-.______.-'             FADE_LENGTH on either side, at D later
 """
+
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from apollo_rt.compiled.native import realtime
+from apollo_rt.compiled.records import Record, new_record
 from apollo_rt.latency import FADE_LENGTH
 
 FOR_EVER = 2**62
-_FIRST, _COUNT, _SLOTS = 0, 1, 2
-_N_HOLES = 16
+_MOST = 16
 _STEP = np.float32(1.0 / FADE_LENGTH)
 
 
-def make_holes() -> NDArray[np.int64]:
-    """No hole; a ring of the last few, by absolute sample index, that belongs to the callback."""
-    return np.zeros(_SLOTS + 2 * _N_HOLES, np.int64)
+class GapQueue(Record):
+    """Tells where the remembered gaps lie among the slots.
+
+    Attributes:
+        first: slot of the oldest.
+        count: how many are remembered.
+    """
+
+    first: int
+    count: int
+
+
+class Gaps(NamedTuple):
+    """Holds the last few gaps; the callback's own.
+
+    Attributes:
+        ends: absolute index of each gap's first sample, and of the first behind it.
+        queue: which of them count.
+    """
+
+    ends: Annotated[NDArray[np.int64], _MOST, 2]
+    queue: GapQueue
+
+
+def make_gaps() -> Gaps:
+    """Allocate the ring; no gap is remembered."""
+    return Gaps(np.zeros((_MOST, 2), np.int64), new_record(GapQueue))
 
 
 @realtime
-def clear_holes(holes: NDArray[np.int64]) -> None:
-    """Forget them all."""
-    holes[_COUNT] = 0
+def clear_gaps(gaps: Gaps) -> None:
+    """Forget all gaps."""
+    gaps.queue.count = 0
 
 
 @realtime
-def add_hole(holes: NDArray[np.int64], begin: int, end: int) -> None:
-    """Remember a hole behind all others; an empty one is a joint between two samples that don't belong together.
+def add_gap(gaps: Gaps, begin: int, end: int) -> None:
+    """Remember a gap behind all others; an empty one is a joint between two samples that don't belong together.
 
     One that touches the last, or for which there is no room, makes the last one longer.
     """
-    count = holes[_COUNT]
-    last = _SLOTS + 2 * ((holes[_FIRST] + count - 1) % _N_HOLES)
-    if count == _N_HOLES or (count > 0 and begin <= holes[last + 1]):
-        holes[last + 1] = max(holes[last + 1], end)
+    ends, first, count = gaps.ends, gaps.queue.first, gaps.queue.count
+    last = (first + count - 1) % _MOST
+    if count == _MOST or (count > 0 and begin <= ends[last, 1]):
+        ends[last, 1] = max(ends[last, 1], end)
         return
-    slot = _SLOTS + 2 * ((holes[_FIRST] + count) % _N_HOLES)
-    holes[slot], holes[slot + 1] = begin, end
-    holes[_COUNT] = count + 1
+    slot = (first + count) % _MOST
+    ends[slot, 0], ends[slot, 1] = begin, end
+    gaps.queue.count = count + 1
 
 
 @realtime
-def _hole(holes: NDArray[np.int64], number: int) -> tuple[int, int]:
-    """Both ends of a remembered one."""
-    slot = _SLOTS + 2 * ((holes[_FIRST] + number) % _N_HOLES)
-    return holes[slot], holes[slot + 1]
+def _gap(gaps: Gaps, number: int) -> tuple[int, int]:
+    """Give both ends of a remembered gap, 0 for the oldest."""
+    slot = (gaps.queue.first + number) % _MOST
+    return gaps.ends[slot, 0], gaps.ends[slot, 1]
 
 
 @realtime
-def fade_around_holes(holes: NDArray[np.int64], begin: int, output: NDArray[np.float32]) -> int:
-    """Silence the output's holes and fade around them; forgets those that are past.
+def fade_around_gaps(gaps: Gaps, begin: int, output: NDArray[np.float32]) -> int:
+    """Silence the output in its gaps and fade around them; forget those that are past.
 
     Args:
-        holes: of the input.
+        gaps: of the input.
         begin: absolute index of the first sample of `output`, of the input that it is made of.
         output: changed in place.
 
@@ -68,17 +94,18 @@ def fade_around_holes(holes: NDArray[np.int64], begin: int, output: NDArray[np.f
     Shape:
         output (samples, 2)
     """
-    while holes[_COUNT] > 0 and holes[_SLOTS + 2 * holes[_FIRST] + 1] + FADE_LENGTH <= begin:
-        holes[_FIRST] = (holes[_FIRST] + 1) % _N_HOLES
-        holes[_COUNT] -= 1
+    queue = gaps.queue
+    while queue.count > 0 and gaps.ends[queue.first, 1] + FADE_LENGTH <= begin:
+        queue.first = (queue.first + 1) % _MOST
+        queue.count -= 1
     n_silenced = 0
-    for number in range(holes[_COUNT]):
-        hole_begin, hole_end = _hole(holes, number)
-        first = max(hole_begin - FADE_LENGTH - begin, 0)
-        last = min(hole_end + FADE_LENGTH - begin, output.shape[0])
+    for number in range(queue.count):
+        gap_begin, gap_end = _gap(gaps, number)
+        first = max(gap_begin - FADE_LENGTH - begin, 0)
+        last = min(gap_end + FADE_LENGTH - begin, output.shape[0])
         for index in range(first, last):
-            distance = max(hole_begin - (begin + index), begin + index + 1 - hole_end, 0)
-            n_silenced += distance == 0 and hole_end != FOR_EVER
+            distance = max(gap_begin - (begin + index), begin + index + 1 - gap_end, 0)
+            n_silenced += distance == 0 and gap_end != FOR_EVER
             gain = np.float32(min(distance, FADE_LENGTH)) * _STEP
             output[index, 0] *= gain
             output[index, 1] *= gain

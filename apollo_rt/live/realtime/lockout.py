@@ -1,104 +1,113 @@
-"""The gate between a device and the line: a device that hangs is locked out, whatever it does when it wakes up.
+"""Lockout of devices: keeps one that hangs from the shared state for good, whatever it does when it wakes up.
 
-Each connection has an address table of its own, and in it a gate. The callback says that it is inside before it asks
-whether the gate is open; who closes the gate lets the device stop first, which takes longer than any store needs to be
-seen, and then waits until nobody is inside.
+Each connection has an address table of its own, and in it a lockout. The callback says that it is inside before it asks
+whether it may be; who locks it out lets the device stop first, which takes longer than any store needs to be seen, and
+then waits until nobody is inside.
 """
 
 import time
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from apollo_rt.compiled.native import array_from_address, atomic_load, atomic_store, realtime
-from apollo_rt.live.realtime.gaps import add_hole, clear_holes
-from apollo_rt.live.realtime.ring import WRITTEN
-from apollo_rt.live.realtime.shared_state import (
-    DELAY,
-    GATE_CHANNELS,
-    IN_CALL,
-    INPUT_CHANNELS,
-    LAST_CALL_NS,
-    MUTE,
-    N_WORDS,
-    OPEN,
-    OUTPUT_CHANNELS,
-    PRIMING,
-    Line,
-    address_table,
-)
+from apollo_rt.compiled.address_table import AddressTable
+from apollo_rt.compiled.native import array_from_address, realtime
+from apollo_rt.compiled.records import Record, load, new_record, store
+from apollo_rt.live.realtime.gaps import add_gap, clear_gaps
+from apollo_rt.live.realtime.shared_state import SharedState
 
 _POLL_S = 0.001
 
 
-def attach(line: Line, input_channels: int, output_channels: int) -> NDArray[np.int64]:
-    """Make a line ready for a device, the first or the next; no callback may run.
+class Lockout(Record):
+    """Says whether a device may touch the shared state, and whether it is at it.
+
+    Attributes:
+        admits: 1: the callback may come in.
+        in_call: 1: a callback is inside.
+        output_channels: of the device, to play silence where it may not come in.
+    """
+
+    admits: int
+    in_call: int
+    output_channels: int
+
+
+class Attachment(NamedTuple):
+    """Holds what a device's callback gets, by its address.
+
+    Attributes:
+        lockout: this device's own.
+        shared: that of all devices, one after the other.
+    """
+
+    lockout: Lockout
+    shared: SharedState
+
+
+def attach(shared: SharedState, input_channels: int, output_channels: int) -> AddressTable[Attachment]:
+    """Make the shared state ready for a device, the first or the next; no callback may run.
 
     What was on its way when the last device was lost is not heard any more, and captured sound is faded in.
 
     Args:
-        line: goes on where it was.
+        shared: goes on where it was.
         input_channels: 0 to 2, see `driver.Driver`.
         output_channels: the same.
 
     Returns:
-        The address table, which is the device's `userdata` and must be kept as long as that may call back.
+        The table whose address is the device's `userdata`; it must be kept as long as that may call back.
     """
-    control, written = line.control, int(line.history.marks[WRITTEN])
-    control[INPUT_CHANNELS], control[OUTPUT_CHANNELS] = input_channels, output_channels
-    control[LAST_CALL_NS] = control[MUTE] = 0
-    control[PRIMING] = 1
-    clear_holes(line.holes)
+    control, written = shared.control, int(shared.history.marks.written)
+    control.input_channels, control.output_channels = input_channels, output_channels
+    control.last_call_ns = control.mute = 0
+    control.priming = 1
+    clear_gaps(shared.gaps)
     if written > 0:
-        add_hole(line.holes, written - int(control[DELAY]), written)
+        add_gap(shared.gaps, written - int(control.delay), written)
     elif input_channels:
-        add_hole(line.holes, 0, 0)
-    return address_table(line)
+        add_gap(shared.gaps, 0, 0)
+    return attachment(shared)
 
 
-def close_gate(table: NDArray[np.int64]) -> None:
-    """From now on a callback that begins plays silence and ends its stream."""
-    _store(table.reshape(-1), OPEN, 0)
+def attachment(shared: SharedState) -> AddressTable[Attachment]:
+    """Make the table of a device that may come in, with the channels that the shared state has."""
+    lockout = new_record(Lockout)
+    lockout.admits, lockout.output_channels = 1, shared.control.output_channels
+    return AddressTable(Attachment(lockout, shared))
 
 
-def wait_until_empty(table: NDArray[np.int64]) -> None:
-    """Wait for a callback that was inside when the gate closed."""
-    while _load(table.reshape(-1), IN_CALL):
+def lock_out(lockout: Lockout) -> None:
+    """Lock a device out: a callback that begins from now on plays silence and ends its stream."""
+    store(lockout, "admits", 0)
+
+
+def wait_until_outside(lockout: Lockout) -> None:
+    """Wait for a callback that was inside when it was locked out."""
+    while load(lockout, "in_call"):
         time.sleep(_POLL_S)
 
 
 @realtime
-def enter(userdata: int) -> bool:
-    """Whether the callback may come in; if so it must `leave`."""
-    words = array_from_address(userdata, N_WORDS, np.int64)
-    atomic_store(words, IN_CALL, 1)
-    if atomic_load(words, OPEN) == 1:
+def enter(lockout: Lockout) -> bool:
+    """Let the callback in, or not: True means that it is inside, and must `leave`."""
+    store(lockout, "in_call", 1)
+    if load(lockout, "admits") == 1:
         return True
-    atomic_store(words, IN_CALL, 0)
+    store(lockout, "in_call", 0)
     return False
 
 
 @realtime
-def leave(userdata: int) -> None:
-    """The callback is through."""
-    atomic_store(array_from_address(userdata, N_WORDS, np.int64), IN_CALL, 0)
+def leave(lockout: Lockout) -> None:
+    """Say that the callback is through."""
+    store(lockout, "in_call", 0)
 
 
 @realtime
-def play_silence(userdata: int, output_address: int, n_samples: int) -> None:
-    """All that a callback does that may not come in."""
-    n_channels = array_from_address(userdata, N_WORDS, np.int64)[GATE_CHANNELS]
-    if output_address != 0 and n_channels > 0:
-        output = array_from_address(output_address, n_samples * n_channels, np.float32)
-        for index in range(n_samples * n_channels):
+def play_silence(lockout: Lockout, output_address: int, n_samples: int) -> None:
+    """Fill the output with silence: all that a callback does that may not come in."""
+    if output_address != 0 and lockout.output_channels > 0:
+        output = array_from_address(output_address, n_samples * lockout.output_channels, np.float32)
+        for index in range(output.shape[0]):
             output[index] = np.float32(0.0)
-
-
-@realtime
-def _load(words: NDArray[np.int64], place: int) -> int:
-    return int(atomic_load(words, place))
-
-
-@realtime
-def _store(words: NDArray[np.int64], place: int, value: int) -> None:
-    atomic_store(words, place, value)

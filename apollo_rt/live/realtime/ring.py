@@ -1,4 +1,4 @@
-"""Rings between two threads: one writes, one reads, neither waits for the other and neither needs the interpreter.
+"""Rings between two threads: carry samples from one to the other; neither waits, and neither needs the interpreter.
 
 Everything is addressed by absolute sample index, counted from the start of the stream. Three uses:
 
@@ -7,19 +7,16 @@ Everything is addressed by absolute sample index, counted from the start of the 
     wet ring  the worker puts hops in, each with a tag; the callback plays a sample only if its hop's tag says so
 """
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from apollo_rt.compiled.native import atomic_load, atomic_store, realtime
-
-WRITTEN, READ, END = 0, 8, 16
-"""Places in `Ring.marks`, each on its own cache line: samples written, samples read, length of the whole stream."""
-N_MARKS = 24
+from apollo_rt.compiled.records import CACHE_LINE, Record, load, new_record, store
 
 UNKNOWN = -1
-"""`END` while the stream's length isn't known."""
+"""`Marks.end` while the stream's length isn't known."""
 
 CHUNK = 1024
 """The most samples that are written at once."""
@@ -32,23 +29,37 @@ _NO_HOP = -(2**62)
 """Tag of a slot that holds nothing."""
 
 
-class Ring(NamedTuple):
-    """Samples by absolute index.
+class Marks(Record, spacing=CACHE_LINE):
+    """Tells how far a ring's two threads have got, in samples since the start of the stream.
 
     Attributes:
-        samples: (capacity, 2) float32; the capacity is a power of two.
-        marks: int64; see `WRITTEN`, `READ`, `END`.
+        written: end of what has been written; the writer's.
+        read: end of what has been read from a queue; the reader's.
+        end: length of the whole stream, or `UNKNOWN`; the writer's.
     """
 
-    samples: NDArray[np.float32]
-    marks: NDArray[np.int64]
+    written: int
+    read: int
+    end: int
+
+
+class Ring(NamedTuple):
+    """Holds samples by absolute index.
+
+    Attributes:
+        samples: the newest; the capacity is a power of two.
+        marks: how far writer and reader have got.
+    """
+
+    samples: Annotated[NDArray[np.float32], "capacity", 2]
+    marks: Marks
 
 
 def make_ring(least_capacity: int) -> Ring:
-    """An empty ring for at least so many samples; silence comes before its first sample."""
+    """Allocate an empty ring for at least so many samples; silence comes before its first sample."""
     capacity = 1 << max(least_capacity - 1, 1).bit_length()
-    marks = np.zeros(N_MARKS, np.int64)
-    marks[END] = UNKNOWN
+    marks = new_record(Marks)
+    marks.end = UNKNOWN
     return Ring(np.zeros((capacity, 2), np.float32), marks)
 
 
@@ -78,16 +89,16 @@ def copy_out(ring: Ring, position: int, block: NDArray[np.float32]) -> None:
 @realtime
 def append(ring: Ring, block: NDArray[np.float32]) -> None:
     """Write at most `CHUNK` samples and publish them; the oldest are overwritten, read or not."""
-    position = ring.marks[WRITTEN]
+    position = ring.marks.written
     copy_in(ring, position, block)
-    atomic_store(ring.marks, WRITTEN, position + block.shape[0])
+    store(ring.marks, "written", position + block.shape[0])
 
 
 @realtime
 def fetch(ring: Ring, position: int, block: NDArray[np.float32]) -> bool:
     """Read written samples; False if the writer has lapped the reader: then the block is not what was asked for."""
     copy_out(ring, position, block)
-    return bool(atomic_load(ring.marks, WRITTEN) + _LAP_MARGIN - position <= ring.samples.shape[0])
+    return bool(load(ring.marks, "written") + _LAP_MARGIN - position <= ring.samples.shape[0])
 
 
 # --- queue -----------------------------------------------------------------------------------------------------------
@@ -95,13 +106,13 @@ def fetch(ring: Ring, position: int, block: NDArray[np.float32]) -> bool:
 
 @realtime
 def n_queued(queue: Ring) -> int:
-    """Samples that are there to be taken."""
-    return int(atomic_load(queue.marks, WRITTEN) - atomic_load(queue.marks, READ))
+    """Count the samples that are there to be taken."""
+    return int(load(queue.marks, "written") - load(queue.marks, "read"))
 
 
 @realtime
 def n_free(queue: Ring) -> int:
-    """Samples that fit in."""
+    """Count the samples that fit in."""
     return int(queue.samples.shape[0] - n_queued(queue))
 
 
@@ -109,9 +120,9 @@ def n_free(queue: Ring) -> int:
 def put(queue: Ring, block: NDArray[np.float32]) -> int:
     """Queue what fits of a block; returns how much that was."""
     n_taken = int(min(block.shape[0], n_free(queue)))
-    position = queue.marks[WRITTEN]
+    position = queue.marks.written
     copy_in(queue, position, block[:n_taken])
-    atomic_store(queue.marks, WRITTEN, position + n_taken)
+    store(queue.marks, "written", position + n_taken)
     return n_taken
 
 
@@ -119,44 +130,44 @@ def put(queue: Ring, block: NDArray[np.float32]) -> int:
 def take(queue: Ring, block: NDArray[np.float32]) -> int:
     """Fill a block from its beginning with what is queued; returns how much that was."""
     n_taken = int(min(block.shape[0], n_queued(queue)))
-    position = queue.marks[READ]
+    position = queue.marks.read
     copy_out(queue, position, block[:n_taken])
-    atomic_store(queue.marks, READ, position + n_taken)
+    store(queue.marks, "read", position + n_taken)
     return n_taken
 
 
 @realtime
 def mark_end(queue: Ring) -> None:
     """Say that nothing will follow what has been put in."""
-    atomic_store(queue.marks, END, queue.marks[WRITTEN])
+    store(queue.marks, "end", queue.marks.written)
 
 
 @realtime
 def end_of(queue: Ring) -> int:
-    """Length of the whole stream in samples, or `UNKNOWN`."""
-    return int(atomic_load(queue.marks, END))
+    """Give the length of the whole stream in samples, or `UNKNOWN`."""
+    return int(load(queue.marks, "end"))
 
 
 # --- wet ring --------------------------------------------------------------------------------------------------------
 
 
 class WetRing(NamedTuple):
-    """Finished hops by number: hop h holds the samples from `h * hop_length` on.
+    """Holds finished hops by number: hop h holds the samples from `h * hop_length` on.
 
     The writer can't lap the reader: it gets its input from the reader's side, so it is never more than the stream's
     latency ahead, and the ring holds several times that.
 
     Attributes:
-        samples: (slots, hop_length, 2) float32.
-        tags: int64 (slots,): number of the hop that the slot holds, stored after its samples.
+        samples: of the hop in each slot.
+        tags: number of the hop that each slot holds, stored after its samples.
     """
 
-    samples: NDArray[np.float32]
-    tags: NDArray[np.int64]
+    samples: Annotated[NDArray[np.float32], "slots", "hop_length", 2]
+    tags: Annotated[NDArray[np.int64], "slots"]
 
 
 def make_wet_ring(hop_length: int, n_slots: int) -> WetRing:
-    """A ring in which half the slots hold the silence before the stream's start (hops -1, -2, ...)."""
+    """Allocate a ring in which half the slots hold the silence before the stream's start (hops -1, -2, ...)."""
     tags = np.full(n_slots, _NO_HOP, np.int64)
     before = np.arange(-(n_slots // 2), 0)
     tags[before % n_slots] = before
@@ -176,13 +187,13 @@ def publish_hop(wet: WetRing, hop: int, samples: NDArray[np.float32]) -> None:
 
 @realtime
 def has_hop(wet: WetRing, hop: int) -> bool:
-    """Whether a hop is there."""
+    """Tell whether a hop is there."""
     return bool(atomic_load(wet.tags, hop % wet.tags.shape[0]) == hop)
 
 
 @realtime
 def run_end(wet: WetRing, position: int, limit: int) -> int:
-    """End of the run of finished samples that begins at `position`; at `limit` or soon behind it the search ends.
+    """Find the end of the run of finished samples from `position` on; at `limit` or soon behind it the search ends.
 
     Returns:
         Absolute index of the first sample that is missing; `position` if that one is.

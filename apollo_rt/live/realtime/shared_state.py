@@ -1,46 +1,65 @@
-"""The line between callback and worker: rings, counters, parameters, and the few numbers that both sides need.
+"""Shared state of callback and worker: rings, counters, parameters, and the few numbers that both sides need.
 
-Python and the worker hold it as a named tuple of arrays. The callback gets one address (PortAudio's `userdata`): a
-table from which it makes the same tuple again, without allocating.
+Python and the worker hold it as a named tuple of arrays and records. The callback gets one address (PortAudio's
+`userdata`), that of an `AddressTable`, from which it makes the same tuple again, without allocating.
 """
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from apollo_rt.compiled.native import array_from_address, atomic_load, realtime, system_calls
+from apollo_rt.compiled.native import realtime, system_calls
+from apollo_rt.compiled.records import Record, load, new_record
 from apollo_rt.config import Framing
 from apollo_rt.latency import FADE_LENGTH
 from apollo_rt.live.realtime.counters import Stats, make_stats
-from apollo_rt.live.realtime.gaps import make_holes
-from apollo_rt.live.realtime.ring import CHUNK, WRITTEN, Ring, WetRing, make_ring, make_wet_ring, n_queued
-from apollo_rt.stream.mixer import new_mixer
-
-(
-    DELAY,  # D: output sample t is input sample t - D
-    HOP_DELAY,  # of the processor, and of the plugins around it
-    SAMPLE_RATE,
-    INPUT_CHANNELS,  # 0: from the source
-    OUTPUT_CHANNELS,  # 0: to the sink
-    LAST_CALL_NS,  # when the callback was called last, 0 before
-    NEXT_JUDGED_HOP,  # hops before it have been counted as there or missed
-    SOURCE_ENDED_AT,  # stream position at which the source's last sample had been taken, or UNKNOWN
-    UNFIT_HOPS,  # so many hops of the processor belong to what was before its reset
-    FINISHED,  # 1: the callback has ended the stream
-    CONSUMED,  # stream position up to which the worker has done its work
-    STOP,  # 1: the worker shall return
-    MUTE,  # 1: the callback shall fade to silence, for good
-    PRIMING,  # 1: the device has handed over no input yet
-) = range(14)
-"""Places in `Line.control`. Each is written by one side only."""
+from apollo_rt.live.realtime.gaps import Gaps, make_gaps
+from apollo_rt.live.realtime.ring import CHUNK, UNKNOWN, Ring, WetRing, make_ring, make_wet_ring, n_queued
+from apollo_rt.stream.mixer import N_MIXER, new_mixer
 
 HISTORY_LENGTH = 65_536
 """Samples of input and output that are kept at least, 1.5 s: far more than the worker is allowed to be late."""
 
 
-class Line(NamedTuple):
-    """Everything that callback and worker share.
+class StreamControl(Record):
+    """Holds the numbers of a stream that callback, worker and supervisor share; each is written by one side only.
+
+    Attributes:
+        delay: D in samples: output sample t is input sample t - D.
+        hop_delay: samples, of the processor and of the plugins around it.
+        sample_rate: Hz.
+        input_channels: 1 or 2 of the device; 0: samples come from the source.
+        output_channels: 1 or 2 of the device; 0: samples go to the sink.
+        last_call_ns: when the callback was called last, 0 before.
+        next_judged_hop: hops before it have been counted as there or missed.
+        source_ended_at: stream position at which the source's last sample had been taken, or `UNKNOWN`.
+        unfit_hops: so many hops of the processor belong to what was before its reset.
+        finished: 1: the callback has ended the stream.
+        consumed: stream position up to which the worker has done its work.
+        stop: 1: the worker shall return.
+        mute: 1: the callback shall fade to silence, for good; 2: it does.
+        priming: 1: the device has handed over no input yet.
+    """
+
+    delay: int
+    hop_delay: int
+    sample_rate: int
+    input_channels: int
+    output_channels: int
+    last_call_ns: int
+    next_judged_hop: int
+    source_ended_at: int
+    unfit_hops: int
+    finished: int
+    consumed: int
+    stop: int
+    mute: int
+    priming: int
+
+
+class SharedState(NamedTuple):
+    """Holds everything that callback and worker share.
 
     Attributes:
         history: the input; also the dry signal's delay line.
@@ -48,13 +67,13 @@ class Line(NamedTuple):
         source: queue of samples from a file, where the device has no input.
         sink: queue of samples to a file, where the device has no output.
         stats: counters, histograms and meters.
-        parameters: float64, see `parameters`.
-        mixer: see `mixer`; the callback's own.
-        control: int64, see above.
+        parameters: live values, see `control.parameters`.
+        mixer: see `stream.mixer`; the callback's own.
+        control: numbers of the stream.
         calls: addresses of clock and sleep.
-        scratch: (3, CHUNK, 2) float32, the callback's own: input, dry, output.
+        scratch: the callback's own: input, dry, output.
         output: what was handed out, by the history's index and marks.
-        holes: see `holes`; the callback's own.
+        gaps: in the input; the callback's own.
     """
 
     history: Ring
@@ -62,16 +81,16 @@ class Line(NamedTuple):
     source: Ring
     sink: Ring
     stats: Stats
-    parameters: NDArray[np.float64]
-    mixer: NDArray[np.float64]
-    control: NDArray[np.int64]
-    calls: NDArray[np.int64]
-    scratch: NDArray[np.float32]
+    parameters: Annotated[NDArray[np.float64], "parameters"]
+    mixer: Annotated[NDArray[np.float64], N_MIXER]
+    control: StreamControl
+    calls: Annotated[NDArray[np.int64], 4]
+    scratch: Annotated[NDArray[np.float32], 3, CHUNK, 2]
     output: Ring
-    holes: NDArray[np.int64]
+    gaps: Gaps
 
 
-def make_line(
+def make_shared_state(
     framing: Framing,
     delay: int,
     input_channels: int,
@@ -80,8 +99,8 @@ def make_line(
     parameters: NDArray[np.float64],
     kept_samples: int = 0,
     plugin_delay: int = 0,
-) -> Line:
-    """A line at the start of a stream: silence everywhere, wet silence before the first sample.
+) -> SharedState:
+    """Allocate the state at the start of a stream: silence everywhere, wet silence before the first sample.
 
     Args:
         framing: the model's.
@@ -96,16 +115,15 @@ def make_line(
     hop_length, hop_delay = framing.hop_length, framing.hop_delay + plugin_delay
     # Twice what can ever lie between the newest finished sample and the one being played.
     n_slots = 2 * ((delay + CHUNK + FADE_LENGTH) // hop_length + 4)
-    control = np.zeros(PRIMING + 1, np.int64)
-    control[DELAY], control[HOP_DELAY] = delay, hop_delay
-    control[SAMPLE_RATE] = framing.sample_rate
-    control[INPUT_CHANNELS], control[OUTPUT_CHANNELS] = input_channels, output_channels
-    control[NEXT_JUDGED_HOP] = 0
-    control[SOURCE_ENDED_AT] = -1
-    control[PRIMING] = 1
-    control[UNFIT_HOPS] = hop_delay // hop_length
     history = make_ring(max(HISTORY_LENGTH, 4 * delay, kept_samples))
-    return Line(
+    control = new_record(StreamControl)
+    control.delay, control.hop_delay = delay, hop_delay
+    control.sample_rate = framing.sample_rate
+    control.input_channels, control.output_channels = input_channels, output_channels
+    control.source_ended_at = UNKNOWN
+    control.priming = 1
+    control.unfit_hops = hop_delay // hop_length
+    return SharedState(
         history=history,
         wet=make_wet_ring(hop_length, n_slots),
         source=make_ring(queue_length),
@@ -117,81 +135,18 @@ def make_line(
         calls=system_calls(),
         scratch=np.zeros((3, CHUNK, 2), np.float32),
         output=Ring(np.full_like(history.samples, 0), history.marks),
-        holes=make_holes(),
+        gaps=make_gaps(),
     )
 
 
-_N_ROWS = 22
-"""Rows of the address table: one per array, and the hop length; behind them lies the gate."""
-N_WORDS = 2 * (_N_ROWS + 2)
-OPEN, IN_CALL, GATE_CHANNELS = range(2 * _N_ROWS, 2 * _N_ROWS + 3)
-"""Places of the gate among the table's words, see `gate`."""
-
-
-def _arrays(line: Line) -> tuple[NDArray[np.generic], ...]:
-    """The line's arrays in the order of the address table."""
-    return (
-        *line.history, *line.wet, *line.source, *line.sink, *line.stats,
-        line.parameters, line.mixer, line.control, line.calls, line.scratch, *line.output, line.holes,
-    )  # fmt: skip
-
-
-def address_table(line: Line) -> NDArray[np.int64]:
-    """Address and length of every array, for `line_at`, and an open gate. The line must outlive it."""
-    arrays = _arrays(line)
-    assert all(array.flags.c_contiguous for array in arrays)
-    table = [(array.ctypes.data, len(array)) for array in arrays]
-    table.append((0, line.wet.samples.shape[1]))
-    table += [(1, 0), (int(line.control[OUTPUT_CHANNELS]), 0)]
-    return np.array(table, np.int64)
+def ring_gauges(shared: SharedState) -> dict[str, float]:
+    """Read how full the rings are at this moment, in samples, by the names of `Snapshot.gauges`."""
+    queues = {"source_queue": n_queued(shared.source), "sink_queue": n_queued(shared.sink)}
+    return {"wet_ring": _wet_ahead(shared), **queues}
 
 
 @realtime
-def line_at(address: int) -> Line:
-    """The line whose table lies at `address`."""
-    table = array_from_address(address, (_N_ROWS, 2), np.int64)
-    hop_length = table[_N_ROWS - 1, 1]
-    return Line(
-        _ring_at(table, 0),
-        WetRing(
-            array_from_address(table[2, 0], (table[2, 1], hop_length, 2), np.float32),
-            array_from_address(table[3, 0], table[3, 1], np.int64),
-        ),
-        _ring_at(table, 4),
-        _ring_at(table, 6),
-        Stats(
-            array_from_address(table[8, 0], table[8, 1], np.int64),
-            array_from_address(table[9, 0], table[9, 1], np.int64),
-            array_from_address(table[10, 0], table[10, 1], np.int64),
-            array_from_address(table[11, 0], table[11, 1], np.int64),
-            array_from_address(table[12, 0], table[12, 1], np.float64),
-        ),
-        array_from_address(table[13, 0], table[13, 1], np.float64),
-        array_from_address(table[14, 0], table[14, 1], np.float64),
-        array_from_address(table[15, 0], table[15, 1], np.int64),
-        array_from_address(table[16, 0], table[16, 1], np.int64),
-        array_from_address(table[17, 0], (table[17, 1], CHUNK, 2), np.float32),
-        _ring_at(table, 18),
-        array_from_address(table[20, 0], table[20, 1], np.int64),
-    )
-
-
-@realtime
-def _ring_at(table: NDArray[np.int64], row: int) -> Ring:
-    return Ring(
-        array_from_address(table[row, 0], (table[row, 1], 2), np.float32),
-        array_from_address(table[row + 1, 0], table[row + 1, 1], np.int64),
-    )
-
-
-def ring_levels(line: Line) -> dict[str, float]:
-    """How full its rings are at this moment, by the names of `Snapshot.levels`."""
-    queues = {"source_queue": n_queued(line.source), "sink_queue": n_queued(line.sink)}
-    return {"wet_ring": _wet_ahead(line), **queues}
-
-
-@realtime
-def _wet_ahead(line: Line) -> int:
-    """Samples that are restored and not yet played; below 0, what is late."""
-    consumed, written = atomic_load(line.control, CONSUMED), atomic_load(line.history.marks, WRITTEN)
-    return int(consumed - line.control[HOP_DELAY] - written + line.control[DELAY])
+def _wet_ahead(shared: SharedState) -> int:
+    """Count the samples that are restored and not yet played; below 0, what is late."""
+    consumed, written = load(shared.control, "consumed"), load(shared.history.marks, "written")
+    return int(consumed - shared.control.hop_delay - written + shared.control.delay)

@@ -19,15 +19,13 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from enum import Enum
 
-import numpy as np
-from numpy.typing import NDArray
-
+from apollo_rt.compiled.address_table import AddressTable
+from apollo_rt.compiled.records import add
 from apollo_rt.errors import ApolloError, DeviceError
 from apollo_rt.live.endpoints.driver import Driver
 from apollo_rt.live.realtime.callback import callback_address
-from apollo_rt.live.realtime.counters import CALLBACKS, RECONNECTIONS, count
-from apollo_rt.live.realtime.lockout import attach, close_gate, wait_until_empty
-from apollo_rt.live.realtime.shared_state import FINISHED, INPUT_CHANNELS, OUTPUT_CHANNELS, Line
+from apollo_rt.live.realtime.lockout import Attachment, attach, lock_out, wait_until_outside
+from apollo_rt.live.realtime.shared_state import SharedState
 from apollo_rt.live.supervision.fade_out import fade_out
 from apollo_rt.live.supervision.supervisor import POLL_S
 
@@ -39,7 +37,7 @@ _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.25, 4.0
 _STOPPING_S = 10.0
 """How long an end waits for the supervisor, who may be opening a device: longer than a device may take to hang."""
 
-_LEFT_BEHIND: list[tuple[Line, NDArray[np.int64]]] = []
+_LEFT_BEHIND: list[AddressTable[Attachment]] = []
 """What a device that hangs would still read if it woke up: never to be freed."""
 
 
@@ -75,10 +73,10 @@ class Connection:
 
     Args:
         driver: not started yet.
-        line: what it calls back for.
+        shared: what it calls back for.
         reopening: None: a lost device is an error.
         scheduling: devices are opened inside, see `scheduling.AudioScheduling.device`.
-        check: raises an `ApolloError` for a driver whose blocks the line's latency does not cover.
+        check: raises an `ApolloError` for a driver whose blocks the stream's latency does not cover.
 
     Attributes:
         state: see above.
@@ -90,7 +88,7 @@ class Connection:
     def __init__(
         self,
         driver: Driver,
-        line: Line,
+        shared: SharedState,
         reopening: Reopening | None,
         scheduling: Callable[[], AbstractContextManager[None]] = nullcontext,
         check: Callable[[Driver], None] = lambda _: None,
@@ -104,11 +102,11 @@ class Connection:
             maxlen=1
         )  # the newest alone; taken and replaced without a lock
         self._lock = threading.Lock()  # between the supervisor, who looks, and who stops
-        self._line = line
+        self._shared = shared
         self._reopening = reopening
         self._scheduling = scheduling
         self._check = check
-        self._table: NDArray[np.int64] | None = None
+        self._attached: AddressTable[Attachment] | None = None
         self._n_callbacks = 0
         self._silent_polls = self._polls_left = 0
         self._wait_s = _FIRST_WAIT_S
@@ -117,7 +115,7 @@ class Connection:
     @property
     def is_over(self) -> bool:
         """All has been played."""
-        has_ended = bool(self._line.control[FINISHED]) and self.driver.finished
+        has_ended = bool(self._shared.control.finished) and self.driver.finished
         return self.state is ConnectionState.OVER or (self.state is ConnectionState.PLAYING and has_ended)
 
     def start(self) -> None:
@@ -155,11 +153,11 @@ class Connection:
             return []
 
     def stop(self) -> None:
-        """Fade out and stop the device; from then on no callback touches the line. May be called twice."""
+        """Fade out and stop the device; from then on no callback touches the shared state. May be called twice."""
         has_lock = self._lock.acquire(timeout=_STOPPING_S)
         try:
             if self.state is ConnectionState.PLAYING:
-                fade_out(self._line, self.driver)
+                fade_out(self._shared, self.driver)
             self._close()
             if self.state is not ConnectionState.FAILED:
                 self.state = ConnectionState.OVER if self.is_over else ConnectionState.CLOSED
@@ -169,14 +167,14 @@ class Connection:
 
     def _open(self, driver: Driver) -> None:
         self.driver = driver
-        self._table = attach(self._line, driver.input_channels, driver.output_channels)
-        self._n_callbacks = int(self._line.stats.counters[CALLBACKS])
+        self._attached = attach(self._shared, driver.input_channels, driver.output_channels)
+        self._n_callbacks = int(self._shared.stats.counters.callbacks)
         self._silent_polls = -_FIRST_CALL_POLLS + _SILENT_POLLS
         try:
             with self._scheduling():
-                driver.start(callback_address(), self._table.ctypes.data)
+                driver.start(callback_address(), self._attached.address)
         except BaseException:
-            _LEFT_BEHIND.append((self._line, self._table))  # what hung while it was opened may wake up, too
+            _LEFT_BEHIND.append(self._attached)  # what hung while it was opened may wake up, too
             self._close()
             raise
         self._polls_left = _MOVED_POLLS
@@ -184,20 +182,20 @@ class Connection:
 
     def _close(self) -> None:
         """Let go of the device; where it does not let go, lock it out of the shared state for good."""
-        table, self._table = self._table, None
-        if table is None:
+        attached, self._attached = self._attached, None
+        if attached is None:
             return
-        close_gate(table)
+        lock_out(attached.value.lockout)
         try:
             self.driver.stop()
         except DeviceError:
-            wait_until_empty(table)
-            _LEFT_BEHIND.append((self._line, table))
+            wait_until_outside(attached.value.lockout)
+            _LEFT_BEHIND.append(attached)
 
     def _watch(self) -> list[str]:
         if self.driver.finished:
             return self._lose("stopped by itself; was it unplugged?")
-        n_callbacks = int(self._line.stats.counters[CALLBACKS])
+        n_callbacks = int(self._shared.stats.counters.callbacks)
         if n_callbacks != self._n_callbacks:
             self._n_callbacks, self._silent_polls = n_callbacks, 0
         elif self._has_device:
@@ -215,7 +213,7 @@ class Connection:
 
     @property
     def _has_device(self) -> bool:
-        return bool(self._line.control[INPUT_CHANNELS] or self._line.control[OUTPUT_CHANNELS])
+        return bool(self._shared.control.input_channels or self._shared.control.output_channels)
 
     def _lose(self, reason: str) -> list[str]:
         """The device is gone."""
@@ -242,7 +240,7 @@ class Connection:
             if time.monotonic() - self._lost_s > self._reopening.give_up_s:
                 return self._fail(f"{reason}; gave up after {self._reopening.give_up_s:g} s")
             return [f"{reason}; {self._wait()}"]
-        count(self._line.stats.counters, RECONNECTIONS, 1)
+        add(self._shared.stats.counters, "reconnections", 1)
         line = f"{self.driver.name}: plays again, {time.monotonic() - self._lost_s:.1f} s after it was lost"
         return [*self._misfit(), line]
 
@@ -257,7 +255,7 @@ class Connection:
     def _move(self) -> list[str]:
         """Go where the user's word leads now; between two fades."""
         before = self.driver.name
-        fade_out(self._line, self.driver)
+        fade_out(self._shared, self.driver)
         self._close()
         self._lost_s, self._wait_s = time.monotonic(), _FIRST_WAIT_S
         lines = self._try_again()
@@ -275,7 +273,7 @@ class Connection:
     def _gone_to(self, wanted: Reopening, back: Reopening) -> list[str]:
         before = self.driver.name
         if self.state is ConnectionState.PLAYING:
-            fade_out(self._line, self.driver)
+            fade_out(self._shared, self.driver)
             self._close()
         try:
             driver = wanted.open()
@@ -285,7 +283,7 @@ class Connection:
             return [f"{str(error).splitlines()[0]}; going back to {before}", *self._go_back(self.chosen or back)]
         self.chosen = wanted
         self._reopening = self._reopening and wanted
-        count(self._line.stats.counters, RECONNECTIONS, 1)
+        add(self._shared.stats.counters, "reconnections", 1)
         return [f"{before}: left for {self.driver.name}"]
 
     def _go_back(self, back: Reopening) -> list[str]:

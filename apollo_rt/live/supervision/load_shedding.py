@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apollo_rt.live.monitoring.stats_reader import whole_copy
-from apollo_rt.live.realtime.counters import BINS_PER_OCTAVE, DEADLINE_MISSES, FIRST_EDGE_NS, N_BINS, Stats
+from apollo_rt.live.realtime.counters import BINS_PER_OCTAVE, FIRST_EDGE_NS, N_BINS, Stats
 from apollo_rt.live.realtime.tier_switch import DRY, NONE
 from apollo_rt.live.supervision.ladder import HIGH, ROOM, WINDOW_S, Ladder, Window
 from apollo_rt.live.supervision.supervisor import POLL_S
@@ -19,7 +19,7 @@ class LoadShedding:
 
     Args:
         workers: told which tier to play.
-        stats: of its line.
+        stats: of its stream.
         budget_ns: time that every step may take, `latency.step_budget`.
         chains: the plugins, which are given up before the last tier is; None or empty: there are none.
     """
@@ -77,7 +77,7 @@ class LoadShedding:
 
     def _read(self) -> tuple[int, NDArray[np.int64]]:
         stats = whole_copy(self._stats)
-        return int(stats.counters[DEADLINE_MISSES]), stats.step_ns[:N_BINS]
+        return int(stats.counters.deadline_misses), stats.step_ns[:N_BINS]
 
 
 def _first_bin_beyond(duration_ns: float) -> int:

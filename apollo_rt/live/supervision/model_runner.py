@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from apollo_rt.inference.model import Model
-from apollo_rt.live.realtime.shared_state import STOP, Line
+from apollo_rt.live.realtime.shared_state import SharedState
 from apollo_rt.live.supervision.load_shedding import LoadShedding
 from apollo_rt.live.supervision.worker_keeper import WorkerKeeper
 from apollo_rt.plugins.plugin_chains import Chains
@@ -18,7 +18,7 @@ class ModelRunner:
     """Runs a model behind the shared state of one engine: keeps its worker alive, on the tier that the load allows.
 
     Args:
-        line: shared with the callback.
+        shared: state of callback and worker.
         model: restores.
         lighter: further tiers of the model by name, better ones first.
 
@@ -26,10 +26,10 @@ class ModelRunner:
         model: the present one.
     """
 
-    def __init__(self, line: Line, model: Model, lighter: Mapping[str, Model]) -> None:
+    def __init__(self, shared: SharedState, model: Model, lighter: Mapping[str, Model]) -> None:
         self.model = model
         self._models = {model.tier: model, **lighter}
-        self._line = line
+        self._shared = shared
         self._workers: WorkerKeeper | None = None
         self._load_shedding: LoadShedding | None = None
 
@@ -49,14 +49,14 @@ class ModelRunner:
         assert self._workers is not None
         return self._workers
 
-    def compile(self, line: Line) -> None:
+    def compile(self, shared: SharedState) -> None:
         """Compile the worker (or read it from the cache) by letting one run for no time.
 
         Args:
-            line: one that nothing runs on.
+            shared: one that nothing runs on.
         """
-        line.control[STOP] = 1
-        workers = WorkerKeeper(line, self._models, _WORKER_WAIT_NS)
+        shared.control.stop = 1
+        workers = WorkerKeeper(shared, self._models, _WORKER_WAIT_NS)
         workers.start()
         workers.stop()
         if workers.error:
@@ -74,14 +74,14 @@ class ModelRunner:
         Args:
             budget_ns: time that every step may take, `latency.step_budget`; infinite where nothing is ever late.
             run_with_priority: calls it in its thread, see `scheduling.AudioScheduling.run_worker`.
-            lock: is given the line and what the worker uses, before it starts.
+            lock: is given the shared state and what the worker uses, before it starts.
             chains: the plugins before and after the model; None: there are none.
         """
-        workers = WorkerKeeper(self._line, self._models, _WORKER_WAIT_NS, run_with_priority, chains)
-        lock(self._line, workers.memory)
+        workers = WorkerKeeper(self._shared, self._models, _WORKER_WAIT_NS, run_with_priority, chains)
+        lock(self._shared, workers.memory)
         self._workers = workers
         if math.isfinite(budget_ns):
-            self._load_shedding = LoadShedding(workers, self._line.stats, budget_ns, chains)
+            self._load_shedding = LoadShedding(workers, self._shared.stats, budget_ns, chains)
         workers.start()
 
     def stop(self) -> None:

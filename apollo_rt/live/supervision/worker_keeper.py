@@ -9,27 +9,15 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-import numpy as np
-from numpy.typing import NDArray
-
-from apollo_rt.compiled.native import atomic_load, atomic_store, realtime
+from apollo_rt.compiled.records import add, load, store
 from apollo_rt.errors import ApolloError
 from apollo_rt.inference.model import Model
-from apollo_rt.live.realtime.counters import WORKER_RESTARTS, count
-from apollo_rt.live.realtime.ring import WRITTEN
-from apollo_rt.live.realtime.shared_state import CONSUMED, HOP_DELAY, STOP, UNFIT_HOPS, Line
+from apollo_rt.live.realtime.shared_state import SharedState
 from apollo_rt.live.realtime.tier_switch import (
     DRY,
-    GENERATION,
-    HEARD,
     N_SLOTS,
     NEVER,
     NONE,
-    PROBED,
-    RELIEVED,
-    STANDING_BY,
-    TAKEOVER,
-    WANTED,
     Tiers,
     make_tiers,
 )
@@ -51,7 +39,7 @@ class WorkerKeeper:
     """The worker of the moment.
 
     Args:
-        line: shared with the callback.
+        shared: with the callback.
         models: the tiers of a model by name, best first, one to three.
         wait_ns: see `run_worker`.
         run_with_priority: calls the worker in its thread, see `scheduling.AudioScheduling.run_worker`.
@@ -63,14 +51,14 @@ class WorkerKeeper:
 
     def __init__(
         self,
-        line: Line,
+        shared: SharedState,
         models: Mapping[str, Model],
         wait_ns: int,
         run_with_priority: Callable[..., None] = lambda target, *arguments: target(*arguments),
         chains: Chains | None = None,
     ) -> None:
         self._run_with_priority, self._chains = run_with_priority, chains
-        self._line, self._wait_ns = line, wait_ns
+        self._shared, self._wait_ns = shared, wait_ns
         self._lock = threading.Lock()
         self._thread: GuardedThread | None = None
         self._generation = 0
@@ -93,8 +81,8 @@ class WorkerKeeper:
     @property
     def tier(self) -> str:
         """Name of the tier that is heard, `dry` for none; during a swap already that of the new model."""
-        heard = int(self.tiers.control[HEARD])
-        return "dry" if heard == DRY else self.names[heard if heard < len(self._models) else 0]
+        active = int(self.tiers.control.active)
+        return "dry" if active == DRY else self.names[active if active < len(self._models) else 0]
 
     @property
     def error(self) -> Exception | None:
@@ -107,7 +95,7 @@ class WorkerKeeper:
 
     def stop(self) -> None:
         """End it, after its present hop; one that hangs is left behind."""
-        self._line.control[STOP] = 1
+        self._shared.control.stop = 1
         with self._lock:
             if self._thread:
                 self._thread.join(_PATIENCE_S)
@@ -116,17 +104,17 @@ class WorkerKeeper:
         """Fade to a tier by its number, or to `DRY`, as soon as it is warm."""
         with self._lock:
             if slot == DRY or slot < len(self._models):
-                self._set(WANTED, slot)
+                self._set("wanted", slot)
 
     def probe(self, slot: int) -> None:
         """Run a tier unheard, to be timed in `tiers.shadow_ns`; `NONE` ends it."""
         with self._lock:
             self.tiers.shadow_ns[:] = 0
-            self._set(PROBED, slot if slot < len(self._models) else NONE)
+            self._set("probed", slot if slot < len(self._models) else NONE)
 
     def poll(self) -> list[str]:
         """Replace a worker that died or hangs; returns what a user should know, one line each."""
-        if self._thread is None or self._line.control[STOP] or not self._lock.acquire(blocking=False):
+        if self._thread is None or self._shared.control.stop or not self._lock.acquire(blocking=False):
             return []
         try:
             reason = self._trouble()
@@ -141,15 +129,15 @@ class WorkerKeeper:
             models: its tiers, best first; of the framing of the one before.
         """
         with self._lock:
-            self._set(PROBED, NONE)
-            self._set(WANTED, self._get(HEARD))
-            before, position = self._thread, int(self._line.control[CONSUMED])
+            self._set("probed", NONE)
+            self._set("wanted", self._get("active"))
+            before, position = self._thread, int(self._shared.control.consumed)
             give_up_s = time.monotonic() + 0.2
-            while int(self._line.control[CONSUMED]) == position and time.monotonic() < give_up_s:
+            while int(self._shared.control.consumed) == position and time.monotonic() < give_up_s:
                 time.sleep(_POLL_S)  # a fade that had begun is over with this hop
-            held = self._processors[min(self._get(HEARD), _HELD)]
+            held = self._processors[min(self._get("active"), _HELD)]
             self._take(models, held)
-            self._set(TAKEOVER, DRY if self._get(HEARD) == DRY else _HELD)
+            self._set("takeover", DRY if self._get("active") == DRY else _HELD)
             self._launch()
             if before:
                 before.join(_PATIENCE_S)
@@ -162,23 +150,23 @@ class WorkerKeeper:
 
     def _launch(self) -> None:
         self._generation += 1
-        arguments = (self._line, self._processors, self.tiers, self._wait_ns, self._generation)
+        arguments = (self._shared, self._processors, self.tiers, self._wait_ns, self._generation)
         self._thread = GuardedThread("worker", self._run_with_priority, run_worker, *arguments)
         self._thread.start()
-        while self._get(STANDING_BY) != self._generation and self._thread.is_alive:
+        while self._get("standing_by") != self._generation and self._thread.is_alive:
             time.sleep(_POLL_S)
-        self._set(GENERATION, self._generation)
+        self._set("generation", self._generation)
 
     def _fresh_tiers(self) -> Tiers:
         """Tiers on which nobody works; the next worker begins at once."""
         tiers = make_tiers(self._processors[0].framing.hop_length, self._chains)
-        tiers.control[RELIEVED] = self._generation
+        tiers.control.relieved = self._generation
         return tiers
 
     def _trouble(self) -> str:
         """Reason why the worker must be replaced now; empty for none."""
         assert self._thread is not None
-        seen = (int(self._line.control[CONSUMED]), int(self._line.history.marks[WRITTEN]))
+        seen = (int(self._shared.control.consumed), int(self._shared.history.marks.written))
         has_worked, has_work = seen[0] != self._seen[0], seen[1] != self._seen[1]
         self._seen = seen
         if self._thread.is_alive:
@@ -195,32 +183,22 @@ class WorkerKeeper:
     def _replace(self, reason: str) -> str:
         self._idle_polls = self._healthy_polls = 0
         self._pause_polls = min(2 * self._pause_polls, _LONGEST_PAUSE_POLLS)
-        wanted = self._get(WANTED)
-        self._set(GENERATION, NEVER)  # should one that hangs come back, it leaves without a trace
+        wanted = self._get("wanted")
+        self._set("generation", NEVER)  # should one that hangs come back, it leaves without a trace
         try:
             self._take(self._models)
         except ApolloError as error:
             return f"the worker {reason} and can't be replaced yet: {error}"
         self.tiers = self._fresh_tiers()
         reset_plugins(self.tiers.chains)
-        self.tiers.control[[HEARD, WANTED]] = wanted
-        self._line.control[UNFIT_HOPS] = self._line.control[HOP_DELAY] // self.tiers.buffers.shape[1]
+        self.tiers.control.active = self.tiers.control.wanted = wanted
+        self._shared.control.unfit_hops = self._shared.control.hop_delay // self.tiers.buffers.shape[1]
         self._launch()
-        count(self._line.stats.counters, WORKER_RESTARTS, 1)
+        add(self._shared.stats.counters, "worker_restarts", 1)
         return f"the worker {reason} and was replaced; the input was heard meanwhile"
 
-    def _get(self, place: int) -> int:
-        return _load(self.tiers.control, place)
+    def _get(self, field: str) -> int:
+        return int(load(self.tiers.control, field))
 
-    def _set(self, place: int, value: int) -> None:
-        _store(self.tiers.control, place, value)
-
-
-@realtime
-def _load(control: NDArray[np.int64], place: int) -> int:
-    return int(atomic_load(control, place))
-
-
-@realtime
-def _store(control: NDArray[np.int64], place: int, value: int) -> None:
-    atomic_store(control, place, value)
+    def _set(self, field: str, value: int) -> None:
+        store(self.tiers.control, field, value)

@@ -4,12 +4,10 @@ import numpy as np
 import pytest
 
 from apollo_rt.live.clock_bridge.clock_model import (
-    N_PLACES,
     STEP_S,
-    TimeBase,
     is_found,
+    make_clock_model,
     note_call,
-    reset_base,
     sample_at,
     time_of,
 )
@@ -17,17 +15,11 @@ from apollo_rt.live.clock_bridge.clock_model import (
 RATE, BLOCK = 44_100.0, 256
 
 
-def fresh() -> TimeBase:
-    base = np.zeros(N_PLACES)
-    reset_base(base, RATE)
-    return base
-
-
 class Calls:
     """A device whose calls a test makes late."""
 
     def __init__(self, ppm: float = 0.0, begin_s: float = 1000.0) -> None:
-        self.base, self.ppm = fresh(), ppm
+        self.clock, self.ppm = make_clock_model(RATE), ppm
         self.n, self.due_s = 0, begin_s
         self.random = np.random.default_rng(0)
         self.last_s = 0.0
@@ -40,12 +32,12 @@ class Calls:
                 period_s = BLOCK / RATE / (1 + self.ppm * 1e-6)
                 waiting_s = (burst - 1 - number) * period_s
                 now_s = max(self.due_s + waiting_s + late_s * self.random.uniform(), self.last_s)
-                moved.append(note_call(self.base, self.n, now_s))
+                moved.append(note_call(self.clock, self.n, now_s))
                 self.n, self.due_s, self.last_s = self.n + BLOCK, self.due_s + period_s, now_s
         return moved
 
     def error_samples(self) -> float:
-        return (time_of(self.base, self.n) - self.due_s) * RATE
+        return (time_of(self.clock, self.n) - self.due_s) * RATE
 
 
 @pytest.mark.parametrize("ppm", [-200.0, 0.0, 50.0, 200.0])
@@ -62,7 +54,7 @@ def test_a_clock_is_known_to_what_the_least_late_of_its_calls_are_late(ppm: floa
 def test_time_and_sample_are_one_line() -> None:
     calls = Calls(120.0)
     calls.go_on(10.0)
-    assert sample_at(calls.base, time_of(calls.base, 12_345.0)) == pytest.approx(12_345.0, abs=1e-3)
+    assert sample_at(calls.clock, time_of(calls.clock, 12_345.0)) == pytest.approx(12_345.0, abs=1e-3)
 
 
 def test_some_calls_that_come_forty_milliseconds_late_move_nothing() -> None:
@@ -97,8 +89,8 @@ def test_after_a_gap_the_line_is_found_anew_and_the_speed_is_still_known(gap_s: 
     calls.go_on(20.0)
     calls.due_s += gap_s
     calls.go_on(0.01)
-    assert not is_found(calls.base)
+    assert not is_found(calls.clock)
     assert calls.go_on(0.5).count(True) == 1
     assert calls.error_samples() == pytest.approx(0.0, abs=1.0)
     calls.go_on(2.0)
-    assert (time_of(calls.base, RATE) - time_of(calls.base, 0.0) - 1.0) * 1e6 == pytest.approx(-150.0, abs=5.0)
+    assert (time_of(calls.clock, RATE) - time_of(calls.clock, 0.0) - 1.0) * 1e6 == pytest.approx(-150.0, abs=5.0)

@@ -10,8 +10,8 @@ from apollo_rt.devices.clocks import open_driver
 from apollo_rt.devices.device import Device as DeviceRecord
 from apollo_rt.errors import DeviceError
 from apollo_rt.latency import FADE_LENGTH, LatencyReport
-from apollo_rt.live.clock_bridge.driver import JoinedDriver
-from apollo_rt.live.endpoints.driver import Clocks, JoiningDriver, calls_unevenly, clocks_of, conversion_latency_s
+from apollo_rt.live.clock_bridge.driver import BridgedDriver
+from apollo_rt.live.endpoints.driver import BridgingDriver, Clocks, calls_unevenly, clocks_of, conversion_latency_s
 from apollo_rt.live.realtime.callback import COMPLETE, CONTINUE
 from tests.doubles.recorded_calls import Recording
 from tests.doubles.stepped import PA_CALLBACK
@@ -86,8 +86,8 @@ class Engine:
         return COMPLETE if self.clip is not None and self.n_played >= len(self.clip) else CONTINUE
 
 
-def joined(engine: Engine, *devices: Device) -> JoinedDriver:
-    driver = JoinedDriver(devices, ENGINE_RATE)
+def joined(engine: Engine, *devices: Device) -> BridgedDriver:
+    driver = BridgedDriver(devices, ENGINE_RATE)
     driver.start(engine.address, 0x5678)
     devices[0].joined = driver  # as the engine holds it: the device calls into its memory
     return driver
@@ -121,7 +121,7 @@ def test_one_device_at_another_rate_delays_by_what_is_reported_to_a_hundredth_of
 
 
 def test_the_report_names_each_term_of_a_conversion_and_sums_them_up() -> None:
-    driver = JoinedDriver((Device(96_000, (2, 0)), Device(48_000, (0, 2))), ENGINE_RATE)
+    driver = BridgedDriver((Device(96_000, (2, 0)), Device(48_000, (0, 2))), ENGINE_RATE)
     report = LatencyReport(ENGINE_RATE, 512, 0, 320, 0.003, 0.004, *conversion_latency_s(driver))
     terms = {term.name: term.seconds for term in report.terms()}
     assert list(terms) == [
@@ -203,9 +203,9 @@ def test_a_device_that_refuses_leaves_none_running_and_one_that_hangs_is_reporte
 
 
 def test_a_driver_of_the_engines_own_clock_says_that_it_joins_nothing() -> None:
-    plain, joining = Device(ENGINE_RATE, (2, 2), varying=True), JoinedDriver((Device(48_000, (2, 2)),), ENGINE_RATE)
-    assert not isinstance(plain, JoiningDriver)
-    assert isinstance(joining, JoiningDriver)
+    plain, joining = Device(ENGINE_RATE, (2, 2), varying=True), BridgedDriver((Device(48_000, (2, 2)),), ENGINE_RATE)
+    assert not isinstance(plain, BridgingDriver)
+    assert isinstance(joining, BridgingDriver)
     assert (conversion_latency_s(plain), clocks_of(plain), calls_unevenly(plain)) == ((0.0, 0.0, 0.0), None, True)
     assert not calls_unevenly(joining)
 

@@ -11,7 +11,6 @@ from apollo_rt.live.engine_settings import EngineSettings
 from apollo_rt.live.monitoring import incident
 from apollo_rt.live.monitoring.incident import IncidentWriter, write_recording
 from apollo_rt.live.monitoring.tap import Tap
-from apollo_rt.live.realtime.counters import DEADLINE_MISSES
 from tests.doubles import tiny_models
 from tests.doubles.hand_driver import HandDriver
 from tests.doubles.sounds import noise
@@ -44,7 +43,7 @@ def test_the_last_ten_seconds_are_written_and_input_and_output_lie_on_each_other
 ):
     stream, samples = Stepped(model, block_size, kept_samples=KEPT), noise(n_samples)
     played = stream.play(samples, block_size)
-    write_recording(tmp_path, stream.line, {})
+    write_recording(tmp_path, stream.shared, {})
     facts, before, after = recorded(tmp_path)
     begin, end, delay = facts["begin"], facts["end"], facts["delay"]
     assert (begin, end, delay) == (max(n_samples - 441_000, 0), n_samples, stream.delay)
@@ -58,7 +57,7 @@ def test_what_was_covered_is_in_the_recording_as_it_was_heard(model, tmp_path):
     stream.play(samples[: 100 * HOP])
     for begin in range(100 * HOP, 120 * HOP, HOP):
         stream.call(samples[begin : begin + HOP])  # the worker does nothing meanwhile
-    write_recording(tmp_path, stream.line, {})
+    write_recording(tmp_path, stream.shared, {})
     _, before, after = recorded(tmp_path)
     assert stream.stats["deadline_misses"] > 0
     np.testing.assert_array_equal(after[-HOP:], before[-HOP:])
@@ -73,10 +72,10 @@ class Watched:
         monkeypatch.setattr(incident.time, "monotonic", lambda: self.now_s)
         self.stream = Stepped(model, 256, kept_samples=KEPT)
         self.stream.play(noise(100 * HOP))
-        self.writer = IncidentWriter(folder, self.stream.line, lambda: {"model": "busy"})
+        self.writer = IncidentWriter(folder, self.stream.shared, lambda: {"model": "busy"})
 
     def miss(self):
-        self.stream.line.stats.counters[DEADLINE_MISSES] += 1
+        self.stream.shared.stats.counters.deadline_misses += 1
 
     def poll(self, after_s):
         self.now_s += after_s

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from apollo_rt.compiled.native import atomic_load, atomic_store, compiled
+from apollo_rt.compiled.records import add
 from apollo_rt.latency import LatencyReport
 from apollo_rt.live.monitoring.durations import Durations
 from apollo_rt.live.monitoring.stats_reader import StatsReader, _copy, read_stats
@@ -54,29 +55,29 @@ def test_each_status_flag_has_its_counter():
     counters = stats.make_stats().counters
     stats.count_xruns(counters, 0b10101, False)
     stats.count_xruns(counters, 0b00100, True)
-    assert [int(n) for n in counters[stats.INPUT_UNDERFLOW : stats.PRIMING_OUTPUT + 1]] == [1, 0, 2, 0, 1]
+    assert [getattr(counters, name) for name in stats.XRUNS] == [1, 0, 2, 0, 1]
     assert stats.XRUNS == ("input_underflow", "input_overflow", "output_underflow", "output_overflow", "priming_output")
 
 
 def test_the_meter_of_a_sine_shows_its_peak_and_its_rms():
-    gauges = stats.make_stats().gauges
+    shared = stats.make_stats()
     time_s = np.arange(2 * 44_100) / 44_100
     sine = np.stack([0.5 * np.sin(2 * np.pi * 1000 * time_s), 0.25 * np.sin(2 * np.pi * 50 * time_s)], 1)
     for block in np.split(sine.astype(np.float32), 200):
-        stats.meter(gauges, stats.OUTPUT_METER, block, 44_100.0)
-    meter = read_stats(stats.make_stats()._replace(gauges=gauges))["output"]
+        stats.move_meter(shared.output_meter, block, 44_100.0)
+    meter = read_stats(shared)["output"]
     np.testing.assert_allclose(meter.peak, [0.5, 0.25], rtol=0.03)
     np.testing.assert_allclose(meter.rms, np.array([0.5, 0.25]) / np.sqrt(2), rtol=0.02)
 
 
 def test_a_peak_falls_twenty_decibels_in_its_time_whatever_the_block_size():
     for block_size in (1, 17, 441):
-        gauges = stats.make_stats().gauges
-        stats.meter(gauges, 0, np.ones((1, 2), np.float32), 44_100.0)
+        meter = stats.make_stats().input_meter
+        stats.move_meter(meter, np.ones((1, 2), np.float32), 44_100.0)
         silence = np.zeros((block_size, 2), np.float32)
         for _ in range(int(1.7 * 44_100) // block_size):
-            stats.meter(gauges, 0, silence, 44_100.0)
-        assert gauges[0] == pytest.approx(0.1, rel=0.02)
+            stats.move_meter(meter, silence, 44_100.0)
+        assert meter.peaks[0] == pytest.approx(0.1, rel=0.02)
 
 
 def test_the_load_is_step_time_over_hop_period():
@@ -126,15 +127,15 @@ def test_no_value_of_a_copy_is_torn_while_the_writer_runs():
 def count_together(shared, control):
     """Count as callback and worker do, as fast as it goes: what belongs together is equal whenever it is whole."""
     while atomic_load(control, 0) == 0:
-        stats.begin_counting(shared.counters, stats.CALLBACK_VERSION)
-        stats.count(shared.counters, stats.CALLBACKS, 1)
+        stats.begin_counting(shared.callback_version)
+        add(shared.counters, "callbacks", 1)
         stats.record(shared.interval_ns, 5_000_000)
-        stats.count(shared.counters, stats.SAMPLES, 256)
-        stats.end_counting(shared.counters, stats.CALLBACK_VERSION)
-        stats.begin_counting(shared.counters, stats.WORKER_VERSION)
+        add(shared.counters, "samples", 256)
+        stats.end_counting(shared.callback_version)
+        stats.begin_counting(shared.worker_version)
         stats.record_step(shared, 1_000_000, 5e6)
-        stats.count(shared.counters, stats.FRAME_FAULTS, 1)
-        stats.end_counting(shared.counters, stats.WORKER_VERSION)
+        add(shared.counters, "frame_faults", 1)
+        stats.end_counting(shared.worker_version)
         pause = 0
         while pause < 20_000 and atomic_load(control, 0) == 0:
             pause += 1
@@ -163,12 +164,12 @@ def test_a_hammering_reader_never_sees_half_of_a_callback_or_of_a_hop():
 
 def test_a_writer_that_died_in_the_middle_does_not_stop_readers():
     shared = stats.make_stats()
-    stats.begin_counting(shared.counters, stats.WORKER_VERSION)
+    stats.begin_counting(shared.worker_version)
     stats.record_step(shared, 1_000_000, 5e6)
     assert read_stats(shared)["hops"] == 1
-    stats.begin_counting(shared.counters, stats.WORKER_VERSION)  # the next one
-    stats.end_counting(shared.counters, stats.WORKER_VERSION)
-    assert shared.counters[stats.WORKER_VERSION] % 2 == 0
+    stats.begin_counting(shared.worker_version)  # the next one
+    stats.end_counting(shared.worker_version)
+    assert shared.worker_version.number % 2 == 0
 
 
 def test_what_is_recent_is_what_came_in_the_last_ten_seconds():
@@ -176,8 +177,8 @@ def test_what_is_recent_is_what_came_in_the_last_ten_seconds():
     reader = StatsReader(shared, lambda: now_s[0])
     for second in range(30):
         stats.record_step(shared, 20_000_000 if second == 3 else 1_000_000, 5e6)
-        stats.count(shared.counters, stats.DEADLINE_MISSES, second == 3)
-        stats.count(shared.counters, stats.OUTPUT_UNDERFLOW, second == 25)
+        add(shared.counters, "deadline_misses", second == 3)
+        add(shared.counters, "output_underflow", second == 25)
         now_s[0] += 1.0
         seen = reader.read()
         if second == 8:

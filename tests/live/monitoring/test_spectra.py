@@ -8,7 +8,6 @@ from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
 from apollo_rt.live.monitoring.spectra import FLOOR_DB, N_BANDS, Spectra, SpectrumAnalyser
 from apollo_rt.live.monitoring.tap import Tap
-from apollo_rt.live.realtime.counters import SAMPLES
 from apollo_rt.live.realtime.shared_state import HISTORY_LENGTH
 from tests.doubles import tiny_models
 from tests.doubles.hand_device import HandDevice
@@ -40,7 +39,7 @@ def sum_db(levels_db):
 
 def looked_at(stream, samples):
     stream.play(samples)
-    return SpectrumAnalyser(stream.line).measure()
+    return SpectrumAnalyser(stream.shared).measure()
 
 
 @pytest.mark.parametrize("frequency_hz", [100.0, 1000.0, 5000.0, 15_000.0])
@@ -63,7 +62,7 @@ def test_half_the_amplitude_is_6_db_less_and_one_silent_channel_3(identity):
 
 
 def test_the_bands_rise_from_30_hz_to_20_khz_without_gaps(identity):
-    spectra = SpectrumAnalyser(Stepped(identity).line).measure()
+    spectra = SpectrumAnalyser(Stepped(identity).shared).measure()
     assert spectra.edges_hz[[0, -1]] == pytest.approx([30.0, 20_000.0])
     assert np.all(spectra.edges_hz[:-1] < spectra.frequencies_hz)
     assert np.all(spectra.frequencies_hz < spectra.edges_hz[1:])
@@ -73,7 +72,7 @@ def test_the_bands_rise_from_30_hz_to_20_khz_without_gaps(identity):
 
 
 def test_before_any_sound_both_spectra_are_silence(identity):
-    spectra = SpectrumAnalyser(Stepped(identity).line).measure()
+    spectra = SpectrumAnalyser(Stepped(identity).shared).measure()
     assert np.all(spectra.before_db == FLOOR_DB)
     assert np.all(spectra.after_db == FLOOR_DB)
     assert not spectra.restored.any()
@@ -92,7 +91,7 @@ def test_the_stretches_are_aligned_to_the_sample_and_end_with_what_was_played_la
     stream, samples = Stepped(identity, bypass=1.0), noise(20_000)
     played = stream.play(samples, 160)
     before, after = np.zeros((2, 500, 2), np.float32)
-    heard = Tap(stream.line)
+    heard = Tap(stream.shared)
     assert heard.end == 20_000
     assert heard.read(heard.end - 500, before, after)
     assert np.array_equal(after, played[-500:])
@@ -104,7 +103,7 @@ def test_silence_lies_before_the_start(identity):
     stream = Stepped(identity)
     stream.play(noise(256))
     before, after = np.ones((2, 4096, 2), np.float32)
-    assert Tap(stream.line).read(256 - 4096, before, after)
+    assert Tap(stream.shared).read(256 - 4096, before, after)
     assert not before.any()
     assert not after.any()
 
@@ -112,13 +111,13 @@ def test_silence_lies_before_the_start(identity):
 def test_what_was_overwritten_or_is_still_to_come_is_refused(identity):
     stream = Stepped(identity)
     stream.play(np.zeros((HISTORY_LENGTH + 20_480, 2), np.float32), 1024)
-    heard, (before, after) = Tap(stream.line), np.zeros((2, 512, 2), np.float32)
+    heard, (before, after) = Tap(stream.shared), np.zeros((2, 512, 2), np.float32)
     end = heard.end
     assert heard.read(end - 44_100, before, after), "a second can be looked back"
     assert heard.read(end - 512, before, after)
     assert not heard.read(end - 511, before, after), "its last sample was not played yet"
     assert not heard.read(end - HISTORY_LENGTH, before, after)
-    stream.line.stats.counters[SAMPLES] -= 100
+    stream.shared.stats.counters.samples -= 100
     assert not heard.read(end - 512, before, after), "a callback has not finished writing it"
 
 

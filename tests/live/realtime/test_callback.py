@@ -118,8 +118,8 @@ def test_output_beyond_full_scale_is_clipped_and_counted(tmp_path):
 def test_with_no_pointers_samples_go_from_the_source_to_the_sink_tail_included(identity):
     stream = Stepped(identity, 256, channels=(0, 0))
     samples = noise(3001)
-    ring.put(stream.line.source, samples)
-    ring.mark_end(stream.line.source)
+    ring.put(stream.shared.source, samples)
+    ring.mark_end(stream.shared.source)
     n_calls = 0
     while True:
         stream.call(None, 256)
@@ -129,7 +129,7 @@ def test_with_no_pointers_samples_go_from_the_source_to_the_sink_tail_included(i
             break
     assert n_calls == -(-(3001 + stream.delay) // 256)
     out = np.empty((n_calls * 256, 2), np.float32)
-    assert ring.take(stream.line.sink, out) == len(out)
+    assert ring.take(stream.shared.sink, out) == len(out)
     np.testing.assert_allclose(out[stream.delay : stream.delay + 3001], samples, atol=1e-6)
     np.testing.assert_allclose(out[: stream.delay], 0, atol=1e-6)
     assert stream.stats["source_underruns"] == stream.stats["sink_overruns"] == 0
@@ -138,10 +138,10 @@ def test_with_no_pointers_samples_go_from_the_source_to_the_sink_tail_included(i
 def test_a_source_that_is_late_is_faded_to_silence_and_counted_and_goes_on_where_it_was(identity):
     stream = Stepped(identity, 256, channels=(0, 2), bypass=1)
     samples = noise(512)
-    ring.put(stream.line.source, samples[:300])
+    ring.put(stream.shared.source, samples[:300])
     out = [stream.call(None, 256) for _ in range(3)]
-    ring.put(stream.line.source, samples[300:])
-    ring.mark_end(stream.line.source)
+    ring.put(stream.shared.source, samples[300:])
+    ring.mark_end(stream.shared.source)
     while stream.code == callback.CONTINUE:
         out.append(stream.call(None, 256))
     heard = np.concatenate(out)[stream.delay :]
@@ -330,7 +330,7 @@ def test_a_thread_that_is_not_pythons_is_called_back_while_python_waits_for_it_w
 
 def calls_while_the_interpreter_is_held(stream, address):
     """How often a virtual device called back in half a second in which no other thread could run Python."""
-    ring.put(stream.line.source, noise(2**16))
+    ring.put(stream.shared.source, noise(2**16))
     device = VirtualDevice(RATE, 256)
     device.start(address, stream.userdata)
     while stream.stats["callbacks"] < 5:

@@ -5,9 +5,10 @@ import threading
 import numpy as np
 import pytest
 
-from apollo_rt.compiled.native import atomic_load, compiled
+from apollo_rt.compiled.native import compiled
+from apollo_rt.compiled.records import load
 from apollo_rt.live.realtime import ring
-from apollo_rt.live.realtime.ring import READ, UNKNOWN, WRITTEN, make_ring, make_wet_ring
+from apollo_rt.live.realtime.ring import UNKNOWN, make_ring, make_wet_ring
 
 TOTAL = 1_000_000
 
@@ -103,7 +104,7 @@ def test_a_queue_loses_and_changes_nothing_between_two_threads():
     for thread in (writer, reader):
         thread.join()
     assert take_numbers_result == [0]
-    assert queue.marks[WRITTEN] == queue.marks[READ] == TOTAL
+    assert queue.marks.written == queue.marks.read == TOTAL
 
 
 @compiled
@@ -123,7 +124,7 @@ def check_newest(history, total):
     block = np.empty((128, 2), np.float32)
     n_good, n_wrong, written = 0, 0, 0
     while written < total:
-        written = atomic_load(history.marks, WRITTEN)
+        written = load(history.marks, "written")
         position = written - 60_000 - written % 977 * 2  # some of it about to be overwritten
         if position < 0 or not ring.fetch(history, position, block):
             continue

@@ -8,7 +8,6 @@ import pytest
 
 from apollo_rt.inference.model import load
 from apollo_rt.latency import FADE_LENGTH
-from apollo_rt.live.realtime.shared_state import CONSUMED, STOP
 from apollo_rt.live.realtime.worker import MAX_HOPS_BEHIND, run, run_in_python
 from tests.doubles import tiny_models
 from tests.doubles.sounds import sine
@@ -96,7 +95,7 @@ def test_a_worker_late_by_more_than_its_limit_jumps_to_the_newest_hop(halved):
     for hop in range(10, 60):
         stream.call(samples[hop * 256 : (hop + 1) * 256])
     stream.work()
-    assert stream.line.control[CONSUMED] == 60 * 256
+    assert stream.shared.control.consumed == 60 * 256
     assert stream.stats["skipped_hops"] == 49
     assert stream.stats["hops"] == 10 + 1
 
@@ -148,14 +147,14 @@ def test_the_loop_without_the_interpreter_and_the_one_in_python_do_the_same(tmp_
     for backend, loop in (("c_api", run), ("python", run_in_python)):
         stream = Stepped(load(path, backend), 256)
         processors = stream.table if loop is run else stream.processors
-        thread = threading.Thread(target=loop, args=(stream.line, processors, stream.tiers, 50_000, 1))
+        thread = threading.Thread(target=loop, args=(stream.shared, processors, stream.tiers, 50_000, 1))
         thread.start()
         out = []
         for position in range(0, len(samples), 256):
             out.append(stream.call(samples[position : position + 256]))
-            while stream.line.control[CONSUMED] < position + 256:
+            while stream.shared.control.consumed < position + 256:
                 time.sleep(1e-4)
-        stream.line.control[STOP] = 1
+        stream.shared.control.stop = 1
         thread.join()
         outputs.append(np.concatenate(out))
         assert stream.stats["deadline_misses"] == 0

@@ -31,7 +31,7 @@ for _ in range(220):
     stream.call(block)
     for has_hop in (1, 0):
         library.start_counting()
-        work(stream.line, stream.table, stream.tiers, 1)
+        work(stream.shared, stream.table, stream.tiers, 1)
         counted[has_hop] += library.stop_counting() if _ >= 20 else 0
 print(*counted)
 """
