@@ -8,16 +8,17 @@ its echo is the whole latency: all terms of the report, those of the devices inc
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from apollo_rt.compiled.native import array_from_address, atomic_load, atomic_store, call_address, realtime
+from apollo_rt.compiled.address_table import AddressTable, from_address
+from apollo_rt.compiled.native import array_from_address, call_address
+from apollo_rt.compiled.records import Record, add, load, new_record
 from apollo_rt.live.endpoints.driver import Clocks, Driver, calls_unevenly, clocks_of, conversion_latency_s
 from apollo_rt.live.realtime.callback import stream_callback
 
-_ENGINE_CALLBACK, _ENGINE_USERDATA, _CHANNELS, _BURSTS, _RECORDING, _LENGTH, _BLOCK, _POSITION = range(8)
 _LONGEST_BLOCK = 65_536
 
 N_BURSTS = 8
@@ -26,6 +27,38 @@ _CUTOFF_HZ = 8000.0
 _PEAK = 0.25
 _HEARD = 0.3
 """Likeness (normalised correlation) from which on an echo counts; what is only noise stays below 0.1."""
+
+
+class ProbeControl(Record):
+    """Numbers that the probe's callback and its driver share.
+
+    Attributes:
+        engine_callback: address.
+        engine_userdata: address.
+        channels: of the device.
+        position: samples that were played.
+    """
+
+    engine_callback: int
+    engine_userdata: int
+    channels: int
+    position: int
+
+
+class Probe(NamedTuple):
+    """Holds what the probe's callback plays and records.
+
+    Attributes:
+        control: numbers that it shares with the driver.
+        bursts: what is played.
+        recording: what comes back.
+        block: the engine's input.
+    """
+
+    control: ProbeControl
+    bursts: Annotated[NDArray[np.float32], "length"]
+    recording: Annotated[NDArray[np.float32], "length"]
+    block: Annotated[NDArray[np.float32], 2 * _LONGEST_BLOCK]
 
 
 @dataclass(frozen=True)
@@ -48,31 +81,25 @@ class RoundTrip:
 
 def _body(input_address: int, output_address: int, block_size: int, time_info: int, flags: int, userdata: int) -> int:
     """`PaStreamCallback`: records, and calls the engine's with bursts for an input."""
-    words = array_from_address(userdata, _POSITION + 1, np.int64)
-    n_samples, channels, length, position = int(block_size), words[_CHANNELS], words[_LENGTH], words[_POSITION]
-    bursts = array_from_address(words[_BURSTS], length, np.float32)
-    recording = array_from_address(words[_RECORDING], length, np.float32)
+    probe = from_address(userdata, Probe)
+    control, bursts = probe.control, probe.bursts
+    n_samples, channels, position = int(block_size), control.channels, control.position
     device = array_from_address(input_address, (n_samples, channels), np.float32)
-    block = array_from_address(words[_BLOCK], (n_samples, channels), np.float32)
+    block = array_from_address(probe.block.ctypes.data, (n_samples, channels), np.float32)
     for index in range(min(n_samples, _LONGEST_BLOCK)):
-        is_inside = position + index < length
+        is_inside = position + index < bursts.shape[0]
         if is_inside:
-            recording[position + index] = 0.5 * (device[index, 0] + device[index, channels - 1])
+            probe.recording[position + index] = 0.5 * (device[index, 0] + device[index, channels - 1])
         for channel in range(channels):
             block[index, channel] = bursts[position + index] if is_inside else np.float32(0.0)
-    atomic_store(words, _POSITION, position + n_samples)
-    arguments = (words[_BLOCK], output_address, n_samples, time_info, int(flags), words[_ENGINE_USERDATA])
-    return int(call_address(words[_ENGINE_CALLBACK], arguments) & 0xFFFFFFFF)
+    add(control, "position", n_samples)
+    arguments = (block.ctypes.data, output_address, n_samples, time_info, int(flags), control.engine_userdata)
+    return int(call_address(control.engine_callback, arguments) & 0xFFFFFFFF)
 
 
 @cache
 def _compiled_body() -> Any:
     return stream_callback(_body)
-
-
-@realtime
-def _load(words: NDArray[np.int64], place: int) -> int:
-    return int(atomic_load(words, place))
 
 
 class ProbeDriver:
@@ -87,10 +114,9 @@ class ProbeDriver:
         self.name, self.sample_rate = driver.name, driver.sample_rate
         self.block_size, self.varying_block = driver.block_size, driver.varying_block
         self.input_channels, self.output_channels = driver.input_channels, driver.output_channels
-        self._bursts, self._starts = make_bursts(driver.sample_rate)
-        self._recording = np.zeros_like(self._bursts)
-        self._block = np.zeros((_LONGEST_BLOCK, 2), np.float32)
-        self._words = np.zeros(_POSITION + 1, np.int64)
+        bursts, self._starts = make_bursts(driver.sample_rate)
+        block = np.zeros(2 * _LONGEST_BLOCK, np.float32)
+        self._probe = AddressTable(Probe(new_record(ProbeControl), bursts, np.zeros_like(bursts), block))
 
     @property
     def device_latency_s(self) -> tuple[float, float]:
@@ -125,14 +151,15 @@ class ProbeDriver:
     @property
     def is_done(self) -> bool:
         """All bursts are played, and there was time for the last one to come back."""
-        return _load(self._words, _POSITION) >= len(self._bursts)
+        probe = self._probe.value
+        return bool(load(probe.control, "position") >= len(probe.bursts))
 
     def start(self, callback_address: int, userdata_address: int) -> None:
         """Open the device with the probe's callback."""
-        addresses = (array.ctypes.data for array in (self._bursts, self._recording))
-        self._words[:] = (callback_address, userdata_address, self.input_channels, *addresses, len(self._bursts),
-                          self._block.ctypes.data, 0)  # fmt: skip
-        self._driver.start(_compiled_body().address, self._words.ctypes.data)
+        control = self._probe.value.control
+        control.engine_callback, control.engine_userdata = callback_address, userdata_address
+        control.channels, control.position = self.input_channels, 0
+        self._driver.start(_compiled_body().address, self._probe.address)
 
     def stop(self) -> None:
         """Stop the device."""
@@ -140,7 +167,8 @@ class ProbeDriver:
 
     def round_trip(self) -> RoundTrip:
         """Round trip by the recording, once all `is_done`."""
-        return find_echoes(self._recording, self._bursts, self._starts, self.sample_rate)
+        probe = self._probe.value
+        return find_echoes(probe.recording, probe.bursts, self._starts, self.sample_rate)
 
 
 def make_bursts(sample_rate: int) -> tuple[NDArray[np.float32], list[int]]:

@@ -11,17 +11,29 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from apollo_rt.compiled.native import atomic_load, atomic_store, call_address, compiled, now_ns, sleep_ns, system_calls
+from apollo_rt.compiled.native import call_address, compiled, now_ns, sleep_ns, system_calls
+from apollo_rt.compiled.records import CACHE_LINE, Record, load, new_record, store
 from apollo_rt.errors import DeviceError
 from apollo_rt.live.realtime.callback import is_ready
 
-_STOP, _FINISHED = 0, 8
 _NS_PER_S = 1_000_000_000
 _POLL_NS = 50_000
 _ENDING_S = 10.0
 _OUTPUT_UNDERFLOW = 4
 _LATE_BLOCKS = 4
 """How far behind its deadlines a device with so many blocks of buffer would run dry: an underrun, and time is lost."""
+
+
+class ClockControl(Record, spacing=CACHE_LINE):
+    """Tells a device's clock to stop, and that it has ended.
+
+    Attributes:
+        stop: 1: the clock shall stop.
+        finished: 1: the callback has ended the stream; the clock's.
+    """
+
+    stop: int
+    finished: int
 
 
 class VirtualDevice:
@@ -53,7 +65,7 @@ class VirtualDevice:
         self.pace = pace
         self.block_size = int(self._sizes.max())
         self.varying_block = len(set(self._sizes)) > 1
-        self._control = np.zeros(_FINISHED + 1, np.int64)
+        self._control = new_record(ClockControl)
         self._thread: threading.Thread | None = None
 
     @property
@@ -64,11 +76,11 @@ class VirtualDevice:
     @property
     def finished(self) -> bool:
         """The callback has ended the stream."""
-        return bool(self._control[_FINISHED])
+        return bool(self._control.finished)
 
     def start(self, callback_address: int, userdata_address: int) -> None:
         """Start the clock."""
-        self._control[:] = 0
+        self._control.stop = self._control.finished = 0
         arguments = (callback_address, userdata_address, self._sizes, self.sample_rate, self.pace, self._control)
         self._thread = threading.Thread(
             target=_run, args=(*arguments, system_calls()), name="virtual device", daemon=True
@@ -81,7 +93,7 @@ class VirtualDevice:
         Raises:
             DeviceError: a callback hangs; what it uses must stay where it is.
         """
-        self._control[_STOP] = 1
+        store(self._control, "stop", 1)
         if self._thread is not None:
             self._thread.join(_ENDING_S)
             if self._thread.is_alive():
@@ -95,11 +107,11 @@ def _run(
     sizes: NDArray[np.int64],
     sample_rate: int,
     pace: bool,
-    control: NDArray[np.int64],
+    control: ClockControl,
     calls: NDArray[np.int64],
 ) -> None:
     start_ns, n_delivered, n_calls = now_ns(calls), 0, 0
-    while atomic_load(control, _STOP) == 0:
+    while load(control, "stop") == 0:
         n_samples = sizes[n_calls % len(sizes)]
         has_waited = _wait_until_ready(userdata, n_samples, not pace, control, calls)
         flags = 0
@@ -115,17 +127,17 @@ def _run(
                 flags = 0 if has_waited else _OUTPUT_UNDERFLOW
         n_calls += 1
         if call_address(callback, (0, 0, n_samples, 0, flags, userdata)) & 0xFFFFFFFF:
-            atomic_store(control, _FINISHED, 1)
+            store(control, "finished", 1)
             return
 
 
 @compiled
 def _wait_until_ready(
-    userdata: int, n_samples: int, with_worker: bool, control: NDArray[np.int64], calls: NDArray[np.int64]
+    userdata: int, n_samples: int, with_worker: bool, control: ClockControl, calls: NDArray[np.int64]
 ) -> bool:
     """Returns whether there was anything to wait for."""
     has_waited = False
-    while not is_ready(userdata, n_samples, with_worker) and atomic_load(control, _STOP) == 0:
+    while not is_ready(userdata, n_samples, with_worker) and load(control, "stop") == 0:
         has_waited = True
         sleep_ns(calls, _POLL_NS)
     return has_waited
