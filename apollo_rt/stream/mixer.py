@@ -1,4 +1,4 @@
-"""Mixer: wet and dry, crossfaded per sample by one gain; low cut and gain behind it; and the guard.
+"""Mixer: wet and dry, crossfaded per sample by one gain; low cut and gain behind it.
 
 Bypass, mix, a missing hop and its recovery all move the same gain, by at most `1 / FADE_LENGTH` per sample:
 
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from apollo_rt.compiled.native import atomic_load, realtime
 from apollo_rt.control.parameters import BYPASS, DELTA, LOW_CUT_HZ, OUTPUT_GAIN_DB, PARAMETERS, wet_gain
 from apollo_rt.latency import FADE_LENGTH
+from apollo_rt.stream.sample_guard import LOUDEST_SAMPLE
 
 (
     TARGET_WET, TARGET_DELTA, TARGET_GAIN, TARGET_LOW_CUT,  # what is wanted; the low cut in Hz, 0 for off
@@ -35,8 +36,6 @@ _SLOW_STEP, _CUT_STEP_HZ = 1.0 / 512.0, 1.0
 _OFF_HZ = PARAMETERS[LOW_CUT_HZ].minimum
 _DAMPING = math.sqrt(2.0)  # Butterworth
 _NOTHING = 1e-60  # far below any float32: a filter's state that small would only cost the time of denormals
-FULL_SCALE = np.float32(1.0)
-_LOUDEST_SAMPLE = np.float32(1e6)
 
 
 def new_mixer(parameters: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -132,7 +131,7 @@ def finish(mixer: NDArray[np.float64], block: NDArray[np.float32], sample_rate: 
             warped = math.tan(math.pi * cut / sample_rate)
         for channel in range(2):
             sample = block[index, channel]
-            if abs(sample) <= _LOUDEST_SAMPLE:
+            if abs(sample) <= LOUDEST_SAMPLE:
                 high = _high_passed(mixer, _FILTER + 2 * channel, warped, sample) if share > 0.0 else 0.0
                 block[index, channel] = np.float32(gain * (sample + share * (high - sample)))
     mixer[_GAIN], mixer[_LOW_CUT_SHARE], mixer[_LOW_CUT] = gain, share, cut
@@ -150,38 +149,3 @@ def _high_passed(mixer: NDArray[np.float64], place: int, warped: float, sample: 
     low = outer + warped * band
     mixer[place], mixer[place + 1] = 2.0 * band - inner, 2.0 * low - outer
     return float(sample - _DAMPING * band - low)
-
-
-@realtime
-def replace_faults(block: NDArray[np.float32]) -> tuple[int, int, int]:
-    """Put 0 in place of every value that is no audio: not finite, or beyond +-1e6.
-
-    Returns:
-        How many there were, and the first and the end of the stretch that holds them all.
-    """
-    n_faults, first, end = 0, 0, 0
-    for index in range(block.shape[0]):
-        for channel in range(2):
-            if not abs(block[index, channel]) <= _LOUDEST_SAMPLE:
-                block[index, channel] = 0.0
-                first = index if n_faults == 0 else first
-                n_faults, end = n_faults + 1, index + 1
-    return n_faults, first, end
-
-
-@realtime
-def clip(block: NDArray[np.float32]) -> int:
-    """Hold samples at full scale; returns how many (counted once if both channels were beyond).
-
-    A plain clip, which is what every converter does: a softer knee would change all loud music, bypass included.
-    """
-    n_clipped = 0
-    for index in range(block.shape[0]):
-        beyond = False
-        for channel in range(2):
-            value = block[index, channel]
-            if abs(value) > FULL_SCALE:
-                block[index, channel] = math.copysign(FULL_SCALE, value)
-                beyond = True
-        n_clipped += beyond
-    return n_clipped

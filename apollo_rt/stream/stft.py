@@ -17,13 +17,12 @@ from rocket_fft import c2r, r2c
 
 from apollo_rt.compiled.native import realtime
 from apollo_rt.config import Framing
+from apollo_rt.stream.sample_guard import LOUDEST_SAMPLE
 
 Samples = NDArray[np.float32]
 Frame = NDArray[np.complex64]
 
 CARRIER_SEED = 0  # the one that `hash-uniform-1` means
-# Far beyond any audio (+120 dBFS), and small enough that no spectrum of it overflows.
-_LOUDEST_SAMPLE = np.float32(1e6)
 # SplitMix64: Steele, Lea & Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014, figure 17.
 _GOLDEN_GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
@@ -98,7 +97,7 @@ def analyse(analysis: Analysis, hop: Samples, spectrum: Frame) -> int:
             past[channel, n] = past[channel, n + hop.shape[0]]
         for n in range(hop.shape[0]):
             sample = hop[n, channel]
-            is_audio = abs(sample) <= _LOUDEST_SAMPLE
+            is_audio = abs(sample) <= LOUDEST_SAMPLE
             past[channel, n_kept + n] = sample if is_audio else np.float32(0)
             n_zeroed += not is_audio
         for n in range(n_samples):

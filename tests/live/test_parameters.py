@@ -5,8 +5,8 @@ import pytest
 
 from apollo_rt.control.parameters import PARAMETERS, Parameters
 from apollo_rt.stream.dry_line import DryLine
-from apollo_rt.stream.mixer import clip
 from apollo_rt.stream.restoration_stream import RestorationStream
+from apollo_rt.stream.sample_guard import guard_output
 from tests.doubles import tiny_models
 from tests.doubles.stepped import Stepped
 
@@ -28,7 +28,7 @@ def test_live_and_in_a_stream_a_parameter_does_the_same_to_the_bit(busy, row):
     live = Stepped(busy, 256, **{row.name: value})
     out = live.play(samples)[live.delay :]
     expected = streamed(busy, samples, {row.name: value})[FRAMING.algorithmic_latency :][: len(out)]
-    clip(expected)
+    guard_output(expected)
     plain = streamed(busy, samples, {})[FRAMING.algorithmic_latency :][: len(out)]
     assert np.abs(expected - plain).max() > 1e-4, "it does something"
     if row.name == "low_cut_hz":  # live it has begun earlier, and what it heard then rings on

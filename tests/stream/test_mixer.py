@@ -83,18 +83,6 @@ def test_missing_wet_samples_are_no_concern_of_a_listener_to_the_bypass():
     assert fade(100, 0, 0.0, 0.0)[1] == 0
 
 
-def test_what_is_not_finite_becomes_silence_and_is_counted():
-    block = np.array([[np.nan, 0.5], [np.inf, -np.inf], [0.1, 0.2]], np.float32)
-    assert mixer.replace_faults(block)[0] == 3
-    np.testing.assert_array_equal(block, np.array([[0, 0.5], [0, 0], [0.1, 0.2]], np.float32))
-
-
-def test_samples_beyond_full_scale_are_held_there_and_counted_once_for_both_channels():
-    block = np.array([[1.5, -2.0], [1.0, -1.0], [0.0, 1e30]], np.float32)
-    assert mixer.clip(block) == 2
-    np.testing.assert_array_equal(block, np.array([[1, -1], [1, -1], [0, 1]], np.float32))
-
-
 # --- delta -----------------------------------------------------------------------------------------------------------
 
 

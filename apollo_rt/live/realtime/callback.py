@@ -42,7 +42,8 @@ from apollo_rt.live.realtime.ring import (
     take,
 )
 from apollo_rt.live.realtime.shared_state import SharedState
-from apollo_rt.stream.mixer import clip, crossfade, finish, read_mixer_targets, replace_faults
+from apollo_rt.stream.mixer import crossfade, finish, read_mixer_targets
+from apollo_rt.stream.sample_guard import guard_output, replace_faults
 
 CONTINUE, COMPLETE, ABORT = 0, 1, 2
 """What a `PaStreamCallback` returns."""
@@ -204,8 +205,9 @@ def _judge_hops(shared: SharedState, needed_end: int) -> None:
 @realtime
 def _deliver(shared: SharedState, address: int, done: int, n_samples: int, output: NDArray[np.float32]) -> None:
     """Guard the output and hand it to the device or the sink."""
-    add(shared.stats.counters, "faulty_samples", replace_faults(output)[0])
-    add(shared.stats.counters, "clipped_samples", clip(output))
+    n_faults, n_clipped = guard_output(output)
+    add(shared.stats.counters, "faulty_samples", n_faults)
+    add(shared.stats.counters, "clipped_samples", n_clipped)
     move_meter(shared.stats.output_meter, output, shared.control.sample_rate)
     copy_in(shared.output, shared.history.marks.written - output.shape[0], output)
     channels = shared.control.output_channels
