@@ -1,4 +1,4 @@
-"""Compiled code reaches the system: atomics, addresses, clock and sockets for Numba, and its cache on disk.
+"""Compiled code reaches the system: records, address tables, atomics, clock and sockets for Numba, its cache on disk.
 
 Nothing here knows what audio is. What is compiled with `native.realtime` does without Numba's run time, so that code
 which allocates does not compile.
