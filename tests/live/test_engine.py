@@ -218,7 +218,7 @@ def test_a_device_that_does_not_let_go_is_locked_out_and_what_it_reads_stays(ide
         pass
     assert {thread for thread in threading.enumerate() if thread not in before and thread.is_alive()} == set()
     n_samples = engine.snapshot().samples
-    kept = engine._line
+    kept = engine._shared
     died = weakref.ref(engine)
     del engine
     gc.collect()

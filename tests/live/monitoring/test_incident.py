@@ -157,7 +157,7 @@ def test_a_running_engine_writes_what_it_missed_with_the_counters_of_the_last_te
     with Engine(model, driver, EngineSettings(incidents=tmp_path / "incidents")) as engine:
         out = [driver.play(noise(40 * HOP)), HandDriver.play(driver, noise(100 * HOP, 1))]
         assert engine.snapshot().deadline_misses > 0
-        assert len(engine._line.history.samples) >= KEPT
+        assert len(engine._shared.history.samples) >= KEPT
     (folder,) = (tmp_path / "incidents").iterdir()
     facts, _, after = recorded(folder)
     assert facts["missed"]["deadline_misses"] > 0
