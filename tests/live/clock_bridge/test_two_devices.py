@@ -144,7 +144,7 @@ def test_one_channel_is_doubled_on_the_way_in_and_averaged_on_the_way_out() -> N
     assert (driver.input_channels, driver.output_channels) == (2, 2)
     tone = 0.5 * np.sin(np.arange(4096) * 0.05)[:, None]
     out = np.concatenate([device.call(block)[1] for block in np.split(tone, 16)])
-    heard = np.concatenate(engine.tap)
+    heard = np.concatenate(engine.heard)
     assert np.array_equal(heard[:, 0], heard[:, 1])
     assert out.shape == (4096, 1)
     assert np.abs(out).max() == pytest.approx(0.5, abs=1e-3)
@@ -170,7 +170,7 @@ def test_what_a_device_at_another_rate_captures_reaches_a_file() -> None:
     source = pulse(48_000, 0.05, 6000)
     for block in np.split(source, 20):
         assert device.call(block)[0] == CONTINUE
-    heard = np.concatenate(engine.tap)
+    heard = np.concatenate(engine.heard)
     assert (driver.output_channels, conversion_latency_s(driver)[2]) == (0, 0.0)
     assert np.abs(heard - pulse(ENGINE_RATE, 0.05 + conversion_latency_s(driver)[1], len(heard))).max() < 1e-3
     assert len(heard) == pytest.approx(6000 * ENGINE_RATE / 48_000, abs=2)
