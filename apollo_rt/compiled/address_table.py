@@ -28,7 +28,7 @@ Tuple = TypeVar("Tuple", bound=tuple[Any, ...])
 
 
 class ArrayField(NamedTuple):
-    """How an array of a tuple is declared.
+    """Declaration of an array of a tuple.
 
     Attributes:
         dtype: of its elements.
@@ -78,7 +78,7 @@ class AddressTable(Generic[Tuple]):
 
     @property
     def address(self) -> int:
-        """What compiled code gets; valid as long as this object lives."""
+        """Address that compiled code gets; valid as long as this object lives."""
         return int(self.words.ctypes.data)
 
 
@@ -116,7 +116,7 @@ def _array_words(name: str, field: ArrayField, array: Any, lengths: dict[str, in
 
 
 def numba_type(kind: type) -> Any:
-    """What compiled code takes a tuple of this class for."""
+    """Type that compiled code takes a tuple of this class for."""
     return types.BaseTuple.from_types([_member_type(field) for field in declared(kind).values()], kind)
 
 

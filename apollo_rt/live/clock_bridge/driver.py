@@ -46,12 +46,12 @@ class BridgedDriver:
 
     @property
     def device_latency_s(self) -> tuple[float, float]:
-        """What the devices report."""
+        """Latency that the devices report, input and output, in s."""
         return self._capture.device_latency_s[0], self._playback.device_latency_s[1]
 
     @property
     def conversion_latency_s(self) -> tuple[float, float, float]:
-        """What is held back in the ring, and the delays of the resamplers towards and from the engine."""
+        """Delays in s of the ring between two clocks, of the resampler towards the engine, and of the one from it."""
         in_rate, rate, out_rate = self._rates
         ring_s = 0.0
         if self._has_two_clocks:
@@ -64,7 +64,7 @@ class BridgedDriver:
 
     @property
     def clocks(self) -> Clocks | None:
-        """How the clocks are held together; None where there is one."""
+        """State of the two clocks; None where there is one."""
         if not self._has_two_clocks:
             return None
         if self._attached is None:
