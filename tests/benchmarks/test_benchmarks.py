@@ -202,7 +202,9 @@ def saved(tmp_path_factory) -> list[Path]:
             "/dev/null",
         ]
         options = [f"--benchmark-storage=file://{folder}", f"--benchmark-save={name}", f"--rootdir={folder}"]
-        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        # Beside another worker pytest-benchmark would measure nothing; the run inside is alone.
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
+        environment = inherited | {"PYTHONPATH": str(ROOT)}
         subprocess.run([*command, *options], cwd=folder, env=environment, check=True, capture_output=True)
     return sorted(folder.glob("*/0*.json"))
 
