@@ -66,7 +66,7 @@ def _without_weights(graph: ExportedGraph) -> bytes:
     bare = onnx.GraphProto()
     bare.CopyFrom(graph.model.graph)
     del bare.initializer[:]
-    return bare.SerializeToString(deterministic=True)
+    return bytes(bare.SerializeToString(deterministic=True))
 
 
 def write(graphs: Sequence[ExportedGraph], card: ModelCard) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import click
 import soundfile
@@ -110,7 +110,7 @@ def _say(report: preparation.Report, not_made: dict[str, str]) -> None:
     click.echo(f"{report.written} stores, {len(report.left_out | not_made)} left out")
 
 
-def _say_pairs(lines: list[dict], failed: dict[str, str]) -> None:
+def _say_pairs(lines: list[dict[str, Any]], failed: dict[str, str]) -> None:
     """Amount and damages of the pairs."""
     for name, reason in sorted(failed.items()):
         click.echo(f"left out: {name}: {reason}")

@@ -20,13 +20,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.nets.layers import LOG_ABSENT, LOG_ABSENT_WIDTH, BandLinear
+from training.nets.layers import LOG_ABSENT, LOG_ABSENT_WIDTH, SILENT_GAIN, BandLinear
 from training.nets.model import (
     LOG_FLOOR,
     LOG_GAIN_RANGE,
     LOG_MAGNITUDE_SCALE,
     LOUDNESS_SCALE,
-    SILENT_GAIN,
     Restorer,
 )
 
@@ -41,6 +40,17 @@ class Encoder(nn.Module):
         net: the trained net.
         n_frames: frames of a call; one is written without the axis.
     """
+
+    planes: Tensor
+    part_sum: Tensor
+    recent_sum: Tensor
+    band_mean: Tensor
+    frame_mean: Tensor
+    channel_sum: Tensor
+    to_wide: Tensor
+    recent_kernel: Tensor
+    level_in: Tensor
+    bias: Tensor
 
     def __init__(self, net: Restorer, n_frames: int) -> None:
         """Fold the constants."""
@@ -149,6 +159,11 @@ class Envelope(nn.Module):
         net: the trained net.
     """
 
+    mean_of_sum: Tensor
+    choice: Tensor
+    maps: Tensor
+    to_bins: Tensor
+
     def __init__(self, net: Restorer) -> None:
         """Lay the weights out for rows of bands; a frame's mean is a sum in `loudness`, which takes its logarithm."""
         super().__init__()
@@ -184,6 +199,10 @@ class Decoder(nn.Module):
         n_frames: frames of a call.
         tier: index of the exit.
     """
+
+    fine_bias: Tensor
+    coarse_bias: Tensor
+    back: Tensor
 
     def __init__(self, net: Restorer, n_frames: int, tier: int) -> None:
         """Fold what is added to the outputs into the bias, and the way back into one product."""

@@ -1,5 +1,7 @@
 """The causal layer with few nodes: no transposes, sums inside the products, states in long rows."""
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -14,6 +16,14 @@ class LeanLayer(nn.Module):
         layer: the trained layer.
         n_frames: frames of a call.
     """
+
+    taps: Tensor
+    tap_sum: Tensor
+    mixing: Tensor
+    summary: Tensor
+    spread: Tensor
+    widen: Tensor
+    narrow: Tensor
 
     def __init__(self, layer: CausalLayer, n_frames: int) -> None:
         """Lay the taps out as the states; a band's own share goes into the matrix that mixes them."""
@@ -47,7 +57,7 @@ class LeanLayer(nn.Module):
         if self.n_frames == 1:
             return self.tap_sum @ (known[:: self.dilation] * self.taps)
         shifted = (known[i * self.dilation : i * self.dilation + self.n_frames] for i in range(len(self.taps)))
-        return sum(rows * tap for rows, tap in zip(shifted, self.taps, strict=True))
+        return cast("Tensor", sum(rows * tap for rows, tap in zip(shifted, self.taps, strict=True)))
 
     def _gathered(self, normal: Tensor) -> Tensor:
         if not self.has_context:

@@ -6,6 +6,7 @@ or spread out.
 """
 
 import math
+from typing import cast
 
 import numpy as np
 import torch
@@ -47,6 +48,17 @@ class LevelStep(nn.Module):
     """
 
     frame_inputs = LevelRestorer.frame_inputs
+    four: Tensor
+    short_dft: Tensor
+    fast_dft: Tensor
+    encode_weight: Tensor
+    slopes_weight: Tensor
+    encode_bias: Tensor
+    decode_weight: Tensor
+    decode_bias: Tensor
+    to_power: Tensor
+    nothing: Tensor
+    both_signs: Tensor
 
     def __init__(self, net: LevelRestorer, tier: int = -1, n_frames: int = 1) -> None:
         """Fold the weights; the net is left as it is."""
@@ -58,7 +70,8 @@ class LevelStep(nn.Module):
         self.register_buffer("short_dft", _dft(net.short_window))
         self.register_buffer("fast_dft", _dft(net.fast_window))
         self.running = _Running(net, n_frames)
-        self.layers = nn.ModuleList(_Layer(one, n_frames) for one in levels.layers[: levels.config.exits[tier]])
+        layers = cast("list[LevelLayer]", levels.layers[: levels.config.exits[tier]])
+        self.layers = nn.ModuleList(_Layer(one, n_frames) for one in layers)
         self.holding = _Holding(levels, n_frames)
         self.trunk_depth, self.n_correction_states = levels.config.exits[0], levels.n_correction_states
         self.correction = _Correction(levels, n_frames) if levels.correction else None
@@ -68,7 +81,7 @@ class LevelStep(nn.Module):
         self.register_buffer("slopes_weight", slopes.T.contiguous() * scale)
         self.register_buffer("encode_bias", levels.encode.bias.detach() + FEATURE_OFFSET * levels.encode.weight.sum(1))
         self.norm = _norm(levels.scales[tier])
-        decoder = levels.decoders[tier]
+        decoder = cast("nn.Linear", levels.decoders[tier])
         self.register_buffer("decode_weight", decoder.weight.detach().T.contiguous())
         decode_bias = decoder.bias.detach() + FEATURE_OFFSET * slopes.sum(1)
         self.register_buffer("decode_bias", decode_bias)
@@ -163,6 +176,12 @@ class LevelStep(nn.Module):
 class _Correction(nn.Module):
     """`CorrectionNet` over rows, and what it says done to frames."""
 
+    encode_weight: Tensor
+    encode_bias: Tensor
+    listen_weight: Tensor
+    decode_weight: Tensor
+    decode_bias: Tensor
+
     def __init__(self, levels: LevelNet, n_frames: int) -> None:
         super().__init__()
         net = levels.correction
@@ -174,7 +193,7 @@ class _Correction(nn.Module):
         self.register_buffer("encode_bias", net.encode.bias.detach() + FEATURE_OFFSET * weight.sum(1))
         self.trunk_norm = _norm(torch.ones(levels.config.width))
         self.register_buffer("listen_weight", net.listen.weight.detach().T.contiguous())
-        self.layers = nn.ModuleList(_Layer(one, n_frames) for one in net.layers)
+        self.layers = nn.ModuleList(_Layer(one, n_frames) for one in cast("list[LevelLayer]", net.layers))
         self.norm = _norm(net.scale)
         self.register_buffer("decode_weight", net.decoder.weight.detach().T.contiguous())
         self.register_buffer("decode_bias", net.decoder.bias.detach())
@@ -202,6 +221,10 @@ class _Correction(nn.Module):
 class _Running(nn.Module):
     """Averages over the past: recursions, for a block written as products with their kernels."""
 
+    kernels: Tensor
+    faded: Tensor
+    ones: Tensor
+
     def __init__(self, net: LevelRestorer, n_frames: int) -> None:
         super().__init__()
         self.n_frames = n_frames
@@ -223,6 +246,9 @@ class _Running(nn.Module):
 class _Holding(nn.Module):
     """`LevelNet`'s running average of the evidence over rows."""
 
+    kernel: Tensor
+    faded: Tensor
+
     def __init__(self, levels: LevelNet, n_frames: int) -> None:
         super().__init__()
         age = torch.arange(n_frames)[:, None] - torch.arange(n_frames)[None]
@@ -238,6 +264,12 @@ class _Holding(nn.Module):
 
 class _Layer(nn.Module):
     """`LevelLayer` over states in rows."""
+
+    taps: Tensor
+    tap_sum: Tensor
+    gate: Tensor
+    value: Tensor
+    narrow: Tensor
 
     def __init__(self, layer: LevelLayer, n_frames: int) -> None:
         super().__init__()
@@ -259,7 +291,7 @@ class _Layer(nn.Module):
             mixed = self.tap_sum @ (known[:: self.dilation] * self.taps)
         else:
             shifted = (known[i * self.dilation : i * self.dilation + self.n_frames] for i in range(len(self.taps)))
-            mixed = sum(rows * tap for rows, tap in zip(shifted, self.taps, strict=True))
+            mixed = cast("Tensor", sum(rows * tap for rows, tap in zip(shifted, self.taps, strict=True)))
         normal = self.norm(mixed)
         gate = torch.addmm(self.gate_bias, normal, self.gate)
         hidden = functional.silu(gate) * torch.addmm(self.value_bias, normal, self.value)

@@ -5,12 +5,14 @@ Written once more for few and fast nodes (`lean_bins`, `lean_layers`); `export.v
 
 import math
 from collections.abc import Collection
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from export.graphs.lean_bins import Decoder, Encoder, Envelope
 from export.graphs.lean_layers import LeanLayer, PlainLayer
+from training.nets.layers import CausalLayer
 from training.nets.model import Restorer
 
 FOLDS = ("layers", "bins")
@@ -28,6 +30,8 @@ class StepModule(nn.Module):
     """
 
     frame_inputs = Restorer.frame_inputs
+    average_kernel: Tensor
+    average_decay: Tensor
 
     def __init__(self, net: Restorer, tier: int = -1, n_frames: int = 1, folds: Collection[str] = FOLDS) -> None:
         """Fold the weights; the net is left as it is.
@@ -44,7 +48,8 @@ class StepModule(nn.Module):
         self.net, self.tier, self.n_frames = net, tier, n_frames
         self.depth = net.config.exits[tier]
         layer = LeanLayer if "layers" in folds else PlainLayer
-        self.layers = nn.ModuleList(layer(one, n_frames) for one in net.layers[: self.depth])
+        layers = cast("list[CausalLayer]", net.layers[: self.depth])
+        self.layers = nn.ModuleList(layer(one, n_frames) for one in layers)
         self.encoder = Encoder(net, n_frames) if "bins" in folds else None
         self.envelope = Envelope(net) if "bins" in folds else None
         self.decoder = Decoder(net, n_frames, tier) if "bins" in folds else None

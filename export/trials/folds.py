@@ -1,6 +1,7 @@
 """`python -m export.trials.folds --checkpoint X`: what each fold of the graph brings, in one run."""
 
 from pathlib import Path
+from typing import cast
 
 import click
 
@@ -18,12 +19,14 @@ def main(checkpoint: Path) -> None:
     """Print tables of node counts and times, as Markdown."""
     import torch
 
-    from export.graphs.to_onnx import StepModule, tier_names, to_onnx
+    from export.graphs.step_module import StepModule
+    from export.graphs.to_onnx import tier_names, to_onnx
     from export.trials.timing import GraphTime, product_flops, sgemm_peak_gflops, time_graphs
     from training.nets.checkpoint import load_restorer
+    from training.nets.model import Restorer
 
     torch.set_num_threads(1)
-    net, _ = load_restorer(checkpoint)
+    net = cast("Restorer", load_restorer(checkpoint)[0])  # a level net is folded in one way only
     hop_ms = 1e3 * net.config.framing.hop_period_s
     steps = {name: to_onnx(StepModule(net, folds=folds)) for name, folds in _ROWS.items()}
     for place, tier in enumerate(tier_names(net)[1:], 1):

@@ -10,14 +10,15 @@ relative to what the model changes, which is all that it is there for.
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
 import click
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime
+import onnxruntime  # type: ignore[import-untyped]  # ships no type hints
 from onnxruntime import quantization
-from onnxruntime.transformers.float16 import convert_float_to_float16
+from onnxruntime.transformers.float16 import convert_float_to_float16  # type: ignore[import-untyped]  # ships no type hints
 
 Array = npt.NDArray[np.float32]
 Frames = tuple[Array, Array]
@@ -36,7 +37,7 @@ def _is_trained(name: str) -> bool:
     return (name.startswith(("attention.", "time.")) and "tap" not in name) or ".weights." in name
 
 
-class _Calibration(quantization.CalibrationDataReader):
+class _Calibration(quantization.CalibrationDataReader):  # type: ignore[misc]  # ONNX Runtime ships no types
     """Frames of music with the states that belong to them, from the float32 graph."""
 
     def __init__(self, model: onnx.ModelProto, frames: Frames) -> None:
@@ -117,9 +118,10 @@ def main(checkpoint: Path) -> None:
     from export.trials.timing import time_graphs
     from export.verify import music_like, reference
     from training.nets.checkpoint import load_restorer
+    from training.nets.model import Restorer
 
     torch.set_num_threads(1)
-    net, _ = load_restorer(checkpoint)
+    net = cast("Restorer", load_restorer(checkpoint)[0])  # of a level net nothing is measured here
     signal = music_like(_CALIBRATION_FRAMES + _TEST_FRAMES, net.config.framing.hop_length, seed=11)
     frames, _ = reference(net, signal)
     spectrum, carrier = (frames[name].numpy() for name in ("spectrum", "carrier"))

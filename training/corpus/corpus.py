@@ -63,7 +63,7 @@ def _recorded(work: Path) -> Iterator[Recording]:
 
 
 def _bitrate_bps(file: Path) -> float:
-    return file.stat().st_size * 8 / soundfile.info(file).duration
+    return float(file.stat().st_size * 8 / soundfile.info(file).duration)
 
 
 def _rendered(work: Path, workers: int) -> tuple[list[Recording], dict[str, str]]:

@@ -108,7 +108,8 @@ def _tone(key: int, held_s: float, patch: Patch, random: np.random.Generator) ->
         bend = patch.modulation * previous if index == 1 else 0.0
         previous = _wave(patch.waves[index], hz * time_s + random.random() + bend, patch.pulse_width, random)
         tone += previous[:, None] * (left, right)
-    return (tone * envelope[:, None]).astype(np.float32)
+    sound: Audio = (tone * envelope[:, None]).astype(np.float32)
+    return sound
 
 
 def _wave(wave: Wave, periods: np.ndarray, pulse_width: float, random: np.random.Generator) -> np.ndarray:

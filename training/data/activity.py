@@ -55,7 +55,8 @@ def window_power(audio: Audio, window: int) -> NDArray[np.float64]:
         audio: ``(samples, 2)``; result: ``(windows,)``
     """
     blocks = audio[: len(audio) // window * window].reshape(-1, window * audio.shape[1])
-    return np.einsum("ij,ij->i", blocks, blocks, dtype=np.float64)
+    power: NDArray[np.float64] = np.einsum("ij,ij->i", blocks, blocks, dtype=np.float64)
+    return power
 
 
 def threshold(power: NDArray[np.float64], settings: ActivitySettings) -> float:

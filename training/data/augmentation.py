@@ -80,7 +80,8 @@ def augment(clean: Crop, damaged: Crop, settings: CropSettings, random: np.rando
 def _widened(side: Crop, width: float) -> Crop:
     """Scale the difference of left and right."""
     middle = side.mean(0, keepdims=True)
-    return middle + np.float32(width) * (side - middle)
+    widened: Crop = middle + np.float32(width) * (side - middle)
+    return widened
 
 
 def _equalised(sides: list[Crop], random: np.random.Generator) -> list[Crop]:
@@ -101,7 +102,8 @@ def _equalised(sides: list[Crop], random: np.random.Generator) -> list[Crop]:
 @cache
 def _octaves(samples: int) -> NDArray[np.float32]:
     """Of each bin of a spectrum, above or below 1 kHz."""
-    return np.log2(np.fft.rfftfreq(samples, 1000 / SAMPLE_RATE) + 1e-3).astype(np.float32)
+    octaves: NDArray[np.float32] = np.log2(np.fft.rfftfreq(samples, 1000 / SAMPLE_RATE) + 1e-3).astype(np.float32)
+    return octaves
 
 
 def _rescaled(sides: list[Crop]) -> list[Crop]:

@@ -84,7 +84,8 @@ def master(audio: Audio, random: np.random.Generator) -> Audio:
     if chain:
         audio = _through(chain, audio)
     if random.random() < 0.15:
-        return np.clip(audio * np.float32(10 ** (random.uniform(0, 6) / 20)), -1, 1)
+        clipped: Audio = np.clip(audio * np.float32(10 ** (random.uniform(0, 6) / 20)), -1, 1)
+        return clipped
     return audio * np.float32(_PEAK / max(float(np.abs(audio).max(initial=0.0)), _PEAK))
 
 
@@ -101,7 +102,8 @@ def tilt(audio: Audio, slope_db: float) -> Audio:
     length = fft.next_fast_len(len(audio), real=True)
     octaves = np.log2(np.maximum(fft.rfftfreq(length, 1 / SAMPLE_RATE) / 1000, 1.0))
     gains = (10 ** (slope_db * octaves / 20)).astype(np.float32)
-    return fft.irfft(fft.rfft(audio, length, axis=0) * gains[:, None], length, axis=0)[: len(audio)]
+    tilted: Audio = fft.irfft(fft.rfft(audio, length, axis=0) * gains[:, None], length, axis=0)[: len(audio)]
+    return tilted
 
 
 def fade(audio: Audio, random: np.random.Generator) -> Audio:
@@ -172,4 +174,6 @@ def _room(random: np.random.Generator) -> list[pedalboard.Plugin]:
 
 def _through(chain: list[pedalboard.Plugin], audio: Audio) -> Audio:
     """Run audio through a new board."""
-    return pedalboard.Pedalboard(chain)(np.ascontiguousarray(audio.T), SAMPLE_RATE).T
+    board = pedalboard.Pedalboard(chain)  # type: ignore[attr-defined]  # it comes by a star import
+    played: Audio = board(np.ascontiguousarray(audio.T), SAMPLE_RATE).T
+    return played

@@ -10,7 +10,7 @@ from __future__ import annotations
 import glob
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import as_completed
 from dataclasses import dataclass, field
 from functools import partial
@@ -95,12 +95,12 @@ def prepare(recordings: Sequence[Recording], folder: Path, settings: Preparation
     left_out |= _namesakes([one for one in recordings if _name(one) not in left_out])
     kept = [one for one in recordings if _name(one) not in left_out]
     _drop_stale(kept, recordings, folder)
-    jobs = {
+    writing = {
         f"{_name(one)}/{source}": partial(_write_store, one, source, folder, settings)
         for one in kept
         for source in one.sources()
     }
-    _, failed = run_all(jobs, settings.workers, "Writing stores")
+    _, failed = run_all(writing, settings.workers, "Writing stores")
     return Report(len(stores.write_manifest(folder)), dict(sorted((left_out | failed).items())))
 
 
@@ -139,7 +139,7 @@ def find_duplicates(scans: Sequence[Scan]) -> dict[str, str]:
     return refused
 
 
-def run_all(jobs: dict[str, Callable[[], Any]], workers: int, title: str) -> tuple[dict[str, Any], dict[str, str]]:
+def run_all(jobs: Mapping[str, Callable[[], Any]], workers: int, title: str) -> tuple[dict[str, Any], dict[str, str]]:
     """Run jobs in processes with a progress bar; what a broken file raises is reported, not fatal.
 
     Args:
@@ -163,7 +163,7 @@ def run_all(jobs: dict[str, Callable[[], Any]], workers: int, title: str) -> tup
     return results, failed
 
 
-def _outcomes(jobs: dict[str, Callable[[], Any]], workers: int) -> Iterator[tuple[str, Callable[[], Any]]]:
+def _outcomes(jobs: Mapping[str, Callable[[], Any]], workers: int) -> Iterator[tuple[str, Callable[[], Any]]]:
     """Each job's name and a function that gives its result, in the order in which they are done."""
     if workers == 1 or len(jobs) < 2:
         yield from jobs.items()

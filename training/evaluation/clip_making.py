@@ -57,7 +57,7 @@ def _chirp(random: np.random.Generator) -> NDArray[np.float64]:
     return 0.5 * np.hanning(len(time_s)) * np.sin(2 * np.pi * np.cumsum(hz) / SAMPLE_RATE)
 
 
-def _filtered(audio: Audio, gains: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> Audio:
+def _filtered(audio: Audio, gains: Callable[[NDArray[np.floating]], NDArray[np.floating]]) -> Audio:
     """Filters without delay."""
     padded = np.pad(audio, ((_EDGE, _EDGE), (0, 0)), mode="reflect")
     bins_hz = np.fft.rfftfreq(len(padded), 1 / SAMPLE_RATE)

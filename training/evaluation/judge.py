@@ -159,15 +159,15 @@ def _of_lost_bands(ours: Tensor, given: Tensor, wanted: Tensor) -> dict[str, flo
     powers = band_powers(ours), band_powers(given), band_powers(wanted)
     moved, image = movement(*powers), image_errors(*powers)
     return {
-        "level_error_db": moved and moved.error_db,
-        "level_clip_db": moved and moved.clip_db,
-        "level_slow_db": moved and moved.slow_db,
-        "level_frame_db": moved and moved.frame_db,
-        "movement": moved and moved.correlation,
-        "image_db": image and image.level_difference_db,
-        "image_share": image and image.share,
-        "coherence_error": image and image.coherence,
-        "side_to_mid_db": image and image.side_to_mid_db,
+        "level_error_db": moved.error_db if moved else None,
+        "level_clip_db": moved.clip_db if moved else None,
+        "level_slow_db": moved.slow_db if moved else None,
+        "level_frame_db": moved.frame_db if moved else None,
+        "movement": moved.correlation if moved else None,
+        "image_db": image.level_difference_db if image else None,
+        "image_share": image.share if image else None,
+        "coherence_error": image.coherence if image else None,
+        "side_to_mid_db": image.side_to_mid_db if image else None,
     }
 
 

@@ -123,8 +123,8 @@ def measure(task: Task) -> list[Row]:
         for index, (system, file) in enumerate(zip(task.systems, files, strict=True)):
             if kept[index] is None:
                 restored = systems.load(system)(damaged, cut_hz)
-                kept[index] = cut_hz, _judge()(restored, damaged, clean, cut_hz)
-                _write(file, *kept[index])
+                kept[index] = measured = cut_hz, _judge()(restored, damaged, clean, cut_hz)
+                _write(file, *measured)
     clip = task.clip
     return [
         Row(clip.path.with_suffix("").as_posix(), clip.part, clip.kind, task.damage, system.name, *row)

@@ -16,8 +16,10 @@
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from training.data.audio import SAMPLE_RATE, Audio, resample
 from training.data.degrade import through_server
@@ -75,10 +77,8 @@ def _of_nothing(random: np.random.Generator) -> Iterator[tuple[str, Audio]]:
     hum = np.sin(2 * np.pi * 100 * time_s) + 0.5 * np.sin(2 * np.pi * 50 * time_s)
     yield "room-tone", _rounded(_room(random) + 10 ** (-70 / 20) * hum.astype(np.float32))
     yield "silence", np.zeros((LENGTH, 2), np.float32)
-    yield (
-        "tone",
-        0.1 * sum(np.sin(2 * np.pi * hz * time_s * [1, 1]) for hz in (220.0, 660.0, 1760.0)).astype(np.float32),
-    )
+    tones = cast("NDArray[np.float64]", sum(np.sin(2 * np.pi * hz * time_s * [1, 1]) for hz in (220.0, 660.0, 1760.0)))
+    yield "tone", 0.1 * tones.astype(np.float32)
 
 
 def _room(random: np.random.Generator) -> Audio:

@@ -10,7 +10,7 @@ from typing import Any
 import soundfile
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
@@ -50,11 +50,11 @@ class Lines(Callback):
         self._counts: dict[str, int] = {}
         self._reset()
 
-    def on_train_start(self, trainer: Trainer, pl_module: RestorationModule) -> None:
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock; reading crops counts, validation doesn't."""
         self._reset()
 
-    def on_train_batch_end(
+    def on_train_batch_end(  # type: ignore[override]  # of our own module only
         self, trainer: Trainer, pl_module: RestorationModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
         """Add up, and now and then tell."""
@@ -73,7 +73,7 @@ class Lines(Callback):
             _tell("train", pl_module, means)
             self._reset()
 
-    def on_validation_end(self, trainer: Trainer, pl_module: RestorationModule) -> None:
+    def on_validation_end(self, trainer: Trainer, pl_module: RestorationModule) -> None:  # type: ignore[override]  # of our own module only
         """Tell what was measured, beside the untouched input."""
         _tell("valid", pl_module, {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("valid")})
         self._reset()
@@ -97,7 +97,7 @@ class OrderlyEnd(Callback):
         self._is_asked = False
         self._before: dict[int, Any] = {}
 
-    def on_train_start(self, trainer: Trainer, pl_module: RestorationModule) -> None:
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Listen to signals."""
         for number in (signal.SIGINT, signal.SIGTERM):
             self._before[number] = signal.signal(number, self._ask)
@@ -114,13 +114,13 @@ class OrderlyEnd(Callback):
         self._before = {}
 
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: RestorationModule, outputs: Any, batch: Batch, batch_idx: int
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
         """All processes end at the same step."""
         is_asked = trainer.strategy.reduce_boolean_decision(self._is_asked, all=False)
         trainer.should_stop |= is_asked or trainer.global_step == trainer.max_steps
 
-    def teardown(self, trainer: Trainer, pl_module: RestorationModule, stage: str) -> None:
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Listen no more."""
         self._restore()
 
@@ -138,7 +138,7 @@ class Listening(Callback):
         self._folder, self._count = folder, count
 
     @rank_zero_only
-    def on_validation_batch_end(
+    def on_validation_batch_end(  # type: ignore[override]  # of our own module only
         self,
         trainer: Trainer,
         pl_module: RestorationModule,

@@ -1,14 +1,15 @@
 """Crops for training and validation, as Lightning asks for them."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from training.data.dataset import ConsecutiveSampler, Crops, CropSettings, ValidationCrops
+from training.data.augmentation import CropSettings
+from training.data.dataset import ConsecutiveSampler, Crops, ValidationCrops
 
 _CROPS = CropSettings()
 
@@ -57,9 +58,8 @@ class PairsModule(LightningDataModule):
         """From the step on that the run has reached."""
         trainer = self.trainer
         assert trainer is not None
-        sampler = ConsecutiveSampler(
-            self._train, self.crops.batch, trainer.global_rank, trainer.world_size, trainer.lightning_module.steps
-        )
+        steps = cast("int", trainer.lightning_module.steps)
+        sampler = ConsecutiveSampler(self._train, self.crops.batch, trainer.global_rank, trainer.world_size, steps)
         return self._loader(self._train, batch_size=self.crops.batch, sampler=sampler)
 
     def val_dataloader(self) -> DataLoader[Any]:

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -116,12 +116,13 @@ class CausalGenerator(Generator):
     """
 
     weights_name = "averaged"
+    net: Restorer
 
     def __init__(self, config: ModelConfig = _CONFIG, start: Path | None = None) -> None:
         """Build the net, or take it from a checkpoint."""
         super().__init__()
         if start:
-            self.net, _ = checkpoint.load_restorer(start)
+            self.net = cast("Restorer", checkpoint.load_restorer(start)[0])
             checkpoint.refuse_other(start, self._head_of(config), self.head())
             self.net.train()
         else:
@@ -199,6 +200,7 @@ class PublishedGenerator(Generator):
     sample_rate = SAMPLE_RATE
     n_tiers = 1
     weights_name = "state_dict"
+    net: PublishedApollo
 
     def __init__(self, width: int = 256, n_layers: int = 6, start: Path | None = None) -> None:
         """Build the net, or take it from a checkpoint."""
@@ -219,5 +221,5 @@ class PublishedGenerator(Generator):
         return self._head_of(self.net)
 
     def _head_of(self, net: PublishedApollo) -> dict[str, Any]:
-        sizes = {"feature_dim": net.BN[0][1].out_channels, "layer": len(net.net)}
+        sizes = {"feature_dim": cast("nn.Sequential", net.BN[0])[1].out_channels, "layer": len(net.net)}
         return {"model_name": "Apollo", "model_args": {"sr": self.sample_rate, "win": 20, **sizes}}

@@ -7,6 +7,7 @@ over items, so that a batch shared by several processes gives the same gradients
 
 import math
 from dataclasses import asdict, dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -101,7 +102,10 @@ class RestorationLoss(nn.Module):
 
     def _spectral_parts(self, ours: Tensor, wanted: Tensor) -> dict[str, Tensor]:
         """Means over the resolutions. Shape: (clips, samples), the same -> ()."""
-        each = [self._errors(view.spectrum(ours), view.spectrum(wanted), view) for view in self.views]
+        each = [
+            self._errors(view.spectrum(ours), view.spectrum(wanted), view)
+            for view in cast("list[SpectralView]", self.views)
+        ]
         return {name: torch.stack([errors[name] for errors in each]).mean() for name in each[0]}
 
     def _spectral_errors(self, ours: Tensor, wanted: Tensor, view: SpectralView) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ damaged -> generator -> restored -> losses against clean (and against a teacher'
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning.pytorch import LightningModule
@@ -189,7 +189,7 @@ class RestorationModule(LightningModule):
         """One step of the critics."""
         assert self.critic
         # Lightning's own wrapper would count it as a step of the run.
-        optimizer: Optimizer = self.optimizers(use_pl_optimizer=False)[1]
+        optimizer = cast("list[Optimizer]", self.optimizers(use_pl_optimizer=False))[1]
         self.critic.requires_grad_(True)
         loss = critic_loss(self.adversary.kind, self.critic(clean), self.critic(restored))
         optimizer.zero_grad(set_to_none=True)
@@ -232,7 +232,7 @@ class RestorationModule(LightningModule):
     def _done(self) -> float:
         """Share of the run that is over, by steps or time."""
         done = self.steps / self.trainer.max_steps if self.trainer.max_steps > 0 else 0.0
-        for timer in self.trainer.callbacks:
+        for timer in self.trainer.callbacks:  # type: ignore[attr-defined]  # a connector of Lightning's sets it
             if isinstance(timer, Timer) and (left := timer.time_remaining()) is not None:
                 done = max(done, timer.time_elapsed() / (timer.time_elapsed() + max(left, 0.0) + 1e-9))
                 # Processes' clocks differ, their learning rates must not.
@@ -242,7 +242,7 @@ class RestorationModule(LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Measure the averaged generator's tiers, beside the untouched input."""
         damaged, clean = batch
-        measured = {}
+        measured: dict[str, float] = {}
         with torch.autocast(self.device.type, enabled=False):
             for tier in range(self.generator.n_tiers):
                 restored = self.averaged(damaged, item_seeds(0, 0, [batch_idx]), tier)

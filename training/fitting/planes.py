@@ -8,6 +8,8 @@ so that the products themselves write what neighbours share.
 Shape of frames: `(batch, frames, channels, 2, bins)`, the 2 being the real and the imaginary part.
 """
 
+from typing import cast
+
 import torch
 from torch import Tensor
 
@@ -51,9 +53,8 @@ def restored_planes(net: Restorer, spectrum: Tensor, carrier: Tensor, tier: int)
     depth = net.config.exits[tier]
     for layer, past in zip(net.layers[:depth], net.initial_state(batch, tier)[1:], strict=True):
         tokens, _ = layer(tokens, past)
-    outputs = _outputs(
-        net.heads[tier], net.norms[tier](tokens.flatten(0, 1)), net.config.fine_groups, net.config.stride
-    )
+    head = cast("BandLinear", net.heads[tier])
+    outputs = _outputs(head, net.norms[tier](tokens.flatten(0, 1)), net.config.fine_groups, net.config.stride)
     with torch.autocast(spectrum.device.type, enabled=False):
         correction, log_gain = outputs.float().split((4, 2), dim=1)
         log_gain = log_gain + envelope[:, net.band_of_bin].transpose(1, 2)

@@ -73,7 +73,7 @@ class SpectralView(nn.Module):
 
     def spectrum(self, audio: Tensor) -> Tensor:
         """Shape: (clips, samples) -> (clips, frames, bins, 2), real and imaginary part last."""
-        spectrum: Tensor = _Spectra.apply(audio, self.window)
+        spectrum: Tensor = _Spectra.apply(audio, self.window)  # type: ignore[no-untyped-call]  # torch's, without hints
         return spectrum
 
     def power(self, spectrum: Tensor) -> Tensor:

@@ -72,7 +72,7 @@ def split(file: Path, largest_bytes: int) -> list[Path]:
     content = file.read_bytes()
     for old in _parts(file):
         old.unlink()
-    parts = []
+    parts: list[Path] = []
     for begin in range(0, len(content), largest_bytes):
         parts.append(file.with_name(f"{file.name}.{len(parts):03d}"))
         parts[-1].write_bytes(content[begin : begin + largest_bytes])

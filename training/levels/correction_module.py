@@ -1,7 +1,7 @@
 """The correction in training, as Lightning sees it: the level net under it stays as it is."""
 
 import dataclasses
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning.pytorch import LightningModule
@@ -65,7 +65,8 @@ class CorrectionModule(LightningModule):
         highest, decay_from = self._rates
         done = self.trainer.global_step / self.trainer.max_steps
         fall = 1.0 if done < decay_from else max((1 - done) / (1 - decay_from), 0.0)
-        for group in self.optimizers(use_pl_optimizer=False).param_groups:
+        optimizer = cast("torch.optim.Optimizer", self.optimizers(use_pl_optimizer=False))  # there is one
+        for group in optimizer.param_groups:
             group["lr"] = highest * min(1.0, (self.trainer.global_step + 1) / 100) * fall
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
@@ -94,7 +95,8 @@ class CorrectionModule(LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Measure one whole item: how much closer damaged music comes, and how far undamaged music goes away."""
-        error, before = (10 * one for one in self._of_crops(self.averaged.module, *batch))
+        net = cast("LevelNet", self.averaged.module)
+        error, before = (10 * one for one in self._of_crops(net, *batch))
         if before < -44.5:
             self.log("valid/undamaged_db", error, on_epoch=True, batch_size=1)
         else:

@@ -93,7 +93,8 @@ class LevelCrops(Dataset[tuple[dict[str, Tensor], Tensor, Tensor]]):
             levels, wanted = _swapped(levels), wanted[:, _SWAPPED]
         levels, wanted = self._played(levels, wanted, "short", random)
         known = self.bands.known_below(item.cut_hz)
-        return {name: torch.from_numpy(part) for name, part in levels.items()}, *map(torch.from_numpy, (wanted, known))
+        parts = {name: torch.from_numpy(part) for name, part in levels.items()}
+        return parts, torch.from_numpy(wanted), torch.from_numpy(known)
 
     def _drawn(self, index: int) -> tuple[store.LevelItem, int, np.random.Generator]:
         """Which item, from which frame on, and what is random about the rest."""

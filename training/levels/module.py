@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning.pytorch import LightningModule
@@ -98,7 +98,8 @@ class LevelModule(LightningModule):
         highest, warmup, decay_from = self._rates
         done = self.trainer.global_step / self.trainer.max_steps
         fall = 1.0 if done < decay_from else max((1 - done) / (1 - decay_from), 0.0)
-        for group in self.optimizers(use_pl_optimizer=False).param_groups:
+        optimizer = cast("torch.optim.Optimizer", self.optimizers(use_pl_optimizer=False))  # there is one
+        for group in optimizer.param_groups:
             group["lr"] = highest * min(1.0, (self.trainer.global_step + 1) / warmup) * fall
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
@@ -113,7 +114,7 @@ class LevelModule(LightningModule):
         outputs = {name: error.detach() for name, error in errors[-1].items()}
         outputs["level"] = 10 * outputs["level"].sqrt()
         self.log_dict({f"train/{name}": value for name, value in outputs.items()})
-        return {"loss": loss, **outputs}
+        return {"loss": cast("Tensor", loss), **outputs}
 
     def _errors(self, levels: dict[str, Tensor], wanted: Tensor, known: Tensor) -> list[dict[str, Tensor]]:
         """Errors of each tier, by name."""
@@ -139,7 +140,7 @@ class LevelModule(LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Measure one whole item."""
         levels, wanted, known = batch
-        tiers = self.averaged.module.of_all_tiers(levels)
+        tiers = cast("LevelNet", self.averaged.module).of_all_tiers(levels)
         with torch.autocast(self.device.type, enabled=False):
             short = levels["short"]
             for tier, lighter in enumerate(tiers[:-1]):

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning.pytorch import Callback, Trainer, seed_everything
@@ -21,7 +21,7 @@ from training.levels.crops import LevelCrops, LevelCropSettings, LikenessCrops
 from training.levels.module import LevelModule
 from training.nets import checkpoint
 from training.nets.level_bands import LevelBands
-from training.nets.level_net import LevelNetConfig
+from training.nets.level_net import LevelNet, LevelNetConfig
 from training.nets.level_restorer import LevelRestorer
 
 
@@ -122,7 +122,7 @@ def _train(settings: Settings, module: LevelModule | CorrectionModule, crops: Le
 
 def _save(module: LevelModule | CorrectionModule, run: Path) -> None:
     """The averaged net alone: what `python -m export --checkpoint` and `--start` take."""
-    checkpoint.save_levels(run / "levels.pt", module.averaged.module, **module.facts())
+    checkpoint.save_levels(run / "levels.pt", cast("LevelNet", module.averaged.module), **module.facts())
 
 
 _LONGEST = 5000  # frames of an item to validate on
@@ -161,7 +161,8 @@ class WholeItems(Dataset[tuple[dict[str, Tensor], Tensor, Tensor]]):
         item = self._items[index]
         levels, wanted = store.read(self._folder, item, 0, min(item.frames, _LONGEST), self._bands)
         known = self._bands.known_below(item.cut_hz)
-        return {name: torch.from_numpy(part) for name, part in levels.items()}, *map(torch.from_numpy, (wanted, known))
+        parts = {name: torch.from_numpy(part) for name, part in levels.items()}
+        return parts, torch.from_numpy(wanted), torch.from_numpy(known)
 
     def _found(self, folder: Path) -> list[store.LevelItem]:
         return store.items_of(folder)

@@ -138,7 +138,9 @@ def read_likeness(folder: Path, item: LevelItem, begin: int, frames: int) -> NDA
     Shape:
         ``(frames, 2, 2, n_long)``
     """
-    return np.load(folder / f"{item.name}.like.npy", mmap_mode="r")[begin : begin + frames].astype(np.float32)
+    whole = np.load(folder / f"{item.name}.like.npy", mmap_mode="r")
+    stretch: NDArray[np.float32] = whole[begin : begin + frames].astype(np.float32)
+    return stretch
 
 
 def has_likeness(folder: Path, item: LevelItem) -> bool:

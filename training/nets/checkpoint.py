@@ -67,7 +67,7 @@ def refuse_other(path: Path, wanted: dict[str, Any], found: dict[str, Any]) -> N
 
 def _flat(values: dict[str, Any]) -> dict[str, Any]:
     """Nested dictionaries as one, with the innermost names."""
-    flat = {}
+    flat: dict[str, Any] = {}
     for name, value in values.items():
         flat |= _flat(value) if isinstance(value, dict) else {name: value}
     return flat

@@ -7,7 +7,7 @@ and from before. What is generated is loud relative to its own channel: a silent
 
 import math
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -148,7 +148,7 @@ class LevelNet(nn.Module):
         nn.init.zeros_(self.slopes.weight)
         # So many features that move together would make each step of the optimiser a leap.
         self.slope_scale = n_in**-0.5
-        for decoder in self.decoders:
+        for decoder in cast("list[nn.Linear]", self.decoders):
             nn.init.normal_(decoder.weight, std=0.01)
             with torch.no_grad():
                 decoder.bias.view(_OUTPUTS, -1)[:2] = -2.0

@@ -9,6 +9,7 @@
 """
 
 import math
+from typing import cast
 
 import numpy as np
 import torch
@@ -32,6 +33,12 @@ class LevelRestorer(nn.Module):
     """
 
     frame_inputs = ("spectrum", "carrier", "recent")
+    short_window: Tensor
+    fast_window: Tensor
+    level_to_power: Tensor
+    band_of_bin: Tensor
+    long_of_bin: Tensor
+    decays: Tensor
 
     def __init__(self, config: LevelNetConfig) -> None:
         """Build the net; how loud a carrier is heard follows from the windows."""
@@ -75,12 +82,12 @@ class LevelRestorer(nn.Module):
             evidence: added to that of each frame: above nothing more is generated, and more that was never there.
         """
         n_bands = self.config.bands.n_short
-        for decoder in self.levels.decoders:
+        for decoder in cast("list[nn.Linear]", self.levels.decoders):
             decoder.bias[: 2 * n_bands] += carrier_db / 10
             decoder.bias[3 * n_bands :] += evidence
         if self.levels.correction:
             self.levels.correction.decoder.weight *= correction
-            self.levels.correction.decoder.bias *= correction
+            self.levels.correction.decoder.bias *= correction  # type: ignore[misc]  # in place it stays a Parameter
 
     def forward(
         self, spectrum: Tensor, carrier: Tensor, recent: Tensor, state: State, tier: int = -1

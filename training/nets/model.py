@@ -19,6 +19,7 @@ One forward path: a whole clip is the same call as one frame, with another numbe
 """
 
 import math
+from typing import cast
 
 import numpy as np
 import torch
@@ -71,7 +72,7 @@ class Restorer(nn.Module):
             BandLinear(config.width, config.head_groups, _OUTPUTS_PER_BIN, to_bins=True) for _ in config.exits
         )
         with torch.no_grad():  # the maps begin with a carrier as loud as the music, of which layers then leave nothing
-            for bias in (bias for head in self.heads for bias in head.biases):
+            for bias in (bias for head in cast("list[BandLinear]", self.heads) for bias in head.biases):
                 _by_bin(bias)[..., 4:] = SILENT_GAIN
         widths = torch.tensor([bins for count, bins in config.band_groups for _ in range(count)])
         band_of_bin = torch.repeat_interleave(torch.arange(config.n_bands), widths)
@@ -99,7 +100,7 @@ class Restorer(nn.Module):
         weight = self.level_in
         past = [
             weight.new_zeros(batch, block.n_past_frames, self.config.n_bands, self.config.width)
-            for block in self.layers[: self.config.exits[tier]]
+            for block in cast("list[CausalLayer]", self.layers[: self.config.exits[tier]])
         ]
         framing = self.config.framing
         waiting = (batch, framing.lookahead_frames)
@@ -124,7 +125,7 @@ class Restorer(nn.Module):
             departure: share of how far the layers' gains of the carrier depart from what the maps say. Layers know
                 music by heart; for music that is like none of it, less is better.
         """
-        for head in self.heads:
+        for head in cast("list[BandLinear]", self.heads):
             for group, (weight, bias) in enumerate(zip(head.weights, head.biases, strict=True)):
                 for per_bin in (_by_bin(weight), _by_bin(bias)):
                     per_bin[..., :4] *= correction
