@@ -3,14 +3,17 @@
 python -m pytest benchmarks --benchmark-only --benchmark-json=run.json     takes a run
 """
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
+_Done = TypeVar("_Done")
 _RUN = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
-@click.group(help=__doc__.partition("\n")[0])
+@click.group(help=(__doc__ or "").partition("\n")[0])
 def main() -> None:
     """See above."""
 
@@ -57,7 +60,7 @@ def readme(runs: tuple[Path, ...], check: bool) -> None:
     click.echo("README.md, docs/benchmarks.md: " + ("filled" if changed else "says what the run says"))
 
 
-def _told(do):
+def _told(do: Callable[[], _Done]) -> _Done:
     """What is wrong with a file is one line."""
     try:
         return do()

@@ -51,12 +51,14 @@ def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
 
 @pytest.fixture(scope="session")
 def plan(request: pytest.FixtureRequest) -> Extent:
-    return request.config.getoption("plan")
+    plan: Extent = request.config.getoption("plan")
+    return plan
 
 
 @pytest.fixture(scope="session")
 def data(request: pytest.FixtureRequest) -> Path:
-    return request.config.getoption("--data")
+    folder: Path = request.config.getoption("--data")
+    return folder
 
 
 @pytest.fixture(scope="session")

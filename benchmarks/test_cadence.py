@@ -6,15 +6,19 @@ Ways to run the same model, each under every load: the engine as it ships, and w
 
 import ctypes
 import time
+from typing import Any, Literal, cast
 
 import numpy as np
 import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
 
 from apollo_rt.inference.model import Model, load
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
 from apollo_rt.stream.processor import Processor
+from apollo_rt.stream.stft import Samples
 from benchmarks.measuring.cadence import facts_of, signal, wait_for
+from benchmarks.measuring.extent import Extent
 from benchmarks.measuring.load import LOADS
 from benchmarks.measuring.note import note
 from benchmarks.measuring.recording_device import RecordingDevice
@@ -36,7 +40,9 @@ def restored(model: Model, samples: np.ndarray) -> np.ndarray:
 @pytest.mark.benchmark(group="real cadence", timer=REPLAY)
 @pytest.mark.parametrize("load_name", LOADS)
 @pytest.mark.parametrize("priority", ["as it ships", "normal priority"])
-def test_engine(benchmark, plan, model, music, load_name, priority):
+def test_engine(
+    benchmark: BenchmarkFixture, plan: Extent, model: Model, music: Samples, load_name: str, priority: str
+) -> None:
     """What is timed is the worker's hop; a hop is missed where it isn't there when its first sample is needed.
 
     At normal priority, as all that is written first has, to tell apart what is owed to compiled code.
@@ -68,22 +74,24 @@ def test_engine(benchmark, plan, model, music, load_name, priority):
 
 @pytest.mark.benchmark(group="real cadence", timer=REPLAY)
 @pytest.mark.parametrize("load_name", LOADS)
-def test_python_callback(benchmark, plan, model, music, load_name):
+def test_python_callback(
+    benchmark: BenchmarkFixture, plan: Extent, model: Model, music: Samples, load_name: str
+) -> None:
     """What is timed is the callback; a hop is missed where it is not done when the next block is due."""
     hop_length, period_s = model.framing.hop_length, model.framing.hop_period_s
     samples = signal(music, plan.n_hops, hop_length)
     processor = PlainProcessor(model)
 
-    @PA_CALLBACK
-    def callback(source, target, n_samples, time_info, flags, userdata):
-        kind = ctypes.c_float * (2 * n_samples)
+    @PA_CALLBACK  # type: ignore[untyped-decorator]  # ctypes' prototypes have no hints
+    def callback(source: int, target: int, n_samples: int, time_info: int, flags: int, userdata: int) -> int:
+        kind: Any = ctypes.c_float * (2 * n_samples)  # NumPy's hints don't take it for a buffer
         block, out = (np.frombuffer(kind.from_address(place), np.float32).reshape(-1, 2) for place in (source, target))
         np.clip(processor.process(block), -1, 1, out=out)
         return 0
 
     device = RecordingDevice(samples, hop_length, model.framing.sample_rate)
     with LOADS[load_name]():
-        device.start(ctypes.cast(callback, ctypes.c_void_p).value, 0)
+        device.start(cast("int", ctypes.cast(callback, ctypes.c_void_p).value), 0)
         wait_for(device)
         device.stop()
     np.testing.assert_allclose(device.played, restored(model, samples), atol=TOLERANCE)
@@ -96,7 +104,9 @@ def test_python_callback(benchmark, plan, model, music, load_name):
 
 @pytest.mark.benchmark(group="hop from a Python loop, at real cadence")
 @pytest.mark.parametrize("backend", ["c_api", "python"])
-def test_hop_from_python(benchmark, plan, music, tier, backend):
+def test_hop_from_python(
+    benchmark: BenchmarkFixture, plan: Extent, music: Samples, tier: str, backend: Literal["c_api", "python"]
+) -> None:
     """What one hop costs where nothing else goes on: the load of a tier."""
     model = load(tier=tier, backend=backend)
     processor, period_s, hop_length = Processor(model), model.framing.hop_period_s, model.framing.hop_length
@@ -104,7 +114,7 @@ def test_hop_from_python(benchmark, plan, music, tier, backend):
     hops = signal(music, n_hops, hop_length).reshape(n_hops, hop_length, 2)
     out, start_s, number = np.zeros((n_hops, hop_length, 2), np.float32), time.perf_counter(), 0
 
-    def wait():
+    def wait() -> tuple[tuple[Samples, Samples], dict[str, Any]]:
         nonlocal number
         time.sleep(max(0.0, start_s + number * period_s - time.perf_counter()))
         number += 1

@@ -9,10 +9,14 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
 
+from apollo_rt.inference.model import Model
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
 from apollo_rt.live.settings_trial import default_headroom
@@ -29,7 +33,7 @@ _ROW = re.compile(r"^([a-z ]+?) +([+-]?[\d.]+) ms(?: +\(([\d.]+) to ([\d.]+)\))?
 
 
 @pytest.mark.benchmark(group="latency, virtual device", timer=REPLAY)
-def test_virtual_device(benchmark, model, block_size):
+def test_virtual_device(benchmark: BenchmarkFixture, model: Model, block_size: int) -> None:
     """Must be the reported latency to the sample, whatever was missed meanwhile: what covers it is as late."""
     rate = model.framing.sample_rate
     places = np.round(rate * SPACING_S * (1 + np.arange(N_IMPULSES))).astype(int)
@@ -57,7 +61,7 @@ def test_virtual_device(benchmark, model, block_size):
 
 
 @pytest.fixture(scope="module")
-def pulse():
+def pulse() -> Iterator[PulseServer]:
     need("pulseaudio")
     with short_folder() as folder:
         server = PulseServer(folder)
@@ -66,13 +70,13 @@ def pulse():
 
 
 @pytest.mark.benchmark(group="latency, PulseAudio", timer=REPLAY)
-def test_pulseaudio(benchmark, model, pulse, block_size):
+def test_pulseaudio(benchmark: BenchmarkFixture, model: Model, pulse: PulseServer, block_size: int) -> None:
     ends = "disguise", "speakers"
     note_round_trip(benchmark, model, "PulseAudio", block_size, measured(pulse.environment, ends, block_size))
 
 
 @pytest.mark.benchmark(group="latency, JACK", timer=REPLAY)
-def test_jack(benchmark, model, block_size):
+def test_jack(benchmark: BenchmarkFixture, model: Model, block_size: int) -> None:
     """The server works with blocks of the same size."""
     pytest.importorskip("jack")
     server = JackServer(block_size)
@@ -90,11 +94,13 @@ def measured(environment: dict[str, str], ends: tuple[str, str], block_size: int
     )  # fmt: skip
 
 
-def note_round_trip(benchmark, model, device, block_size, done):
+def note_round_trip(
+    benchmark: BenchmarkFixture, model: Model, device: str, block_size: int, done: subprocess.CompletedProcess[str]
+) -> None:
     """What it said; a device that can't do a block size is no fault of the benchmark, and is told as such."""
     rows = {name: [float(value) for value in values if value] for name, *values in _ROW.findall(done.stdout)}
     assert done.returncode == 0 or done.stderr.strip(), "it failed without a word"
-    common = {"device": device, "block_size": block_size}
+    common: dict[str, Any] = {"device": device, "block_size": block_size}
     if "measured" not in rows:
         REPLAY.play(benchmark, Times(np.zeros(1)))
         reason = done.stderr.strip().splitlines()[-1]

@@ -1,13 +1,19 @@
 """Peers side by side, each with its version, in the same terms: seconds of processor time for a second of sound."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+from pytest_benchmark.fixture import BenchmarkFixture
 
 from apollo_rt.inference.model import load
 from apollo_rt.stream.processor import Processor
+from apollo_rt.stream.stft import Samples
+from benchmarks.measuring.extent import Extent
 from benchmarks.measuring.note import note
-from benchmarks.rivals.peers import PEERS
+from benchmarks.rivals.peers import PEERS, Peer
 from benchmarks.rivals.sizes import published_cost
 from training.nets.apollo_published import PublishedApollo
 
@@ -16,10 +22,11 @@ _NOISE = 0.05
 
 @pytest.mark.benchmark(group="peers, one frame")
 @pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.name)
-def test_peer(benchmark, plan, peer):
+def test_peer(benchmark: BenchmarkFixture, plan: Extent, peer: Peer) -> None:
     process, n_frames = peer.make(), max(plan.micro_rounds, 100)
     shape = (n_frames, peer.channels, peer.frame_length)
-    frames, kept = (_NOISE * np.random.default_rng(0).standard_normal(shape)).astype(np.float32), []
+    frames = (_NOISE * np.random.default_rng(0).standard_normal(shape)).astype(np.float32)
+    kept: list[NDArray[np.float32]] = []
     following = iter(frames)
     benchmark.pedantic(
         lambda frame: kept.append(process(frame).copy()), setup=lambda: ((next(following),), {}), rounds=n_frames
@@ -33,7 +40,7 @@ def test_peer(benchmark, plan, peer):
     )  # fmt: skip
 
 
-def with_ends(kept, shape):
+def with_ends(kept: list[NDArray[np.float32]], shape: tuple[int, ...]) -> NDArray[np.float32]:
     """As many samples as went in: an effect that holds some back gives fewer at first."""
     out = np.zeros(shape, np.float32)
     for target, frame in zip(out, kept, strict=True):
@@ -42,7 +49,7 @@ def with_ends(kept, shape):
 
 
 @pytest.mark.benchmark(group="peers, one frame")
-def test_ours(benchmark, plan, music, tier):
+def test_ours(benchmark: BenchmarkFixture, plan: Extent, music: Samples, tier: str) -> None:
     """A hop, stereo, called from Python as the peers are."""
     processor = Processor(load(tier=tier))
     framing = processor.framing
@@ -50,7 +57,7 @@ def test_ours(benchmark, plan, music, tier):
     n_hops = min(max(plan.micro_rounds, 100), len(hops))
     out, following = np.zeros((n_hops, framing.hop_length, 2), np.float32), iter(range(n_hops))
 
-    def next_hop():
+    def next_hop() -> tuple[tuple[Samples, Samples], dict[str, Any]]:
         number = next(following)
         return (hops[number], out[number]), {}
 
@@ -65,14 +72,14 @@ def test_ours(benchmark, plan, music, tier):
     )  # fmt: skip
 
 
-def fresh(processor, hops):
+def fresh(processor: Processor, hops: Samples) -> Samples:
     """The last hop once more, from a new start."""
     processor.reset()
     return [processor.process(hop) for hop in hops][-1]
 
 
 @pytest.mark.benchmark(group="peers, the published Apollo")
-def test_the_published_apollo(benchmark, plan, music):
+def test_the_published_apollo(benchmark: BenchmarkFixture, plan: Extent, music: Samples) -> None:
     """Ours in PyTorch, random weights: time doesn't depend on them. It sees the future, so it can't run live at all."""
     torch.manual_seed(0)
     net, seconds = PublishedApollo().eval(), 0.1 if plan.is_quick else 1.0
@@ -95,8 +102,9 @@ def test_the_published_apollo(benchmark, plan, music):
     )  # fmt: skip
 
 
-def seconds_a_second(benchmark, period_s: float, channels: int) -> dict[str, float]:
+def seconds_a_second(benchmark: BenchmarkFixture, period_s: float, channels: int) -> dict[str, Any]:
     """Processor seconds for a second of sound, of all its channels and of each; the median, and the fastest."""
+    assert benchmark.stats is not None  # it has run
     median, fastest = benchmark.stats.stats.median / period_s, benchmark.stats.stats.min / period_s
     return {
         "s_per_s": round(median, 5),

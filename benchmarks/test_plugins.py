@@ -8,18 +8,24 @@ what one writes first.
 import mmap
 import socket
 import threading
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from io import StringIO
 
 import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
 
+from apollo_rt.config import Framing
+from apollo_rt.inference.model import Model
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
 from apollo_rt.plugins.live_plugins import LivePlugins
 from apollo_rt.plugins.plugin_chains import link
 from apollo_rt.plugins.plugin_host import PluginHost
 from apollo_rt.plugins.plugin_spec import parse_spec
+from apollo_rt.stream.stft import Samples
 from benchmarks.measuring.cadence import facts_of, signal, wait_for
+from benchmarks.measuring.extent import Extent
 from benchmarks.measuring.load import LOADS
 from benchmarks.measuring.note import note
 from benchmarks.measuring.recording_device import RecordingDevice
@@ -29,12 +35,12 @@ BEFORE, AFTER = ["HighpassFilter(cutoff_frequency_hz=30)"], ["BrickwallLimiter(c
 
 
 @contextmanager
-def no_plugins(_):
+def no_plugins(_: Framing) -> Iterator[None]:
     yield None
 
 
 @contextmanager
-def own_process(framing):
+def own_process(framing: Framing) -> Iterator[LivePlugins]:
     plugins = LivePlugins(
         [*map(parse_spec, BEFORE)], [*map(parse_spec, AFTER)], framing.sample_rate, framing.hop_length
     )
@@ -45,7 +51,7 @@ def own_process(framing):
 
 
 @contextmanager
-def same_process(framing):
+def same_process(framing: Framing) -> Iterator[LivePlugins]:
     """The host's own loop, in a thread of this process."""
     with own_process(framing) as plugins:
         ours, theirs = socket.socketpair()
@@ -63,14 +69,19 @@ def same_process(framing):
             theirs.close()
 
 
-CHAINS = {"no plugins": no_plugins, "plugins in their own process": own_process,
-          "plugins in a thread of the playing process": same_process}  # fmt: skip
+CHAINS: dict[str, Callable[[Framing], AbstractContextManager[LivePlugins | None]]] = {
+    "no plugins": no_plugins,
+    "plugins in their own process": own_process,
+    "plugins in a thread of the playing process": same_process,
+}
 
 
 @pytest.mark.benchmark(group="plugins, at real cadence", timer=REPLAY)
 @pytest.mark.parametrize("load_name", ["quiet", "busy Python thread"])
 @pytest.mark.parametrize("chain", CHAINS)
-def test_plugins(benchmark, plan, model, music, chain, load_name):
+def test_plugins(
+    benchmark: BenchmarkFixture, plan: Extent, model: Model, music: Samples, chain: str, load_name: str
+) -> None:
     """What is timed is the worker's hop, plugins included."""
     n_hops = max(plan.n_hops // 4, 100)
     samples = signal(music, n_hops, model.framing.hop_length)

@@ -5,16 +5,22 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
 
 from apollo_rt import ApolloEffect
 from apollo_rt.files.audio_writer import AudioWriter
 from apollo_rt.files.jobs import run_jobs
 from apollo_rt.files.plan import Job
+from apollo_rt.inference.model import Model
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
+from apollo_rt.stream.stft import Samples
+from benchmarks.measuring.extent import Extent
 from benchmarks.measuring.machine import ROOT
 from benchmarks.measuring.note import note
 from benchmarks.measuring.recording_device import RecordingDevice
@@ -22,13 +28,17 @@ from benchmarks.measuring.times import REPLAY, Times
 from benchmarks.rivals import sizes
 from benchmarks.rivals.plain import CHECKPOINT, step_graph
 from export.trials.timing import product_flops, time_graphs
+from training.nets.config import ModelConfig
+from training.nets.model import Restorer
 
 N_CORES = os.cpu_count() or 1
 THREADS = sorted({1, *(2**power for power in range(1, 8) if 2**power < N_CORES), N_CORES})
 
 
 @pytest.mark.benchmark(group="streams at once: engines in real time", timer=REPLAY)
-def test_engines_at_once(benchmark, plan, model, music, n_streams):
+def test_engines_at_once(
+    benchmark: BenchmarkFixture, plan: Extent, model: Model, music: Samples, n_streams: int
+) -> None:
     """All in one process, on one model, without real-time priority: they would take the machine for themselves."""
     framing, rate = model.framing, model.framing.sample_rate
     samples = np.tile(music, (int(plan.stream_s) + 1, 1))[: round(plan.stream_s * rate)]
@@ -58,7 +68,9 @@ def test_engines_at_once(benchmark, plan, model, music, n_streams):
 
 
 @pytest.mark.benchmark(group="streams at once: effects, as fast as they go")
-def test_effects_at_once(benchmark, plan, model, music, n_streams):
+def test_effects_at_once(
+    benchmark: BenchmarkFixture, plan: Extent, model: Model, music: Samples, n_streams: int
+) -> None:
     """A thread and an effect each. What is timed is all of them together."""
     clip = np.ascontiguousarray(music[: round(min(plan.stream_s, 4.0) * 44_100)].T)
     wanted = ApolloEffect(model=model)(clip, 44_100)
@@ -68,6 +80,7 @@ def test_effects_at_once(benchmark, plan, model, music, n_streams):
     for out in outs:
         np.testing.assert_array_equal(out, wanted)
     seconds = clip.shape[1] / 44_100
+    assert benchmark.stats is not None  # it has run
     note(
         benchmark, "streams", f"effects, {n_streams}", model=model, what="effects, as fast as they go",
         streams=n_streams,
@@ -78,7 +91,9 @@ def test_effects_at_once(benchmark, plan, model, music, n_streams):
 @pytest.mark.benchmark(group="files over cores")
 @pytest.mark.parametrize("n_files", ["one file", "a file for each thread"])
 @pytest.mark.parametrize("threads", THREADS)
-def test_files_over_cores(benchmark, plan, model, music, tmp_path, threads, n_files):
+def test_files_over_cores(
+    benchmark: BenchmarkFixture, plan: Extent, model: Model, music: Samples, tmp_path: Path, threads: int, n_files: str
+) -> None:
     count = 1 if n_files == "one file" else threads
     clip = np.tile(music, (3, 1))[: round(plan.file_s * 44_100)]
     jobs = [Job(tmp_path / f"{number}.wav", tmp_path / f"{number}.flac") for number in range(count)]
@@ -88,19 +103,20 @@ def test_files_over_cores(benchmark, plan, model, music, tmp_path, threads, n_fi
     assert [outcome.error for outcome in outcomes] == [None] * count
     assert {outcome.report.n_samples for outcome in outcomes} == {len(clip)}
     assert len({job.target.read_bytes() for job in jobs}) == 1
+    assert benchmark.stats is not None  # it has run
     ratio = count * plan.file_s / benchmark.stats.stats.min
     note(benchmark, "files", f"{threads} threads, {n_files}", model=model, threads=threads, files=count,
          times_real_time=round(ratio, 2), per_thread=round(ratio / threads, 2))  # fmt: skip
 
 
-def write(path, clip):
+def write(path: Path, clip: Samples) -> None:
     writer = AudioWriter(path, 44_100, 2)
     writer.write(clip)
     writer.commit()
 
 
 @pytest.mark.benchmark(group="model size")
-def test_model_size(benchmark, width_factor):
+def test_model_size(benchmark: BenchmarkFixture, width_factor: float) -> None:
     """The net that ships, narrower and wider. What is timed is its making and export; its own times are facts."""
     config = shipped_config()
     size, times = benchmark.pedantic(sizes.measure, (sizes.scaled(config, width_factor),))
@@ -113,14 +129,14 @@ def test_model_size(benchmark, width_factor):
     )  # fmt: skip
 
 
-def shipped_config():
+def shipped_config() -> ModelConfig:
     from training.nets.checkpoint import load_restorer
 
-    return load_restorer(CHECKPOINT)[0].config
+    return cast("Restorer", load_restorer(CHECKPOINT)[0]).config  # of a level net no size is measured
 
 
 @pytest.mark.benchmark(group="efficiency")
-def test_efficiency_against_the_peak_of_the_core(benchmark, model):
+def test_efficiency_against_the_peak_of_the_core(benchmark: BenchmarkFixture, model: Model) -> None:
     """What share of the speed of numpy's own matrix product the products of the step and of the block reach."""
     import onnx
 
@@ -132,7 +148,7 @@ def test_efficiency_against_the_peak_of_the_core(benchmark, model):
     assert peak > 0
     reached = {name: product_flops(graph) / times[name].fastest_ms / 1e6 for name, graph in graphs.items()}
     assert all(0 < gflops < 2 * peak for gflops in reached.values())
-    facts = {f"{name}_gflops": round(gflops, 1) for name, gflops in reached.items()}
+    facts: dict[str, Any] = {f"{name}_gflops": round(gflops, 1) for name, gflops in reached.items()}
     facts |= {f"{name}_of_peak_percent": round(100 * gflops / peak) for name, gflops in reached.items()}
     note(benchmark, "efficiency", "products against sgemm", model=model, sgemm_gflops=round(peak, 1), **facts)
 

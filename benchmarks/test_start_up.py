@@ -12,7 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
 
+from apollo_rt.inference.model import Model
+from benchmarks.measuring.extent import Extent
 from benchmarks.measuring.machine import ROOT
 from benchmarks.measuring.note import note
 from benchmarks.measuring.times import REPLAY, Times
@@ -28,7 +31,7 @@ def first_sound(cache: Path | None = None) -> dict[str, float]:
     done = subprocess.run(
         command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True, timeout=_PATIENCE_S
     )
-    stages = json.loads(done.stdout)
+    stages: dict[str, float] = json.loads(done.stdout)
     assert tuple(stages) == STAGES
     assert list(stages.values()) == sorted(stages.values())
     return stages
@@ -36,7 +39,7 @@ def first_sound(cache: Path | None = None) -> dict[str, float]:
 
 @pytest.mark.benchmark(group="start-up, to the first sound", timer=REPLAY)
 @pytest.mark.parametrize("start", ["warm cache", "cold cache"])
-def test_first_sound(benchmark, plan, model, tmp_path, start):
+def test_first_sound(benchmark: BenchmarkFixture, plan: Extent, model: Model, tmp_path: Path, start: str) -> None:
     is_cold = start == "cold cache"
     if is_cold and not plan.is_cold:
         pytest.skip("compiling everything takes a minute")
@@ -50,7 +53,7 @@ def test_first_sound(benchmark, plan, model, tmp_path, start):
 
 
 @pytest.mark.benchmark(group="memory")
-def test_memory_at_rest_and_after_an_hour(benchmark, plan, model):
+def test_memory_at_rest_and_after_an_hour(benchmark: BenchmarkFixture, plan: Extent, model: Model) -> None:
     """Of a process with the engine alone in it. What is timed is the whole run."""
     command = [sys.executable, "-m", "benchmarks.programs.resident", "--minutes", str(plan.virtual_minutes)]
     done = benchmark.pedantic(

@@ -1,6 +1,7 @@
 """Music hop by hop as a sound card asks for it, and what is told of how it came."""
 
 import time
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ def signal(music: np.ndarray, n_hops: int, hop_length: int) -> np.ndarray:
     return np.tile(music, (-(-n_samples // len(music)), 1))[:n_samples]
 
 
-def facts_of(device: RecordingDevice) -> dict[str, object]:
+def facts_of(device: RecordingDevice) -> dict[str, Any]:
     """By how much the callback came late, how long it took, and how often a sound card would have run dry."""
     body = Times(device.spent_ns / 1e9).percentiles_ms
     seconds = len(device.played) / device.sample_rate

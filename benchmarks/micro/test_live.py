@@ -1,18 +1,23 @@
 """Ring, mixer, callback body and resampler: ours, compiled, and what one writes with Python and its libraries."""
 
 import ctypes
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 import soxr
+from pytest_benchmark.fixture import BenchmarkFixture
 
 from apollo_rt.config import Framing
 from apollo_rt.control.parameters import Parameters
-from apollo_rt.inference.model import load
+from apollo_rt.inference.model import Model, load
 from apollo_rt.latency import FADE_LENGTH
 from apollo_rt.live.realtime.ring import make_ring, put, take
 from apollo_rt.stream.mixer import TARGET_WET, WET, crossfade, new_mixer
 from apollo_rt.stream.resample import half_length, make_resampler, n_ready, pull, push, rewind
+from apollo_rt.stream.stft import Samples
+from benchmarks.measuring.extent import Extent
 from benchmarks.measuring.note import note
 from benchmarks.rivals.plain import DequeRing, PlainCallback, QueueOfBlocks
 from tests.doubles import tiny_models
@@ -22,6 +27,10 @@ BLOCK = 256
 CAPACITY = 4096
 RATES = (44_100, 48_000)
 TONE_HZ = 997.0
+
+Mix = Callable[[Samples, Samples, float, Samples], None]
+"""Dry, wet, the gain that wet fades to, and where the mixture goes."""
+Convert = Callable[[Samples], Samples]
 
 
 class OurRing:
@@ -37,17 +46,22 @@ class OurRing:
         assert take(self._ring, out) == len(out)
 
 
+Ring = OurRing | QueueOfBlocks | DequeRing
+
+
 @pytest.mark.benchmark(group="ring: a block in, a block out")
 @pytest.mark.parametrize(
     ("name", "make"),
     [("ours, compiled", OurRing), ("queue.Queue of blocks", QueueOfBlocks), ("deque of samples", DequeRing)],
 )
-def test_ring(benchmark, plan, music, name, make):
+def test_ring(
+    benchmark: BenchmarkFixture, plan: Extent, music: Samples, name: str, make: Callable[[int], Ring]
+) -> None:
     ring, out, block = make(CAPACITY), np.zeros((BLOCK, 2), np.float32), music[:BLOCK]
     for start in (2 * BLOCK, BLOCK, 0):
         ring.put(music[start : start + BLOCK])
 
-    def through():
+    def through() -> None:
         ring.put(block)
         ring.take(out)
 
@@ -56,20 +70,20 @@ def test_ring(benchmark, plan, music, name, make):
     note(benchmark, "micro", name, deadline_s=BLOCK / RATES[0])
 
 
-def our_mixer():
+def our_mixer() -> Mix:
     mixer = new_mixer(Parameters(mix=0.0).values)
 
-    def mix(dry, wet, target, out):
+    def mix(dry: Samples, wet: Samples, target: float, out: Samples) -> None:
         mixer[TARGET_WET], mixer[WET] = target, 0.0
         crossfade(dry, wet, len(dry) + FADE_LENGTH, mixer, out)
 
     return mix
 
 
-def numpy_mixer():
+def numpy_mixer() -> Mix:
     steps = np.arange(1, BLOCK + 1)[:, None] / FADE_LENGTH
 
-    def mix(dry, wet, target, out):
+    def mix(dry: Samples, wet: Samples, target: float, out: Samples) -> None:
         gain = np.minimum(steps, target)
         out[:] = gain * wet + (1 - gain) * dry
 
@@ -78,7 +92,7 @@ def numpy_mixer():
 
 @pytest.mark.benchmark(group="mixer: a block of a fade")
 @pytest.mark.parametrize(("name", "make"), [("ours, compiled", our_mixer), ("numpy", numpy_mixer)])
-def test_mixer(benchmark, plan, music, name, make):
+def test_mixer(benchmark: BenchmarkFixture, plan: Extent, music: Samples, name: str, make: Callable[[], Mix]) -> None:
     dry, wet, out, wanted = music[:BLOCK], music[BLOCK : 2 * BLOCK], *np.zeros((2, BLOCK, 2), np.float32)
     our_mixer()(dry, wet, 0.8, wanted)
     benchmark.pedantic(make(), (dry, wet, 0.8, out), rounds=plan.micro_rounds, warmup_rounds=5)
@@ -88,17 +102,17 @@ def test_mixer(benchmark, plan, music, name, make):
 
 
 @pytest.fixture(scope="module")
-def identity(tmp_path_factory):
+def identity(tmp_path_factory: pytest.TempPathFactory) -> Model:
     return load(tiny_models.identity(tmp_path_factory.mktemp("model"), Framing()))
 
 
-def python_callback(delay: int, block_size: int):
+def python_callback(delay: int, block_size: int) -> Any:
     """As PortAudio's bindings call one: a C function pointer with Python behind it."""
     work = PlainCallback(delay, block_size)
 
-    @PA_CALLBACK
-    def callback(source, target, n_samples, time_info, flags, userdata):
-        kind = ctypes.c_float * (2 * n_samples)
+    @PA_CALLBACK  # type: ignore[untyped-decorator]  # ctypes' prototypes have no hints
+    def callback(source: int, target: int, n_samples: int, time_info: int, flags: int, userdata: int) -> int:
+        kind: Any = ctypes.c_float * (2 * n_samples)  # NumPy's hints don't take it for a buffer
         block, out = (np.frombuffer(kind.from_address(place), np.float32).reshape(-1, 2) for place in (source, target))
         work(block, out)
         return 0
@@ -109,7 +123,9 @@ def python_callback(delay: int, block_size: int):
 @pytest.mark.benchmark(group="callback body")
 @pytest.mark.parametrize("size", [64, 256, 1024])
 @pytest.mark.parametrize("name", ["ours, compiled", "Python and numpy"])
-def test_callback_body(benchmark, plan, music, identity, size, name):
+def test_callback_body(
+    benchmark: BenchmarkFixture, plan: Extent, music: Samples, identity: Model, size: int, name: str
+) -> None:
     """What is timed is the C call; with an identity for a model both must play what came in, D samples later."""
     stepped = Stepped(identity, size, mix=0.5)
     delay = -(-stepped.delay // size) * size
@@ -141,16 +157,17 @@ class OurResampler:
         return out
 
 
-def soxr_resampler():
+def soxr_resampler() -> Convert:
     stream = soxr.ResampleStream(*RATES, 2, dtype="float32", quality="HQ")
-    return stream.resample_chunk
+    convert: Convert = stream.resample_chunk
+    return convert
 
 
-def numpy_resampler():
+def numpy_resampler() -> Convert:
     """Straight lines between samples, at a position that is carried on: any ratio in three lines."""
     last, position = np.zeros((1, 2), np.float32), 0.0
 
-    def convert(block):
+    def convert(block: Samples) -> Samples:
         nonlocal last, position
         samples, last = np.concatenate((last, block)), block[-1:]
         places = np.arange(position, len(block), RATES[0] / RATES[1])
@@ -166,13 +183,15 @@ def numpy_resampler():
     [("ours, ratio may vary", OurResampler, -80.0), ("soxr HQ, fixed ratio", soxr_resampler, -80.0),
      ("np.interp", numpy_resampler, -40.0)],
 )  # fmt: skip
-def test_resampler(benchmark, plan, name, make, error_db):
+def test_resampler(
+    benchmark: BenchmarkFixture, plan: Extent, name: str, make: Callable[[], Convert], error_db: float
+) -> None:
     convert, count = make(), 60
     time_s = np.arange(count * BLOCK) / RATES[0]
     tone = np.repeat(0.5 * np.sin(2 * np.pi * TONE_HZ * time_s), 2).reshape(-1, 2).astype(np.float32)
     out = np.concatenate([convert(block).copy() for block in np.split(tone, count)])[RATES[1] // 10 :]
     assert residue_db(out[:, 0]) < error_db
-    lengths = []
+    lengths: list[int] = []
     benchmark.pedantic(lambda: lengths.append(len(convert(tone[:BLOCK]))), rounds=plan.micro_rounds)
     assert sum(lengths) == pytest.approx(plan.micro_rounds * BLOCK * RATES[1] / RATES[0], abs=4 * BLOCK)
     note(benchmark, "micro", name, deadline_s=BLOCK / RATES[0], residue_db=round(residue_db(out[:, 0])))

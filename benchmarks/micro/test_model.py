@@ -1,22 +1,26 @@
 """The model's step and block, and a whole hop, per tier: ours, ONNX Runtime from Python, PyTorch eager and compiled."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 import torch
+from pytest_benchmark.fixture import BenchmarkFixture
 
 from apollo_rt.inference.model import Model, load
 from apollo_rt.stream.processor import Processor
-from apollo_rt.stream.stft import analyse, carrier_frames, new_analysis
+from apollo_rt.stream.stft import Samples, analyse, carrier_frames, new_analysis
+from benchmarks.measuring.extent import Extent
 from benchmarks.measuring.note import note
 from benchmarks.rivals.plain import PlainProcessor, PlainStep, TorchStep, shipped_net, step_graph
+from training.nets.model import Restorer
 
 N_CHECKED = 40
 _TOLERANCE_DB = -80.0
 """As at export: float32 sums in another order."""
 
 Step = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Frames = tuple[np.ndarray, np.ndarray]
 
 
 class BoundStep:
@@ -64,14 +68,15 @@ BLOCKS: dict[str, Callable[[Model], Step]] = {
 class TorchBlock:
     """Many frames in one call of the net."""
 
-    def __init__(self, net: torch.nn.Module, exit_index: int) -> None:
+    def __init__(self, net: Restorer, exit_index: int) -> None:
         self._net, self._exit, self._state = net, exit_index, net.initial_state(1, exit_index)
 
     def __call__(self, spectrum: np.ndarray, carrier: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
             frames = (torch.from_numpy(part)[None] for part in (spectrum, carrier))
             restored, self._state = self._net(*frames, self._state, self._exit)
-        return restored[0].numpy()
+        frames_out: np.ndarray = restored[0].numpy()
+        return frames_out
 
 
 def exit_of(model: Model) -> int:
@@ -84,18 +89,19 @@ def step_by_step(step: Step) -> Step:
 
 
 @pytest.fixture(scope="module")
-def frames(model, music) -> tuple[np.ndarray, np.ndarray]:
+def frames(model: Model, music: Samples) -> Frames:
     """Spectra and carriers of music. Shape: (frames, 2, bins, 2) each."""
     framing, state = model.framing, new_analysis(model.framing)
     spectra = np.zeros((N_CHECKED, 2, framing.n_bins), np.complex64)
     for index, spectrum in enumerate(spectra):
         analyse(state, music[index * framing.hop_length :][: framing.hop_length], spectrum)
-    both = spectra, carrier_frames(0, N_CHECKED, framing.n_bins)
-    return tuple(part.view(np.float32).reshape(N_CHECKED, 2, framing.n_bins, 2) for part in both)
+    shape = N_CHECKED, 2, framing.n_bins, 2
+    carriers = carrier_frames(0, N_CHECKED, framing.n_bins)
+    return spectra.view(np.float32).reshape(shape), carriers.view(np.float32).reshape(shape)
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
+def one_thread() -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -104,7 +110,9 @@ def one_thread():
 
 @pytest.mark.benchmark(group="model step")
 @pytest.mark.parametrize("name", STEPS)
-def test_model_step(benchmark, plan, model, frames, tier, name):
+def test_model_step(
+    benchmark: BenchmarkFixture, plan: Extent, model: Model, frames: Frames, tier: str, name: str
+) -> None:
     is_traced, is_last = "traced" in name, tier == model.tiers[-1]
     if "PyTorch, t" in name and (plan.is_quick != is_traced or (plan.is_quick and not is_last)):
         pytest.skip("compiling takes a minute; in a quick run one tier is traced, to see that it works")
@@ -120,7 +128,7 @@ def test_model_step(benchmark, plan, model, frames, tier, name):
 
 @pytest.mark.benchmark(group="block of frames")
 @pytest.mark.parametrize("name", BLOCKS)
-def test_block_graph(benchmark, plan, model, frames, name):
+def test_block_graph(benchmark: BenchmarkFixture, plan: Extent, model: Model, frames: Frames, name: str) -> None:
     if (block := model.new_block()) is None:
         pytest.skip("the model has no block graph")
     n_frames = block.n_frames
@@ -135,7 +143,14 @@ def test_block_graph(benchmark, plan, model, frames, name):
 
 @pytest.mark.benchmark(group="whole hop: analysis, step, synthesis")
 @pytest.mark.parametrize(("name", "make"), [("ours", Processor), ("numpy and InferenceSession.run", PlainProcessor)])
-def test_processor_hop(benchmark, plan, music, tier, name, make):
+def test_processor_hop(
+    benchmark: BenchmarkFixture,
+    plan: Extent,
+    music: Samples,
+    tier: str,
+    name: str,
+    make: Callable[[Model], Processor | PlainProcessor],
+) -> None:
     model = tier_of(tier)
     ours, theirs, hop_length = Processor(model), make(model), model.framing.hop_length
     hops = [music[start : start + hop_length] for start in range(0, N_CHECKED * hop_length, hop_length)]
@@ -155,4 +170,4 @@ def steady(step: Step, frame: tuple[np.ndarray, ...], n_calls: int) -> np.ndarra
 def error_db(got: np.ndarray, wanted: np.ndarray) -> float:
     """Energy of the difference, relative to what is wanted; quieter than -120 dBFS is silence."""
     difference, whole = (float(np.sum(part.astype(np.float64) ** 2)) for part in (got - wanted, wanted))
-    return 10 * np.log10((difference + 1e-30) / max(whole, 1e-12 * wanted.size))
+    return float(10 * np.log10((difference + 1e-30) / max(whole, 1e-12 * wanted.size)))

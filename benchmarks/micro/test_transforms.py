@@ -1,16 +1,19 @@
 """Analysis and synthesis of one stereo hop: ours, numpy.fft, scipy's ShortTimeFFT, torch.stft."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 import torch
+from pytest_benchmark.fixture import BenchmarkFixture
 from scipy.signal import ShortTimeFFT
 
 from apollo_rt.compiled.native import realtime
 from apollo_rt.config import Framing
+from apollo_rt.inference.model import Model
 from apollo_rt.stream.stft import (
     Analysis,
+    Samples,
     Synthesis,
     analyse,
     asymmetric_windows,
@@ -18,6 +21,7 @@ from apollo_rt.stream.stft import (
     new_synthesis,
     synthesise,
 )
+from benchmarks.measuring.extent import Extent
 from benchmarks.measuring.note import note
 
 N_CHECKED = 16
@@ -55,7 +59,8 @@ def scipy_analysis(framing: Framing) -> Transform:
     def transform(hop: np.ndarray) -> np.ndarray:
         nonlocal past
         past = np.concatenate((past[:, len(hop) :], hop.T), axis=1)
-        return transformer.stft(past, place, place + 1)[..., 0]
+        spectrum: np.ndarray = transformer.stft(past, place, place + 1)[..., 0]
+        return spectrum
 
     return transform
 
@@ -85,7 +90,7 @@ def compiled_synthesis(framing: Framing) -> Transform:
 
 def numpy_synthesis(framing: Framing) -> Transform:
     window, hop_length = asymmetric_windows(framing)[1], framing.hop_length
-    tail = np.zeros((2, hop_length), np.float32)
+    tail: np.ndarray = np.zeros((2, hop_length), np.float32)
 
     def transform(spectrum: np.ndarray) -> np.ndarray:
         nonlocal tail
@@ -104,7 +109,8 @@ def torch_synthesis(framing: Framing) -> Transform:
         nonlocal tail
         frame = torch.fft.irfft(torch.from_numpy(spectrum))[:, -2 * hop_length :] * window
         out, tail = tail + frame[:, :hop_length], frame[:, hop_length:]
-        return out.T.numpy()
+        hop: np.ndarray = out.T.numpy()
+        return hop
 
     return transform
 
@@ -141,7 +147,8 @@ def scipy_stream(framing: Framing) -> Transform:
     transformer = short_time_fft(framing)
 
     def transform(samples: np.ndarray) -> np.ndarray:
-        return transformer.istft(transformer.stft(samples.T), k1=len(samples) - framing.hop_length).T
+        back: np.ndarray = transformer.istft(transformer.stft(samples.T), k1=len(samples) - framing.hop_length).T
+        return back
 
     return transform
 
@@ -157,7 +164,7 @@ STREAMS = {"ours, compiled": compiled_stream, "scipy ShortTimeFFT": scipy_stream
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
+def one_thread() -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -166,7 +173,7 @@ def one_thread():
 
 @pytest.mark.benchmark(group="analysis of a stereo hop")
 @pytest.mark.parametrize("name", ANALYSES)
-def test_analysis(benchmark, plan, model, music, name):
+def test_analysis(benchmark: BenchmarkFixture, plan: Extent, model: Model, music: Samples, name: str) -> None:
     framing, hops = model.framing, hops_of(music, model.framing)
     ours, theirs = compiled_analysis(framing), ANALYSES[name](framing)
     for hop in hops[:N_CHECKED]:
@@ -178,7 +185,7 @@ def test_analysis(benchmark, plan, model, music, name):
 
 @pytest.mark.benchmark(group="synthesis of a stereo hop")
 @pytest.mark.parametrize("name", SYNTHESES)
-def test_synthesis(benchmark, plan, model, music, name):
+def test_synthesis(benchmark: BenchmarkFixture, plan: Extent, model: Model, music: Samples, name: str) -> None:
     framing, analysis = model.framing, compiled_analysis(model.framing)
     ours, theirs = compiled_synthesis(framing), SYNTHESES[name](framing)
     for hop in hops_of(music, framing)[:N_CHECKED]:
@@ -191,7 +198,9 @@ def test_synthesis(benchmark, plan, model, music, name):
 
 @pytest.mark.benchmark(group="analysis and synthesis of a second of stereo")
 @pytest.mark.parametrize("name", STREAMS)
-def test_a_second_there_and_back(benchmark, plan, model, music, name):
+def test_a_second_there_and_back(
+    benchmark: BenchmarkFixture, plan: Extent, model: Model, music: Samples, name: str
+) -> None:
     framing = model.framing
     second = music[: framing.sample_rate // framing.hop_length * framing.hop_length]
     transform = STREAMS[name](framing)

@@ -1,6 +1,7 @@
 """Runs beside each other: percentiles by benchmark, their ratios, and whether they may be compared at all."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from benchmarks.report.runs import Measured, SavedRun
 from benchmarks.report.tables import markdown
@@ -20,7 +21,7 @@ def compare(runs: Sequence[SavedRun]) -> str:
     for name in shared:
         for number, run in enumerate(runs):
             entry, base = _entry(run, name), _entry(first, name)
-            row = {"benchmark": name if not number else "", "run": run.label}
+            row: dict[str, Any] = {"benchmark": name if not number else "", "run": run.label}
             for percentile in _NAMES:
                 value, wanted = entry.percentiles_ms.get(percentile), base.percentiles_ms.get(percentile)
                 row[f"{percentile}, ms"] = value

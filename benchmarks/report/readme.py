@@ -8,6 +8,7 @@ import re
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmarks.measuring.machine import ROOT
 from benchmarks.report.runs import Measured, SavedRun, read_json, read_runs, reduced
@@ -106,7 +107,7 @@ def headline(run: SavedRun) -> str:
 
 def cadence(run: SavedRun) -> str:
     """Engine and plain Python under every load, as a table."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for entry in (entry for entry in run.of("cadence") if entry.title in _WAYS):
         own, title = entry.percentiles_ms, _WAYS[entry.title]
         rows.append({

@@ -99,7 +99,7 @@ def _speex() -> Process:
 
     def process(frame: Mono) -> Mono:
         out = processor.process_10ms((32767 * frame[0]).astype(np.int16).tobytes())
-        return np.frombuffer(out, np.int16).astype(np.float32)[None] / 32767
+        return np.frombuffer(out, np.int16).astype(np.float32)[None] / np.float32(32767)
 
     return process
 

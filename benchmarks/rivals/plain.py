@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
+import onnxruntime  # type: ignore[import-untyped]  # ships no type hints
 from numpy.typing import NDArray
 
 from apollo_rt.inference.model import Model
@@ -45,6 +45,7 @@ class PlainStep:
     def __call__(self, spectrum: NDArray[np.float32], carrier: NDArray[np.float32]) -> NDArray[np.float32]:
         """The next frame or block, restored. Shape: ([frames,] 2, bins, 2)."""
         feed = {"spectrum": spectrum, **self._states} | ({"carrier": carrier} if self.takes_carrier else {})
+        restored: NDArray[np.float32]
         restored, *states = self._session.run(self._outputs, feed)
         self._states = dict(zip(self._states, states, strict=True))
         return restored
@@ -63,7 +64,7 @@ class PlainProcessor:
         self._step = PlainStep(graph or step_graph(model))
         self._window, self._synthesis = (window[:, None] for window in asymmetric_windows(model.framing))
         self._past = np.zeros((model.framing.analysis_length, 2), np.float32)
-        self._tail = np.zeros((model.framing.hop_length, 2), np.float32)
+        self._tail: NDArray[np.floating] = np.zeros((model.framing.hop_length, 2), np.float32)
         self._frame = 0
 
     def process(self, hop: Samples) -> Samples:
@@ -163,4 +164,5 @@ class TorchStep:
         with torch.inference_mode():
             frames = (torch.from_numpy(part)[None, None] for part in (spectrum, carrier))
             restored, self._state = self._net(*frames, self._state, self._exit)
-        return restored[0, 0].numpy()
+        frame: NDArray[np.float32] = restored[0, 0].numpy()
+        return frame

@@ -100,7 +100,16 @@ def compile_clock(memory: Memory) -> None:
 
 
 @compiled
-def _run(callback, userdata, control, worst, heard, blocks, speed, calls):  # type: ignore[no-untyped-def]  # compiled
+def _run(
+    callback: int,
+    userdata: int,
+    control: NDArray[np.int64],
+    worst: NDArray[np.float64],
+    heard: NDArray[np.float32],
+    blocks: NDArray[np.float32],
+    speed: float,
+    calls: NDArray[np.int64],
+) -> None:
     start_ns, n_since = now_ns(calls), 0
     worst[2] = 0.0
     while atomic_load(control, STOP) == 0 and atomic_load(control, VANISH) == 0:
@@ -131,7 +140,13 @@ def _run(callback, userdata, control, worst, heard, blocks, speed, calls):  # ty
 
 
 @compiled
-def _capture(control, worst, heard, block, first):  # type: ignore[no-untyped-def]  # compiled
+def _capture(
+    control: NDArray[np.int64],
+    worst: NDArray[np.float64],
+    heard: NDArray[np.float32],
+    block: NDArray[np.float32],
+    first: int,
+) -> None:
     """Tones whose level glides; spoilt as `KIND` says."""
     kind = control[KIND]
     target = LEVEL if kind in (SINES, NOT_A_NUMBER, INFINITE) else 0.0
@@ -156,7 +171,13 @@ def _capture(control, worst, heard, block, first):  # type: ignore[no-untyped-de
 
 
 @compiled
-def _listen(control, worst, heard, block, first):  # type: ignore[no-untyped-def]  # compiled
+def _listen(
+    control: NDArray[np.int64],
+    worst: NDArray[np.float64],
+    heard: NDArray[np.float32],
+    block: NDArray[np.float32],
+    first: int,
+) -> None:
     """Count what steps further than it may; `worst[2]` is the sample before, silence where a device begins."""
     for index in range(block.shape[0]):
         value = float(block[index, 0])

@@ -54,8 +54,8 @@ class ServerSoak:
     def __init__(
         self,
         server: PulseServer,
-        daemon: AbstractContextManager[subprocess.Popen],
-        process: subprocess.Popen,
+        daemon: AbstractContextManager[subprocess.Popen[bytes]],
+        process: subprocess.Popen[bytes],
         run: LiveRun,
         seed: int,
     ) -> None:
@@ -96,9 +96,9 @@ class ServerSoak:
         """Play noise where the program captures, and find it at the speakers."""
         for _ in range(_ATTEMPTS):
             heard = self._server.hear(self._clip, _LEAD_S)
-            lags = [_find(self._clip, ear) for ear in (heard.source, heard.restored)]
-            if None not in lags:
-                self.latencies.setdefault(self._rate, []).append(1e3 * (lags[1] - lags[0]) / RATE)
+            source, restored = (_find(self._clip, ear) for ear in (heard.source, heard.restored))
+            if source is not None and restored is not None:
+                self.latencies.setdefault(self._rate, []).append(1e3 * (restored - source) / RATE)
                 return
             if self._run.process.poll() is not None:
                 break
