@@ -25,6 +25,7 @@ from training.nets.level_net import (
     SHARPNESS,
     SHRINK,
     SUREST,
+    WIDEST,
     LevelLayer,
     LevelNet,
 )
@@ -153,8 +154,8 @@ class LevelStep(nn.Module):
         missing = torch.exp((out[:, :2] * _LN10).clamp(max=0.0)) * own
         share = missing / (missing + 10**SHRINK * (present + _FLOOR))
         heard = (missing * share * share * evident).clamp(max=10.0 / _UNIT) - _SILENT
-        # ONNX Runtime's Tanh reaches 1.0000001, and the root of what is missing to one would be no number.
-        return torch.sqrt(heard.clamp(min=0.0) * self.to_power), torch.tanh(out[:, 2:]).clamp(-1.0, 1.0)
+        # ONNX Runtime's Tanh of more reaches 1.0000001, and the root of what is missing to one would be no number.
+        return torch.sqrt(heard.clamp(min=0.0) * self.to_power), torch.tanh(out[:, 2:].clamp(-WIDEST, WIDEST))
 
     def _placed(self, noise: Tensor, gains: Tensor, coherence: Tensor) -> Tensor:
         """Noise for left and right, Nyquist none. Shape: (frames, 2, 2 * bins + 2)."""

@@ -28,6 +28,9 @@ SHRINK = -0.6  # a quarter of the power that is there
 LN10 = math.log(10)
 _OUTPUTS = 5  # level of left and of right, how alike, evidence of loss for left and for right
 _HOLD_S = 0.3
+WIDEST = 6.0
+"""Of what the coherence is the hyperbolic tangent of: nearer to one, the share apart is a root of rounding errors."""
+
 SHARPNESS, NEEDED, SUREST = 3.0, 1.0, 4.0
 """How sharply evidence decides; how much is needed, so that a stream, which begins with none, begins with nothing
 generated; and the most that one frame has of it, so that none is held for long."""
@@ -240,7 +243,7 @@ class LevelNet(nn.Module):
         out = out.float().unflatten(-1, (_OUTPUTS, -1))
         # Never louder than the rest of its channel, so that in a silent one nothing is.
         missing = own_level(levels)[..., None] + out[..., :2, :].clamp(max=0.0)
-        return Predicted(missing, torch.tanh(out[..., 2, :]), self._held(out[..., 3:, :], held))
+        return Predicted(missing, torch.tanh(out[..., 2, :].clamp(-WIDEST, WIDEST)), self._held(out[..., 3:, :], held))
 
     def _held(self, evidence: Tensor, before: Tensor) -> Tensor:
         """Running average of what each frame says: a recursion, in stretches written as a product with its kernel.
