@@ -1,5 +1,6 @@
 """`python -m export --checkpoint last.pt --out model.onnx`."""
 
+import inspect
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -60,10 +61,9 @@ def main(
     torch.set_num_threads(1)  # one frame is too short to share
     net, content = load_restorer(checkpoint)
     asked = {option: value for option, value in turned.items() if value is not None}
-    try:
-        net.turn(**asked)
-    except TypeError:
-        raise click.ClickException(f"{checkpoint}: its net can't be turned by all of {', '.join(asked)}") from None
+    if not asked.keys() <= inspect.signature(net.turn).parameters.keys():
+        raise click.ClickException(f"{checkpoint}: its net can't be turned by all of {', '.join(asked)}")
+    net.turn(**asked)
     run = {"steps": content["step"], "minutes": round(content["trained_s"] / 60, 1), **asked}
     training = _facts(training_file) | run
     quality = {key: value for file in quality_files for key, value in _facts(file).items()}
