@@ -7,12 +7,15 @@ overlap-add.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.autograd import Function
 from torch.nn import functional
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class _Spectra(Function):
@@ -73,8 +76,8 @@ class SpectralView(nn.Module):
 
     def spectrum(self, audio: Tensor) -> Tensor:
         """Shape: (clips, samples) -> (clips, frames, bins, 2), real and imaginary part last."""
-        spectrum: Tensor = _Spectra.apply(audio, self.window)  # type: ignore[no-untyped-call]  # torch's, without hints
-        return spectrum
+        transform = cast("Callable[..., Tensor]", _Spectra.apply)  # without hints in some releases of torch
+        return transform(audio, self.window)
 
     def power(self, spectrum: Tensor) -> Tensor:
         """Scaled to the energy of a window of 2048. Shape: (clips, frames, bins, 2) -> (clips, frames, bins)."""
