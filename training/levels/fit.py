@@ -26,7 +26,11 @@ _RUN_OPTIONS = (
     click.option("--threads", default=1, show_default=True, type=click.IntRange(1)),
     click.option("--precision", default="bf16-mixed", show_default=True),
     click.option("--seed", default=0, show_default=True),
-    click.option("--start", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="A net to begin with."),
+    click.option(
+        "--start",
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        help="A net to begin with; one with fewer hidden units goes on with more.",
+    ),
     click.option("--fuse", is_flag=True, help="Fuse the net: half a minute at the start, then faster."),
 )
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from training.levels.losses import evidence_error, image_error, level_error, missing_error, movement, reached
+from training.nets.level_growth import take_over
 from training.nets.level_net import LevelNet, LevelNetConfig, reference
 from training.nets.level_restorer import LevelRestorer
 
@@ -76,12 +77,12 @@ class LevelModule(LightningModule):
             content: what that said beside it.
 
         Raises:
-            ValueError: it is no level net of the same sizes.
+            ValueError: it is no level net, or one that this net can't go on from (`level_growth.take_over`).
         """
-        if not isinstance(net, LevelRestorer) or net.levels.config != self.net.config:
-            raise ValueError("the net to start with must be a level net of the same sizes")
-        self.net.load_state_dict(net.levels.state_dict())
-        self.averaged.module.load_state_dict(net.levels.state_dict())
+        if not isinstance(net, LevelRestorer):
+            raise ValueError("the net to start with must be a level net")
+        take_over(self.net, net.levels)
+        self.averaged.module.load_state_dict(self.net.state_dict())
         self.heard_s, self.trained_s = content["heard_s"], content["trained_s"]
 
     def facts(self) -> dict[str, Any]:
