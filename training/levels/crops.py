@@ -1,7 +1,8 @@
 """Crops of levels for training: what is cheap to vary in the domain of levels is varied here, for both sides alike.
 
 Another equalisation and another loudness are sums, another balance is a sum of powers and of what the channels have in
-common. Crop number n of a seed is always the same crop.
+common. With one channel turned over mid and side change places; an instrument that joins in from one place adds its
+powers. Crop number n of a seed is always the same crop.
 """
 
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ from training.levels import store
 from training.nets.level_bands import FLOOR, LevelBands
 
 Levels = dict[str, NDArray[np.float32]]
-_SWAPPED = [1, 0, 2, 3]
+_SWAPPED, _TURNED = [1, 0, 2, 3], [0, 1, 3, 2]
+_BRIGHT_FROM_HZ, _BRIGHTER = (500.0, 6000.0), (-0.5, 2.0)  # of an instrument that joins in: against the music, bels
 _DARK_FROM, _DARK_FALLS = (-1.0, 3.5), (0.6, 4.0)  # octaves above 1 kHz; bels an octave: 6 to 40 dB
 LOUDEST, SOFTEST = 0.0, -4.0  # of gains, as levels: 0 to -40 dB
 
@@ -31,12 +33,17 @@ class LevelCropSettings:
         equalised_share: share of crops with another equalisation.
         balanced_share: share of crops with another balance, some of them with one silent channel.
         darkened_share: share of crops whose highs fall off softly, as in old recordings and dark masters.
+        joined_share: share of crops that a bright instrument joins in, damaged alike, anywhere between left and right:
+            open music has little that is only on one side.
+        turned_share: share of crops with one channel turned over.
     """
 
     frames: int = 768
     equalised_share: float = 0.7
     balanced_share: float = 0.15
     darkened_share: float = 0.2
+    joined_share: float = 0.2
+    turned_share: float = 0.08
 
 
 class LevelCrops(Dataset[tuple[dict[str, Tensor], Tensor, Tensor]]):
@@ -70,6 +77,9 @@ class LevelCrops(Dataset[tuple[dict[str, Tensor], Tensor, Tensor]]):
         amount: dict[str, int] = {}
         for item in self.items:
             amount[item.group] = amount.get(item.group, 0) + item.frames
+        self._alike: dict[str, list[store.LevelItem]] = {}
+        for item in self.items:
+            self._alike.setdefault(item.damage, []).append(item)
         self._chances = np.cumsum([item.frames * amount[item.group] ** -0.5 for item in self.items])
 
     def __len__(self) -> int:
@@ -87,12 +97,17 @@ class LevelCrops(Dataset[tuple[dict[str, Tensor], Tensor, Tensor]]):
         """
         item, begin, random = self._drawn(index)
         levels, wanted = store.read(self.folder, item, begin, self.settings.frames, self.bands)
+        cut_hz = item.cut_hz
+        if random.random() < self.settings.joined_share:
+            levels, wanted, cut_hz = self._joined(levels, wanted, item, random)
         if random.random() < self.settings.balanced_share:
             levels, wanted = _balanced(levels, wanted, random)
         if random.random() < 0.5:
-            levels, wanted = _swapped(levels), wanted[:, _SWAPPED]
+            levels, wanted = _rearranged(levels, _SWAPPED), wanted[:, _SWAPPED]
+        if random.random() < self.settings.turned_share:
+            levels, wanted = _rearranged(levels, _TURNED), wanted[:, _TURNED]
         levels, wanted = self._played(levels, wanted, "short", random)
-        known = self.bands.known_below(item.cut_hz)
+        known = self.bands.known_below(cut_hz)
         parts = {name: torch.from_numpy(part) for name, part in levels.items()}
         return parts, torch.from_numpy(wanted), torch.from_numpy(known)
 
@@ -102,6 +117,36 @@ class LevelCrops(Dataset[tuple[dict[str, Tensor], Tensor, Tensor]]):
         place = int(np.searchsorted(self._chances, random.random() * self._chances[-1], "right"))
         item = self.items[place]
         return item, int(random.integers(item.frames - self.settings.frames + 1)), random
+
+    def _joined(
+        self, levels: Levels, wanted: NDArray[np.float32], item: store.LevelItem, random: np.random.Generator
+    ) -> tuple[Levels, NDArray[np.float32], float]:
+        """An instrument joins in: the highs of another crop with the same damage, from one place.
+
+        Returns:
+            Levels of both, those to be reached, and where the first of both ends, in hertz.
+        """
+        others = self._alike[item.damage]
+        other = others[int(random.integers(len(others)))]
+        begin = int(random.integers(other.frames - self.settings.frames + 1))
+        its_levels, its_wanted = store.read(self.folder, other, begin, self.settings.frames, self.bands)
+        angle = random.choice([0.0, random.uniform(0.0, np.pi / 2), np.pi / 2])
+        left, right = np.cos(angle), np.sin(angle)
+        places = np.array([left**2, right**2, (left + right) ** 2 / 2, (left - right) ** 2 / 2], np.float32)
+        begins = random.uniform(*_BRIGHT_FROM_HZ)
+
+        def curve(part: str) -> NDArray[np.float32]:
+            return (4 * np.log2(self.bands.centres_hz(part) / begins).clip(-2.0, 0.0)).astype(np.float32)
+
+        highs = self.bands.centres_hz("short") > begins
+        loudness, its = (np.log10((10 ** one[:, :2][..., highs]).mean() + FLOOR) for one in (wanted, its_wanted))
+        gain = np.float32(loudness - its + random.uniform(*_BRIGHTER))
+        added = {
+            name: _summed(part, its_levels[name][_LEFT[name]] + curve(name) + gain, places, axis)
+            for name, part, axis in [*_with_signals(levels), ("fast", levels["fast"], 1)]
+        }
+        wanted = _summed(wanted, its_wanted[:, :1] + curve("short") + gain, places, 1)
+        return {name: added[name] for name in levels}, wanted, min(item.cut_hz, other.cut_hz)
 
     def _played(
         self, levels: Levels, wanted: NDArray[np.float32], part: str, random: np.random.Generator
@@ -157,16 +202,16 @@ class LikenessCrops(LevelCrops):
         levels, _ = store.read(self.folder, item, begin, self.settings.frames, self.bands)
         wanted, distance = np.moveaxis(store.read_likeness(self.folder, item, begin, self.settings.frames), 2, 0)
         if random.random() < 0.5:
-            levels, wanted, distance = _swapped(levels), wanted[:, ::-1], distance[:, ::-1]
+            levels, wanted, distance = _rearranged(levels, _SWAPPED), wanted[:, ::-1], distance[:, ::-1]
         levels, wanted = self._played(levels, wanted, "long", random)
         parts = {name: torch.from_numpy(part) for name, part in levels.items()}
         return parts, torch.from_numpy(wanted), torch.from_numpy(np.ascontiguousarray(distance))
 
 
-def _swapped(levels: Levels) -> Levels:
-    """Left for right."""
-    turned = {name: part[:, _SWAPPED] for name, part in levels.items() if name in ("long", "short")}
-    turned["fast"], turned["slow"] = levels["fast"][:, ::-1].copy(), levels["slow"][:, :, _SWAPPED]
+def _rearranged(levels: Levels, order: list[int]) -> Levels:
+    """Signals in another order."""
+    turned = {name: part[:, order] for name, part in levels.items() if name in ("long", "short")}
+    turned["fast"], turned["slow"] = levels["fast"][:, order[:2]], levels["slow"][:, :, order]
     return {name: turned[name] for name in levels}
 
 
@@ -179,6 +224,19 @@ def _balanced(
     turned = {name: _weighted(part, gains, axis) for name, part, axis in _with_signals(levels)}
     fast = np.log10(10 ** levels["fast"] * np.square(gains)[:, None, None] + FLOOR)
     return {**levels, **turned, "fast": fast.astype(np.float32)}, _weighted(wanted, gains, 1)
+
+
+_LEFT = {part: np.s_[:, :, :1] if part == "slow" else np.s_[:, :1] for part in ("long", "short", "fast", "slow")}
+
+
+def _summed(
+    part: NDArray[np.float32], other: NDArray[np.float32], places: NDArray[np.float32], axis: int
+) -> NDArray[np.float32]:
+    """Powers of signals, and of one more by how much of it is in each."""
+    shape = [1] * part.ndim
+    shape[axis] = part.shape[axis]
+    share = places[: part.shape[axis]].reshape(shape)
+    return np.log10(10**part + 10 ** np.minimum(other, 0.0) * share + FLOOR).astype(np.float32)
 
 
 def _with_signals(levels: Levels) -> list[tuple[str, NDArray[np.float32], int]]:

@@ -256,12 +256,38 @@ def test_another_balance_in_levels_is_another_balance_of_samples(gains: tuple[fl
         np.testing.assert_allclose(ours, wanted[name], atol=0.05, err_msg=name)
 
 
-def test_left_for_right_in_levels_is_that_of_samples() -> None:
+@pytest.mark.parametrize(("order", "matrix"), [(crops._SWAPPED, [[0, 1], [1, 0]]), (crops._TURNED, [[1, 0], [0, -1]])])
+def test_signals_rearranged_in_levels_are_those_of_samples(order: list[int], matrix: list[list[int]]) -> None:
     audio = gaussian_noise(256 * 30) * np.float32([1.0, 0.2])
-    swapped = crops._swapped(of_audio(audio)[0])
-    wanted, _ = of_audio(audio[:, ::-1].copy())
-    for name, part in swapped.items():
+    rearranged = crops._rearranged(of_audio(audio)[0], order)
+    wanted, _ = of_audio(audio @ np.float32(matrix))
+    for name, part in rearranged.items():
         np.testing.assert_allclose(part, wanted[name], atol=0.01, err_msg=name)
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.3, np.pi / 2])
+def test_an_instrument_that_joins_in_adds_what_it_adds_to_samples(angle: float) -> None:
+    audio, other = gaussian_noise(256 * 400), gaussian_noise(256 * 400, seed=1)[:, :1].repeat(2, axis=1)
+    left, right = np.cos(angle), np.sin(angle)
+    places = np.float32([left**2, right**2, (left + right) ** 2 / 2, (left - right) ** 2 / 2])
+    (ours, _), (its, _), (wanted, _) = map(of_audio, (audio, other, audio + other * np.float32([left, right])))
+    for name, part, axis in [*crops._with_signals(ours), ("fast", ours["fast"], 1)]:
+        summed = crops._summed(part, its[name][crops._LEFT[name]], places, axis)
+        ends = tuple(place for place in range(part.ndim) if place != axis)
+        np.testing.assert_allclose(*((10**one).mean(ends) for one in (summed, wanted[name])), rtol=0.02, err_msg=name)
+
+
+def test_what_joins_in_is_on_one_side_or_elsewhere(levels_folder: Path) -> None:
+    settings = crops.LevelCropSettings(200, 0.0, 0.0, 0.0, joined_share=1.0, turned_share=0.0)
+    drawn = crops.LevelCrops(levels_folder / "train", settings)
+    differences = []
+    for number in range(12):
+        levels, wanted, _ = drawn[number]
+        assert all(bool(torch.isfinite(part).all()) for part in levels.values())
+        left, right = (10 ** wanted[:, :2, -10:]).mean((0, 2))
+        differences.append(abs(float(torch.log10(left / right))))
+    assert max(differences) > 0.3, "on one side, 3 dB or more"
+    assert min(differences) < 0.3, "and elsewhere"
 
 
 # --- from music to a net ---
@@ -340,7 +366,7 @@ def test_a_run_goes_on_where_it_was_and_leaves_a_net_that_restores(levels_folder
 def test_levels_that_are_learnt_come_closer_than_those_at_the_start(levels_folder: Path) -> None:
     """Net and losses belong together: forty steps on one crop take away most of the error."""
     torch.manual_seed(0)
-    drawn = crops.LevelCrops(levels_folder / "train", crops.LevelCropSettings(100, 0.0, 0.0))[1]
+    drawn = crops.LevelCrops(levels_folder / "train", crops.LevelCropSettings(100, 0.0, 0.0, joined_share=0.0))[1]
     levels, wanted, known = {name: part[None] for name, part in drawn[0].items()}, drawn[1][None], drawn[2][None]
     net = LevelNet(LevelNetConfig(width=16, hidden=16, dilations=(1, 2), exits=(1, 2)))
     optimizer, errors = torch.optim.Adam(net.parameters(), 0.01), []
