@@ -1,8 +1,7 @@
 """The level restorer with the shapes of the model contract: a step or a block of frames, few nodes, constants folded.
 
 Logarithms are natural here, and what is affine around them is folded into weights. Bins stay interleaved (re, im) and
-in order; a band's power is the sum of a row of them, and noise meets its gain in the same rows, so nothing is gathered
-or spread out.
+in order; a band's power is the sum of a row of them.
 """
 
 from typing import cast
@@ -43,6 +42,8 @@ class LevelStep(nn.Module):
     four: Tensor
     short_dft: Tensor
     fast_dft: Tensor
+    fast_samples: Tensor
+    band_of_value: Tensor
     encode_weight: Tensor
     slopes_weight: Tensor
     encode_bias: Tensor
@@ -79,6 +80,12 @@ class LevelStep(nn.Module):
         self.register_buffer("decode_bias", decode_bias)
         self.register_buffer("to_power", 10**net.level_to_power * UNIT)
         self.register_buffer("nothing", torch.zeros(n_frames, 2, 2))
+        factor = 2 * bands.framing.analysis_length // bands.framing.synthesis_length
+        values = torch.tensor([bins * factor for count, bins in bands.short_groups for _ in range(count)])
+        self.register_buffer("band_of_value", torch.arange(bands.n_short).repeat_interleave(values))
+        hop, length = bands.fast_length // 2, bands.fast_length
+        begins = bands.framing.synthesis_length - length - hop * torch.arange(bands.fast_a_hop - 1, -1, -1)
+        self.register_buffer("fast_samples", (begins[:, None] + torch.arange(length)).flatten())
         self.register_buffer("both_signs", torch.tensor([1.0, -1.0])[:, None])
 
     def initial_state(self) -> list[Tensor]:
@@ -127,10 +134,9 @@ class LevelStep(nn.Module):
         bands = self.bands
         long = band_power(self.four @ frames[..., : 2 * self.n_bins], bands.long_groups) * (self.net.long_scale / UNIT)
         short = band_power(self.four @ (recent @ self.short_dft), bands.short_groups)
-        hop, count = bands.fast_length // 2, bands.fast_a_hop
-        begin = recent.shape[-1] - (count + 1) * hop
-        pieces = [recent[..., begin + i * hop : begin + i * hop + bands.fast_length] for i in range(count)]
-        fast = band_power(torch.stack(pieces, dim=2) @ self.fast_dft, bands.fast_groups)
+        count = bands.fast_a_hop
+        pieces = recent.index_select(2, self.fast_samples).view(self.n_frames, 2, count, bands.fast_length)
+        fast = band_power(pieces @ self.fast_dft, bands.fast_groups)
         slow, averages = self.running(long.reshape(self.n_frames, 4 * bands.n_short, 2).sum(-1) * UNIT, state)
         slow = slow / UNIT
         together = torch.cat([part.reshape(self.n_frames, -1) for part in (long, short, fast, slow)], dim=-1)
@@ -152,14 +158,7 @@ class LevelStep(nn.Module):
         """Noise for left and right, Nyquist none. Shape: (frames, 2, 2 * bins + 2)."""
         alike = gains * torch.sqrt(0.5 + 0.5 * coherence)
         apart = gains * torch.sqrt(0.5 - 0.5 * coherence) * self.both_signs
-        factor = 2 * self.bands.framing.analysis_length // self.bands.framing.synthesis_length
-        groups = tuple((count, bins * factor) for count, bins in self.bands.short_groups)
-        rows = noise[..., : 2 * self.n_bins].split([count * values for count, values in groups], dim=-1)
-        placed, begin = [], 0
-        for (count, values), row in zip(groups, rows, strict=True):
-            first, second = row.reshape(self.n_frames, 2, count, values).split(1, dim=1)
-            ours = slice(begin, begin + count)
-            both = first * alike[..., ours, None] + second * apart[..., ours, None]
-            placed.append(both.reshape(self.n_frames, 2, -1))
-            begin += count
-        return torch.cat((*placed, self.nothing), dim=-1)
+        both = torch.cat((alike, apart), dim=1).index_select(2, self.band_of_value)
+        first, second = noise[..., : 2 * self.n_bins].split(1, dim=1)
+        placed = first * both[:, :2] + second * both[:, 2:]
+        return torch.cat((placed, self.nothing), dim=-1)
