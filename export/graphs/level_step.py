@@ -26,6 +26,7 @@ from training.nets.level_net import (
 from training.nets.level_restorer import SILENT, LevelRestorer
 
 _FLOOR, _QUIETEST, _SILENT = FLOOR / UNIT, 10**QUIETEST / UNIT, 10**SILENT / UNIT
+_MOST = 3 * LN10  # of what is cut off at its own channel's level anyway
 _FOUR = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.5**0.5, 0.5**0.5], [0.5**0.5, -(0.5**0.5)]])
 
 
@@ -49,6 +50,7 @@ class LevelStep(nn.Module):
     encode_bias: Tensor
     decode_weight: Tensor
     decode_bias: Tensor
+    image_weight: Tensor
     to_power: Tensor
     nothing: Tensor
     both_signs: Tensor
@@ -70,14 +72,18 @@ class LevelStep(nn.Module):
         self.correction = Correction(levels, n_frames) if levels.correction else None
         scale = FEATURE_SCALE / LN10
         slopes = levels.slopes.weight.detach() * levels.slope_scale
+        image, gate = levels.image, cast("nn.Linear", levels.image.gates[tier])
+        listened = torch.zeros(len(image.listen.weight), slopes.shape[1])
+        listened[:, image.left], listened[:, image.right] = image.listen.weight.detach(), -image.listen.weight.detach()
         self.register_buffer("encode_weight", levels.encode.weight.detach().T.contiguous() * scale)
-        self.register_buffer("slopes_weight", slopes.T.contiguous() * scale)
+        self.register_buffer("slopes_weight", torch.cat((slopes, listened)).T.contiguous() * scale)
         self.register_buffer("encode_bias", levels.encode.bias.detach() + FEATURE_OFFSET * levels.encode.weight.sum(1))
         self.norm = norm_of(levels.scales[tier])
         decoder = cast("nn.Linear", levels.decoders[tier])
-        self.register_buffer("decode_weight", decoder.weight.detach().T.contiguous())
-        decode_bias = decoder.bias.detach() + FEATURE_OFFSET * slopes.sum(1)
-        self.register_buffer("decode_bias", decode_bias)
+        self.register_buffer("decode_weight", torch.cat((decoder.weight, gate.weight)).detach().T.contiguous())
+        decode_bias = decoder.bias + FEATURE_OFFSET * slopes.sum(1)
+        self.register_buffer("decode_bias", torch.cat((decode_bias, gate.bias)).detach())
+        self.register_buffer("image_weight", image.place.weight.detach().T.contiguous() / 2)
         self.register_buffer("to_power", 10**net.level_to_power * UNIT)
         self.register_buffer("nothing", torch.zeros(n_frames, 2, 2))
         factor = 2 * bands.framing.analysis_length // bands.framing.synthesis_length
@@ -116,11 +122,16 @@ class LevelStep(nn.Module):
             x, kept = layer(x, past)
             newest.append(kept)
             trunk = x if place == self.trunk_depth else trunk
-        out = torch.addmm(self.decode_bias, self.norm(x), self.decode_weight) + features @ self.slopes_weight
-        levels, evidence = out.view(self.n_frames, 5, -1).split((3, 2), dim=1)
+        decoded, sloped = torch.addmm(self.decode_bias, self.norm(x), self.decode_weight), features @ self.slopes_weight
+        n_out = 4 * self.bands.n_short
+        half = (decoded[:, n_out:] * sloped[:, n_out:]) @ self.image_weight
+        out = (decoded[:, :n_out] + sloped[:, :n_out]).view(self.n_frames, 4, -1)
+        level, coherence, evidence = out.split((1, 1, 2), dim=1)
         evidence, held = self.holding(evidence.reshape(self.n_frames, -1), state[2])
         evident = torch.sigmoid(SHARPNESS * (evidence - NEEDED)).view(self.n_frames, 2, -1)
-        gains, coherence = self._gains(levels, short, evident)
+        gains = self._gains(level + half[:, None] * self.both_signs, short, evident)
+        # ONNX Runtime's Tanh of more reaches 1.0000001, and the root of what is missing to one would be no number.
+        coherence = torch.tanh(coherence.clamp(-WIDEST, WIDEST))
         if self.correction:
             frames, of_correction = self.correction(frames, features, trunk, evident, state[3:first])
             newest = [*of_correction, *newest]
@@ -144,15 +155,15 @@ class LevelStep(nn.Module):
         features = torch.log((together + _FLOOR).clamp(min=_QUIETEST)) - torch.log(loud)
         return features.clamp(min=LOWEST * LN10), short, averages
 
-    def _gains(self, out: Tensor, short: Tensor, evident: Tensor) -> tuple[Tensor, Tensor]:
-        """Gains of left and right (frames, 2, bands), and the coherence (frames, 1, bands)."""
+    def _gains(self, level: Tensor, short: Tensor, evident: Tensor) -> Tensor:
+        """Gains of left and right, (frames, 2, bands), from levels against both channels together."""
         present = short[:, :2]
         own = present.sum(-1, keepdim=True) + self.bands.n_short * _FLOOR
-        missing = torch.exp((out[:, :2] * LN10).clamp(max=0.0)) * own
+        missing = torch.exp((level * LN10).clamp(max=_MOST)) * own.mean(1, keepdim=True)
+        missing = torch.minimum(missing, own)
         share = missing / (missing + 10**SHRINK * (present + _FLOOR))
         heard = (missing * share * share * evident).clamp(max=10.0 / UNIT) - _SILENT
-        # ONNX Runtime's Tanh of more reaches 1.0000001, and the root of what is missing to one would be no number.
-        return torch.sqrt(heard.clamp(min=0.0) * self.to_power), torch.tanh(out[:, 2:].clamp(-WIDEST, WIDEST))
+        return torch.sqrt(heard.clamp(min=0.0) * self.to_power)
 
     def _placed(self, noise: Tensor, gains: Tensor, coherence: Tensor) -> Tensor:
         """Noise for left and right, Nyquist none. Shape: (frames, 2, 2 * bins + 2)."""

@@ -37,9 +37,14 @@ def level_error(ours: Tensor, wanted: Tensor, known: Tensor, loud: Tensor) -> Te
     lowest = (loud + LOWEST)[..., None, None].clamp(min=-10.5)
     error = torch.logaddexp(ours * LN10, lowest * LN10) - torch.logaddexp(wanted * LN10, lowest * LN10)
     weights = known[:, None, None, :].expand_as(error)
+    weights = weights * (1 + _LOUDER * (error > 0))
     squares = 2 * functional.huber_loss(error, torch.zeros_like(error), reduction="none", delta=LN10)
     return (squares * weights).sum() / weights.sum() / LN10**2
 
+
+_LOUDER = 0.5
+"""How much more it counts to be too loud (expectiles, Newey & Powell 1987): where nothing tells what is missing, hiss
+that never was is worse than highs that are too soft."""
 
 _INAUDIBLE = -10.0  # -100 dB of full scale
 
@@ -55,14 +60,16 @@ def missing_error(missing: Tensor, short: Tensor, wanted: Tensor, known: Tensor)
     there, whole = 10 ** short[:, :, :2], 10 ** wanted[:, :, :2]
     is_lost = (whole > 2 * there) & (wanted[:, :, :2] > _INAUDIBLE) & known.bool()[:, None, None]
     error = missing - torch.log10((whole - there).clamp(min=FLOOR))
-    return functional.smooth_l1_loss(error * is_lost, torch.zeros_like(error), reduction="sum") / (is_lost.sum() + 1)
+    weights = is_lost * (1 + _LOUDER * (error > 0))
+    errors = functional.smooth_l1_loss(error, torch.zeros_like(error), reduction="none")
+    return (errors * weights).sum() / (weights.sum() + 1)
 
 
 def evidence_error(evidence: Tensor, short: Tensor, wanted: Tensor, known: Tensor) -> Tensor:
     """Mean cross entropy of whether a band of a channel lost something, over the whole crop.
 
     It did where the clean music has more than 3 dB more in the mean, and didn't where it has less than 1 dB more;
-    between these either is right. To generate where nothing was lost is the worse mistake.
+    between these either is right. To generate where nothing was lost is the worse mistake, by `_LOUDER`.
 
     Shape:
         (batch, frames, 2, bands), (batch, frames, 4, bands) twice, (batch, bands) -> ()
@@ -71,8 +78,8 @@ def evidence_error(evidence: Tensor, short: Tensor, wanted: Tensor, known: Tenso
     audible = (whole > 10**_INAUDIBLE) & known.bool()[:, None]
     lost, kept = (whole > 2.0 * there) & audible, (whole < 1.26 * there + 10**_INAUDIBLE) & known.bool()[:, None]
     more = evidence - NEEDED
-    errors = functional.softplus(-more) * lost[:, None] + 2 * functional.softplus(more) * kept[:, None]
-    return errors.mean(1).sum() / (lost.sum() + 2 * kept.sum() + 1)
+    errors = functional.softplus(-more) * lost[:, None] + (1 + _LOUDER) * functional.softplus(more) * kept[:, None]
+    return errors.mean(1).sum() / (lost.sum() + (1 + _LOUDER) * kept.sum() + 1)
 
 
 def image_error(missing: Tensor, short: Tensor, wanted: Tensor, known: Tensor) -> Tensor:

@@ -2,7 +2,8 @@
 
 Levels are log10 of power (`level_bands`). Depthwise dilated convolutions look back over time, an MLP mixes
 channels; running averages over seconds stand beside the newest levels, so that how a spectrum ends is known from now
-and from before. What is generated is loud relative to its own channel: a silent channel stays silent.
+and from before. What is generated is loud relative to both channels together, its image follows from the one that is
+there (`level_image`), and it is never louder than the rest of its channel: a silent channel stays silent.
 """
 
 import math
@@ -16,6 +17,7 @@ from torch.nn import functional
 from apollo_rt.config import Framing
 from training.nets.correction_net import CorrectionNet
 from training.nets.level_bands import FLOOR, LevelBands
+from training.nets.level_image import ImageHead
 
 LOWEST = -8.0
 """Levels further below the running level of the music are all the same: 80 dB, below 16-bit rounding."""
@@ -26,7 +28,7 @@ QUIETEST = -10.5
 FEATURE_SCALE, FEATURE_OFFSET = 0.5, 1.0  # of levels as features: about unit size
 SHRINK = -0.6  # a quarter of the power that is there
 LN10 = math.log(10)
-_OUTPUTS = 5  # level of left and of right, how alike, evidence of loss for left and for right
+_OUTPUTS = 4  # level, how alike both channels are, evidence of loss for left and for right
 _HOLD_S = 0.3
 WIDEST = 6.0
 """Of what the coherence is the hyperbolic tangent of: nearer to one, the share apart is a root of rounding errors."""
@@ -147,6 +149,7 @@ class LevelNet(nn.Module):
         self.layers = nn.ModuleList(LevelLayer(*sizes, dilation) for dilation in config.dilations)
         self.scales = nn.ParameterList(torch.ones(config.width) for _ in config.exits)
         self.decoders = nn.ModuleList(nn.Linear(config.width, _OUTPUTS * bands.n_short) for _ in config.exits)
+        self.image = ImageHead(bands, config.width, len(config.exits))
         self.slopes = nn.Linear(n_in, _OUTPUTS * bands.n_short, bias=False)  # goes on where layers have met nothing
         nn.init.zeros_(self.slopes.weight)
         # So many features that move together would make each step of the optimiser a leap.
@@ -154,8 +157,8 @@ class LevelNet(nn.Module):
         for decoder in cast("list[nn.Linear]", self.decoders):
             nn.init.normal_(decoder.weight, std=0.01)
             with torch.no_grad():
-                decoder.bias.view(_OUTPUTS, -1)[:2] = -2.0
-                decoder.bias.view(_OUTPUTS, -1)[2] = 0.5
+                decoder.bias.view(_OUTPUTS, -1)[0] = -2.0
+                decoder.bias.view(_OUTPUTS, -1)[1] = 0.5
         self.hold = math.exp(-bands.framing.hop_period_s / _HOLD_S)
         self.correction = _correction(config, n_in) if config.correction else None
 
@@ -239,11 +242,16 @@ class LevelNet(nn.Module):
         return x, next_state
 
     def _read(self, x: Tensor, features: Tensor, levels: dict[str, Tensor], held: Tensor, tier: int) -> Predicted:
-        out = self.decoders[tier](_normal(x) * self.scales[tier].to(x.dtype)) + self.slopes(features) * self.slope_scale
-        out = out.float().unflatten(-1, (_OUTPUTS, -1))
+        frames = _normal(x) * self.scales[tier].to(x.dtype)
+        out = self.decoders[tier](frames) + self.slopes(features) * self.slope_scale
+        level, coherence, *evidence = out.float().unflatten(-1, (_OUTPUTS, -1)).unbind(-2)
+        half = self.image(features, frames, tier).float() / 2
+        own = own_level(levels)
+        both = torch.log10((10**own).mean(-1))[..., None]
         # Never louder than the rest of its channel, so that in a silent one nothing is.
-        missing = own_level(levels)[..., None] + out[..., :2, :].clamp(max=0.0)
-        return Predicted(missing, torch.tanh(out[..., 2, :].clamp(-WIDEST, WIDEST)), self._held(out[..., 3:, :], held))
+        missing = torch.stack((both + level + half, both + level - half), dim=2).minimum(own[..., None])
+        coherence = torch.tanh(coherence.clamp(-WIDEST, WIDEST))
+        return Predicted(missing, coherence, self._held(torch.stack(evidence, dim=2), held))
 
     def _held(self, evidence: Tensor, before: Tensor) -> Tensor:
         """Running average of what each frame says: a recursion, in stretches written as a product with its kernel.

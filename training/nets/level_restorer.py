@@ -83,8 +83,8 @@ class LevelRestorer(nn.Module):
         """
         n_bands = self.config.bands.n_short
         for decoder in cast("list[nn.Linear]", self.levels.decoders):
-            decoder.bias[: 2 * n_bands] += carrier_db / 10
-            decoder.bias[3 * n_bands :] += evidence
+            decoder.bias[:n_bands] += carrier_db / 10
+            decoder.bias[2 * n_bands :] += evidence
         if self.levels.correction:
             self.levels.correction.decoder.weight *= correction
             self.levels.correction.decoder.bias *= correction  # type: ignore[misc]  # in place it stays a Parameter
