@@ -4,6 +4,7 @@ Logarithms are natural here, and what is affine around them is folded into weigh
 in order; a band's power is the sum of a row of them.
 """
 
+import math
 from typing import cast
 
 import torch
@@ -44,7 +45,7 @@ class LevelStep(nn.Module):
     short_dft: Tensor
     fast_dft: Tensor
     fast_samples: Tensor
-    band_of_value: Tensor
+    band_of_cell: Tensor
     encode_weight: Tensor
     slopes_weight: Tensor
     encode_bias: Tensor
@@ -86,9 +87,10 @@ class LevelStep(nn.Module):
         self.register_buffer("image_weight", image.place.weight.detach().T.contiguous() / 2)
         self.register_buffer("to_power", 10**net.level_to_power * UNIT)
         self.register_buffer("nothing", torch.zeros(n_frames, 2, 2))
-        factor = 2 * bands.framing.analysis_length // bands.framing.synthesis_length
-        values = torch.tensor([bins * factor for count, bins in bands.short_groups for _ in range(count)])
-        self.register_buffer("band_of_value", torch.arange(bands.n_short).repeat_interleave(values))
+        widths = torch.tensor([bins for count, bins in bands.short_groups for _ in range(count)])
+        # The widest cells that no band shares: few numbers are gathered, and each meets a row of noise.
+        cells = widths // math.gcd(*widths.tolist())
+        self.register_buffer("band_of_cell", torch.arange(bands.n_short).repeat_interleave(cells))
         hop, length = bands.fast_length // 2, bands.fast_length
         begins = bands.framing.synthesis_length - length - hop * torch.arange(bands.fast_a_hop - 1, -1, -1)
         self.register_buffer("fast_samples", (begins[:, None] + torch.arange(length)).flatten())
@@ -169,7 +171,7 @@ class LevelStep(nn.Module):
         """Noise for left and right, Nyquist none. Shape: (frames, 2, 2 * bins + 2)."""
         alike = gains * torch.sqrt(0.5 + 0.5 * coherence)
         apart = gains * torch.sqrt(0.5 - 0.5 * coherence) * self.both_signs
-        both = torch.cat((alike, apart), dim=1).index_select(2, self.band_of_value)
-        first, second = noise[..., : 2 * self.n_bins].split(1, dim=1)
+        both = torch.cat((alike, apart), dim=1).index_select(2, self.band_of_cell).unsqueeze(-1)
+        first, second = noise[..., : 2 * self.n_bins].view(self.n_frames, 2, len(self.band_of_cell), -1).split(1, dim=1)
         placed = first * both[:, :2] + second * both[:, 2:]
-        return torch.cat((placed, self.nothing), dim=-1)
+        return torch.cat((placed.view(self.n_frames, 2, -1), self.nothing), dim=-1)
