@@ -214,15 +214,26 @@ def _on_one_clock(*ears: _Ear) -> list[np.ndarray]:
     return [ear.samples[round((begin_s - ear.begin_s) * RATE) :] for ear in ears]
 
 
+def jackd(name: str, period: int = 256, rate: int = RATE, patience_s: float = 100.0) -> list[str]:
+    """The command of a JACK server without hardware, where every cycle waits for all clients, so nothing is ever lost.
+
+    Args:
+        name: of the server. One that is killed leaves a place of eight taken until one of the same name ends well.
+        period: samples of a cycle.
+        rate: Hz.
+        patience_s: how late a client may be. It waits as long for one that died, some times over, and whoever opens or
+            closes anything meanwhile with it.
+    """
+    time_out_ms = round(1000 * patience_s / 10)  # JACK's word is for a server that doesn't wait; this one takes tenfold
+    options = ["-S", "-r", "-n", name, "-t", str(time_out_ms), "-d", "dummy"]
+    return ["jackd", *options, "-r", str(rate), "-p", str(period)]
+
+
 class JackServer:
     """A JACK server without hardware, and two clients that PortAudio shows as devices.
 
-    It is synchronous: every cycle waits for all clients, however late they are, so nothing is ever lost.
-
     Args:
-        period: samples of a cycle.
-        rate: Hz.
-        name: of the server. One that is killed leaves a place of eight taken until one of the same name ends well.
+        period, rate, name: see `jackd`.
     """
 
     def __init__(self, period: int = 256, rate: int = RATE, name: str = f"apollo-test-{os.getpid()}") -> None:
@@ -241,10 +252,9 @@ class JackServer:
         jack = pytest.importorskip("jack")
         jack.set_error_function(lambda _: None)
         jack.set_info_function(lambda _: None)
-        options = ["-S", "-r", "-n", self.name, "-t", "10000", "-d", "dummy"]
-        options += ["-r", str(self.rate), "-p", str(self.period)]
+        command = jackd(self.name, self.period, self.rate)
         env = {**os.environ, "JACK_NO_AUDIO_RESERVATION": "1"}
-        with running(["jackd", *options], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        with running(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
             if not wait_for(lambda: self._can_connect(jack)):
                 unavailable("jackd did not start")
             yield process

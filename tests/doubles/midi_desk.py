@@ -5,19 +5,19 @@ It talks as `control.midi.host` does. In a process of its own, for JACK's librar
 
 import os
 import sys
-import time
 
 import rtmidi
 
-from apollo_rt.control.midi import port
-from apollo_rt.control.midi.host import MidiHost
+from apollo_rt.control.midi import port as midi_port
+from apollo_rt.control.midi.host import serve
 
 
 class DeskPort:
     """Its ports."""
 
     def __init__(self, name, wanted=None):
-        api = port._api(rtmidi)
+        api = midi_port._api(rtmidi)
+        self.name = name
         self.output, self.input = rtmidi.MidiOut(api, name), rtmidi.MidiIn(api, name)
         if wanted:
             names = self.output.get_ports()
@@ -38,14 +38,9 @@ class DeskPort:
 
     def close(self):
         for side in (self.output, self.input):
-            side.close_port()
-            time.sleep(port._SETTLE_S)
-            side.delete()
+            midi_port.close_client(side)
 
 
 if __name__ == "__main__":
-    port = DeskPort(*sys.argv[1:])
-    print('{"name": "desk"}', flush=True)
-    MidiHost(port, sys.stdin.buffer, sys.stdout.buffer).run()
-    port.close()
+    serve(lambda: DeskPort(*sys.argv[1:]))
     os._exit(0)

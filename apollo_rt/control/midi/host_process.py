@@ -13,7 +13,7 @@ from typing import Any
 from apollo_rt.control.midi.host import REPORT_S, from_line, to_line
 from apollo_rt.control.midi.port import Port
 from apollo_rt.errors import ControlError
-from apollo_rt.system.child_process import child_environment, last_line, module_command, wait_or_kill
+from apollo_rt.system.child_process import child_environment, last_line, module_command
 
 _OPENING_S = 10.0
 _ENDING_S = 2.0
@@ -84,14 +84,14 @@ class PortProcess:
         return self._ports if is_there else None
 
     def close(self) -> None:
-        """End the process; one that hangs is killed."""
+        """Ask the process to end, and wait a moment for it; one that takes longer ends by itself later, see `host`.
+
+        It isn't killed: JACK's server stands still for a client that died, and all its other clients with it.
+        """
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
         with suppress(OSError):
             self._process.stdin.close()
-        wait_or_kill(self._process, _ENDING_S)
         self._listener.join(_ENDING_S)
-        self._process.stdout.close()
         self._errors.close()
 
     def _answer(self) -> dict[str, Any]:
@@ -103,7 +103,6 @@ class PortProcess:
         if not self._has_answered.wait(_OPENING_S):
             raise ControlError(f"midi: the port isn't open after {_OPENING_S:g} s; does the sound server still answer?")
         if not self._lines:
-            wait_or_kill(self._process, _ENDING_S)
             raise ControlError(
                 f"midi: the port's process ended with code {self._process.returncode} before it was open: "
                 f"{last_line(self._errors) or 'it gave no reason'}"
@@ -114,13 +113,15 @@ class PortProcess:
         return answer
 
     def _listen(self) -> None:
-        """Take what it says, whole lines only, as `fetch` may come at any time."""
+        """Take what it says, whole lines only, as `fetch` may come at any time, until it has ended."""
         assert self._process.stdout is not None
         begun = b""
-        while heard := self._process.stdout.read1():  # type: ignore[attr-defined]  # it is a buffered reader
-            self._heard_s = time.monotonic()
-            *lines, begun = (begun + heard).split(b"\n")
-            self._lines.extend(lines)
-            if lines:
-                self._has_answered.set()
+        with self._process.stdout as said:
+            while heard := said.read1():  # type: ignore[attr-defined]  # it is a buffered reader
+                self._heard_s = time.monotonic()
+                *lines, begun = (begun + heard).split(b"\n")
+                self._lines.extend(lines)
+                if lines:
+                    self._has_answered.set()
+        self._process.wait()
         self._has_answered.set()

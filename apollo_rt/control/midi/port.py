@@ -24,6 +24,8 @@ _QUEUE_LENGTH = 16_384
 """Messages that wait to be fetched, 0.16 s of the worst flood; newer ones are dropped by the library."""
 _SETTLE_S = 0.02
 """More than a period of any sound server that music is played through."""
+_TRIES, _PAUSE_S = 4, 0.25
+"""A JACK server that waits for a client which died refuses others, for a moment."""
 
 
 class Port(Protocol):
@@ -67,6 +69,13 @@ def open_port(wanted: str) -> Port:
         ControlError: there is none, or more than one, or this machine has no MIDI.
     """
     return _RtMidiPort(wanted)
+
+
+def close_client(client: Any) -> None:
+    """Close a port of python-rtmidi's, and its client with it."""
+    client.close_port()
+    time.sleep(_SETTLE_S)  # JACK's thread may still be in what `delete` takes away before its end
+    client.delete()
 
 
 def match(names: list[str], wanted: str) -> int:
@@ -139,9 +148,7 @@ class _RtMidiPort:
         """Let go."""
         for client in self._clients:
             if _ports_now() is not None:
-                client.close_port()
-                time.sleep(_SETTLE_S)  # JACK's thread may still be in what `delete` takes away before its end
-                client.delete()
+                close_client(client)
             else:
                 # JACK's library crashes when a client of a server that died is closed: it is left behind for good.
                 ctypes.pythonapi.Py_IncRef(ctypes.py_object(client))
@@ -188,9 +195,17 @@ def _api(rtmidi: Any) -> int:
 def _ports(side: str, **options: Any) -> tuple[Any, list[str]]:
     """A client that isn't connected yet, and the names of the ports that it sees."""
     rtmidi = _rtmidi()
+    for _ in range(_TRIES - 1):
+        with suppress(rtmidi.RtMidiError):
+            return _ports_at_once(rtmidi, side, **options)
+        time.sleep(_PAUSE_S)
     try:
-        client = getattr(rtmidi, side)(_api(rtmidi), CLIENT_NAME, **options)
-        return client, list(client.get_ports())
+        return _ports_at_once(rtmidi, side, **options)
     except rtmidi.RtMidiError as error:
         reason = str(error).split(":")[-1].strip()
         raise ControlError(f"midi: {back_end()} gives no MIDI: {reason}") from None
+
+
+def _ports_at_once(rtmidi: Any, side: str, **options: Any) -> tuple[Any, list[str]]:
+    client = getattr(rtmidi, side)(_api(rtmidi), CLIENT_NAME, **options)
+    return client, list(client.get_ports())

@@ -25,7 +25,7 @@ from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
 from tests import ROOT
 from tests.doubles import tiny_models
-from tests.doubles.audio_servers import need, running, unavailable, wait_for
+from tests.doubles.audio_servers import jackd, need, running, unavailable, wait_for
 from tests.doubles.memory_files import MemoryReader, MemoryWriter
 from tests.doubles.midi import can_list
 from tests.doubles.real_terminal import START_S, terminal
@@ -70,9 +70,7 @@ def jack_server(name):
         patch.setenv("JACK_DEFAULT_SERVER", name)
         patch.setenv("JACK_NO_START_SERVER", "1")
         env = {**os.environ, "JACK_NO_AUDIO_RESERVATION": "1"}
-        # It waits so long for a client that died, and nobody opens a port meanwhile: less than `open_port` is patient.
-        command = ["jackd", "-r", "-n", name, "-t", "5000", "-d", "dummy", "-r", "44100", "-p", "256"]
-        with running(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
+        with running(jackd(name, patience_s=1.0), env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
             if not wait_for(can_list):
                 unavailable("jackd did not start")
             yield
@@ -102,6 +100,10 @@ class Desk(PortProcess):
     def play(self, *messages):
         for message in messages:
             self.send(message)
+
+    def close(self):
+        super().close()
+        assert self._process.returncode != 1, "it can be closed, and be crashed by JACK, but never fail by itself"
 
 
 @pytest.fixture
@@ -178,6 +180,16 @@ def test_to_look_for_ports_leaves_nothing_open(back_end):
         with pytest.raises(ControlError, match="'organ'"):
             midi_port.open_port("organ")
     assert len(list(Path("/proc/self/fd").iterdir())) <= n_open
+
+
+def test_a_program_that_died_with_its_ports_open_keeps_nobody_from_opening_others(back_end, session, control_of):
+    """JACK's server stands still for it, and refuses who comes meanwhile."""
+    for _ in range(3):
+        player = Desk()
+        os.kill(player._process.pid, signal.SIGKILL)
+        assert midi_port.list_ports() is not None
+        control_of("virtual").close()
+        player.close()
 
 
 def test_another_program_connects_to_a_virtual_port(back_end, session, control_of):
@@ -331,9 +343,8 @@ def test_a_sound_server_that_died_takes_its_ports_and_not_the_program(tmp_path):
 import subprocess, sys, time
 from apollo_rt.control.midi.host_process import open_port
 from tests.doubles.midi import can_list
-from tests.doubles.audio_servers import wait_for
-command = ["jackd", "-r", "-n", "apollo-midi-killed", "-t", "5000", "-d", "dummy", "-r", "44100", "-p", "256"]
-server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+from tests.doubles.audio_servers import jackd, wait_for
+server = subprocess.Popen(jackd("apollo-midi-killed"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 assert wait_for(can_list)
 port = open_port("virtual")
 assert port.ports() is not None
