@@ -25,6 +25,10 @@ class AudioFileError(ApolloError):
     """An audio file can't be read or written."""
 
 
+class PipeClosedError(AudioFileError):
+    """Nobody reads the pipe any more that is written to: no fault, but the end of the run."""
+
+
 class ExistingFileError(ApolloError):
     """A file that would be written is there already, and nobody asked for it to be replaced; the message names it."""
 

@@ -2,9 +2,11 @@
 
 import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Literal
 
 from apollo_rt.errors import ExistingFileError
+from apollo_rt.standard_streams import STDOUT
 
 Existing = Literal["error", "overwrite", "skip"]
 """What becomes of a file that has the name of one to be written: it is refused, replaced, or left and counted."""
@@ -12,7 +14,7 @@ Existing = Literal["error", "overwrite", "skip"]
 
 def is_there(target: str | os.PathLike[str]) -> bool:
     """Whether a regular file has that name, through links too; pipes and devices are for the writer to refuse."""
-    return os.path.isfile(target)  # noqa: PTH113  # `Path.is_file` raises where a folder can't be looked into
+    return Path(target) != STDOUT and os.path.isfile(target)  # noqa: PTH113  # `Path.is_file` raises where a folder can't be looked into
 
 
 def refuse_existing(

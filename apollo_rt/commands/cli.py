@@ -16,10 +16,13 @@ from apollo_rt.commands.plugins import plugins
 from apollo_rt.commands.recover import recover
 from apollo_rt.commands.restore import restore
 from apollo_rt.console.say import open_closed_streams, say
-from apollo_rt.errors import ApolloError
+from apollo_rt.errors import ApolloError, PipeClosedError
 
 _INTERRUPTED = 130
 """What shells expect after Ctrl-C: 128 and the signal's number."""
+
+_PIPE_CLOSED = 141
+"""What they expect where nobody reads the pipe any more: 128 and the number of SIGPIPE, as of `yes | head -1`."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "APOLLO_RT"})
@@ -55,7 +58,7 @@ def main(arguments: Sequence[str] | None = None, name: str = "apollo-rt") -> Non
         name: what the program is called in its help.
 
     Exit codes: 0 all went well, 1 something that the user can mend (one line on stderr says what), 2 wrong usage, 130
-    an interrupt; 3 to 100 so many files failed (see `restore`).
+    an interrupt, 141 a pipe that nobody reads any more; 3 to 100 so many files failed (see `restore`).
     """
     open_closed_streams()
     sys.exit(_exit_code(arguments, name))
@@ -76,6 +79,8 @@ def _exit_code(arguments: Sequence[str] | None, name: str) -> int:
         error.show(shown)
         say(*shown.getvalue().splitlines(), err=True)
         return error.exit_code
+    except PipeClosedError:
+        return _PIPE_CLOSED
     except (ApolloError, ValueError) as error:
         say(*f"error: {error}".split("\n"), err=True)
         return 1

@@ -10,6 +10,7 @@ from click.core import ParameterSource
 from apollo_rt.commands.live_options import run_options, seconds_option
 from apollo_rt.commands.live_tools import devices, doctor, latency, midi
 from apollo_rt.commands.parameter_options import parameter_options, take_parameters
+from apollo_rt.commands.pipe_options import pipe_options, take_pipes
 from apollo_rt.session.control_options import control_options, take_control_options
 
 _FORMER_FLAGS = {"list_devices": devices, "list_midi": midi, "doctor": doctor, "measure_latency": latency}
@@ -44,7 +45,11 @@ def _former_flag(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]
 )  # fmt: skip
 @click.option("--auto", is_flag=True, help="Measure as `doctor` does, and start with the settings that hold.")
 @seconds_option
-@click.option("--no-pace", "pace", flag_value=False, default=True, help="From file to file: as fast as it goes.")
+@pipe_options
+@click.option(
+    "--pace/--no-pace", default=None,
+    help="From file to file: in the music's time, or as fast as it goes. Into a pipe: as fast as it is read.",
+)  # fmt: skip
 @click.option("--allow-feedback", is_flag=True, help="Accept an input that hears the output.")
 @click.option("--no-reconnect", "reconnect", flag_value=False, default=True, help="A device that is lost ends the run.")
 @click.option(
@@ -75,6 +80,7 @@ def live(context: click.Context, /, auto: bool, seconds: float, **options: Any) 
         context.invoke(former[0], **{option.name: given[option.name] for option in former[0].params if option.name})
         return
     control = take_control_options(options, context)
+    raw = take_pipes(options)
     parameters = take_parameters(options)
     # Late, because numba and onnxruntime would make --help wait.
     if auto:
@@ -85,7 +91,7 @@ def live(context: click.Context, /, auto: bool, seconds: float, **options: Any) 
     from apollo_rt.session.run import LiveOptions, run_live
 
     chain = ChainOptions(options.pop("before"), options.pop("after"), options.pop("chain"))
-    run_live(LiveOptions(**options, parameters=parameters, control=control, chain=chain))
+    run_live(LiveOptions(**options, raw=raw, parameters=parameters, control=control, chain=chain))
 
 
 def _hand_down(context: click.Context, name: str) -> None:

@@ -12,11 +12,11 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 _OPTIONS = (
     click.option(
         "--input", "-i", "source", default="Loopback", show_default=True, metavar="INPUT",
-        help="Device (name, part of it, or number), default, Loopback, a file, or demo.",
+        help="Device (name, part of it, or number), default, Loopback, a file, - for stdin, or demo.",
     ),
     click.option(
         "--output", "-o", "target", default="speakers", show_default=True, metavar="OUTPUT",
-        help="Device (name, part of it, or number), default, speakers, or a file.",
+        help="Device (name, part of it, or number), default, speakers, a file, or - for stdout.",
     ),
     click.option(
         "--block-size", type=click.IntRange(1, 4096), default=256, show_default=True, metavar="SAMPLES",

@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,17 +12,20 @@ import click
 from apollo_rt.commands.model_options import model_option, provider_option
 from apollo_rt.commands.output_options import output_options, take_output
 from apollo_rt.commands.parameter_options import parameter_options, take_parameters
+from apollo_rt.commands.pipe_options import pipe_options, take_pipes
 from apollo_rt.console.progress import progress_bar
 from apollo_rt.console.say import say
 from apollo_rt.console.signals import interruptible
 from apollo_rt.existing import Existing, is_there, refuse_named_twice
 from apollo_rt.printable import printable
+from apollo_rt.standard_streams import DASH, words_on_stderr
 
 if TYPE_CHECKING:
     from apollo_rt.files.jobs import Outcome
     from apollo_rt.files.offline import RestoreReport
     from apollo_rt.files.output_format import OutputSettings
     from apollo_rt.files.plan import Job, LeftOut
+    from apollo_rt.files.raw_format import RawFormat
 
 _MOST_FAILED = 100
 _MOST_NAMES = 8
@@ -42,7 +45,7 @@ class _Wanted:
         settings: of what is written.
         existing: what becomes of targets that are there already.
         report: where to tell what became of each file; None: nowhere.
-        reading: track, and whether to mix down.
+        reading: track, whether to mix down, and what the input is where it has no header.
     """
 
     inputs: Sequence[str]
@@ -54,7 +57,7 @@ class _Wanted:
     settings: "OutputSettings"
     existing: Existing
     report: Path | None
-    reading: tuple[int | None, bool]
+    reading: tuple[int | None, bool, "RawFormat | None"]
 
 
 @click.command(short_help="Restore files and folders.")
@@ -76,6 +79,7 @@ class _Wanted:
     help="Cores to use: for as many files at once, or for one. All there are, if not given.",
 )
 @output_options
+@pipe_options
 @click.option("--track", type=click.IntRange(1), metavar="N", help="Audio track to read, from 1; else the best one.")
 @click.option(
     "--downmix", is_flag=True, help="Make stereo of more than two channels, which are else restored in pairs."
@@ -97,18 +101,20 @@ def restore(
 
     One file becomes the file OUTPUT: .flac, .wav, .m4a, .mp3, .ogg, .opus, .aiff or .w64. Several files, or folders
     with everything in them, go into the folder OUTPUT as flac. A file that is there already is not replaced unless you
-    say so.
+    say so. - is stdin as INPUT and stdout as OUTPUT; what is said then goes to stderr.
 
     Ends with code 0 if all went well, else with the number of files that failed: 1, or from 3 to 100 (2 is wrong
     usage, so two count as 3, and more than 100 as 100).
     """
     inputs, target = _inputs_and_output(paths, output)
     existing = _existing(overwrite, skip_existing)
-    with interruptible() as check:
-        settings = take_output(parameters)
+    with words_on_stderr(target == DASH), interruptible() as check:
+        raw_input, raw_output = take_pipes(parameters)
+        settings = replace(take_output(parameters), raw=raw_output)
         values = take_parameters(parameters)
         n_cores = threads or _n_cores()
-        wanted = _Wanted(inputs, target, values, model, provider, n_cores, settings, existing, report, (track, downmix))
+        reading = (track, downmix, raw_input)
+        wanted = _Wanted(inputs, target, values, model, provider, n_cores, settings, existing, report, reading)
         if n_failed := _restore_all(wanted, check):
             raise click.exceptions.Exit(exit_code(n_failed))
 

@@ -50,6 +50,15 @@ class Announcement:
         self.n_samples = self._length(at)
         self.is_exact = self._format in _COUNTED or (self._format == "mp3" and self.n_samples is not None)
 
+    @property
+    def may_cut(self) -> bool:
+        """The end may lie before what is decoded last: what formats other than these announce is no end."""
+        return (
+            self._itunes is not None
+            or self._format in (MP4, MATROSKA)
+            or (self._format in ("caf", "mp3") and self.n_samples is not None)
+        )
+
     def beyond_s(self, decoded_s: float, clock: ContainerClock, is_exact: bool) -> float:
         """After the end: how much of what was decoded lies behind the announced end, in seconds.
 

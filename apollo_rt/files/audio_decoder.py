@@ -12,8 +12,11 @@ import numpy as np
 
 from apollo_rt.errors import AudioFileError
 from apollo_rt.files.container_sound import ContainerSound
+from apollo_rt.files.music_names import MUSIC_SUFFIXES
 from apollo_rt.files.ogg_links import is_ours
 from apollo_rt.files.ogg_sound import OggSound
+from apollo_rt.files.raw_format import RawFormat
+from apollo_rt.files.raw_sound import RawSound
 from apollo_rt.files.sound import Samples, Sound, SoundSource
 from apollo_rt.files.source_file import SourceFile
 from apollo_rt.files.timeline import Timeline
@@ -25,6 +28,7 @@ class AudioDecoder:
     Args:
         path: any file that FFmpeg decodes.
         track: which of its audio tracks, from 1; None for the best one, that is mono or stereo if there is such a one.
+        raw: what its bytes are, where its name doesn't say that they have a header.
 
     Attributes:
         sample_rate: Hz, of the whole file's blocks.
@@ -38,12 +42,13 @@ class AudioDecoder:
         AudioFileError: the file can't be opened as audio.
     """
 
-    def __init__(self, path: Path, track: int | None = None) -> None:
+    def __init__(self, path: Path, track: int | None = None, raw: RawFormat | None = None) -> None:
         """Open the file and read what its header says."""
         self.path = path
         self.warnings: list[str] = []
         self.n_decoded = 0
-        self._source = _source(path, track)
+        self._is_interrupted = False
+        self._source = _source(path, track, raw)
         self._sounds = self._source.sounds()
         self._first = self._next_sound()  # a header may say something else
         self.sample_rate = self._first.sample_rate if self._first else self._source.sample_rate
@@ -69,7 +74,13 @@ class AudioDecoder:
         for samples in timeline.blocks(self._finite_sounds()):
             self.n_decoded += len(samples)
             yield samples
-        self._check_the_end(timeline)
+        if not self._is_interrupted:
+            self._check_the_end(timeline)
+
+    def interrupt(self) -> None:
+        """Let a read of a pipe that waits end now, from another thread; nothing is said of the end then."""
+        self._is_interrupted = True
+        self._source.interrupt()
 
     def close(self) -> None:
         """Close the file."""
@@ -111,11 +122,18 @@ class AudioDecoder:
         self.warnings += [f"{self.path}: {line}" for line in lines]
 
 
-def _source(path: Path, track: int | None) -> SoundSource:
+def _source(path: Path, track: int | None, raw: RawFormat | None) -> SoundSource:
     """The file by what it begins with: our own reader for Ogg's links, FFmpeg's for everything else."""
     file = SourceFile(path)
     try:
-        return OggSound(file, track) if is_ours(file.head) else ContainerSound(file, track)
+        if raw and path.suffix.lower() not in MUSIC_SUFFIXES:  # else its name says what it is
+            return RawSound(file, raw)
+        return OggSound(file, track) if _is_ogg(file) else ContainerSound(file, track)
     except BaseException:
         file.close()
         raise
+
+
+def _is_ogg(file: SourceFile) -> bool:
+    """Whether our own reader takes it; of a pipe only where Ogg stands at its beginning."""
+    return (file.is_seekable or file.at(0, 4) == b"OggS") and is_ours(file.first_bytes())

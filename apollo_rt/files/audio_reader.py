@@ -15,6 +15,7 @@ from apollo_rt.config import SAMPLE_RATES
 from apollo_rt.errors import AudioFileError
 from apollo_rt.files.audio_decoder import AudioDecoder
 from apollo_rt.files.channel_layout import STEREO, mixing, pairs
+from apollo_rt.files.raw_format import RawFormat
 from apollo_rt.files.sound import Samples as Samples
 from apollo_rt.files.tags import Tags
 from apollo_rt.stream.rate_converter import RateConverter
@@ -27,20 +28,23 @@ class ReadSettings:
     Attributes:
         track: which of its audio tracks, from 1; None for the best one, that is mono or stereo if there is such a one.
         downmix: True makes stereo of more than two channels, False leaves them what they are.
+        raw: what its bytes are, where its name doesn't say that they have a header.
     """
 
     track: int | None = None
     downmix: bool = False
+    raw: RawFormat | None = None
 
 
 class AudioReader:
     """A file's audio as two-channel blocks at one sample rate, decoded as it is read.
 
     Args:
-        path: any file that FFmpeg decodes.
+        path: any file that FFmpeg decodes, a named pipe, or `standard_streams.STDIN`.
         sample_rate: rate of the blocks in Hz; a file of another rate is converted.
         track: which of its audio tracks, from 1; None for the best one, that is mono or stereo if there is such a one.
         downmix: make stereo of more than two channels: None does so with a warning, False reads them in pairs.
+        raw: what its bytes are, where its name doesn't say that they have a header.
 
     Attributes:
         source_rate: the file's own rate in Hz.
@@ -57,10 +61,11 @@ class AudioReader:
         sample_rate: int = 44_100,
         track: int | None = None,
         downmix: bool | None = None,
+        raw: RawFormat | None = None,
     ) -> None:
         """Open the file."""
         self.path = Path(path)
-        self._decoder = AudioDecoder(self.path, track)
+        self._decoder = AudioDecoder(self.path, track, raw)
         self.source_rate = self._decoder.sample_rate
         _refuse_rate(self.path, self.source_rate)
         n_channels = len(self._decoder.channels)
@@ -109,8 +114,22 @@ class AudioReader:
         Raises:
             AudioFileError: nothing can be decoded, or a sample is not finite.
         """
+        return self._read(n_samples, n_samples)
+
+    def read_some(self, n_samples: int) -> Samples:
+        """Read on, as soon as there is anything: what a pipe has brought is not kept back until more comes.
+
+        Args:
+            n_samples: the most, 1 or more.
+
+        Returns:
+            At least one sample, and none at the end of the file. Shape and errors: see `read`.
+        """
+        return self._read(n_samples, 1)
+
+    def _read(self, n_samples: int, n_least: int) -> Samples:
         parts, n_ready = [self._pending], len(self._pending)
-        while n_ready < n_samples and not self._at_end:
+        while n_ready < n_least and not self._at_end:
             parts.append(self._next_block())
             n_ready += len(parts[-1])
         ready = np.concatenate(parts)
@@ -123,6 +142,10 @@ class AudioReader:
             return self._converter.convert(block if self._mixing is None else block @ self._mixing)
         self._at_end = True
         return self._converter.convert(np.empty((0, self.source_channels), np.float32), last=True)
+
+    def interrupt(self) -> None:
+        """Let a read of a pipe that waits end now, from another thread; the file is at its end then."""
+        self._decoder.interrupt()
 
     def close(self) -> None:
         """Close the file."""

@@ -20,6 +20,7 @@ from apollo_rt.files.output_format import OutputFormat, OutputSettings, format_o
 from apollo_rt.files.tag_carrying import carry, made_by
 from apollo_rt.files.tags import Tags
 from apollo_rt.files.vorbis_encoder import VorbisEncoder
+from apollo_rt.standard_streams import STDOUT
 from apollo_rt.stream.rate_converter import RateConverter
 
 
@@ -206,7 +207,7 @@ def refuse_same_file(source: str | os.PathLike[str], target: str | os.PathLike[s
         AudioFileError: both names lead to one file.
     """
     source, target = Path(source), Path(target)
-    if source.exists() and target.exists() and source.samefile(target):
+    if target != STDOUT and source.exists() and target.exists() and source.samefile(target):
         raise AudioFileError(f"{target}: is the input itself; choose another name for the output")
 
 

@@ -96,12 +96,13 @@ class ContainerSound:
         """Decode the track to its end, less what lies behind the announced one."""
         held: deque[Sound] = deque()
         n_held, decoded_s = 0, 0.0
+        n_kept = _HELD if self._announcement.may_cut else 0
         for sound in self._cut_sounds():
             n_missing = sound.n_missing if held else 0  # what is late at the beginning is no part of the length
             decoded_s += (n_missing + len(sound.samples)) / sound.sample_rate
             held.append(sound)
             n_held += len(sound.samples)
-            while n_held - len(held[0].samples) >= _HELD:
+            while held and n_held - len(held[0].samples) >= n_kept:
                 n_held -= len(held[0].samples)
                 yield held.popleft()
         if self._announcement.is_exact and decoded_s * self.sample_rate >= (self.n_announced or math.inf) - 1:
@@ -125,6 +126,10 @@ class ContainerSound:
         elif 0 < len(self._last_packet) < self._whole_length():
             lines.append("cut off: it ends in the middle of a block")
         return lines
+
+    def interrupt(self) -> None:
+        """Let a read that waits end now, from another thread."""
+        self._file.interrupt()
 
     def close(self) -> None:
         """Close the file."""
@@ -225,7 +230,7 @@ def _decoder(stream: AudioStream, file: SourceFile) -> AudioCodecContext:
     """The track's decoder: of floats where there is one, and of the integers that a wav file really holds."""
     own = stream.codec_context
     name = _BETTER_DECODERS.get(own.name, own.name)
-    if own.name.startswith("pcm_") and file.head[:4] in (b"RIFF", b"RF64", b"BW64", b"riff"):
+    if own.name.startswith("pcm_") and file.at(0, 4) in (b"RIFF", b"RF64", b"BW64", b"riff"):
         name = integer_codec(file.head) or name
     if name not in DECODERS:
         raise AudioFileError(f"{file.path}: its sound is {own.name}, which can't be read")

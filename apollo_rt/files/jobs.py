@@ -7,7 +7,7 @@ from threading import Event, Lock
 from typing import Literal
 
 from apollo_rt.control.parameters import Parameters
-from apollo_rt.errors import ApolloError, ExistingFileError
+from apollo_rt.errors import ApolloError, ExistingFileError, PipeClosedError
 from apollo_rt.existing import Existing, is_there
 from apollo_rt.files.audio_reader import ReadSettings
 from apollo_rt.files.offline import Progress, RestoreReport, restore_file
@@ -71,6 +71,7 @@ def run_jobs(
 
     Raises:
         ModelFileError: the model that ships with the package is damaged.
+        PipeClosedError: the target is a pipe that nobody reads any more.
         ValueError: a parameter or `threads` is out of bounds.
     """
     if threads < 1:
@@ -125,7 +126,7 @@ def _outcome(
         report = restore_file(
             job.source, job.target, model, progress, output, threads, False, kind, reading, **parameters
         )
-    except CancelledError:
+    except (CancelledError, PipeClosedError):
         raise
     except ExistingFileError:  # it came meanwhile
         return _found_there(job, existing)

@@ -76,7 +76,7 @@ def announced_samples(at: At) -> tuple[int, int] | None:
     Returns:
         Samples, and how many behind them are only padding; None where the file doesn't say.
     """
-    start = _id3v2_length(at)
+    start = id3v2_length(at)
     data = at(start, 4096)
     header = frame_header(data)
     if header is None:
@@ -115,7 +115,7 @@ def _id3v2_size(head: bytes) -> int:
     return 10 + size + (10 if head[5] & 16 else 0)
 
 
-def _id3v2_length(at: At) -> int:
+def id3v2_length(at: At) -> int:
     """Bytes of ID3v2 tags in front of the music; several stand in a row where a program added one."""
     start = 0
     while (head := at(start, 10))[:3] == b"ID3" and len(head) == 10:

@@ -19,7 +19,9 @@ from apollo_rt.files.audio_reader import AudioReader, ReadSettings, Samples
 from apollo_rt.files.audio_writer import AudioWriter, refuse_same_file
 from apollo_rt.files.channel_lanes import Lanes, Stream
 from apollo_rt.files.output_format import OutputSettings
+from apollo_rt.files.pipe_writer import PipeWriter
 from apollo_rt.inference.model import Model, load
+from apollo_rt.standard_streams import is_pipe
 from apollo_rt.stream.block_stream import open_block_stream
 from apollo_rt.stream.rate_converter import RateConverter
 from apollo_rt.stream.restoration_stream import RestorationStream
@@ -76,8 +78,9 @@ def restore_file(
     """Restore one file; the result has the source's length and channels, and is aligned with it.
 
     Args:
-        source: what FFmpeg decodes; more than two channels are restored pair by pair.
-        target: its suffix picks the format, see `output_format`. It appears when it is complete.
+        source: what FFmpeg decodes, `standard_streams.STDIN` too; more than two channels are restored pair by pair.
+        target: its suffix picks the format, see `output_format`. It appears when it is complete. A named pipe, and
+            `standard_streams.STDOUT`, get a wav or raw samples as they are ready.
         model: None for the model that ships with the package.
         progress: called after every block.
         output: rate and quality of what is written; None for the usual.
@@ -90,6 +93,7 @@ def restore_file(
     Raises:
         AudioFileError: the source can't be read, or the target can't be written; nothing is left of it then.
         ExistingFileError: the target is there already; nothing was done.
+        PipeClosedError: the target is a pipe that nobody reads any more.
         ModelFileError: the model that ships with the package is damaged.
         ValueError: there is no such parameter, or it is out of bounds.
     """
@@ -99,7 +103,7 @@ def restore_file(
     refuse_existing(target, is_replaced, "existing='overwrite' replaces it")
     live, output, model = Parameters(**parameters), output or OutputSettings(), model or load()
     with (
-        AudioReader(source, model.framing.sample_rate, reading.track, reading.downmix) as reader,
+        AudioReader(source, model.framing.sample_rate, reading.track, reading.downmix, reading.raw) as reader,
         _open_writer(target, reader, model, output, is_replaced) as writer,
     ):
         lanes = Lanes(reader.channel_pairs, partial(_open_stream, model, live, threads, hop_by_hop), live)
@@ -124,8 +128,10 @@ def restore_file(
 
 def _open_writer(
     target: str | os.PathLike[str], reader: AudioReader, model: Model, output: OutputSettings, overwrite: bool
-) -> AudioWriter:
+) -> AudioWriter | PipeWriter:
     rate = output.rate_for(reader.source_rate, model.framing.sample_rate, Path(target))
+    if is_pipe(target):
+        return PipeWriter(Path(target), rate, reader.source_channels, output.raw, output.float_wav)
     length = _length_at(reader, rate)
     return AudioWriter(target, rate, reader.source_channels, output, reader.tags, model.card.name, length, overwrite)
 

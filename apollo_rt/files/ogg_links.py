@@ -8,9 +8,8 @@ changes layout or rate, and primes a Vorbis decoder wrongly; so links are told a
 ```
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from io import BytesIO
 
 from apollo_rt.files.ogg_pages import OggPage, OggPages
 
@@ -188,11 +187,16 @@ def _n_headers(codec: str, first: bytes, n_headers: int) -> int:
     return 1 + max(int.from_bytes(first[7:9], "big"), 1) if codec == "flac" else n_headers
 
 
-def is_ours(head: bytes) -> bool:
+def is_ours(read: Callable[[int], bytes]) -> bool:
     """Tell whether a file is Ogg with Vorbis, Opus, FLAC or Speex in it.
 
     Args:
-        head: its first bytes; pages of a link whose beginning is missing may come first.
+        read: gives its first bytes, none behind them; pages of a link whose beginning is missing may come first.
     """
-    begins = [page for page in OggPages(BytesIO(head).read) if page.begins]
-    return any(_codec(page.body) for page in begins) if begins else head.startswith(b"OggS")
+    head, has_begun = read(4), False
+    parts = [head]
+    for page in OggPages(lambda n_bytes: parts.pop() if parts else read(n_bytes)):
+        if page.begins and _codec(page.body):
+            return True
+        has_begun |= page.begins
+    return head == b"OggS" and not has_begun

@@ -68,6 +68,10 @@ class OggSound:
             lines.append(f"{n_pages} of its pages belong to a stream without a beginning, and are left out")
         return lines
 
+    def interrupt(self) -> None:
+        """Let a read that waits end now, from another thread."""
+        self._file.interrupt()
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()

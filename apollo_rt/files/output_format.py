@@ -19,6 +19,8 @@ from typing import Final, Literal
 
 from apollo_rt.config import SAMPLE_RATES
 from apollo_rt.errors import AudioFileError
+from apollo_rt.files.raw_format import RawFormat
+from apollo_rt.standard_streams import is_pipe
 
 Quality = Literal["standard", "high", "best", "lossless"]
 QUALITIES: Final[tuple[Quality, ...]] = ("standard", "high", "best", "lossless")
@@ -40,6 +42,7 @@ class OutputSettings:
         rate: "auto" (the source's, but never below the model's), "keep" (the source's), or Hz.
         quality: of lossy formats; "lossless" is ALAC in .m4a.
         bitrate_kbps: instead of that; None for the quality's.
+        raw: what a pipe gets, at its rate; None: a wav.
 
     Raises:
         ValueError: a value is none of those, or beyond its bounds.
@@ -49,6 +52,7 @@ class OutputSettings:
     rate: int | Literal["auto", "keep"] = "auto"
     quality: Quality = "high"
     bitrate_kbps: int | None = None
+    raw: RawFormat | None = None
 
     def __post_init__(self) -> None:
         """Check once, before anything opens."""
@@ -67,9 +71,11 @@ class OutputSettings:
             model_rate: Hz.
             target: its suffix picks the format.
         """
-        form = format_of(target)
-        if len(form.rates) == 1:
-            return form.rates[0]
+        rates = () if is_pipe(target) else format_of(target).rates
+        if is_pipe(target) and self.raw:
+            rates = (self.raw.sample_rate,)
+        if len(rates) == 1:
+            return rates[0]
         if self.rate == "auto":
             return max(source_rate, model_rate)
         return source_rate if self.rate == "keep" else self.rate

@@ -22,6 +22,7 @@ from apollo_rt.existing import is_there
 from apollo_rt.files.audio_writer import refuse_same_file
 from apollo_rt.files.music_names import MUSIC_SUFFIXES, refuse_address
 from apollo_rt.files.output_format import WRITABLE_SUFFIXES, format_of
+from apollo_rt.standard_streams import STDIN, input_path, is_pipe, output_path
 
 
 @dataclass(frozen=True)
@@ -98,8 +99,8 @@ def plan_jobs(inputs: Sequence[str | os.PathLike[str]], output: str | os.PathLik
     where `output` is a folder or has no suffix. Folders are searched by suffix, hidden files and `output` left out.
 
     Args:
-        inputs: files and folders, at least one.
-        output: a file, or a folder that need not be there yet.
+        inputs: files and folders, at least one; or `-` alone, which is stdin.
+        output: a file, or a folder that need not be there yet; `-` is stdout.
         suffix: format of the files in the folder `output`.
 
     Raises:
@@ -108,14 +109,27 @@ def plan_jobs(inputs: Sequence[str | os.PathLike[str]], output: str | os.PathLik
     """
     for name in (*inputs, output):
         refuse_address(name)
-    sources, folder = [Path(path) for path in inputs], Path(output)
-    if len(sources) == 1 and not _is_folder(sources[0]) and not _names_folder(output):
+    sources, folder = [input_path(path) for path in inputs], output_path(output)
+    if is_pipe(folder) or STDIN in sources:
+        plan = Plan((_only_job(sources, folder),))
+    elif len(sources) == 1 and not _is_folder(sources[0]) and not _names_folder(output):
         plan = Plan((Job(sources[0], folder),))
     else:
         _refuse_file_as_folder(folder, sources)
         plan = _into_folder(sources, folder, suffix)
-    _refuse_sources_as_targets(plan.jobs)
+    if not is_pipe(folder):
+        _refuse_sources_as_targets(plan.jobs)
     return plan
+
+
+def _only_job(sources: Sequence[Path], target: Path) -> Job:
+    """A pipe holds one sound, whichever end it is."""
+    if len(sources) > 1 or _is_folder(sources[0]):
+        pipe = STDIN if STDIN in sources else target
+        raise AudioFileError(f"{pipe}: a pipe is restored alone, from one input to one output")
+    if not is_pipe(target) and _names_folder(target):
+        raise AudioFileError(f"{target}: is a folder, and what comes from {STDIN} has no name; name a file")
+    return Job(sources[0], target)
 
 
 def _into_folder(sources: Sequence[Path], folder: Path, suffix: str) -> Plan:

@@ -63,6 +63,9 @@ class SoundSource(Protocol):
             n_decoded: samples that came, counted at `sample_rate`.
         """
 
+    def interrupt(self) -> None:
+        """Let a read of a pipe that waits end now, from another thread."""
+
     def close(self) -> None:
         """Close what is open."""
 

@@ -5,7 +5,10 @@ second time. So the names stay here, and of its formats and protocols only those
 """
 
 import os
-from collections.abc import Callable, Sequence
+import select
+import stat
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,6 +16,13 @@ import av
 from av.container import InputContainer
 
 from apollo_rt.errors import AudioFileError
+from apollo_rt.standard_streams import STDIN, open_stdin
+
+_LOOK_S = 0.1
+"""How often a read of a pipe looks whether it shall end."""
+
+_PIECE_LENGTH = 256
+"""Of a pipe so much is read at a time while its kind is found out: 30 ms of a radio of 64 kbit/s."""
 
 _HEAD_LENGTH = 65_536
 """Bytes that are kept of the beginning: headers that say how long the file is stand in them."""
@@ -57,15 +67,18 @@ At = Callable[[int, int], bytes]
 
 
 class SourceFile:
-    """The bytes of a file or a named pipe, and how many there were.
+    """The bytes of a file, of stdin or a named pipe, and how many there were.
+
+    What comes through a pipe is handed on as it comes; its first bytes are kept, and read ahead only as far as somebody
+    asks for them, so that a program which writes as slowly as music plays is heard at once.
 
     Args:
-        path: an existing file, or a pipe.
+        path: the file, or `STDIN`.
 
     Attributes:
         is_seekable: it is no pipe.
-        head: its first bytes.
         name: its kind alone, for FFmpeg, which guesses some formats by the suffix.
+        is_interrupted: `interrupt` was called, so that its end means nothing.
 
     Raises:
         AudioFileError: there is no such file, it is a folder, empty, or can't be read.
@@ -75,32 +88,43 @@ class SourceFile:
         """Open it."""
         self.path = path
         self.name = f"music{path.suffix}"
+        self.is_interrupted = False
         self._file = _opened(path)
         self.is_seekable = self._file.seekable()
+        self._head = b""
+        self._n_read = 0
+        self._is_at_end = False
+        self._may_wait = not self.is_seekable and sys.platform != "win32"
         try:
-            self.head = _read_fully(self._file, _HEAD_LENGTH)
+            self._read_ahead(_HEAD_LENGTH if self.is_seekable else 1)
         except OSError as error:
             self._file.close()
             raise AudioFileError(f"{path}: can't be read: {error.strerror or error}") from None
-        if not self.head:
+        if not self._head:
             self._file.close()
             raise AudioFileError(f"{path}: the file is empty")
-        self._n_read = 0
         if self.is_seekable:
             self._file.seek(0)
 
     @property
+    def head(self) -> bytes:
+        """Its first bytes; of a pipe those that have come so far."""
+        return self._head
+
+    @property
     def size(self) -> int:
         """Bytes in all; of a pipe those that have come so far."""
-        return os.fstat(self._file.fileno()).st_size if self.is_seekable else max(self._n_read, len(self.head))
+        return os.fstat(self._file.fileno()).st_size if self.is_seekable else max(self._n_read, len(self._head))
 
     def read(self, n_bytes: int) -> bytes:
-        """Read on."""
+        """Read on; of a pipe what there is, none at the end only."""
         if self.is_seekable:
             return self._file.read(n_bytes)
-        part = self.head[self._n_read : self._n_read + n_bytes] or self._file.read1(n_bytes)  # type: ignore[attr-defined]
+        part = self._head[self._n_read : self._n_read + n_bytes] or self._next(n_bytes)
+        if self._n_read == len(self._head) < _HEAD_LENGTH:
+            self._head += part
         self._n_read += len(part)
-        return bytes(part)
+        return part
 
     def seek(self, position: int, whence: int = os.SEEK_SET) -> int:
         """Go elsewhere, where that can be."""
@@ -113,7 +137,9 @@ class SourceFile:
     def at(self, position: int, n_bytes: int) -> bytes:
         """So many bytes from elsewhere, none where that can't be; it stands where it stood afterwards."""
         if not self.is_seekable:
-            return self.head[position : position + n_bytes] if position >= 0 else b""
+            if self._n_read <= len(self._head):
+                self._read_ahead(position + n_bytes)
+            return self._head[position : position + n_bytes] if position >= 0 else b""
         if position < 0:
             n_bytes, position = max(n_bytes + position, 0), 0
         here = self._file.tell()
@@ -121,6 +147,19 @@ class SourceFile:
         data = self._file.read(n_bytes)
         self._file.seek(here)
         return data
+
+    def first_bytes(self) -> Callable[[int], bytes]:
+        """A function that reads its first bytes piece by piece, as `read` does; of a pipe no more than is needed."""
+        position = 0
+
+        def read(n_bytes: int) -> bytes:
+            nonlocal position
+            n_most = n_bytes if self.is_seekable else min(n_bytes, _PIECE_LENGTH)
+            part = self.at(position, min(n_most, _HEAD_LENGTH - position))
+            position += len(part)
+            return part
+
+        return read
 
     def tail(self) -> bytes:
         """The last bytes; none of a pipe."""
@@ -130,9 +169,27 @@ class SourceFile:
         """As PyAV takes it: without `seek` where there is none."""
         return self if self.is_seekable else _ReadOnly(self)
 
+    def interrupt(self) -> None:
+        """Let a read of a pipe that waits end now, as if nothing came any more; from another thread."""
+        self.is_interrupted = True
+
     def close(self) -> None:
         """Close it."""
         self._file.close()
+
+    def _read_ahead(self, n_bytes: int) -> None:
+        """Have so many of the first bytes, or all there are."""
+        while len(self._head) < min(n_bytes, _HEAD_LENGTH) and (part := self._next(_HEAD_LENGTH - len(self._head))):
+            self._head += part
+
+    def _next(self, n_bytes: int) -> bytes:
+        """What comes next, none at the end or after an interrupt."""
+        while not (self._is_at_end or self.is_interrupted):
+            if not self._may_wait or select.select((self._file,), (), (), _LOOK_S)[0]:
+                part = self._file.read(n_bytes)
+                self._is_at_end = not part
+                return part
+        return b""
 
 
 class _ReadOnly:
@@ -146,6 +203,7 @@ def open_container(
     format_name: str | None = None,
     formats: Sequence[str] = FORMATS,
     decoders: Sequence[str] = DECODERS,
+    options: Mapping[str, str] | None = None,
 ) -> InputContainer:
     """Open bytes by FFmpeg, with nothing on but what they need; nobody else opens any, pictures neither.
 
@@ -154,31 +212,33 @@ def open_container(
         format_name: FFmpeg's name of the format, where it is not to be guessed.
         formats: demuxers that are on: those of music, if not given.
         decoders: that are on.
+        options: of the demuxer.
 
     Raises:
         av.FFmpegError: it can't be opened.
     """
     allowed = {"format_whitelist": ",".join(formats), "codec_whitelist": ",".join(decoders)}
-    options = {**allowed, "protocol_whitelist": "file"}
+    options = {**(options or {}), **allowed, "protocol_whitelist": "file"}
     container: InputContainer = av.open(file, format=format_name, metadata_errors="replace", options=options)
     return container
 
 
 def _opened(path: Path) -> IO[bytes]:
-    if not path.exists():
+    """The file; a pipe without a buffer of ours, which would keep back what has come."""
+    if path != STDIN and not path.exists():
         raise AudioFileError(f"{path}: no such file")
-    if path.is_dir():
+    if path != STDIN and path.is_dir():
         raise AudioFileError(f"{path}: is a folder, not an audio file")
     try:
-        return path.open("rb")
+        file = _opened_stdin() if path == STDIN else path.open("rb", -1 if path.is_file() else 0)
     except OSError as error:
         raise AudioFileError(f"{path}: can't be opened: {error.strerror or error}") from None
+    if file.isatty():
+        file.close()
+        raise AudioFileError(f"{path}: is a terminal; lead sound into it, from a program (`|`) or a file (`<`)")
+    return file
 
 
-def _read_fully(file: IO[bytes], n_bytes: int) -> bytes:
-    """So many bytes, fewer only at the end: a pipe gives what has come."""
-    parts = []
-    while n_bytes and (part := file.read(n_bytes)):
-        parts.append(part)
-        n_bytes -= len(part)
-    return b"".join(parts)
+def _opened_stdin() -> IO[bytes]:
+    number = open_stdin()
+    return os.fdopen(number, "rb", -1 if stat.S_ISREG(os.fstat(number).st_mode) else 0)

@@ -255,7 +255,7 @@ class Engine:
         self._supervisor.stop()
         if self._incidents:
             self._supervisor.say(self._incidents.finish())
-        self._supervisor.say(self._files.stop(complete))
+        self._supervisor.say(self._files.stop(complete, self._connection.is_over))
 
     def _error(self) -> Exception | None:
         return self._files.error or self._connection.error

@@ -13,10 +13,13 @@ from apollo_rt.files.audio_reader import AudioReader, Samples
 from apollo_rt.files.audio_writer import AudioWriter, refuse_same_file
 from apollo_rt.files.music_names import MUSIC_SUFFIXES, refuse_address
 from apollo_rt.files.output_format import format_of
+from apollo_rt.files.pipe_writer import PipeWriter
+from apollo_rt.files.raw_format import RawFormat
 from apollo_rt.files.recording import RecordingWriter, numbered
 from apollo_rt.live.endpoints.driver import Driver
-from apollo_rt.live.endpoints.file_feed import Source
+from apollo_rt.live.endpoints.file_feed import Source, WaitingSource
 from apollo_rt.live.endpoints.virtual_device import VirtualDevice
+from apollo_rt.standard_streams import DASH, STDIN, STDOUT, is_pipe
 
 DEMO = "demo"
 DEMO_FILE = Path(__file__).parents[1] / "data" / "demo.mp3"
@@ -43,7 +46,7 @@ class Endpoints:
     driver: Driver
     reader: AudioReader | None
     source: Source | None
-    writer: AudioWriter | RecordingWriter | None
+    writer: AudioWriter | RecordingWriter | PipeWriter | None
     wanted: "WantedDevices"
 
     @property
@@ -165,6 +168,17 @@ def _place(device: Device | None) -> tuple[object, ...]:
     return (device.name, device.host_api, device.environment, device.captures, device.feeds) if device else ()
 
 
+class AsItComes:
+    """A file or pipe as a `file_feed.Source`: what it has brought is handed on, and not kept until there is more.
+
+    Args:
+        reader: closed by the caller.
+    """
+
+    def __init__(self, reader: AudioReader) -> None:
+        self.read, self.interrupt = reader.read_some, reader.interrupt
+
+
 class FirstPart:
     """The beginning of a source: a `file_feed.Source`.
 
@@ -178,10 +192,15 @@ class FirstPart:
         self._n_left = n_samples
 
     def read(self, n_samples: int) -> Samples:
-        """The next samples, `(samples, 2)`; fewer than asked for only at the end, then none."""
+        """The next samples, `(samples, 2)`; none only at the end."""
         part = self._source.read(min(n_samples, self._n_left))
         self._n_left -= len(part)
         return part
+
+    def interrupt(self) -> None:
+        """Let a read that waits end now, from another thread."""
+        if isinstance(self._source, WaitingSource):
+            self._source.interrupt()
 
 
 def open_endpoints(
@@ -194,12 +213,13 @@ def open_endpoints(
     duration_s: float | None = None,
     overwrite: bool = False,
     model: str = "",
+    raw: tuple[RawFormat | None, RawFormat | None] = (None, None),
 ) -> Endpoints:
     """Open the files and find the devices that the user named.
 
     Args:
-        source: `demo`, a file, or what `device.find_device` understands.
-        target: a file, or what `device.find_device` understands.
+        source: `demo`, a file, `-` for stdin, or what `device.find_device` understands.
+        target: a file, `-` for stdout, or what `device.find_device` understands.
         sample_rate: Hz, the model's.
         block_size: samples per callback.
         pace: from file to file, run in real time.
@@ -207,6 +227,7 @@ def open_endpoints(
         duration_s: read no more than this of a file.
         overwrite: a target that is there already is replaced.
         model: what will restore, for the tags.
+        raw: what the input is where it has no header, and what an output that is a pipe gets; None: a wav.
 
     Raises:
         ApolloError: an end is missing, ambiguous, not usable, both are the same, or the target is there already.
@@ -215,7 +236,7 @@ def open_endpoints(
     source_path, target_path = input_file(source), output_file(target)
     if source_path and target_path:
         refuse_same_file(source_path, target_path)
-    if target_path:
+    if target_path and not is_pipe(target_path):
         format_of(target_path)
         refuse_existing(target_path, overwrite)
     words = None if source_path else source, None if target_path else target
@@ -225,21 +246,30 @@ def open_endpoints(
         raise ValueError("--no-pace is for file to file: a device has a pace of its own")
     has_device = captured is not None or played is not None
     driver = wanted.driver(captured, played) if has_device else VirtualDevice(sample_rate, block_size, pace)
-    reader = AudioReader(source_path, sample_rate) if source_path else None
+    reader = AudioReader(source_path, sample_rate, raw=raw[0]) if source_path else None
     try:
-        writer = _open_writer(target_path, sample_rate, reader, model, overwrite) if target_path else None
+        writer = _open_writer(target_path, sample_rate, reader, model, overwrite, raw[1]) if target_path else None
     except BaseException:
         if reader:
             reader.close()
         raise
-    part = FirstPart(reader, round(duration_s * sample_rate)) if reader and duration_s is not None else reader
-    return Endpoints(str(captured or source), str(played or target), driver, reader, part, writer, wanted)
+    read: Source | None = AsItComes(reader) if reader else None
+    if read and duration_s is not None:
+        read = FirstPart(read, round(duration_s * sample_rate))
+    return Endpoints(str(captured or source), str(played or target), driver, reader, read, writer, wanted)
 
 
 def _open_writer(
-    path: Path, sample_rate: int, reader: AudioReader | None, model: str, overwrite: bool
-) -> AudioWriter | RecordingWriter:
+    path: Path,
+    sample_rate: int,
+    reader: AudioReader | None,
+    model: str,
+    overwrite: bool,
+    raw: RawFormat | None,
+) -> AudioWriter | RecordingWriter | PipeWriter:
     """From file to file a full disk is an error; what a device captures doesn't come again, so it is another matter."""
+    if is_pipe(path):
+        return PipeWriter(path, sample_rate, reader.source_channels if reader else 2, raw, quality="HQ")
     if reader:
         return AudioWriter(
             path, sample_rate, reader.source_channels, tags=reader.tags, model=model, overwrite=overwrite
@@ -253,12 +283,12 @@ def input_file(wanted: str) -> Path | None:
     """The file that an input is, None if it is a device."""
     if wanted.casefold() == DEMO:
         return DEMO_FILE
-    return _file(wanted)
+    return STDIN if wanted == DASH else _file(wanted)
 
 
 def output_file(wanted: str) -> Path | None:
     """The file that an output is, None if it is a device."""
-    return _file(wanted)
+    return STDOUT if wanted == DASH else _file(wanted)
 
 
 def _file(wanted: str) -> Path | None:

@@ -13,8 +13,9 @@ from apollo_rt.atomic_file import refuse_irregular, write_whole
 from apollo_rt.console.progress import progress_bar
 from apollo_rt.console.say import say
 from apollo_rt.console.signals import ending_calls, interruptible
-from apollo_rt.errors import ApolloError
+from apollo_rt.errors import ApolloError, PipeClosedError
 from apollo_rt.existing import refuse_existing, refuse_named_twice
+from apollo_rt.files.raw_format import RawFormat
 from apollo_rt.files.recovery import leftover_lines
 from apollo_rt.inference.model import Model
 from apollo_rt.inference.model_choice import open_model, open_tier, open_tiers
@@ -34,6 +35,7 @@ from apollo_rt.session.own_stderr import stderr_to_ourselves
 from apollo_rt.session.plugin_chain import ChainOptions, open_plugins, plugin_line
 from apollo_rt.session.running_session import LiveSession, SessionInfo, SessionLog
 from apollo_rt.session.status_lines import end_line, run_lines
+from apollo_rt.standard_streams import DASH, is_pipe, words_on_stderr
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class LiveOptions:
     """Wishes of the user for a live run.
 
     Attributes:
-        source: see `endpoints.open_endpoints`; so `target`, `block_size`, `pace`, `allow_feedback` and `duration_s`.
+        source: see `endpoints.open_endpoints`; so `target`, `block_size`, `raw`, `allow_feedback` and `duration_s`.
+        pace: from file to file in real time; None: unless the output is a pipe, which has the pace of who reads it.
         parameters: where they begin, by name.
         headroom: see `EngineSettings`; None: as much as the ends need.
         model: name or file of a model; None: the built-in one.
@@ -70,7 +73,8 @@ class LiveOptions:
     duration_s: float | None = None
     stats_json: Path | None = None
     overwrite: bool = False
-    pace: bool = True
+    pace: bool | None = None
+    raw: tuple[RawFormat | None, RawFormat | None] = (None, None)
     allow_feedback: bool = False
     plain: bool = False
     incidents: Path | None = None
@@ -92,12 +96,21 @@ def run_live(options: LiveOptions) -> None:
         endpoints = [path for path in (input_file(options.source), output_file(options.target)) if path]
         refuse_named_twice(options.stats_json, endpoints, "the figures")
         _refuse_unwritable(options.stats_json, options.overwrite)
-    if options.control.record and not options.pace:
+    if options.control.record and options.pace is False:
         raise ValueError("--record is for what plays in its time: leave --no-pace out, or write a file with --output")
+    options = replace(options, pace=_is_paced(options))
     check_files(options.control, options.chain.names_plugins)
     _say_leftovers(options)
-    with ExitStack() as stack:
+    with words_on_stderr(options.target == DASH), ExitStack() as stack:
         _run(options, stack)
+
+
+def _is_paced(options: LiveOptions) -> bool:
+    """What is recorded beside has to be taken in time."""
+    if options.pace is not None:
+        return options.pace
+    path = output_file(options.target)
+    return options.control.record is not None or path is None or not is_pipe(path)
 
 
 def _say_leftovers(options: LiveOptions) -> None:
@@ -113,7 +126,7 @@ def _run(options: LiveOptions, stack: ExitStack) -> None:
     with interruptible():
         loaded, endpoints = _opened(options)
         try:
-            plugins = open_plugins(options.chain, loaded.framing, options.pace)
+            plugins = open_plugins(options.chain, loaded.framing, options.pace is not False)
             if plugins:
                 stack.callback(plugins.stop)
             engine = _prepared_engine(options, loaded, endpoints, plugins)
@@ -160,11 +173,12 @@ def _opened(options: LiveOptions) -> tuple[Model, Endpoints]:
         options.target,
         loaded.framing.sample_rate,
         options.block_size,
-        options.pace,
+        options.pace is not False,
         options.allow_feedback,
         options.duration_s,
         options.overwrite,
         loaded.card.name,
+        options.raw,
     )
 
 
@@ -222,9 +236,11 @@ def _conclude(options: LiveOptions, session: LiveSession, endpoints: Endpoints, 
         say(*f"warning: {line}".split("\n"), err=True)
     if options.stats_json:
         _write_stats(options.stats_json, session, endpoints.driver.block_size, snapshot)
-    if session.error:
+    if session.error and not isinstance(session.error, PipeClosedError):
         raise session.error
     say(end_line(snapshot))
+    if session.error:
+        raise session.error
 
 
 def _write_stats(path: Path, session: LiveSession, block_size: int, snapshot: Snapshot) -> None:

@@ -55,11 +55,12 @@ class FileEndpoints:
         """Messages about the files for the user, one line each."""
         return self._sink.take_messages() if isinstance(self._sink, SurvivingSink) else []
 
-    def stop(self, complete: bool) -> list[str]:
+    def stop(self, complete: bool, is_over: bool) -> list[str]:
         """End both, once nothing moves samples any more; finish what was written, or throw it away.
 
         Args:
             complete: what was written is wanted; it is not after an error.
+            is_over: the source came to its end, so that all of it is wanted.
 
         Returns:
             What a user should know, one line each.
@@ -70,7 +71,7 @@ class FileEndpoints:
         if self._source_feed:
             self._source_feed.stop()
         if self._sink_feed and self._sink:
-            self._sink_feed.stop()
+            self._sink_feed.stop(is_over)
             if complete and self.error is None:
                 self._sink.commit()
             else:

@@ -1,7 +1,8 @@
 """Threads between files and the queues of the audio path: they decode ahead, write behind, and may be late."""
 
 import threading
-from typing import Protocol
+import time
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +15,34 @@ Samples = NDArray[np.float32]
 
 _PART_LENGTH = 4096
 _POLL_S = 0.002
+_PREFILL_S = 2.0
+"""How long the start waits for a source: a file takes no time; what a pipe has not brought by then may never come."""
+
 _READING_S, _WRITING_S = 5.0, 30.0
 """How long the end waits for a file: what is still to be read is not wanted, what is to be written is."""
 
 
 class Source(Protocol):
-    """A source of samples, `audio_reader.AudioReader` for one."""
+    """A source of samples, `session.endpoints.AsItComes` for one."""
 
     def read(self, n_samples: int) -> Samples:
-        """The next samples, `(samples, 2)`; fewer than asked for only at the end, then none."""
+        """The next samples, `(samples, 2)`: as many as asked for, or those that are there; none only at the end."""
+
+
+@runtime_checkable
+class WaitingSource(Protocol):
+    """A source that may wait for somebody else, as a pipe does, has this beside the rest."""
+
+    def interrupt(self) -> None:
+        """Let a read that waits end now, from another thread; then the source is at its end."""
+
+
+@runtime_checkable
+class WaitingSink(Protocol):
+    """A sink that may wait for somebody else, as a pipe does, has this beside the rest."""
+
+    def hurry(self) -> None:
+        """Wait no longer than a moment from now on, whatever is lost by it; from another thread."""
 
 
 class Sink(Protocol):
@@ -88,14 +108,17 @@ class SourceFeed:
         self._queue = queue
 
     def start(self, n_samples: int) -> None:
-        """Start decoding; returns when so many samples, or all there are, can be taken."""
+        """Start decoding; returns when so many samples, or all there are, can be taken, or none come for a while."""
         self.thread.start()
-        while n_queued(self._queue) < n_samples and self.thread.is_alive:
+        give_up_s = time.monotonic() + _PREFILL_S
+        while n_queued(self._queue) < n_samples and self.thread.is_alive and time.monotonic() < give_up_s:
             self._stopping.wait(_POLL_S)
 
     def stop(self) -> None:
         """End the thread, at the file's end or not; a file that does not answer is left behind."""
         self._stopping.set()
+        if isinstance(self._source, WaitingSource):
+            self._source.interrupt()
         self.thread.join(_READING_S)
 
     def _run(self) -> None:
@@ -137,13 +160,20 @@ class SinkFeed:
         """Start writing."""
         self.thread.start()
 
-    def stop(self) -> None:
+    def stop(self, is_wanted: bool) -> None:
         """Write what is queued and end the thread; nothing may be queued any more.
+
+        Args:
+            is_wanted: somebody waits for the end; else a sink that doesn't take it is given up.
 
         Raises:
             AudioFileError: the disk does not answer; what was written is left as it is.
         """
         self._stopping.set()
+        if isinstance(self._sink, WaitingSink):
+            if not is_wanted:
+                self._sink.hurry()
+            self.thread.join()  # whoever reads may rest as long as he wants
         self.thread.join(_WRITING_S)
         if self.thread.is_alive:
             raise AudioFileError(f"the disk took nothing for {_WRITING_S:g} s; the end of what was written is lost")
