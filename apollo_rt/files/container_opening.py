@@ -24,8 +24,9 @@ def open_music(file: SourceFile) -> InputContainer:
         _refuse_late_index(file)
         container = _opened(file)
     except (av.FFmpegError, OSError, ValueError) as error:
+        reason = _reason(file, error)
         file.close()
-        raise AudioFileError(f"{file.path}: {_reason(file, error)}") from None
+        raise AudioFileError(f"{file.path}: {reason}") from None
     if file.at(4, 4) == b"ftyp" and not container.streams.audio and _is_cut_off(file):
         container.close()
         file.close()

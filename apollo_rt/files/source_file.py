@@ -183,7 +183,7 @@ class SourceFile:
             self._head += part
 
     def _next(self, n_bytes: int) -> bytes:
-        """What comes next, none at the end or after an interrupt."""
+        """Bytes that come next, none at the end or after an interrupt."""
         while not (self._is_at_end or self.is_interrupted):
             if not self._may_wait or select.select((self._file,), (), (), _LOOK_S)[0]:
                 part = self._file.read(n_bytes)

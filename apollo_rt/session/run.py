@@ -106,7 +106,7 @@ def run_live(options: LiveOptions) -> None:
 
 
 def _is_paced(options: LiveOptions) -> bool:
-    """What is recorded beside has to be taken in time."""
+    """Whether the run keeps time: what is recorded beside it has to be taken while it is there."""
     if options.pace is not None:
         return options.pace
     path = output_file(options.target)

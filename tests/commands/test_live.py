@@ -291,7 +291,7 @@ def test_two_devices_become_one_driver(devices) -> None:
 def test_a_file_at_one_end_leaves_the_device_the_other(devices, song, tmp_path) -> None:
     with open_endpoints(str(song), "Speakers", 44_100, 512) as endpoints:
         assert (endpoints.driver.input_channels, endpoints.driver.output_channels) == (0, 2)
-        assert endpoints.source is endpoints.reader
+        assert endpoints.source.interrupt == endpoints.reader.interrupt
     endpoints = open_endpoints("Cable", str(tmp_path / "out.wav"), 44_100, 512)
     assert (endpoints.driver.input_channels, endpoints.driver.output_channels) == (2, 0)
     assert endpoints.has_device
