@@ -33,6 +33,13 @@ from apollo_rt.existing import refuse_existing
 @click.option("--evidence", type=float, help="Generate where there is less evidence of a loss, or more if negative.")
 @click.option("--low-carrier-db", type=float, help="The same where the bins are fine, of a net of tokens.")
 @click.option("--departure", type=float, help="Share of how far its layers depart from its maps.")
+@click.option(
+    "--weight-bits",
+    type=click.Choice([8, 32]),
+    default=32,
+    show_default=True,
+    help="Of a level net's layers: 8 make a small file and a fast step on a CPU.",
+)
 @click.option("--frames", "n_frames", default=2000, show_default=True, help="Compare so many frames before writing.")
 def main(
     checkpoint: Path,
@@ -42,6 +49,7 @@ def main(
     licence: str,
     training_file: Path | None,
     quality_files: Sequence[Path],
+    weight_bits: int,
     n_frames: int,
     **turned: float | None,
 ) -> None:
@@ -68,9 +76,9 @@ def main(
     training = _facts(training_file) | run
     quality = {key: value for file in quality_files for key, value in _facts(file).items()}
     try:
-        graphs = export_graphs(net)
+        graphs = export_graphs(net, weight_bits=weight_bits)
         parity = verify(net, graphs, n_frames)
-        bundle.write(graphs, bundle.make_card(net, graphs, out, name, licence, training, quality))
+        bundle.write(graphs, bundle.make_card(net, graphs, out, name, licence, training, quality, weight_bits))
     except ApolloError as error:
         raise click.ClickException(str(error)) from error
     click.echo(

@@ -23,6 +23,7 @@ def make_card(
     licence: str,
     training: dict[str, Any],
     quality: dict[str, Any],
+    weight_bits: int = 32,
 ) -> ModelCard:
     """Everything the file says of itself; the golden pairs come from PyTorch, not from the graphs."""
     main, *further = graphs
@@ -46,6 +47,7 @@ def make_card(
         graphs=tuple(_entry(graph) for graph in further),
         further_goldens=goldens,
         recent_samples=net.config.framing.synthesis_length if "recent" in net.frame_inputs else 0,
+        weight_bits=weight_bits,
     )
 
 

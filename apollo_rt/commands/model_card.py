@@ -29,7 +29,8 @@ def card_lines(file: ModelFile, width: int | None = None) -> Iterator[str]:
     framing = card.framing
     latency_ms = 1e3 * framing.algorithmic_latency / framing.sample_rate
     yield printable(f"{card.name}, licence: {card.licence}")
-    yield _line("file", f"{card.path} ({len(file.content) / 1e6:.1f} MB), tiers: {', '.join(card.tiers)}")
+    bits = f", weights of {card.weight_bits} bits" if card.weight_bits != 32 else ""
+    yield _line("file", f"{card.path} ({len(file.content) / 1e6:.1f} MB{bits}), tiers: {', '.join(card.tiers)}")
     lookahead = f", {framing.lookahead_frames} frames of it lookahead" if framing.lookahead_frames else ""
     yield _line(
         "takes",

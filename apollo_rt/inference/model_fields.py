@@ -99,6 +99,14 @@ def framing(metadata: Mapping[str, str]) -> Framing:
         raise FieldError(f"{PREFIX}{error}") from error
 
 
+def weight_bits(metadata: Mapping[str, str]) -> int:
+    """Bits of the weights of a model's products; files of before have 32 and don't say so."""
+    if f"{PREFIX}weight_bits" not in metadata:
+        return 32
+    expect(metadata, "weight_bits", "8", "32")
+    return integer(metadata, "weight_bits")
+
+
 def recent_samples(metadata: Mapping[str, str], framing: Framing) -> int:
     """Newest samples beside a spectrum: no more than its own window has."""
     count = integer(metadata, "recent_samples")

@@ -46,6 +46,7 @@ class ModelCard:
         states: the tensors that are fed back.
         carrier: name of the noise generator, or `none`.
         recent_samples: newest samples that a frame's graph gets beside its spectrum, 0 for none.
+        weight_bits: of the weights of its products, 32 or 8; with 8 a CPU rounds what goes into them as well.
         tiers: names of the model's sizes, best first.
         training: data, steps, commit and date of the training.
         quality: measured figures.
@@ -69,6 +70,7 @@ class ModelCard:
     graphs: tuple[Graph, ...] = ()
     further_goldens: Mapping[str, Golden] = field(default_factory=dict, compare=False, repr=False)
     recent_samples: int = 0
+    weight_bits: int = 32
     format_version: int = field(default=FORMAT_VERSION, compare=False)
 
     @property
@@ -227,6 +229,7 @@ def card_metadata(card: ModelCard, graph_sha256: str, graphs: Mapping[str, bytes
         "licence": card.licence,
         "graph_sha256": graph_sha256,
         "golden": fields.encoded_goldens({card.tiers[0]: card.golden, **card.further_goldens}),
+        **({} if card.weight_bits == 32 else {"weight_bits": str(card.weight_bits)}),
     }
     return {PREFIX + key: value for key, value in values.items()}
 
@@ -271,6 +274,7 @@ def _parse(path: Path, metadata: dict[str, str], graph_hash: str) -> ModelCard:
         graphs=_graphs(metadata, tiers, len(states)) if version > 1 else (),
         further_goldens=goldens,
         recent_samples=fields.recent_samples(metadata, framing) if version > 2 else 0,
+        weight_bits=fields.weight_bits(metadata) if version > 2 else 32,
         format_version=version,
     )
 

@@ -15,9 +15,9 @@ from apollo_rt.errors import ParityError
 
 TAKEN_BY_ALL = frozenset(
     """
-    Abs Add Clip Concat Conv Cos Div Erf Exp Gather Gemm Identity LeakyRelu Log MatMul Max Min Mul Neg Pad Pow ReduceL2
-    ReduceMax ReduceMean ReduceMin ReduceSum Relu Reshape Sigmoid Sin Slice Softmax Split Sqrt Squeeze Sub Sum Tanh
-    Transpose Unsqueeze
+    Abs Add Clip Concat Conv Cos DequantizeLinear Div Erf Exp Gather Gemm Identity LeakyRelu Log MatMul Max Min Mul Neg
+    Pad Pow ReduceL2 ReduceMax ReduceMean ReduceMin ReduceSum Relu Reshape Sigmoid Sin Slice Softmax Split Sqrt Squeeze
+    Sub Sum Tanh Transpose Unsqueeze
     """.split()  # noqa: SIM905  # fifty quoted words would be a page
 )
 

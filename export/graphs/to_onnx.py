@@ -8,9 +8,11 @@ import onnx
 import torch
 from torch import nn
 
+from apollo_rt.errors import ParityError
 from export.graphs.level_step import LevelStep
 from export.graphs.operators import check_operators
 from export.graphs.shared_weights import share_weights, with_weights_of
+from export.graphs.small_weights import round_weights, store_small
 from export.graphs.step_module import StepModule
 from training.nets.level_restorer import LevelRestorer
 from training.nets.model import Restorer
@@ -64,19 +66,30 @@ def output_names(n_states: int) -> list[str]:
     return ["restored", *(f"state_{i}_next" for i in range(n_states))]
 
 
-def export_graphs(net: Net, block_frames: int = BLOCK_FRAMES) -> list[ExportedGraph]:
+def export_graphs(net: Net, block_frames: int = BLOCK_FRAMES, weight_bits: int = 32) -> list[ExportedGraph]:
     """All graphs of a net over one set of weights, the main one first.
 
     Args:
-        net: the trained net.
+        net: the trained net; with 8 bits its weights are rounded.
         block_frames: frames of a block.
+        weight_bits: of the layers' weights, 32 or 8.
+
+    Raises:
+        ParityError: the net has no layers whose weights can have 8 bits.
     """
+    if weight_bits == 8:
+        if not isinstance(net, LevelRestorer):
+            raise ParityError("weights of 8 bits are those of a level net's layers, and this net is another")
+        round_weights(net)
     names, modules = [], []
     for place, tier in enumerate(tier_names(net)):
         exit_index = len(net.config.exits) - 1 - place
         names += [(f"{tier}.step", tier), (f"{tier}.block", tier)]
         modules += [step_of(net, exit_index), step_of(net, exit_index, block_frames)]
     models = [to_onnx(module) for module in modules]
+    if weight_bits == 8:
+        for model in models:
+            store_small(model)
     further = share_weights(models)
     models[1:] = [with_weights_of(models[0], graph) for graph in further]
     for (name, _), model in zip(names, models, strict=True):

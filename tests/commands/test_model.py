@@ -162,6 +162,7 @@ def test_only_coarser_arithmetic_may_differ_more():
     limits = [tolerance_db(p) for p in (Provider(), Provider("cuda"), Provider("tensorrt"), Provider("tensorrt", True))]
     assert limits == sorted(limits)
     assert limits[0] == limits[1] == -80.0
+    assert limits[2] < tolerance_db(Provider(), weight_bits=8) < limits[3]
 
 
 def test_every_command_takes_a_name(folder, tmp_path):

@@ -40,7 +40,7 @@ def loaded(request: pytest.FixtureRequest) -> Model:
 def test_the_golden_pair_comes_out(loaded: Model) -> None:
     error_db = golden_error_db(loaded)
     print(f"{loaded.provider} on {find_gpu().name}: {error_db:.1f} dB")
-    assert error_db <= tolerance_db(loaded.provider)
+    assert error_db <= tolerance_db(loaded.provider, loaded.card.weight_bits)
 
 
 @pytest.mark.parametrize("loaded", ALL, indirect=True)
