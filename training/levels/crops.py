@@ -21,6 +21,9 @@ Levels = dict[str, NDArray[np.float32]]
 _SWAPPED, _TURNED = [1, 0, 2, 3], [0, 1, 3, 2]
 _BRIGHT_FROM_HZ, _BRIGHTER = (500.0, 6000.0), (-0.5, 2.0)  # of an instrument that joins in: against the music, bels
 _DARK_FROM, _DARK_FALLS = (-1.0, 3.5), (0.6, 4.0)  # octaves above 1 kHz; bels an octave: 6 to 40 dB
+_MICROPHONE_ENDS, _MICROPHONE_FALLS = (1.5, 3.6), (4.0, 25.0)  # octaves above 1 kHz; bels an octave
+_BED_BELOW = (1.5, 4.5)  # bels below what is over it
+_FAINTEST = -9.0  # of what a microphone leaves above its end
 LOUDEST, SOFTEST = 0.0, -4.0  # of gains, as levels: 0 to -40 dB
 
 
@@ -36,6 +39,7 @@ class LevelCropSettings:
         joined_share: share of crops that a bright instrument joins in, damaged alike, anywhere between left and right:
             open music has little that is only on one side.
         turned_share: share of crops with one channel turned over.
+        bed_share: share of undamaged crops that end where a microphone ends, over the faint bed of another.
     """
 
     frames: int = 768
@@ -44,6 +48,7 @@ class LevelCropSettings:
     darkened_share: float = 0.2
     joined_share: float = 0.2
     turned_share: float = 0.08
+    bed_share: float = 0.25
 
 
 class LevelCrops(Dataset[tuple[dict[str, Tensor], Tensor, Tensor]]):
@@ -98,6 +103,9 @@ class LevelCrops(Dataset[tuple[dict[str, Tensor], Tensor, Tensor]]):
         item, begin, random = self._drawn(index)
         levels, wanted = store.read(self.folder, item, begin, self.settings.frames, self.bands)
         cut_hz = item.cut_hz
+        if item.damage == store.UNDAMAGED and random.random() < self.settings.bed_share:
+            levels = self._over_bed(levels, random)
+            wanted = levels["short"]
         if random.random() < self.settings.joined_share:
             levels, wanted, cut_hz = self._joined(levels, wanted, item, random)
         if random.random() < self.settings.balanced_share:
@@ -118,6 +126,28 @@ class LevelCrops(Dataset[tuple[dict[str, Tensor], Tensor, Tensor]]):
         item = self.items[place]
         return item, int(random.integers(item.frames - self.settings.frames + 1)), random
 
+    def _over_bed(self, levels: Levels, random: np.random.Generator) -> Levels:
+        """A voice through a microphone that ends somewhere, over a bed that goes on: a codec would have emptied it."""
+        bed, _, _ = self._alike_crop(store.UNDAMAGED, random)
+        ends, falls = random.uniform(*_MICROPHONE_ENDS), random.uniform(*_MICROPHONE_FALLS)
+        loudness, its = (np.log10((10 ** one["short"][:, :2]).mean() + FLOOR) for one in (levels, bed))
+        gain = np.float32(loudness - its - random.uniform(*_BED_BELOW))
+        turned = {}
+        for name, part in levels.items():
+            curve = -(falls * (self._curves[name] - ends)).clip(0.0, -_FAINTEST).astype(np.float32)
+            powers = 10 ** (part + curve) + 10 ** (bed[name] + gain).clip(max=0.0) + FLOOR
+            turned[name] = np.log10(powers).astype(np.float32)
+        return turned
+
+    def _alike_crop(
+        self, damage: str, random: np.random.Generator
+    ) -> tuple[Levels, NDArray[np.float32], store.LevelItem]:
+        """Any crop with that damage: levels, those to be reached, and of what it is."""
+        others = self._alike[damage]
+        other = others[int(random.integers(len(others)))]
+        begin = int(random.integers(other.frames - self.settings.frames + 1))
+        return *store.read(self.folder, other, begin, self.settings.frames, self.bands), other
+
     def _joined(
         self, levels: Levels, wanted: NDArray[np.float32], item: store.LevelItem, random: np.random.Generator
     ) -> tuple[Levels, NDArray[np.float32], float]:
@@ -126,10 +156,7 @@ class LevelCrops(Dataset[tuple[dict[str, Tensor], Tensor, Tensor]]):
         Returns:
             Levels of both, those to be reached, and where the first of both ends, in hertz.
         """
-        others = self._alike[item.damage]
-        other = others[int(random.integers(len(others)))]
-        begin = int(random.integers(other.frames - self.settings.frames + 1))
-        its_levels, its_wanted = store.read(self.folder, other, begin, self.settings.frames, self.bands)
+        its_levels, its_wanted, other = self._alike_crop(item.damage, random)
         angle = random.choice([0.0, random.uniform(0.0, np.pi / 2), np.pi / 2])
         left, right = np.cos(angle), np.sin(angle)
         places = np.array([left**2, right**2, (left + right) ** 2 / 2, (left - right) ** 2 / 2], np.float32)

@@ -25,7 +25,6 @@ from training.data.recordings import load_sum
 from training.levels import store
 from training.nets.level_bands import LevelBands, measure, measure_likeness
 
-UNDAMAGED = "none"
 UNDAMAGED_SHARE = 1 / 3
 _STRETCH_S = 40
 _SHORTEST_S = 5
@@ -162,7 +161,7 @@ def _undamaged(audio: Audio, random: np.random.Generator) -> tuple[Audio, Audio,
     if random.random() < 0.5:
         gain = np.float32(10 ** (random.uniform(-40, 0) / 20))
         audio = (np.round(audio * gain * 32_767) / (32_767 * gain)).astype(np.float32)
-    return audio, audio, UNDAMAGED
+    return audio, audio, store.UNDAMAGED
 
 
 def _damaged(audio: Audio, random: np.random.Generator) -> tuple[Audio, Audio, str]:

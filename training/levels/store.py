@@ -21,6 +21,10 @@ SLOW_EVERY = 4
 _FAST = ("long", "short", "fast")
 
 
+UNDAMAGED = "none"
+"""The damage of an item that has none."""
+
+
 @dataclass(frozen=True)
 class LevelItem:
     """What is known of an item beside its levels.
@@ -28,7 +32,7 @@ class LevelItem:
     Attributes:
         name: of its files.
         group: whose music it is; splits go by it.
-        damage: label, `none` for undamaged.
+        damage: label, or `UNDAMAGED`.
         cut_hz: where the clean music itself ends; above there is nothing to learn.
         frames: length.
     """

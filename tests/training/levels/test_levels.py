@@ -290,6 +290,22 @@ def test_what_joins_in_is_on_one_side_or_elsewhere(levels_folder: Path) -> None:
     assert min(differences) < 0.3, "and elsewhere"
 
 
+def test_a_voice_over_a_bed_is_undamaged_and_its_highs_are_the_beds(levels_folder: Path) -> None:
+    settings = crops.LevelCropSettings(200, 0.0, 0.0, 0.0, joined_share=0.0, turned_share=0.0, bed_share=1.0)
+    drawn = crops.LevelCrops(levels_folder / "train", settings)
+    drawn.items = [dataclasses.replace(drawn.items[0], damage=store.UNDAMAGED)]
+    drawn._alike, drawn._chances = {store.UNDAMAGED: drawn.items}, np.ones(1)
+    falls = []
+    for number in range(8):
+        levels, wanted, _ = drawn[number]
+        assert all(bool(torch.isfinite(part).all()) for part in levels.values())
+        torch.testing.assert_close(levels["short"], wanted)
+        means = torch.log10((10 ** levels["short"][:, :2]).mean((0, 1)))
+        falls.append(float(means[2] - means[-1]))
+    assert min(falls) > 1.0, "15 to 45 dB below what is over it, less what white noise has more bins for"
+    assert max(falls) < 5.0, "never emptied"
+
+
 # --- from music to a net ---
 
 
