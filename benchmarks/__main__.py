@@ -61,7 +61,7 @@ def readme(runs: tuple[Path, ...], check: bool) -> None:
 
 
 def _told(do: Callable[[], _Done]) -> _Done:
-    """What is wrong with a file is one line."""
+    """Tell in one line what is wrong with a file."""
     try:
         return do()
     except (ValueError, OSError) as error:

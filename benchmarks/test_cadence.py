@@ -31,7 +31,7 @@ TOLERANCE = 1e-4
 
 
 def restored(model: Model, samples: np.ndarray) -> np.ndarray:
-    """What the processor makes of it, hop by hop, clipped as every output is."""
+    """Restore it by the processor, hop by hop, clipped as every output is."""
     processor, hop_length = Processor(model), model.framing.hop_length
     out = [processor.process(samples[start : start + hop_length]) for start in range(0, len(samples), hop_length)]
     return np.clip(np.concatenate(out), -1, 1)
@@ -43,7 +43,7 @@ def restored(model: Model, samples: np.ndarray) -> np.ndarray:
 def test_engine(
     benchmark: BenchmarkFixture, plan: Extent, model: Model, music: Samples, load_name: str, priority: str
 ) -> None:
-    """What is timed is the worker's hop; a hop is missed where it isn't there when its first sample is needed.
+    """The worker's hop is timed; a hop is missed where it isn't there when its first sample is needed.
 
     At normal priority, as all that is written first has, to tell apart what is owed to compiled code.
     """
@@ -77,7 +77,7 @@ def test_engine(
 def test_python_callback(
     benchmark: BenchmarkFixture, plan: Extent, model: Model, music: Samples, load_name: str
 ) -> None:
-    """What is timed is the callback; a hop is missed where it is not done when the next block is due."""
+    """The callback is timed; a hop is missed where it is not done when the next block is due."""
     hop_length, period_s = model.framing.hop_length, model.framing.hop_period_s
     samples = signal(music, plan.n_hops, hop_length)
     processor = PlainProcessor(model)
@@ -107,7 +107,7 @@ def test_python_callback(
 def test_hop_from_python(
     benchmark: BenchmarkFixture, plan: Extent, music: Samples, tier: str, backend: Literal["c_api", "python"]
 ) -> None:
-    """What one hop costs where nothing else goes on: the load of a tier."""
+    """One hop is timed where nothing else goes on: the load of a tier."""
     model = load(tier=tier, backend=backend)
     processor, period_s, hop_length = Processor(model), model.framing.hop_period_s, model.framing.hop_length
     n_hops = max(plan.n_hops // 4, 100)

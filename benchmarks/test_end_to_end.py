@@ -97,7 +97,7 @@ def measured(environment: dict[str, str], ends: tuple[str, str], block_size: int
 def note_round_trip(
     benchmark: BenchmarkFixture, model: Model, device: str, block_size: int, done: subprocess.CompletedProcess[str]
 ) -> None:
-    """What it said; a device that can't do a block size is no fault of the benchmark, and is told as such."""
+    """Note what it said; a device that can't do a block size is no fault of the benchmark, and is told as such."""
     rows = {name: [float(value) for value in values if value] for name, *values in _ROW.findall(done.stdout)}
     assert done.returncode == 0 or done.stderr.strip(), "it failed without a word"
     common: dict[str, Any] = {"device": device, "block_size": block_size}

@@ -82,7 +82,7 @@ CHAINS: dict[str, Callable[[Framing], AbstractContextManager[LivePlugins | None]
 def test_plugins(
     benchmark: BenchmarkFixture, plan: Extent, model: Model, music: Samples, chain: str, load_name: str
 ) -> None:
-    """What is timed is the worker's hop, plugins included."""
+    """The worker's hop is timed, plugins included."""
     n_hops = max(plan.n_hops // 4, 100)
     samples = signal(music, n_hops, model.framing.hop_length)
     device = RecordingDevice(samples, model.framing.hop_length, model.framing.sample_rate)

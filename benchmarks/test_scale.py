@@ -137,7 +137,7 @@ def shipped_config() -> ModelConfig:
 
 @pytest.mark.benchmark(group="efficiency")
 def test_efficiency_against_the_peak_of_the_core(benchmark: BenchmarkFixture, model: Model) -> None:
-    """What share of the speed of numpy's own matrix product the products of the step and of the block reach."""
+    """Share of the speed of numpy's own matrix product that the products of the step and of the block reach."""
     import onnx
 
     graphs = {"step": onnx.load_from_string(step_graph(model))}

@@ -173,7 +173,11 @@ class _Reader:
 
 @intrinsic
 def from_address(typing_context: Any, address: Any, kind: Any) -> Any:
-    """The tuple of class `kind` whose `AddressTable` lies at `address`; allocates nothing and keeps nothing alive."""
+    """The tuple of class `kind` whose `AddressTable` lies at `address`; allocates nothing and keeps nothing alive.
+
+    Raises:
+        TypingError: `kind` is no named tuple's class; while it is compiled.
+    """
     if not isinstance(kind, types.NamedTupleClass):
         raise TypingError(f"from_address needs the class of a named tuple, got {kind}")
 

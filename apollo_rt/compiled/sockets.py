@@ -41,14 +41,22 @@ def set_patience(connection: socket.socket, duration_s: float) -> None:
 
 @realtime
 def send_message(calls: NDArray[np.int64], connection: int, message: NDArray[np.int64]) -> bool:
-    """Send all of an array; False where the other side is gone or doesn't take it."""
+    """Send all of an array; False where the other side is gone or doesn't take it.
+
+    Shape:
+        calls (3,), see `socket_calls`; message (words,)
+    """
     n_bytes = message.shape[0] * 8
     return bool(call_address(calls[_SEND], (connection, message.ctypes.data, n_bytes, 0)) & 0xFFFFFFFF == n_bytes)
 
 
 @realtime
 def receive_message(calls: NDArray[np.int64], connection: int, message: NDArray[np.int64]) -> bool:
-    """Wait for all of an array; False where the other side is gone, or silent for too long."""
+    """Wait for all of an array; False where the other side is gone, or silent for too long.
+
+    Shape:
+        calls (3,), see `socket_calls`; message (words,)
+    """
     n_bytes = message.shape[0] * 8
     done = tries = 0
     while done < n_bytes and tries < _TRIES:

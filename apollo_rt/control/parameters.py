@@ -108,7 +108,11 @@ class Parameters:
 
 @realtime
 def wet_gain(values: NDArray[np.float64]) -> float:
-    """Gain of the wet signal that the user asks for: mix, or 0 in bypass."""
+    """Gain of the wet signal that the user asks for: mix, or 0 in bypass.
+
+    Shape:
+        (parameters,), as in `Parameters.values`
+    """
     return 0.0 if atomic_load(values, BYPASS) != 0.0 else atomic_load(values, MIX)
 
 

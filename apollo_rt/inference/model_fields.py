@@ -68,7 +68,11 @@ class FieldError(Exception):
 
 
 def text(metadata: Mapping[str, str], key: str) -> str:
-    """A field that must be there and not be empty."""
+    """A field that must be there and not be empty.
+
+    Raises:
+        FieldError: it is missing or empty.
+    """
     value = metadata.get(PREFIX + key, "").strip()
     if not value:
         raise FieldError(f"{PREFIX}{key}: is missing")
@@ -76,14 +80,22 @@ def text(metadata: Mapping[str, str], key: str) -> str:
 
 
 def expect(metadata: Mapping[str, str], key: str, *allowed: str) -> None:
-    """Refuse any other value than these."""
+    """Refuse any other value than these.
+
+    Raises:
+        FieldError: the value is another, or missing.
+    """
     value = text(metadata, key)
     if value not in allowed:
         raise FieldError(f"{PREFIX}{key}: must be {' or '.join(allowed)}, is {value[:64]!r}")
 
 
 def integer(metadata: Mapping[str, str], key: str) -> int:
-    """A whole number."""
+    """A whole number.
+
+    Raises:
+        FieldError: it is none, has more than nine digits, or is missing.
+    """
     value = text(metadata, key)
     if not re.fullmatch("[0-9]{1,9}", value):
         raise FieldError(f"{PREFIX}{key}: must be a whole number, is {value[:64]!r}")
@@ -91,7 +103,11 @@ def integer(metadata: Mapping[str, str], key: str) -> int:
 
 
 def framing(metadata: Mapping[str, str]) -> Framing:
-    """Rates and lengths, which check each other."""
+    """Rates and lengths, which check each other.
+
+    Raises:
+        FieldError: one is missing, no number, or doesn't fit the others.
+    """
     values = {key: integer(metadata, key) for key in FRAMING_KEYS}
     try:
         return Framing(**values)
@@ -108,7 +124,11 @@ def weight_bits(metadata: Mapping[str, str]) -> int:
 
 
 def recent_samples(metadata: Mapping[str, str], framing: Framing) -> int:
-    """Newest samples beside a spectrum: no more than its own window has."""
+    """Newest samples beside a spectrum: no more than its own window has.
+
+    Raises:
+        FieldError: there are more, or the field is no number.
+    """
     count = integer(metadata, "recent_samples")
     if count > framing.analysis_length:
         raise FieldError(f"{PREFIX}recent_samples: must be 0 to {framing.analysis_length}, is {count}")
@@ -116,7 +136,11 @@ def recent_samples(metadata: Mapping[str, str], framing: Framing) -> int:
 
 
 def json_value(metadata: Mapping[str, str], key: str, kind: type) -> Any:
-    """JSON of one kind."""
+    """JSON of one kind.
+
+    Raises:
+        FieldError: it is no JSON, of another kind, or missing.
+    """
     try:
         value = json.loads(text(metadata, key))
     except (ValueError, RecursionError) as error:
@@ -127,7 +151,11 @@ def json_value(metadata: Mapping[str, str], key: str, kind: type) -> Any:
 
 
 def tiers(metadata: Mapping[str, str]) -> tuple[str, ...]:
-    """Names of the model's sizes, best first."""
+    """Names of the model's sizes, best first.
+
+    Raises:
+        FieldError: there are none, or one stands there twice.
+    """
     names = json_value(metadata, "tiers", list)
     if not names or not all(isinstance(name, str) and name for name in names) or len(set(names)) != len(names):
         raise FieldError(f"{PREFIX}tiers: must be a list of different names")
@@ -135,7 +163,11 @@ def tiers(metadata: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def states(metadata: Mapping[str, str]) -> tuple[State, ...]:
-    """States that the main graph hands from step to step."""
+    """States that the main graph hands from step to step.
+
+    Raises:
+        FieldError: one is malformed, named twice, or they are too many or too large.
+    """
     found = tuple(_state(entry) for entry in json_value(metadata, "states", list))
     inputs, outputs = {state.input for state in found}, {state.output for state in found}
     if len(inputs) < len(found) or len(outputs) < len(found) or {"spectrum", "carrier", "recent"} & inputs:
@@ -157,7 +189,11 @@ def _state(entry: Any) -> State:
 
 
 def graphs(metadata: Mapping[str, str], tier_names: tuple[str, ...], n_states: int) -> tuple[Graph, ...]:
-    """The further graphs' entries, which must fit the tiers: a step for each but the first, at most one block each."""
+    """The further graphs' entries, which must fit the tiers: a step for each but the first, at most one block each.
+
+    Raises:
+        FieldError: one is malformed, or they don't fit.
+    """
     entries = json_value(metadata, "graphs", list)
     if len(entries) > MAX_GRAPHS:
         raise FieldError(f"{PREFIX}graphs: more than {MAX_GRAPHS}")
@@ -195,7 +231,11 @@ def _graph(entry: Any, tier_names: tuple[str, ...], n_states: int) -> Graph:
 
 
 def decoded(metadata: Mapping[str, str], key: str) -> bytes:
-    """Bytes written as base64."""
+    """Bytes written as base64.
+
+    Raises:
+        FieldError: they are not, or are missing.
+    """
     try:
         return base64.b64decode(text(metadata, key), validate=True)
     except (binascii.Error, ValueError) as error:
@@ -208,7 +248,11 @@ def encoded(stored: bytes) -> str:
 
 
 def goldens(metadata: Mapping[str, str], hop_length: int, tier_names: tuple[str, ...]) -> dict[str, Golden]:
-    """Golden pairs of the tiers."""
+    """Golden pairs of the tiers.
+
+    Raises:
+        FieldError: one is missing, damaged, too large, or of another shape.
+    """
     keys = ["output", *(f"output_{tier}" for tier in tier_names[1:])]
     try:
         archive = zipfile.ZipFile(io.BytesIO(decoded(metadata, "golden")))

@@ -175,7 +175,10 @@ def make_bursts(sample_rate: int) -> tuple[NDArray[np.float32], list[int]]:
     """Bursts of noise with silence around, each of its own; up to 8 kHz, where a codec has left something.
 
     Returns:
-        The samples, and where each burst begins.
+        The samples, mono, and where each burst begins.
+
+    Shape:
+        (samples,)
     """
     random = np.random.default_rng(8)
     length, spacing = round(_BURST_S * sample_rate), round(_SPACING_S * sample_rate)

@@ -85,7 +85,11 @@ class Painted(Widget):
 
 
 def columns(shares: Sequence[float] | NDArray[np.float64]) -> str:
-    """One column per share, one line high; what is above 0 is seen at least."""
+    """One column per share, one line high; what is above 0 is seen at least.
+
+    Shape:
+        (columns,), 0 to 1
+    """
     heights = np.clip(np.ceil(8.0 * np.asarray(shares, np.float64)), 0, 8).astype(int)
     return "".join(EIGHTHS[heights].tolist())
 

@@ -91,6 +91,7 @@ def run_live(options: LiveOptions) -> None:
 
     Raises:
         ApolloError: something that the user can mend.
+        ValueError: options that exclude each other, or a value out of bounds.
     """
     if options.stats_json:
         endpoints = [path for path in (input_file(options.source), output_file(options.target)) if path]

@@ -39,7 +39,11 @@ _NOTHING = 1e-60  # far below any float32: a filter's state that small would onl
 
 
 def new_mixer(parameters: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A mixer that stands where the parameters want it."""
+    """A mixer that stands where the parameters want it.
+
+    Shape:
+        (parameters,), as in `Parameters.values` -> (N_MIXER,)
+    """
     mixer = np.zeros(N_MIXER)
     read_mixer_targets(mixer, parameters)
     mixer[WET : _GAIN + 1] = mixer[TARGET_WET : TARGET_GAIN + 1]
@@ -49,7 +53,11 @@ def new_mixer(parameters: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @realtime
 def read_mixer_targets(mixer: NDArray[np.float64], parameters: NDArray[np.float64]) -> None:
-    """Take what the user wants, once per block; `parameters` are the live values of `Parameters`."""
+    """Take what the user wants, once per block; `parameters` are the live values of `Parameters`.
+
+    Shape:
+        mixer (N_MIXER,), parameters (parameters,)
+    """
     mixer[TARGET_WET] = wet_gain(parameters)
     is_on = atomic_load(parameters, BYPASS) == 0.0
     mixer[TARGET_DELTA] = atomic_load(parameters, DELTA) if is_on else 0.0

@@ -100,7 +100,11 @@ def _push(
 def exchange(
     waiting: Samples, ready: Samples, position: NDArray[np.int64], block: Samples, out: Samples, done: int
 ) -> int:
-    """Swap samples until the block ends or a hop is full, which sets `position` to 0; returns how many are done."""
+    """Swap samples until the block ends or a hop is full, which sets `position` to 0; returns how many are done.
+
+    Shape:
+        waiting and ready (hop_length, 2); position (1,); block and out (samples, 2)
+    """
     n_hop, start = waiting.shape[0], position[0]
     count = min(n_hop - start, block.shape[0] - done)
     for n in range(count):

@@ -70,7 +70,11 @@ class Times:
 
 
 def jitter_facts(late_s: NDArray[np.float64]) -> dict[str, Any]:
-    """By how much calls came later than they were due: percentiles, and a timeline of the worst in each stretch."""
+    """By how much calls came later than they were due: percentiles, and a timeline of the worst in each stretch.
+
+    Shape:
+        (calls,), seconds
+    """
     stretches = np.array_split(late_s, min(_TIMELINE_LENGTH, len(late_s)))
     return {
         "jitter_ms": Times(late_s).percentiles_ms,

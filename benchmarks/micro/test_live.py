@@ -126,7 +126,7 @@ def python_callback(delay: int, block_size: int) -> Any:
 def test_callback_body(
     benchmark: BenchmarkFixture, plan: Extent, music: Samples, identity: Model, size: int, name: str
 ) -> None:
-    """What is timed is the C call; with an identity for a model both must play what came in, D samples later."""
+    """The C call is timed; with an identity for a model both must play what came in, D samples later."""
     stepped = Stepped(identity, size, mix=0.5)
     delay = -(-stepped.delay // size) * size
     ours = name.startswith("ours")

@@ -163,7 +163,7 @@ def test_processor_hop(
 
 
 def steady(step: Step, frame: tuple[np.ndarray, ...], n_calls: int) -> np.ndarray:
-    """What ours gives after as many calls."""
+    """Output of ours after as many calls."""
     return [step(*frame) for _ in range(n_calls)][-1]
 
 

@@ -210,7 +210,7 @@ def test_a_second_there_and_back(
 
 
 def steady(transform: Transform, same: np.ndarray) -> np.ndarray:
-    """What comes out after so much of the same that nothing else is left inside."""
+    """Output after so much of the same that nothing else is left inside."""
     return [transform(same) for _ in range(N_CHECKED)][-1]
 
 

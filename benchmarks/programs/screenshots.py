@@ -64,7 +64,7 @@ class _ExampleDevices:
     """Stands for the devices of a machine, as no picture can count on any."""
 
     def describe(self) -> dict[str, Any]:
-        """What the command `devices` replies."""
+        """Reply of the command `devices`."""
         inputs, outputs = ("Loopback", "USB microphone"), ("speakers", "headphones", "HDMI")
         lists = {"inputs": inputs, "outputs": outputs}
         return {

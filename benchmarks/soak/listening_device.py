@@ -66,6 +66,11 @@ class SoakDevice:
         self._thread.start()
 
     def stop(self) -> None:
+        """Let go.
+
+        Raises:
+            DeviceError: it was told to hang.
+        """
         self._memory.control[STOP] = 1
         if self._thread:
             self._thread.join()

@@ -153,7 +153,7 @@ class Encoder(nn.Module):
 
 
 class Envelope(nn.Module):
-    """Where the log gains of the carrier begin: `EnvelopeMap` over rows, its answers for bins in the order of planes.
+    """Log gains that the carrier begins with: `EnvelopeMap` over rows, its answers for bins in the order of planes.
 
     Args:
         net: the trained net.

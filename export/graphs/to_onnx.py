@@ -115,7 +115,14 @@ def trace(
 ) -> onnx.ModelProto:
     """Any module as a graph without traces of where it came from, checked.
 
+    Args:
+        module: to trace; it is put into evaluation mode.
+        example_inputs: of the shapes that the graph gets for good.
+        inputs: their names.
+        outputs: names of what it returns.
+
     Raises:
+        RuntimeError: the exporter made no graph.
         onnx.checker.ValidationError: the exporter made an invalid graph.
     """
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)

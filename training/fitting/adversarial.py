@@ -1,4 +1,4 @@
-"""What critics and generator learn from each other: one function a loss, one source each.
+"""Losses of critics and generator tell each what it learns from the other: one function a loss, one source each.
 
 A verdict is a map of numbers, high where a critic takes a clip for music that was never damaged. Every loss is a mean
 over the critics and over the items of a batch: a batch shared by several processes then gives the same gradients.
@@ -16,7 +16,7 @@ from training.nets.critics import FeatureMaps
 
 @dataclass(frozen=True)
 class AdversarySettings:
-    """How generator and critics meet.
+    """Settings of adversarial training say when critics join in, and how much they count.
 
     Attributes:
         kind: of the losses of both, `least_squares` or `hinge`.
@@ -47,21 +47,21 @@ class AdversarySettings:
             )
 
     def openness(self, step: int) -> float:
-        """How much of the weights counts at a step, 0 to 1."""
+        """Share of the weights that counts at a step, 0 to 1."""
         if step < self.heard_from_step:
             return 0.0
         return min(1.0, (step - self.heard_from_step + 1) / (self.ramp_steps + 1))
 
 
 def critic_loss(kind: str, real: list[FeatureMaps], fake: list[FeatureMaps]) -> Tensor:
-    """What the critics lose by their verdicts on clean (`real`) and restored (`fake`) clips."""
+    """Loss of the critics, by their verdicts on clean (`real`) and restored (`fake`) clips."""
     judge = _least_squares_critic if kind == "least_squares" else _hinge_critic
     losses = [judge(ours[-1], theirs[-1]) for ours, theirs in zip(real, fake, strict=True)]
     return torch.stack(losses).mean()
 
 
 def generator_loss(kind: str, fake: list[FeatureMaps]) -> Tensor:
-    """What the generator loses by the critics' verdicts on its clips."""
+    """Loss of the generator, by the critics' verdicts on its clips."""
     judge = _least_squares_generator if kind == "least_squares" else _hinge_generator
     return torch.stack([judge(maps[-1]) for maps in fake]).mean()
 
@@ -92,7 +92,7 @@ def _hinge_generator(fake: Tensor) -> Tensor:
 
 
 def feature_loss(real: list[FeatureMaps], fake: list[FeatureMaps]) -> Tensor:
-    """How far what the critics see in restored clips is from what they see in clean ones, verdicts left out."""
+    """Distance between the critics' feature maps of restored clips and of clean ones, verdicts left out."""
     losses = []
     for ours, theirs in zip(real, fake, strict=True):
         for wanted, got in zip(ours[:-1], theirs[:-1], strict=True):

@@ -1,4 +1,4 @@
-"""What happens around the steps: lines on the terminal, pictures and sounds, an orderly end, files for the export."""
+"""Callbacks accompany the steps: lines on the terminal, pictures and sounds, an orderly end, files for the export."""
 
 import signal
 import time
@@ -39,6 +39,9 @@ class Lines(Callback):
 
     Args:
         every_steps: steps between two lines.
+
+    Raises:
+        ValueError: `every_steps` is below 1.
     """
 
     def __init__(self, every_steps: int = 20) -> None:

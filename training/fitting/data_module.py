@@ -26,6 +26,9 @@ class PairsModule(LightningDataModule):
         seed: of the crops.
         favour: how much more often pairs are drawn whose names begin so. Music that was never coded teaches the highs
             best: what was decoded from Vorbis has holes there.
+
+    Raises:
+        ValueError: the batch is below 1.
     """
 
     def __init__(
@@ -70,7 +73,7 @@ class PairsModule(LightningDataModule):
         return DataLoader(dataset, num_workers=self.workers, pin_memory=self.workers > 0, **how)
 
     def state_dict(self) -> dict[str, Any]:
-        """What tells whether the pairs are the same ones."""
+        """Marks of the pairs, which tell whether they are the same ones."""
         return {"digest": self._train.digest}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What the training loop sees of a net: damaged clips in, restored clips out."""
+"""Generators show the training loop a net: damaged clips in, restored clips out."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -68,7 +68,7 @@ class Generator(nn.Module, ABC):
 
     @abstractmethod
     def head(self) -> dict[str, Any]:
-        """What a checkpoint says of the net beside its weights, plain values; equal heads can share weights."""
+        """Facts of the net for a checkpoint, beside its weights; plain values, and equal heads can share weights."""
 
 
 def carrier_like(spectrum: Tensor, seeds: Sequence[int]) -> Tensor:
@@ -166,7 +166,7 @@ class CausalGenerator(Generator):
             return self.framing.synthesise(restored.float())[..., self.framing.framing.hop_delay :]
 
     def error_of_maps(self, spectrum: Tensor, wanted: Tensor) -> Tensor:
-        """How far what the maps say is from what is missing, in every `_MAPS_EVERY`th frame.
+        """Distance between what the maps say and what is missing, in every `_MAPS_EVERY`th frame.
 
         Shape:
             (batch, frames, 2, 2, bins), (batch, frames / _MAPS_EVERY, 2, 2, bins) -> ()

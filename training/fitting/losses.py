@@ -1,4 +1,4 @@
-"""What the net is trained on: measures of a restored clip against the clean one, each from one source.
+"""Losses measure a restored clip against the clean one, each from one source; the net is trained on their sum.
 
 A clip is `(batch, 2, samples)` at full scale 1.0. Spectral losses see mid and one of left, right, side, chosen
 anew by the caller each step: a loss on all of them costs twice the time and taught no more. Every measure is a mean
@@ -24,7 +24,7 @@ _PUBLISHED_N_FFTS = (32, 64, 128, 256, 512, 1024, 2048)
 
 @dataclass(frozen=True)
 class LossWeights:
-    """How much each measure counts.
+    """Weights of the measures say how much each counts.
 
     Attributes:
         snr: per dB of signal-to-error ratio of the waveform.

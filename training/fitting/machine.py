@@ -1,4 +1,4 @@
-"""What makes a machine train fast: settings that have to be made before anything is computed."""
+"""Settings of the machine make it train fast; they have to be made before anything is computed."""
 
 import torch
 

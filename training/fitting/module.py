@@ -87,6 +87,9 @@ class RestorationModule(LightningModule):
         lighter_every: every so many steps a lighter tier is trained instead of the whole net; 0 never.
         fuse: fuse net and losses with `torch.compile`: a minute or two at the start, then faster on a CPU.
         seed: of what is random in a step.
+
+    Raises:
+        ValueError: `averaging` is out of bounds.
     """
 
     def __init__(
@@ -200,7 +203,7 @@ class RestorationModule(LightningModule):
         return loss.detach()
 
     def _verdict(self, restored: Tensor, clean: Tensor, parts: dict[str, Tensor]) -> Tensor:
-        """What the critics make of the restored clips, weighted."""
+        """Adversarial and feature loss of the restored clips, weighted."""
         assert self.critic
         with torch.no_grad():
             real = self.critic(clean)

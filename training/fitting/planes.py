@@ -66,7 +66,7 @@ def restored_planes(net: Restorer, spectrum: Tensor, carrier: Tensor, tier: int)
 
 
 def carrier_levels(net: Restorer, spectrum: Tensor, every: int) -> tuple[Tensor, Tensor]:
-    """How loud the carrier would be heard if the maps alone were asked, which they are taught by, and what is there.
+    """Levels of the carrier if the maps alone were asked, which they are taught by, and of what is there.
 
     Args:
         net: whose maps; they alone have a gradient.

@@ -1,4 +1,4 @@
-"""How good a restored clip is, in numbers that cost little: what a run chooses its best checkpoint by."""
+"""Quality of restored clips in numbers that cost little: a run chooses its best checkpoint by them."""
 
 import torch
 from torch import Tensor, nn

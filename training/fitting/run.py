@@ -71,7 +71,7 @@ class FitCli(LightningCLI):
         )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """What isn't the trainer's, the model's or the data's."""
+        """Add the arguments that aren't the trainer's, the model's or the data's."""
         parser.add_argument("--run", type=Path | None, default=None, help="Folder; a run that is there is taken up.")
         parser.add_argument("--threads", type=int | None, default=None, help="CPU threads; PyTorch's choice if not.")
         parser.add_argument("--log", type=Literal["csv", "tensorboard"], default="csv", help="Where figures go.")
@@ -95,7 +95,11 @@ class FitCli(LightningCLI):
         parser.link_arguments("seed_everything", "data.seed")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Parse what was given, and refuse what can't work before anything is built."""
+        """Parse what was given, and refuse what can't work before anything is built.
+
+        Raises:
+            ValueError: the run has no folder or no end, or an option of the trainer's doesn't go with our steps.
+        """
         self.config = parser.parse_args(args)
         trainer = self.config.trainer
         if self.config.run is None:
@@ -160,7 +164,7 @@ def fit(arguments: list[str]) -> None:
 
 
 def _one_line(error: Exception) -> str:
-    """What the parser says over several lines, without what it tried in vain."""
+    """One line of what the parser says over several, without what it tried in vain."""
     text = " ".join(str(error).split())
     outer, *_, inner = text.split(' Parser key "') if ' Parser key "' in text else (text, "")
     if not inner:

@@ -6,7 +6,7 @@ from math import cos, pi
 
 
 class Schedule(ABC):
-    """What the optimisers' learning rates are multiplied with."""
+    """Schedule gives the factor of the optimisers' learning rates at each step."""
 
     @abstractmethod
     def factor(self, step: int, done: float) -> float:

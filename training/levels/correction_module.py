@@ -51,7 +51,7 @@ class CorrectionModule(LightningModule):
         self._facts, self.heard_s = facts, 0.0
 
     def facts(self) -> dict[str, Any]:
-        """What a checkpoint says beside the weights: of the level net, and how much the correction has heard."""
+        """Facts for a checkpoint, beside the weights: of the level net, and how much the correction has heard."""
         known = {name: self._facts[name] for name in ("step", "trained_s", "heard_s")}
         return known | {"correction_step": self.global_step, "correction_heard_s": self.heard_s}
 

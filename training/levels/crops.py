@@ -29,7 +29,7 @@ LOUDEST, SOFTEST = 0.0, -4.0  # of gains, as levels: 0 to -40 dB
 
 @dataclass(frozen=True)
 class LevelCropSettings:
-    """How crops are drawn.
+    """Settings of how crops are drawn.
 
     Attributes:
         frames: length.
@@ -120,7 +120,7 @@ class LevelCrops(Dataset[tuple[dict[str, Tensor], Tensor, Tensor]]):
         return parts, torch.from_numpy(wanted), torch.from_numpy(known)
 
     def _drawn(self, index: int) -> tuple[store.LevelItem, int, np.random.Generator]:
-        """Which item, from which frame on, and what is random about the rest."""
+        """Draw an item, the frame to begin with, and what is random about the rest."""
         random = np.random.default_rng((self.seed, index))
         place = int(np.searchsorted(self._chances, random.random() * self._chances[-1], "right"))
         item = self.items[place]

@@ -1,4 +1,4 @@
-"""How far levels are from those to be reached, for training and for validation."""
+"""Losses tell how far levels are from those to be reached, for training and for validation."""
 
 import torch
 from torch import Tensor

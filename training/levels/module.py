@@ -86,7 +86,7 @@ class LevelModule(LightningModule):
         self.heard_s, self.trained_s = content["heard_s"], content["trained_s"]
 
     def facts(self) -> dict[str, Any]:
-        """What a checkpoint says beside the weights."""
+        """Facts for a checkpoint, beside the weights."""
         return {"step": self.global_step, "trained_s": self.trained_s, "heard_s": self.heard_s}
 
     def configure_optimizers(self) -> torch.optim.Optimizer:

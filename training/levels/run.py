@@ -27,7 +27,7 @@ from training.nets.level_restorer import LevelRestorer
 
 @dataclass(frozen=True)
 class Settings:
-    """What the command was given; `ends` is a moment of the monotonic clock."""
+    """Settings that the command was given; `ends` is a moment of the monotonic clock."""
 
     folder: Path
     run: Path

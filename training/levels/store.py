@@ -27,7 +27,7 @@ UNDAMAGED = "none"
 
 @dataclass(frozen=True)
 class LevelItem:
-    """What is known of an item beside its levels.
+    """Item of a store: what is known of it beside its levels.
 
     Attributes:
         name: of its files.

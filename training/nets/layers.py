@@ -131,7 +131,7 @@ class CausalLayer(nn.Module):
 
 
 class EnvelopeMap(nn.Module):
-    """How loud the music goes on where the codec ended it: linear maps from levels to levels, softly chosen among.
+    """Envelope maps predict how loud the music goes on where the codec ended it: linear, and softly chosen among.
 
     Piecewise linear mapping, as speech was widened with (Nakatoh, Tsushima & Norimatsu, Eurospeech 1997); chosen among
     by where the music ends. What is linear in levels goes on with a slope that it has never met.

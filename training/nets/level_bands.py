@@ -165,7 +165,7 @@ def banded(power: Tensor, groups: Groups) -> Tensor:
 
 
 def scale_of(window: Tensor) -> float:
-    """What makes the power of a one-sided spectrum under a window that of the samples."""
+    """Scale that makes the power of a one-sided spectrum under a window that of the samples."""
     return 2 / len(window) / float(window.square().sum())
 
 

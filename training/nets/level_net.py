@@ -42,7 +42,7 @@ State = list[Tensor]
 
 
 class Predicted(NamedTuple):
-    """What a level net says of frames.
+    """Prediction of a level net for frames.
 
     Attributes:
         missing: levels of what is missing, (batch, frames, 2, bands) for left and right.
@@ -292,7 +292,7 @@ def own_level(levels: dict[str, Tensor]) -> Tensor:
 
 
 def evident(predicted: Predicted) -> Tensor:
-    """How likely each band of a channel lost something, 0 to 1. Shape: -> (batch, frames, 2, bands)."""
+    """Probability that each band of a channel lost something, 0 to 1. Shape: -> (batch, frames, 2, bands)."""
     return torch.sigmoid(SHARPNESS * (predicted.evidence - NEEDED))
 
 

@@ -170,7 +170,7 @@ class Restorer(nn.Module):
         return self._from_mid_side(restored, spectrum.flatten(0, 1)).unflatten(0, (batch, n_frames)), next_state
 
     def _delayed(self, newest: list[Tensor], late: State) -> tuple[list[Tensor], State]:
-        """What is known of the frames from before the lookahead, and what is kept for the next call."""
+        """Split what is known of the frames from before the lookahead from what is kept for the next call."""
         n_frames = newest[0].shape[1]
         known = [torch.cat(pair, dim=1) for pair in zip(late, newest, strict=True)]
         return [part[:, :n_frames] for part in known], [part[:, n_frames:] for part in known]
@@ -237,7 +237,7 @@ class Restorer(nn.Module):
         return tokens + self.split_recent(log_recent), recent.mean(1).sum(-1)
 
     def envelope_of(self, band_power: Tensor, average: Tensor, loudness: Tensor) -> Tensor:
-        """Where the log gains of the carrier begin.
+        """Log gains that the carrier begins with.
 
         Shape:
             (frames, bands, 2), the same, (frames,) -> (frames, bands, 2)

@@ -114,7 +114,11 @@ def steer_reader(bridge: ClockBridge, n_samples: int, is_clean: bool) -> None:
 
 @realtime
 def cross(seam: Seam, block: NDArray[np.float32], is_flowing: bool) -> None:
-    """Lead from what was heard last to what comes: silence, or the ring from another place."""
+    """Lead from what was heard last to what comes: silence, or the ring from another place.
+
+    Shape:
+        (samples, 2)
+    """
     gains = seam.gains
     for index in range(block.shape[0]):
         if gains.tail == 0.0 and (gains.flow == 1.0 or not is_flowing):

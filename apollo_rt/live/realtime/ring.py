@@ -65,7 +65,11 @@ def make_ring(least_capacity: int) -> Ring:
 
 @realtime
 def copy_in(ring: Ring, position: int, block: NDArray[np.float32]) -> None:
-    """Store a block at an absolute position; tells nobody."""
+    """Store a block at an absolute position; tells nobody.
+
+    Shape:
+        (samples, 2)
+    """
     mask = ring.samples.shape[0] - 1
     for index in range(block.shape[0]):
         slot = (position + index) & mask
@@ -75,7 +79,11 @@ def copy_in(ring: Ring, position: int, block: NDArray[np.float32]) -> None:
 
 @realtime
 def copy_out(ring: Ring, position: int, block: NDArray[np.float32]) -> None:
-    """Fetch a block from an absolute position, whatever stands there."""
+    """Fetch a block from an absolute position, whatever stands there.
+
+    Shape:
+        (samples, 2)
+    """
     mask = ring.samples.shape[0] - 1
     for index in range(block.shape[0]):
         slot = (position + index) & mask
@@ -88,7 +96,11 @@ def copy_out(ring: Ring, position: int, block: NDArray[np.float32]) -> None:
 
 @realtime
 def append(ring: Ring, block: NDArray[np.float32]) -> None:
-    """Write at most `CHUNK` samples and publish them; the oldest are overwritten, read or not."""
+    """Write at most `CHUNK` samples and publish them; the oldest are overwritten, read or not.
+
+    Shape:
+        (samples, 2)
+    """
     position = ring.marks.written
     copy_in(ring, position, block)
     store(ring.marks, "written", position + block.shape[0])
@@ -96,7 +108,11 @@ def append(ring: Ring, block: NDArray[np.float32]) -> None:
 
 @realtime
 def fetch(ring: Ring, position: int, block: NDArray[np.float32]) -> bool:
-    """Read written samples; False if the writer has lapped the reader: then the block is not what was asked for."""
+    """Read written samples; False if the writer has lapped the reader: then the block is not what was asked for.
+
+    Shape:
+        (samples, 2)
+    """
     copy_out(ring, position, block)
     return bool(load(ring.marks, "written") + _LAP_MARGIN - position <= ring.samples.shape[0])
 
@@ -118,7 +134,11 @@ def n_free(queue: Ring) -> int:
 
 @realtime
 def put(queue: Ring, block: NDArray[np.float32]) -> int:
-    """Queue what fits of a block; returns how much that was."""
+    """Queue what fits of a block; returns how much that was.
+
+    Shape:
+        (samples, 2)
+    """
     n_taken = int(min(block.shape[0], n_free(queue)))
     position = queue.marks.written
     copy_in(queue, position, block[:n_taken])
@@ -128,7 +148,11 @@ def put(queue: Ring, block: NDArray[np.float32]) -> int:
 
 @realtime
 def take(queue: Ring, block: NDArray[np.float32]) -> int:
-    """Fill a block from its beginning with what is queued; returns how much that was."""
+    """Fill a block from its beginning with what is queued; returns how much that was.
+
+    Shape:
+        (samples, 2)
+    """
     n_taken = int(min(block.shape[0], n_queued(queue)))
     position = queue.marks.read
     copy_out(queue, position, block[:n_taken])
@@ -176,7 +200,11 @@ def make_wet_ring(hop_length: int, n_slots: int) -> WetRing:
 
 @realtime
 def publish_hop(wet: WetRing, hop: int, samples: NDArray[np.float32]) -> None:
-    """Store a finished hop and say that it is there."""
+    """Store a finished hop and say that it is there.
+
+    Shape:
+        (hop_length, 2)
+    """
     slot = hop % wet.tags.shape[0]
     atomic_store(wet.tags, slot, _NO_HOP)
     for index in range(samples.shape[0]):

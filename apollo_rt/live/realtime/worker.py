@@ -151,6 +151,9 @@ def next_hop(shared: SharedState, hop: NDArray[np.float32]) -> int:
 
     Returns:
         `READY`; `IDLE` if it isn't complete yet; `RESTART` after a jump: the processor must be reset before the next.
+
+    Shape:
+        (hop_length, 2)
     """
     control, hop_length = shared.control, hop.shape[0]
     position, written = control.consumed, load(shared.history.marks, "written")
@@ -180,6 +183,9 @@ def finish_hop(shared: SharedState, out: NDArray[np.float32], code: int, step_ns
         out: the processor's output.
         code: what `process_hop` returned.
         step_ns: how long it took.
+
+    Shape:
+        (hop_length, 2)
     """
     control, hop_length = shared.control, out.shape[0]
     position = control.consumed

@@ -54,6 +54,9 @@ class ModelRunner:
 
         Args:
             shared: one that nothing runs on.
+
+        Raises:
+            BaseException: what ended that worker.
         """
         shared.control.stop = 1
         workers = WorkerKeeper(shared, self._models, _WORKER_WAIT_NS)
