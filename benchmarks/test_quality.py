@@ -111,11 +111,13 @@ def time_steps(benchmark: BenchmarkFixture, model: Model, graph: bytes, n_steps:
     carriers = carrier_frames(0, n_steps, n_bins).view(np.float32).reshape(n_steps, 2, n_bins, 2)
     start_s, number = time.perf_counter(), 0
 
-    def wait() -> tuple[tuple[NDArray[np.float32], NDArray[np.float32]], dict[str, Any]]:
+    recent = [] if step.recent_shape is None else [carriers[0, :, : step.recent_shape[1], 0].copy()]
+
+    def wait() -> tuple[tuple[NDArray[np.float32], ...], dict[str, Any]]:
         nonlocal number
         time.sleep(max(0.0, start_s + number * period_s - time.perf_counter()))
         number += 1
-        return (10 * carriers[-number], carriers[number - 1]), {}
+        return (10 * carriers[-number], carriers[number - 1], *recent), {}
 
     benchmark.pedantic(step, setup=wait, rounds=n_steps)
 

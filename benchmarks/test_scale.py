@@ -6,7 +6,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,8 +28,6 @@ from benchmarks.measuring.times import REPLAY, Times
 from benchmarks.rivals import sizes
 from benchmarks.rivals.plain import CHECKPOINT, step_graph
 from export.trials.timing import product_flops, time_graphs
-from training.nets.config import ModelConfig
-from training.nets.model import Restorer
 
 N_CORES = os.cpu_count() or 1
 THREADS = sorted({1, *(2**power for power in range(1, 8) if 2**power < N_CORES), N_CORES})
@@ -129,10 +127,10 @@ def test_model_size(benchmark: BenchmarkFixture, width_factor: float) -> None:
     )  # fmt: skip
 
 
-def shipped_config() -> ModelConfig:
+def shipped_config() -> sizes.Config:
     from training.nets.checkpoint import load_restorer
 
-    return cast("Restorer", load_restorer(CHECKPOINT)[0]).config  # of a level net no size is measured
+    return load_restorer(CHECKPOINT)[0].config
 
 
 @pytest.mark.benchmark(group="efficiency")

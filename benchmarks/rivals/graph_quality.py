@@ -64,7 +64,7 @@ def graphs_of(model: Model, calibration_frames: int) -> dict[str, bytes]:
     """The tier's step in every precision, by ONNX Runtime's own tools; calibrated on sound that is no test music."""
     own = onnx.load_from_string(step_graph(model))
     if not weighted_products(own):
-        return {"float32": step_graph(model)}
+        return {f"weights of {model.card.weight_bits} bits": step_graph(model)}
     with TemporaryDirectory() as folder:
         made = variants(own, _calibration(model, calibration_frames), Path(folder))
         return {name: graph.SerializeToString() for name, graph in made.items()}

@@ -38,13 +38,16 @@ class PlainStep:
         options.intra_op_num_threads, options.log_severity_level = 1, 3
         self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         shapes = {value.name: tuple(value.shape) for value in self._session.get_inputs()}
-        self.takes_carrier = "carrier" in shapes
+        self.takes_carrier, self.recent_shape = "carrier" in shapes, shapes.get("recent")
         self._states = {name: np.zeros(shape, np.float32) for name, shape in shapes.items() if "state" in name}
         self._outputs = ["restored", *(f"{name}_next" for name in self._states)]
 
-    def __call__(self, spectrum: NDArray[np.float32], carrier: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The next frame or block, restored. Shape: ([frames,] 2, bins, 2)."""
+    def __call__(
+        self, spectrum: NDArray[np.float32], carrier: NDArray[np.float32], recent: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        """The next frame or block, restored; `recent` of a model that takes it. Shape: ([frames,] 2, bins, 2)."""
         feed = {"spectrum": spectrum, **self._states} | ({"carrier": carrier} if self.takes_carrier else {})
+        feed |= {} if recent is None else {"recent": recent}
         restored: NDArray[np.float32]
         restored, *states = self._session.run(self._outputs, feed)
         self._states = dict(zip(self._states, states, strict=True))
@@ -60,7 +63,7 @@ class PlainProcessor:
     """
 
     def __init__(self, model: Model, graph: bytes | None = None) -> None:
-        self._framing = model.framing
+        self._framing, self._n_recent = model.framing, model.card.recent_samples
         self._step = PlainStep(graph or step_graph(model))
         self._window, self._synthesis = (window[:, None] for window in asymmetric_windows(model.framing))
         self._past = np.zeros((model.framing.analysis_length, 2), np.float32)
@@ -73,7 +76,8 @@ class PlainProcessor:
         self._past = np.concatenate((self._past[hop_length:], hop))
         spectrum = np.fft.rfft(self._past * self._window, axis=0).astype(np.complex64)
         carrier = carrier_frames(self._frame, 1, self._framing.n_bins)[0]
-        restored = self._step(_as_floats(spectrum.T), carrier.view(np.float32).reshape(2, -1, 2))
+        recent = [np.ascontiguousarray(self._past[-self._n_recent :].T)] if self._n_recent else []
+        restored = self._step(_as_floats(spectrum.T), carrier.view(np.float32).reshape(2, -1, 2), *recent)
         frame = np.fft.irfft(restored[..., 0] + 1j * restored[..., 1], axis=1).T[-2 * hop_length :] * self._synthesis
         out = self._tail + frame[:hop_length]
         self._tail = frame[hop_length:]
@@ -133,12 +137,16 @@ class PlainCallback:
 
 
 def shipped_net(model: Model, checkpoint: Path = CHECKPOINT) -> Any:
-    """The net that the model was exported from, turned as that was (`python -m export`)."""
+    """The net that the model was exported from, turned and rounded as that was (`python -m export`)."""
+    from export.graphs.small_weights import round_weights
     from training.nets.checkpoint import load_restorer
+    from training.nets.level_restorer import LevelRestorer
 
     net, _ = load_restorer(checkpoint)
     settings = inspect.signature(net.turn).parameters
     net.turn(**{name: value for name, value in model.card.training.items() if name in settings})
+    if isinstance(net, LevelRestorer) and model.card.weight_bits == 8:
+        round_weights(net)
     return net.eval()
 
 
@@ -158,11 +166,11 @@ class TorchStep:
         self._net = torch.compile(net, backend=compiler) if compiler else net
         self._state = net.initial_state(1, exit_index)
 
-    def __call__(self, spectrum: NDArray[np.float32], carrier: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The next frame, restored. Shape: (2, bins, 2)."""
+    def __call__(self, *parts: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The next frame of all that the net takes, restored. Shape: (2, bins, 2)."""
         torch = self._torch
         with torch.inference_mode():
-            frames = (torch.from_numpy(part)[None, None] for part in (spectrum, carrier))
+            frames = (torch.from_numpy(part)[None, None] for part in parts)
             restored, self._state = self._net(*frames, self._state, self._exit)
         frame: NDArray[np.float32] = restored[0, 0].numpy()
         return frame

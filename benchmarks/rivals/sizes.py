@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from export.graphs.step_module import StepModule
-from export.graphs.to_onnx import to_onnx
+from export.graphs.to_onnx import step_of, to_onnx
 from export.trials.timing import GraphTime, product_flops, time_graphs
 from training.nets.apollo_published import HOP_LENGTH, SAMPLE_RATE, PublishedApollo
 from training.nets.config import ModelConfig
+from training.nets.level_net import LevelNetConfig
+from training.nets.level_restorer import LevelRestorer
 from training.nets.model import Restorer
 
 
@@ -31,17 +32,21 @@ class Size:
     latency_ms: float
 
 
-def scaled(config: ModelConfig, factor: float) -> ModelConfig:
-    """The same net with wider or narrower tokens; all its layers, one exit."""
+Config = ModelConfig | LevelNetConfig
+
+
+def scaled(config: Config, factor: float) -> Config:
+    """The same net with wider or narrower layers; all of them, one exit."""
     width, hidden = (max(1, round(size * factor)) for size in (config.width, config.hidden))
-    return dataclasses.replace(config, width=width, hidden=hidden, exits=())
+    exits = (len(config.dilations),) if isinstance(config, LevelNetConfig) else ()
+    return dataclasses.replace(config, width=width, hidden=hidden, exits=exits)
 
 
-def measure(config: ModelConfig) -> tuple[Size, GraphTime]:
-    """Make a net, its step graph, and time that on one thread."""
+def measure(config: Config) -> tuple[Size, GraphTime]:
+    """Make a net, its step graph in float32, and time that on one thread."""
     torch.manual_seed(0)
-    net, framing = Restorer(config).eval(), config.framing
-    graph = to_onnx(StepModule(net))
+    net = LevelRestorer(config) if isinstance(config, LevelNetConfig) else Restorer(config)
+    framing, graph = config.framing, to_onnx(step_of(net.eval()))
     time = time_graphs({"step": graph})["step"]
     hop_ms = 1e3 * framing.hop_period_s
     return Size(
