@@ -71,8 +71,8 @@ def test_a_server_that_is_killed_and_a_sink_that_is_unloaded_and_returns_at_anot
 def test_a_jack_server_that_is_killed_and_returns_at_another_rate_is_played_to_again(
     model: Path, tmp_path: Path
 ) -> None:
-    stats, name = tmp_path / "stats.json", "apollo-test-killed"
-    server, other = JackServer(name=name), JackServer(rate=48_000, name=name)
+    stats, server = tmp_path / "stats.json", JackServer()
+    other = JackServer(rate=48_000, name=server.claimed)
     arguments = ["run_live.py", "-i", "system", "-o", "system", "--stats-json", str(stats)]
     with server.alone() as daemon, LiveRun(arguments, server.environment, model) as run:
         run.wait_until_it_plays()

@@ -4,8 +4,10 @@ They run beside whatever the machine has, on sockets of their own. Everything is
 """
 
 import contextlib
+import ctypes
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,7 +23,10 @@ import pytest
 RATE = 44_100
 TAIL_S = 1.5
 """How long to listen after the clip: longer than any latency."""
-_START_S = 20.0
+_START_S, _ENDING_S = 60.0, 60.0
+"""Far more than a busy machine takes."""
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_N_JACK_SERVERS = 8
 
 
 @dataclass(frozen=True)
@@ -62,15 +67,22 @@ def take_priority() -> None:
         os.setpriority(os.PRIO_PROCESS, 0, -15)
 
 
+def be_a_server() -> None:
+    """In a child process: come before others, and end with who started it, even where that was killed."""
+    take_priority()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 @contextlib.contextmanager
 def running(command: list[str], **options: object) -> Iterator[subprocess.Popen]:
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=take_priority, **options)
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=be_a_server, **options)
     try:
         yield process
     finally:
         process.terminate()
         try:
-            process.wait(10)
+            process.wait(_ENDING_S)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -214,11 +226,33 @@ def _on_one_clock(*ears: _Ear) -> list[np.ndarray]:
     return [ear.samples[round((begin_s - ear.begin_s) * RATE) :] for ear in ears]
 
 
+class JackName:
+    """A name for a JACK server that no other run of the tests on this machine has, as long as it is kept.
+
+    JACK has places for eight servers, keeps that of one that was killed, and gives it to its name alone: so there are
+    eight names, and each comes again.
+    """
+
+    def __init__(self) -> None:
+        need("jackd")
+        import fcntl  # late: Windows has none
+
+        for number in range(_N_JACK_SERVERS):
+            path = Path(f"/dev/shm/apollo-rt-tests-{os.getuid()}-{number}.lock")  # where JACK keeps its places, too
+            self._lock = path.open("w")  # as long as the name
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self.text = f"apollo-test-{number}"
+                return
+            self._lock.close()
+        unavailable(f"{_N_JACK_SERVERS} runs have a JACK server already")
+
+
 def jackd(name: str, period: int = 256, rate: int = RATE, patience_s: float = 100.0) -> list[str]:
     """The command of a JACK server without hardware, where every cycle waits for all clients, so nothing is ever lost.
 
     Args:
-        name: of the server. One that is killed leaves a place of eight taken until one of the same name ends well.
+        name: of the server, see `JackName`.
         period: samples of a cycle.
         rate: Hz.
         patience_s: how late a client may be. It waits as long for one that died, some times over, and whoever opens or
@@ -233,12 +267,14 @@ class JackServer:
     """A JACK server without hardware, and two clients that PortAudio shows as devices.
 
     Args:
-        period, rate, name: see `jackd`.
+        period, rate: see `jackd`.
+        name: that of another, which has ended before this one starts; None: one of its own.
     """
 
-    def __init__(self, period: int = 256, rate: int = RATE, name: str = f"apollo-test-{os.getpid()}") -> None:
+    def __init__(self, period: int = 256, rate: int = RATE, name: JackName | None = None) -> None:
         self.period, self.rate = period, rate
-        self.name = name
+        self.claimed = name or JackName()
+        self.name = self.claimed.text
         self.environment = {
             "JACK_DEFAULT_SERVER": self.name,
             "PULSE_SERVER": "unix:/nowhere",

@@ -25,7 +25,7 @@ from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
 from tests import ROOT
 from tests.doubles import tiny_models
-from tests.doubles.audio_servers import jackd, need, running, unavailable, wait_for
+from tests.doubles.audio_servers import JackName, jackd, running, unavailable, wait_for
 from tests.doubles.memory_files import MemoryReader, MemoryWriter
 from tests.doubles.midi import can_list
 from tests.doubles.real_terminal import START_S, terminal
@@ -58,19 +58,19 @@ def back_end(say):
         yield "ALSA"
         return
     say("MIDI ports: JACK, for the kernel has no ALSA sequencer (/dev/snd/seq)")
-    with jack_server(f"apollo-midi-{os.getpid()}"):
+    with jack_server():
         yield "Jack"
 
 
 @contextmanager
-def jack_server(name):
+def jack_server():
     """JACK with its dummy device, for this process and those that it starts."""
-    need("jackd")
+    name = JackName()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JACK_DEFAULT_SERVER", name)
+        patch.setenv("JACK_DEFAULT_SERVER", name.text)
         patch.setenv("JACK_NO_START_SERVER", "1")
         env = {**os.environ, "JACK_NO_AUDIO_RESERVATION": "1"}
-        with running(jackd(name, patience_s=3.0), env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
+        with running(jackd(name.text, patience_s=3.0), env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
             if not wait_for(can_list):
                 unavailable("jackd did not start")
             yield
@@ -281,7 +281,7 @@ def test_whatever_the_library_does_when_a_port_is_let_go_under_a_flood_the_progr
     flood = [sys.executable, "-c", ENDLESS_FLOOD, str(int(midi_port._api(rtmidi)))]
     n_opened = 0
     with (
-        jack_server("apollo-midi-flooded"),
+        jack_server(),
         subprocess.Popen(flood, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as desk,
     ):
         assert desk.stdout.readline() == "open\n"
@@ -344,14 +344,13 @@ def test_a_port_that_is_not_there_is_an_error_that_names_those_that_are(back_end
 
 @pytest.mark.skipif(Path("/dev/snd/seq").exists(), reason="ALSA's sequencer is the kernel's: it does not die")
 def test_a_sound_server_that_died_takes_its_ports_and_not_the_program(tmp_path):
-    need("jackd")
-    # Always the same name: JACK keeps the place of a server that was killed, has eight, and gives it to its name alone.
+    name = JackName()
     script = """
 import subprocess, sys, time
 from apollo_rt.control.midi.host_process import open_port
 from tests.doubles.midi import can_list
 from tests.doubles.audio_servers import jackd, wait_for
-server = subprocess.Popen(jackd("apollo-midi-killed"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+server = subprocess.Popen(jackd(sys.argv[1]), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 assert wait_for(can_list)
 port = open_port("virtual")
 assert port.ports() is not None
@@ -360,9 +359,9 @@ assert wait_for(lambda: port.ports() is None)
 port.close()
 print("lives")
 """
-    env = {**os.environ, "JACK_DEFAULT_SERVER": "apollo-midi-killed", "JACK_NO_START_SERVER": "1"}
+    env = {**os.environ, "JACK_DEFAULT_SERVER": name.text, "JACK_NO_START_SERVER": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", script],
+        [sys.executable, "-c", script, name.text],
         capture_output=True,
         text=True,
         env=env,
