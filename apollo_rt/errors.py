@@ -25,6 +25,10 @@ class AudioFileError(ApolloError):
     """An audio file can't be read or written."""
 
 
+class NetworkError(AudioFileError):
+    """A stream can't be had: no server, no answer, a refusal, or what it sends is none; the message says which."""
+
+
 class PipeClosedError(AudioFileError):
     """Nobody reads the pipe any more that is written to: no fault, but the end of the run."""
 

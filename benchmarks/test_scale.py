@@ -96,7 +96,7 @@ def test_files_over_cores(
     clip = np.tile(music, (3, 1))[: round(plan.file_s * 44_100)]
     jobs = [Job(tmp_path / f"{number}.wav", tmp_path / f"{number}.flac") for number in range(count)]
     for job in jobs:
-        write(job.source, clip)
+        write(job.target.with_suffix(".wav"), clip)
     outcomes = benchmark.pedantic(lambda: list(run_jobs(jobs, model, threads=threads, existing="overwrite")), rounds=2)
     assert [outcome.error for outcome in outcomes] == [None] * count
     assert {outcome.report.n_samples for outcome in outcomes} == {len(clip)}

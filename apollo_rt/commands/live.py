@@ -11,6 +11,7 @@ from apollo_rt.commands.live_options import run_options, seconds_option
 from apollo_rt.commands.live_tools import devices, doctor, latency, midi
 from apollo_rt.commands.parameter_options import parameter_options, take_parameters
 from apollo_rt.commands.pipe_options import pipe_options, take_pipes
+from apollo_rt.commands.reserve_option import ReserveSeconds
 from apollo_rt.session.control_options import control_options, take_control_options
 
 _FORMER_FLAGS = {"list_devices": devices, "list_midi": midi, "doctor": doctor, "measure_latency": latency}
@@ -47,14 +48,20 @@ def _former_flag(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]
 @seconds_option
 @pipe_options
 @click.option(
+    "--reserve", "reserve_s", type=ReserveSeconds(), default="auto", show_default=True, metavar="SECONDS|auto",
+    help="How much of a stream is held back where a device plays it: more outlasts longer silences of its server.",
+)  # fmt: skip
+@click.option(
     "--pace/--no-pace", default=None,
     help="From file to file: in the music's time, or as fast as it goes. Into a pipe: as fast as it is read.",
 )  # fmt: skip
 @click.option("--allow-feedback", is_flag=True, help="Accept an input that hears the output.")
-@click.option("--no-reconnect", "reconnect", flag_value=False, default=True, help="A device that is lost ends the run.")
+@click.option(
+    "--no-reconnect", "reconnect", flag_value=False, default=True, help="A device or stream that is lost ends the run."
+)
 @click.option(
     "--give-up", "give_up_s", type=click.FloatRange(0.0), default=300.0, show_default=True, metavar="SECONDS",
-    help="For how long to look for a device that is lost.",
+    help="For how long to look for a device or stream that is lost.",
 )  # fmt: skip
 @click.option("--follow-default", is_flag=True, help="Go to the new default device when the system changes it.")
 @control_options

@@ -12,7 +12,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 _OPTIONS = (
     click.option(
         "--input", "-i", "source", default="Loopback", show_default=True, metavar="INPUT",
-        help="Device (name, part of it, or number), default, Loopback, a file, - for stdin, or demo.",
+        help="Device (name, part of it, or number), default, Loopback, a file, http(s)://, - for stdin, or demo.",
     ),
     click.option(
         "--output", "-o", "target", default="speakers", show_default=True, metavar="OUTPUT",

@@ -157,7 +157,7 @@ def _restore_all(wanted: _Wanted, check: Callable[[], None]) -> int:
     plan = plan_jobs(wanted.inputs, wanted.output)
     places = {job: f"{job.source.name} ({number} of {len(plan.jobs)})" for number, job in enumerate(plan.jobs, 1)}
     if wanted.report:
-        named = [path for job in plan.jobs for path in (job.source, job.target)]
+        named = [path for job in plan.jobs for path in (job.source, job.target) if isinstance(path, Path)]
         refuse_named_twice(wanted.report, named, "the report")
     counts = Counter(failed=sum(thing.is_fault for thing in plan.left_out))
     loaded = open_model(wanted.model, wanted.provider)

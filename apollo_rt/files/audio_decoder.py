@@ -20,13 +20,14 @@ from apollo_rt.files.raw_sound import RawSound
 from apollo_rt.files.sound import Samples, Sound, SoundSource
 from apollo_rt.files.source_file import SourceFile
 from apollo_rt.files.timeline import Timeline
+from apollo_rt.network.address import Address
 
 
 class AudioDecoder:
     """The samples of one file, block by block.
 
     Args:
-        path: any file that FFmpeg decodes.
+        path: any file that FFmpeg decodes, or an address.
         track: which of its audio tracks, from 1; None for the best one, that is mono or stereo if there is such a one.
         raw: what its bytes are, where its name doesn't say that they have a header.
 
@@ -42,7 +43,7 @@ class AudioDecoder:
         AudioFileError: the file can't be opened as audio.
     """
 
-    def __init__(self, path: Path, track: int | None = None, raw: RawFormat | None = None) -> None:
+    def __init__(self, path: Path | Address, track: int | None = None, raw: RawFormat | None = None) -> None:
         """Open the file and read what its header says."""
         self.path = path
         self.warnings: list[str] = []
@@ -122,7 +123,7 @@ class AudioDecoder:
         self.warnings += [f"{self.path}: {line}" for line in lines]
 
 
-def _source(path: Path, track: int | None, raw: RawFormat | None) -> SoundSource:
+def _source(path: Path | Address, track: int | None, raw: RawFormat | None) -> SoundSource:
     """The file by what it begins with: our own reader for Ogg's links, FFmpeg's for everything else."""
     file = SourceFile(path)
     try:

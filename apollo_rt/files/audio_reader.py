@@ -18,6 +18,7 @@ from apollo_rt.files.channel_layout import STEREO, mixing, pairs
 from apollo_rt.files.raw_format import RawFormat
 from apollo_rt.files.sound import Samples as Samples
 from apollo_rt.files.tags import Tags
+from apollo_rt.network.address import Address, place_of
 from apollo_rt.stream.rate_converter import RateConverter
 
 
@@ -40,7 +41,7 @@ class AudioReader:
     """A file's audio as two-channel blocks at one sample rate, decoded as it is read.
 
     Args:
-        path: any file that FFmpeg decodes, a named pipe, or `standard_streams.STDIN`.
+        path: any file that FFmpeg decodes, a named pipe, `standard_streams.STDIN`, or an address.
         sample_rate: rate of the blocks in Hz; a file of another rate is converted.
         track: which of its audio tracks, from 1; None for the best one, that is mono or stereo if there is such a one.
         downmix: make stereo of more than two channels: None does so with a warning, False reads them in pairs.
@@ -57,17 +58,17 @@ class AudioReader:
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        path: str | os.PathLike[str] | Address,
         sample_rate: int = 44_100,
         track: int | None = None,
         downmix: bool | None = None,
         raw: RawFormat | None = None,
     ) -> None:
         """Open the file."""
-        self.path = Path(path)
+        self.path = place_of(path)
         self._decoder = AudioDecoder(self.path, track, raw)
         self.source_rate = self._decoder.sample_rate
-        _refuse_rate(self.path, self.source_rate)
+        refuse_rate(self.path, self.source_rate)
         n_channels = len(self._decoder.channels)
         is_mixed = n_channels > 2 and downmix is not False
         if is_mixed and downmix is None:
@@ -160,8 +161,12 @@ class AudioReader:
         self.close()
 
 
-def _refuse_rate(path: Path, rate: int) -> None:
-    """Its conversion would have no bound: 50 kB of FLAC "at 1 Hz" are gigabytes at the model's rate."""
+def refuse_rate(name: Path | Address, rate: int) -> None:
+    """Refuse a rate whose conversion would have no bound: 50 kB of FLAC "at 1 Hz" are gigabytes at the model's rate.
+
+    Raises:
+        AudioFileError: it is beyond `config.SAMPLE_RATES`.
+    """
     low, high = SAMPLE_RATES
     if not low <= rate <= high:
-        raise AudioFileError(f"{path}: has a sample rate of {rate} Hz; from {low} to {high} can be read")
+        raise AudioFileError(f"{name}: has a sample rate of {rate} Hz; from {low} to {high} can be read")

@@ -37,6 +37,8 @@ def open_music(file: SourceFile) -> InputContainer:
 def _opened(file: SourceFile) -> InputContainer:
     """FFmpeg finds out what a file is; of a pipe it would read too much for that."""
     kind = StreamKind() if file.is_seekable else kind_of_stream(file.at)
+    if kind.begins_at:
+        file.skip(kind.begins_at)
     return open_container(file.for_ffmpeg(), kind.format_name, options=kind.options)
 
 

@@ -169,7 +169,7 @@ class ContainerSound:
             self._last_packet = before
             return []
         header = frame_header(self._last_packet) if self.codec.startswith(("mp1", "mp2", "mp3")) else None
-        sounds = [sound_of(frame, self._clock.missing_before(frame)) for frame in frames]
+        sounds = [replace(sound_of(frame, self._clock.missing_before(frame)), position=packet.pos) for frame in frames]
         # Where MPEG audio changes its rate, FFmpeg gives the first frame the rate of the one before.
         return [replace(sound, sample_rate=header.sample_rate) for sound in sounds] if header else sounds
 

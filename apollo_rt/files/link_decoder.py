@@ -35,17 +35,20 @@ class LinkDecoder:
 
     Args:
         link: its pages not read yet.
+        holds_back: a page's sound waits for the next, which may say that the link ended before its end; else only the
+            last page is cut.
 
     Attributes:
         sample_rate: Hz.
         channels: names of its channels.
         n_lead_in: samples at the beginning that only prepare the decoder (Opus).
         n_faults: packets so far that could not be decoded.
+        longest_page: samples of the longest page so far, which come at once.
     """
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, holds_back: bool = True) -> None:
         """Make a decoder from the link's headers."""
-        self._pages = link.pages
+        self._pages, self._holds_back = link.pages, holds_back
         self.n_faults = 0
         self.n_lead_in = 0
         head = link.headers[0]
@@ -69,6 +72,7 @@ class LinkDecoder:
         self._is_behind = False  # something is missing in front of the next page
         self._n_jitter = round(_JITTER_S * self.sample_rate)
         self._start = StartCutter(self.n_lead_in)
+        self.longest_page = 0
 
     def sounds(self) -> Iterator[Sound]:
         """Decode the link to its end.
@@ -80,7 +84,8 @@ class LinkDecoder:
         for page in self._pages:
             sounds, gap_at = self._decoded(page)
             n_beyond = self._place(page, sounds, gap_at)
-            held, ready = ([], without_end([*held, *sounds], n_beyond)) if page.ends else (sounds, held)
+            is_ready = page.ends or not self._holds_back
+            held, ready = ([], without_end([*held, *sounds], n_beyond)) if is_ready else (sounds, held)
             for sound in ready:
                 yield from self._start.cut(sound)
         for sound in held:
@@ -109,6 +114,7 @@ class LinkDecoder:
             Samples at the end of this page and the one before that lie beyond the link's end.
         """
         n_samples = sum(len(sound.samples) for sound in sounds)
+        self.longest_page = max(self.longest_page, n_samples)
         if self._clock is None:
             self._clock = self._start_clock(page, n_samples, gap_at)
         self._clock += n_samples

@@ -77,7 +77,7 @@ def announced_samples(at: At) -> tuple[int, int] | None:
         Samples, and how many behind them are only padding; None where the file doesn't say.
     """
     start = id3v2_length(at)
-    data = at(start, 4096)
+    data = at(start, 256)
     header = frame_header(data)
     if header is None:
         return None

@@ -3,6 +3,7 @@
 import os
 
 from apollo_rt.errors import AudioFileError
+from apollo_rt.network.address import is_address, place_of
 
 MUSIC_SUFFIXES = frozenset(
     f".{suffix}"
@@ -19,10 +20,10 @@ MUSIC_SUFFIXES = frozenset(
 
 
 def refuse_address(name: str | os.PathLike[str]) -> None:
-    """Refuse what is no file: a name is one unless it has `://`, whatever other colons it has.
+    """Refuse to write to what is no file: a name is one unless it has `://`, whatever other colons it has.
 
     Raises:
         AudioFileError: it is an address.
     """
-    if "://" in os.fspath(name):
-        raise AudioFileError(f"{os.fspath(name)}: is an address; only files can be read and written, so fetch it first")
+    if is_address(name):
+        raise AudioFileError(f"{place_of(name)}: is an address; only files and pipes can be written")

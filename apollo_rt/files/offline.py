@@ -21,6 +21,7 @@ from apollo_rt.files.channel_lanes import Lanes, Stream
 from apollo_rt.files.output_format import OutputSettings
 from apollo_rt.files.pipe_writer import PipeWriter
 from apollo_rt.inference.model import Model, load
+from apollo_rt.network.address import Address, place_of
 from apollo_rt.standard_streams import is_pipe
 from apollo_rt.stream.block_stream import open_block_stream
 from apollo_rt.stream.rate_converter import RateConverter
@@ -48,7 +49,7 @@ class RestoreReport:
         warnings: one line for each thing that was not as it should be.
     """
 
-    source: Path
+    source: Path | Address
     target: Path
     n_samples: int
     sample_rate: int
@@ -64,7 +65,7 @@ class RestoreReport:
 
 
 def restore_file(
-    source: str | os.PathLike[str],
+    source: str | os.PathLike[str] | Address,
     target: str | os.PathLike[str],
     model: Model | None = None,
     progress: Progress | None = None,
@@ -78,7 +79,8 @@ def restore_file(
     """Restore one file; the result has the source's length and channels, and is aligned with it.
 
     Args:
-        source: what FFmpeg decodes, `standard_streams.STDIN` too; more than two channels are restored pair by pair.
+        source: what FFmpeg decodes, `standard_streams.STDIN` and addresses too; more than two channels are restored
+            pair by pair.
         target: its suffix picks the format, see `output_format`. It appears when it is complete. A named pipe, and
             `standard_streams.STDOUT`, get a wav or raw samples as they are ready.
         model: None for the model that ships with the package.
@@ -98,12 +100,14 @@ def restore_file(
         ValueError: there is no such parameter, or it is out of bounds.
     """
     started_s = time.perf_counter()
-    refuse_same_file(source, target)
+    place = place_of(source)
+    if isinstance(place, Path):
+        refuse_same_file(place, target)
     is_replaced = existing == "overwrite"
     refuse_existing(target, is_replaced, "existing='overwrite' replaces it")
     live, output, model = Parameters(**parameters), output or OutputSettings(), model or load()
     with (
-        AudioReader(source, model.framing.sample_rate, reading.track, reading.downmix, reading.raw) as reader,
+        AudioReader(place, model.framing.sample_rate, reading.track, reading.downmix, reading.raw) as reader,
         _open_writer(target, reader, model, output, is_replaced) as writer,
     ):
         lanes = Lanes(reader.channel_pairs, partial(_open_stream, model, live, threads, hop_by_hop), live)
@@ -163,7 +167,7 @@ def _blocks_and_tail(reader: AudioReader, lanes: Lanes) -> Iterator[Samples]:
     yield np.zeros((lanes.latency_samples, lanes.n_columns), np.float32)
 
 
-def _model_warnings(path: Path, lanes: Lanes) -> list[str]:
+def _model_warnings(path: Path | Address, lanes: Lanes) -> list[str]:
     warnings = []
     if n_samples := lanes.sample_faults:
         warnings.append(f"{path}: {n_samples} samples far beyond full scale were taken for silence")

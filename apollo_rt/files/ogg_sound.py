@@ -6,6 +6,7 @@ RFC 7845, section 4).
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from io import BytesIO
 
 import av
@@ -27,6 +28,9 @@ class OggSound:
         file: the file, at its beginning.
         track: which audio stream, from 1; None for the first.
 
+    Attributes:
+        longest_page_s: seconds of the longest page so far, which come at once.
+
     Raises:
         AudioFileError: there is no link with a beginning, or not such a track.
     """
@@ -42,21 +46,25 @@ class OggSound:
             raise AudioFileError(f"{file.path}: its beginning is missing, and nothing can be decoded without it")
         if track is not None and not 1 <= track <= self._links.n_streams:
             raise AudioFileError(f"{file.path}: has {self._links.n_streams} audio tracks, so there is no track {track}")
-        self._first = LinkDecoder(link)
+        self._first = self._decoder(link)
         self.codec = link.codec
         self.sample_rate, self.channels = self._first.sample_rate, self._first.channels
         self.tags = _tags(link)
         self.n_faults = 0
+        self.longest_page_s = 0.0
         self.n_announced = self._announced(link)
 
     def sounds(self) -> Iterator[Sound]:
         """Decode one link after another."""
-        decoder: LinkDecoder | None = self._first
-        while decoder:
-            yield from decoder.sounds()
+        decoder, tags = self._first, self.tags
+        while True:
+            for number, sound in enumerate(decoder.sounds()):
+                self.longest_page_s = max(self.longest_page_s, decoder.longest_page / decoder.sample_rate)
+                yield sound if number else replace(sound, title=tags.title)
             self.n_faults += decoder.n_faults
-            link = next(self._rest, None)
-            decoder = LinkDecoder(link) if link else None
+            if (link := next(self._rest, None)) is None:
+                return
+            decoder, tags = self._decoder(link), _tags(link)
 
     def end_warnings(self, n_decoded: int) -> list[str]:
         """Warnings of what is missing at the end, or has no beginning."""
@@ -75,6 +83,9 @@ class OggSound:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    def _decoder(self, link: Link) -> LinkDecoder:
+        return LinkDecoder(link, holds_back=not self._file.is_live)
 
     def _announced(self, link: Link) -> int | None:
         """The clock of the last page, if that is the first link's and the file can be looked at from behind."""

@@ -22,6 +22,7 @@ from apollo_rt.existing import is_there
 from apollo_rt.files.audio_writer import refuse_same_file
 from apollo_rt.files.music_names import MUSIC_SUFFIXES, refuse_address
 from apollo_rt.files.output_format import WRITABLE_SUFFIXES, format_of
+from apollo_rt.network.address import Address, is_address, place_of
 from apollo_rt.standard_streams import STDIN, input_path, is_pipe, output_path
 
 
@@ -30,12 +31,12 @@ class Job:
     """One file to restore.
 
     Attributes:
-        source: the file to read.
+        source: the file, or the stream, to read.
         target: the file to write.
         makes_folders: folders on the way to the target are made.
     """
 
-    source: Path
+    source: Path | Address
     target: Path
     makes_folders: bool = False
 
@@ -105,10 +106,11 @@ def plan_jobs(inputs: Sequence[str | os.PathLike[str]], output: str | os.PathLik
 
     Raises:
         AudioFileError: no music at all, a folder that is its own output, a target that is a source, a suffix that can't
-            be written, or an address.
+            be written, or an address to write to.
     """
-    for name in (*inputs, output):
-        refuse_address(name)
+    refuse_address(output)
+    if any(map(is_address, inputs)):
+        return _of_address(inputs, output)
     sources, folder = [input_path(path) for path in inputs], output_path(output)
     if is_pipe(folder) or STDIN in sources:
         plan = Plan((_only_job(sources, folder),))
@@ -120,6 +122,18 @@ def plan_jobs(inputs: Sequence[str | os.PathLike[str]], output: str | os.PathLik
     if not is_pipe(folder):
         _refuse_sources_as_targets(plan.jobs)
     return plan
+
+
+def _of_address(inputs: Sequence[str | os.PathLike[str]], output: str | os.PathLike[str]) -> Plan:
+    """A stream goes into one file, which is named: what comes has no name of its own."""
+    target, address = output_path(output), next(place_of(name) for name in inputs if is_address(name))
+    if len(inputs) > 1:
+        raise AudioFileError(f"{address}: a stream is restored alone, from one input to one output")
+    if not is_pipe(target):
+        if _names_folder(output):
+            raise AudioFileError(f"{target}: is a folder; name a file for what comes from {address}")
+        format_of(target)
+    return Plan((Job(address, target),))
 
 
 def _only_job(sources: Sequence[Path], target: Path) -> Job:
@@ -235,10 +249,10 @@ def _place(path: Path) -> Path:
 
 
 def _refuse_sources_as_targets(jobs: Sequence[Job]) -> None:
-    sources = {_place(job.source) for job in jobs}
+    sources = {_place(job.source) for job in jobs if isinstance(job.source, Path)}
     for job in jobs:
         format_of(job.target)
         with suppress(OSError):  # a source that can't even be looked at is its own line later
-            refuse_same_file(job.source, job.target)
+            refuse_same_file(str(job.source), job.target)
         if _place(job.target) in sources:
             raise AudioFileError(f"{job.target}: is itself one of the inputs; choose another folder for the output")

@@ -26,12 +26,16 @@ class Sound:
         sample_rate: Hz.
         channels: names, such as ("FL", "FR").
         n_missing: samples that the source's clock says are missing in front of these.
+        position: place of the packet that they were made of among the source's bytes, where that is known.
+        title: of the music that begins with them, None where nothing is told.
     """
 
     samples: Samples
     sample_rate: int
     channels: tuple[str, ...]
     n_missing: int = 0
+    position: int | None = None
+    title: str | None = None
 
 
 class SoundSource(Protocol):

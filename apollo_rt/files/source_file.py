@@ -10,12 +10,13 @@ import stat
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import av
 from av.container import InputContainer
 
 from apollo_rt.errors import AudioFileError
+from apollo_rt.network.address import Address
 from apollo_rt.standard_streams import STDIN, open_stdin
 
 _LOOK_S = 0.1
@@ -66,17 +67,29 @@ At = Callable[[int, int], bytes]
 """Gives bytes at a position, by position and number; fewer where there are not so many."""
 
 
+class Stream(Protocol):
+    """A stream's bytes, from a server say."""
+
+    def read(self, n_bytes: int) -> bytes:
+        """Bytes that have come, or come next; none at the end."""
+
+    def close(self) -> None:
+        """Let go; a read that waits in another thread ends."""
+
+
 class SourceFile:
-    """The bytes of a file, of stdin or a named pipe, and how many there were.
+    """The bytes of a file, of stdin, a named pipe or a stream, and how many there were.
 
     What comes through a pipe is handed on as it comes; its first bytes are kept, and read ahead only as far as somebody
     asks for them, so that a program which writes as slowly as music plays is heard at once.
 
     Args:
-        path: the file, or `STDIN`.
+        path: the file, or `STDIN`, or a stream's address.
+        stream: is read in its place, live.
 
     Attributes:
-        is_seekable: it is no pipe.
+        is_seekable: it is no pipe or stream.
+        is_live: it is heard as it comes, so that nothing is kept back to know better.
         name: its kind alone, for FFmpeg, which guesses some formats by the suffix.
         is_interrupted: `interrupt` was called, so that its end means nothing.
 
@@ -84,17 +97,22 @@ class SourceFile:
         AudioFileError: there is no such file, it is a folder, empty, or can't be read.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | Address, stream: Stream | None = None) -> None:
         """Open it."""
         self.path = path
         self.name = f"music{path.suffix}"
         self.is_interrupted = False
-        self._file = _opened(path)
-        self.is_seekable = self._file.seekable()
+        self.is_live = stream is not None
+        if isinstance(path, Address):
+            stream = stream or _opened_stream(path)
+        self._is_stream = stream is not None
+        file: Any = stream if stream is not None else _opened(Path(str(path)))
+        self._file = file
+        self.is_seekable = stream is None and bool(self._file.seekable())
         self._head = b""
         self._n_read = 0
         self._is_at_end = False
-        self._may_wait = not self.is_seekable and sys.platform != "win32"
+        self._may_wait = not (self.is_seekable or stream or sys.platform == "win32")
         try:
             self._read_ahead(_HEAD_LENGTH if self.is_seekable else 1)
         except OSError as error:
@@ -119,7 +137,7 @@ class SourceFile:
     def read(self, n_bytes: int) -> bytes:
         """Read on; of a pipe what there is, none at the end only."""
         if self.is_seekable:
-            return self._file.read(n_bytes)
+            return bytes(self._file.read(n_bytes))
         part = self._head[self._n_read : self._n_read + n_bytes] or self._next(n_bytes)
         if self._n_read == len(self._head) < _HEAD_LENGTH:
             self._head += part
@@ -128,11 +146,11 @@ class SourceFile:
 
     def seek(self, position: int, whence: int = os.SEEK_SET) -> int:
         """Go elsewhere, where that can be."""
-        return self._file.seek(position, whence)
+        return int(self._file.seek(position, whence))
 
     def tell(self) -> int:
         """Position in the file."""
-        return self._file.tell() if self.is_seekable else self._n_read
+        return int(self._file.tell()) if self.is_seekable else self._n_read
 
     def at(self, position: int, n_bytes: int) -> bytes:
         """So many bytes from elsewhere, none where that can't be; it stands where it stood afterwards."""
@@ -144,7 +162,7 @@ class SourceFile:
             n_bytes, position = max(n_bytes + position, 0), 0
         here = self._file.tell()
         self._file.seek(position)
-        data = self._file.read(n_bytes)
+        data: bytes = self._file.read(n_bytes)
         self._file.seek(here)
         return data
 
@@ -170,8 +188,14 @@ class SourceFile:
         return self if self.is_seekable else _ReadOnly(self)
 
     def interrupt(self) -> None:
-        """Let a read of a pipe that waits end now, as if nothing came any more; from another thread."""
+        """Let a read of a pipe or stream that waits end now, as if nothing came any more; from another thread."""
         self.is_interrupted = True
+        if self._is_stream:
+            self._file.close()
+
+    def skip(self, n_bytes: int) -> None:
+        """Leave out the first bytes of a pipe or stream, before any is read."""
+        self._n_read = n_bytes
 
     def close(self) -> None:
         """Close it."""
@@ -186,7 +210,7 @@ class SourceFile:
         """Bytes that come next, none at the end or after an interrupt."""
         while not (self._is_at_end or self.is_interrupted):
             if not self._may_wait or select.select((self._file,), (), (), _LOOK_S)[0]:
-                part = self._file.read(n_bytes)
+                part: bytes = self._file.read(n_bytes)
                 self._is_at_end = not part
                 return part
         return b""
@@ -221,6 +245,12 @@ def open_container(
     options = {**(options or {}), **allowed, "protocol_whitelist": "file"}
     container: InputContainer = av.open(file, format=format_name, metadata_errors="replace", options=options)
     return container
+
+
+def _opened_stream(address: Address) -> Stream:
+    from apollo_rt.network.stream import NetworkStream  # late: nothing of the network is there before it is named
+
+    return NetworkStream(address.url)
 
 
 def _opened(path: Path) -> IO[bytes]:

@@ -12,6 +12,9 @@ from apollo_rt.files.source_file import At
 _LONGEST_SEARCH = 16_384
 """Bytes in which two frames in a row must stand: several of the longest."""
 
+_CONTAINERS = (b"OggS", b"\x1a\x45\xdf\xa3", b"FORM", b"caff", b"RF64", b"riff", b"FLV\x01", b"wvpk", b"TTA1", b"MAC ")
+"""Beginnings that FFmpeg knows at once, and in which no MPEG frame is to be looked for."""
+
 _SAME_MPEG, _SAME_ADTS = 0xFFFE_0C00, 0xFFFF_FC00
 """Bits of a header that two frames in a row have in common: sync, version, layer, rate; of ADTS the profile too."""
 
@@ -46,8 +49,9 @@ def kind_of_stream(at: At) -> StreamKind:
         return StreamKind("wav", {"max_size": "1024"})  # bytes of one packet, for which FFmpeg waits
     if head == b"fLaC":
         return StreamKind("flac")
-    is_mpeg = head[:3] == b"ID3" or (head[:1] == b"\xff" and head[1:2] >= b"\xe0")
-    return (is_mpeg and _mpeg_kind(at)) or StreamKind()
+    if head in _CONTAINERS or at(4, 4) in (b"ftyp", b"styp", b"moof"):
+        return StreamKind()
+    return _mpeg_kind(at) or StreamKind()
 
 
 def _mpeg_kind(at: At) -> StreamKind | None:
@@ -59,11 +63,16 @@ def _mpeg_kind(at: At) -> StreamKind | None:
         if header[0] != 0xFF or header[1] < 0xE0:
             continue
         if (length := adts_length(header)) and _repeats(at, position, length, _SAME_ADTS):
-            return StreamKind("aac", _SHORT_ANALYSIS, position)
+            return StreamKind("aac", _SHORT_ANALYSIS, _behind_tag(start, position))
         frame = frame_header(header)
         if frame and (length := frame.length) and _repeats(at, position, length, _SAME_MPEG):
-            return StreamKind("mp3", _SHORT_ANALYSIS, position)
+            return StreamKind("mp3", _SHORT_ANALYSIS, _behind_tag(start, position))
     return None
+
+
+def _behind_tag(start: int, position: int) -> int:
+    """Bytes to leave out: none where the first frame is where it should be, since FFmpeg reads the tag before it."""
+    return position if position > start else 0
 
 
 def _repeats(at: At, position: int, length: int, same: int) -> bool:

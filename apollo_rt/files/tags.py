@@ -47,6 +47,11 @@ class Tags:
     cover_mime: str = ""
     chapters: tuple[Chapter, ...] = ()
 
+    @property
+    def title(self) -> str:
+        """Artist and title in one line, as radios say it; empty where neither is told."""
+        return " - ".join(filter(None, (self.values.get("artist", "").strip(), self.values.get("title", "").strip())))
+
 
 def picture_mime(picture: bytes) -> str:
     """Tell a picture's type by its first bytes; empty if it is of no kind that covers have."""

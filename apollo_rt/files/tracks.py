@@ -7,12 +7,13 @@ from av.container import InputContainer
 from av.stream import Disposition
 
 from apollo_rt.errors import AudioFileError
+from apollo_rt.network.address import Address
 
 _ASIDE = Disposition.comment | Disposition.visual_impaired | Disposition.hearing_impaired | Disposition.dub
 """What is told beside the music: commentary, descriptions."""
 
 
-def choose_track(container: InputContainer, path: Path, track: int | None) -> tuple[AudioStream, str]:
+def choose_track(container: InputContainer, path: Path | Address, track: int | None) -> tuple[AudioStream, str]:
     """Choose the track to read.
 
     Args:
@@ -52,7 +53,7 @@ def _is_known(stream: AudioStream) -> bool:
     return stream.codec_context is not None and stream.channels > 0 and stream.rate > 0
 
 
-def _usable(stream: AudioStream, path: Path) -> AudioStream:
+def _usable(stream: AudioStream, path: Path | Address) -> AudioStream:
     if not _is_known(stream):
         raise AudioFileError(f"{path}: not an audio file, or of a kind that can't be read")
     return stream

@@ -11,6 +11,7 @@ from apollo_rt.latency import LatencyReport, rebuffering_latency
 from apollo_rt.live.endpoints.driver import Driver, clock_gauges, clocks_of, conversion_latency_s
 from apollo_rt.live.endpoints.file_endpoints import FileEndpoints
 from apollo_rt.live.endpoints.file_feed import Nowhere, Silence, Sink, Source
+from apollo_rt.live.endpoints.live_source import LiveSource
 from apollo_rt.live.endpoints.virtual_device import VirtualDevice
 from apollo_rt.live.engine_settings import EngineSettings, budget_of, check_blocks, check_fit
 from apollo_rt.live.monitoring.gauges import Gauges
@@ -64,7 +65,7 @@ class Engine:
         model: Model,
         driver: Driver,
         settings: EngineSettings,
-        source: Source | None = None,
+        source: Source | LiveSource | None = None,
         sink: Sink | None = None,
         reopening: Reopening | None = None,
         lighter: Mapping[str, Model] | None = None,
@@ -224,6 +225,7 @@ class Engine:
             plugins=self.plugins.states() if self.plugins else (),
             gauges=self._gauges.read(),
             unrecorded_samples=self._files.n_unrecorded,
+            radio=self._files.radio,
             **self._stats_reader.read(),
         )
 

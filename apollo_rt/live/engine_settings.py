@@ -11,6 +11,7 @@ from apollo_rt.inference.model import Model
 from apollo_rt.latency import FADE_LENGTH, rebuffering_latency, step_budget
 from apollo_rt.live.endpoints.driver import Driver
 from apollo_rt.live.endpoints.file_feed import Sink, Source
+from apollo_rt.live.endpoints.live_source import LiveSource
 
 _LONGEST_BLOCK = 16_384
 
@@ -41,7 +42,7 @@ class EngineSettings:
             raise ValueError(f"headroom must be from {FADE_LENGTH} to 44100 samples, got {self.headroom}")
 
 
-def check_fit(model: Model, driver: Driver, source: Source | None, sink: Sink | None) -> None:
+def check_fit(model: Model, driver: Driver, source: Source | LiveSource | None, sink: Sink | None) -> None:
     """Check that a model, a driver and the files beside it go together.
 
     Raises:

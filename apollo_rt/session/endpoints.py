@@ -18,7 +18,9 @@ from apollo_rt.files.raw_format import RawFormat
 from apollo_rt.files.recording import RecordingWriter, numbered
 from apollo_rt.live.endpoints.driver import Driver
 from apollo_rt.live.endpoints.file_feed import Source, WaitingSource
+from apollo_rt.live.endpoints.live_source import LiveSource
 from apollo_rt.live.endpoints.virtual_device import VirtualDevice
+from apollo_rt.network.address import is_address, place_of
 from apollo_rt.standard_streams import DASH, STDIN, STDOUT, is_pipe
 
 DEMO = "demo"
@@ -35,7 +37,7 @@ class Endpoints:
         input_name: for people.
         output_name: for people.
         driver: what calls the engine back.
-        reader: the input file, where the input is one.
+        reader: the input file, where the input is one; of a stream `source` alone is there.
         source: the same as the engine reads it.
         writer: the output file, where the output is one.
         wanted: the devices that the user named, to be found again.
@@ -45,14 +47,19 @@ class Endpoints:
     output_name: str
     driver: Driver
     reader: AudioReader | None
-    source: Source | None
+    source: Source | LiveSource | None
     writer: AudioWriter | RecordingWriter | PipeWriter | None
     wanted: "WantedDevices"
 
     @property
     def has_device(self) -> bool:
         """A device is at one end at least."""
-        return self.reader is None or self.writer is None
+        return self.source is None or self.writer is None
+
+    @property
+    def is_endless(self) -> bool:
+        """Nobody says when it is over but the user: a device or a radio is at one end."""
+        return self.has_device or isinstance(self.source, LiveSource)
 
     @property
     def warnings(self) -> list[str]:
@@ -69,6 +76,8 @@ class Endpoints:
         """Close the input; the output is the engine's to finish."""
         if self.reader:
             self.reader.close()
+        if isinstance(self.source, LiveSource):
+            self.source.interrupt()
 
     def __enter__(self) -> Self:
         """Close the input at the end of a `with` block."""
@@ -214,6 +223,8 @@ def open_endpoints(
     overwrite: bool = False,
     model: str = "",
     raw: tuple[RawFormat | None, RawFormat | None] = (None, None),
+    reserve_s: float | None = None,
+    give_up_s: float = 300.0,
 ) -> Endpoints:
     """Open the files and find the devices that the user named.
 
@@ -227,6 +238,8 @@ def open_endpoints(
         duration_s: read no more than this of a file.
         overwrite: a target that is there already is replaced.
         model: what will restore, for the tags.
+        reserve_s: seconds of a stream that are held back where a device plays it; None: as it asks for.
+        give_up_s: for how long a stream that is lost is looked for.
         raw: what the input is where it has no header, and what an output that is a pipe gets; None: a wav.
 
     Raises:
@@ -239,7 +252,8 @@ def open_endpoints(
     if target_path and not is_pipe(target_path):
         format_of(target_path)
         refuse_existing(target_path, overwrite)
-    words = None if source_path else source, None if target_path else target
+    is_stream = is_address(source)
+    words = None if source_path or is_stream else source, None if target_path else target
     wanted = WantedDevices(*words, sample_rate, block_size, allow_feedback)
     captured, played = wanted.find()
     if not pace and (captured or played):
@@ -247,16 +261,27 @@ def open_endpoints(
     has_device = captured is not None or played is not None
     driver = wanted.driver(captured, played) if has_device else VirtualDevice(sample_rate, block_size, pace)
     reader = AudioReader(source_path, sample_rate, raw=raw[0]) if source_path else None
+    radio = _open_radio(source, sample_rate, played is not None, reserve_s, give_up_s) if is_stream else None
     try:
         writer = _open_writer(target_path, sample_rate, reader, model, overwrite, raw[1]) if target_path else None
     except BaseException:
+        for end in (reader, radio):
+            if end:
+                end.interrupt()
         if reader:
             reader.close()
         raise
-    read: Source | None = AsItComes(reader) if reader else None
-    if read and duration_s is not None:
+    read: Source | LiveSource | None = AsItComes(reader) if reader else None
+    if isinstance(read, AsItComes) and duration_s is not None:
         read = FirstPart(read, round(duration_s * sample_rate))
-    return Endpoints(str(captured or source), str(played or target), driver, reader, read, writer, wanted)
+    name = str(place_of(source)) if is_stream else source
+    return Endpoints(str(captured or name), str(played or target), driver, reader, read or radio, writer, wanted)
+
+
+def _open_radio(url: str, sample_rate: int, is_played: bool, reserve_s: float | None, give_up_s: float) -> LiveSource:
+    from apollo_rt.radio.radio_source import RadioSource  # late: nothing of the network is there before it is named
+
+    return RadioSource(url, sample_rate, is_played, reserve_s, give_up_s)
 
 
 def _open_writer(
@@ -288,11 +313,13 @@ def input_file(wanted: str) -> Path | None:
 
 def output_file(wanted: str) -> Path | None:
     """The file that an output is, None if it is a device."""
+    refuse_address(wanted)
     return STDOUT if wanted == DASH else _file(wanted)
 
 
 def _file(wanted: str) -> Path | None:
-    refuse_address(wanted)
+    if is_address(wanted):
+        return None
     path = Path(wanted)
     if path.suffix.lower() in MUSIC_SUFFIXES or (len(path.parts) > 1 and path.parent.is_dir()):
         return path

@@ -43,7 +43,8 @@ class LiveOptions:
     """Wishes of the user for a live run.
 
     Attributes:
-        source: see `endpoints.open_endpoints`; so `target`, `block_size`, `raw`, `allow_feedback` and `duration_s`.
+        source: see `endpoints.open_endpoints`; so `target`, `block_size`, `raw`, `reserve_s`, `allow_feedback` and
+            `duration_s`.
         pace: from file to file in real time; None: unless the output is a pipe, which has the pace of who reads it.
         parameters: where they begin, by name.
         headroom: see `EngineSettings`; None: as much as the ends need.
@@ -75,6 +76,7 @@ class LiveOptions:
     overwrite: bool = False
     pace: bool | None = None
     raw: tuple[RawFormat | None, RawFormat | None] = (None, None)
+    reserve_s: float | None = None
     allow_feedback: bool = False
     plain: bool = False
     incidents: Path | None = None
@@ -135,7 +137,7 @@ def _run(options: LiveOptions, stack: ExitStack) -> None:
             endpoints.discard()
             raise
     info = SessionInfo(
-        endpoints.input_name, endpoints.output_name, loaded.card.name, endpoints.has_device, options.duration_s
+        endpoints.input_name, endpoints.output_name, loaded.card.name, endpoints.is_endless, options.duration_s
     )
     picker = DevicePicker(
         engine, endpoints, lambda wanted: reopening(wanted, options.give_up_s, options.follow_default)
@@ -180,6 +182,8 @@ def _opened(options: LiveOptions) -> tuple[Model, Endpoints]:
         options.overwrite,
         loaded.card.name,
         options.raw,
+        options.reserve_s,
+        options.give_up_s if options.reconnect else 0.0,
     )
 
 

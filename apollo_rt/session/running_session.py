@@ -21,14 +21,14 @@ class SessionInfo:
         input_name: for people.
         output_name: for people.
         model_name: for people.
-        has_device: a device is at one end; it has no end of its own.
+        is_endless: a device or a radio is at one end; it has no end of its own.
         duration_s: when to stop; None: at the source's end, or when the user wants to.
     """
 
     input_name: str
     output_name: str
     model_name: str
-    has_device: bool
+    is_endless: bool
     duration_s: float | None = None
 
 
@@ -102,7 +102,7 @@ class LiveSession:
             self.error, self.is_over = error, True
         duration_s = self.info.duration_s
         if duration_s is not None and snapshot.samples >= duration_s * snapshot.latency.sample_rate:
-            self.is_over |= self.info.has_device
+            self.is_over |= self.info.is_endless
         return snapshot
 
     def stop(self) -> None:

@@ -49,7 +49,7 @@ def status_line(snapshot: Snapshot) -> str:
         f"{snapshot.elapsed_s:.0f} s: in {level_text(snapshot.input.peak)}, out {level_text(snapshot.output.peak)}, "
         f"{how}, load {snapshot.load_percent:.0f} %, step p50 {step.p50:.2f} p99 {step.p99:.2f} max {step.max:.2f} ms, "
         f"{snapshot.deadline_misses} deadline misses, {snapshot.xruns} xruns{_tier_text(snapshot)}"
-        f"{_clocks_text(snapshot)}"
+        f"{_clocks_text(snapshot)}{f', {snapshot.radio}' if snapshot.radio else ''}"
     )
 
 

@@ -2,7 +2,9 @@
 
 from typing import Protocol, runtime_checkable
 
+from apollo_rt.compiled.records import load
 from apollo_rt.live.endpoints.file_feed import Sink, SinkFeed, Source, SourceFeed
+from apollo_rt.live.endpoints.live_source import LiveSource, RadioState
 from apollo_rt.live.realtime.shared_state import SharedState
 
 
@@ -28,8 +30,11 @@ class FileEndpoints:
         n_leading: samples to drop at the beginning of what is written: the latency.
     """
 
-    def __init__(self, source: Source | None, sink: Sink | None, shared: SharedState, n_leading: int) -> None:
-        self._sink = sink
+    def __init__(
+        self, source: Source | LiveSource | None, sink: Sink | None, shared: SharedState, n_leading: int
+    ) -> None:
+        self._sink, self._shared = sink, shared
+        self._live = source if isinstance(source, LiveSource) else None
         self._source_feed = SourceFeed(source, shared.source) if source else None
         self._sink_feed = SinkFeed(sink, shared.sink, n_leading, shared.source) if sink else None
 
@@ -44,6 +49,12 @@ class FileEndpoints:
         """Samples that a sink which lives on could not write."""
         return self._sink.n_lost if isinstance(self._sink, SurvivingSink) else 0
 
+    @property
+    def radio(self) -> RadioState | None:
+        """State of the source, where it is live."""
+        n_heard = int(load(self._shared.source.marks, "read")) - int(self._shared.control.delay)
+        return self._live.state(n_heard) if self._live else None
+
     def start(self, n_samples: int) -> None:
         """Start both; returns when so many samples, or all there are, are decoded."""
         if self._source_feed:
@@ -53,7 +64,8 @@ class FileEndpoints:
 
     def poll(self) -> list[str]:
         """Messages about the files for the user, one line each."""
-        return self._sink.take_messages() if isinstance(self._sink, SurvivingSink) else []
+        lines = self._live.take_messages() if self._live else []
+        return lines + (self._sink.take_messages() if isinstance(self._sink, SurvivingSink) else [])
 
     def stop(self, complete: bool, is_over: bool) -> list[str]:
         """End both, once nothing moves samples any more; finish what was written, or throw it away.

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apollo_rt.errors import AudioFileError
+from apollo_rt.live.endpoints.live_source import LiveSource
 from apollo_rt.live.realtime.ring import UNKNOWN, Ring, end_of, mark_end, n_queued, put, take
 from apollo_rt.system.guarded_thread import GuardedThread
 
@@ -93,14 +94,14 @@ class SourceFeed:
     """Decodes ahead into a queue.
 
     Args:
-        source: read to its end.
+        source: read to its end, or live.
         queue: filled as far as it goes; its end is marked when the source is through, or broke off.
 
     Attributes:
         thread: holds the error if the source broke off.
     """
 
-    def __init__(self, source: Source, queue: Ring) -> None:
+    def __init__(self, source: Source | LiveSource, queue: Ring) -> None:
         """Nothing is read before `start`."""
         self.thread = GuardedThread("source", self._run)
         self._stopping = threading.Event()
@@ -109,6 +110,10 @@ class SourceFeed:
 
     def start(self, n_samples: int) -> None:
         """Start decoding; returns when so many samples, or all there are, can be taken, or none come for a while."""
+        if isinstance(self._source, LiveSource):
+            self._source.start()
+            self.thread.start()
+            return
         self.thread.start()
         give_up_s = time.monotonic() + _PREFILL_S
         while n_queued(self._queue) < n_samples and self.thread.is_alive and time.monotonic() < give_up_s:
@@ -117,16 +122,28 @@ class SourceFeed:
     def stop(self) -> None:
         """End the thread, at the file's end or not; a file that does not answer is left behind."""
         self._stopping.set()
-        if isinstance(self._source, WaitingSource):
+        if isinstance(self._source, WaitingSource):  # live ones, too
             self._source.interrupt()
         self.thread.join(_READING_S)
 
     def _run(self) -> None:
         try:
-            while len(part := self._source.read(_PART_LENGTH)) and not self._stopping.is_set():
-                self._put_all(np.ascontiguousarray(part, np.float32))
+            if isinstance(self._source, LiveSource):
+                self._listen(self._source)
+            else:
+                self._read(self._source)
         finally:
             mark_end(self._queue)
+
+    def _read(self, source: Source) -> None:
+        while len(part := source.read(_PART_LENGTH)) and not self._stopping.is_set():
+            self._put_all(np.ascontiguousarray(part, np.float32))
+
+    def _listen(self, source: LiveSource) -> None:
+        while not self._stopping.is_set() and (part := source.take(n_queued(self._queue))) is not None:
+            self._put_all(np.ascontiguousarray(part, np.float32))
+            if not len(part):
+                self._stopping.wait(_POLL_S)
 
     def _put_all(self, part: Samples) -> None:
         while len(part := part[put(self._queue, part) :]):

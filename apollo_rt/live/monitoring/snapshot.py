@@ -6,6 +6,7 @@ from typing import Any
 
 from apollo_rt.latency import LatencyReport
 from apollo_rt.live.endpoints.driver import Clocks
+from apollo_rt.live.endpoints.live_source import RadioState
 from apollo_rt.live.monitoring.durations import NO_DURATIONS, Durations, plain_durations
 from apollo_rt.live.monitoring.gauges import Gauge
 from apollo_rt.live.realtime.counters import COUNTERS, XRUNS, MeterState, Stats
@@ -112,6 +113,7 @@ class Snapshot:
         gauges: with their bounds: `wet_ring`, samples restored and not yet played (below 0: what is late);
             `source_queue` and `sink_queue`, samples between files and the stream; of two clocks `clock_ring`, samples
             held back, and `correction_ppm`.
+        radio: the stream that is heard; None where the input is a device or a file.
         unrecorded_samples: that a file at the output could not take, because the disk was full.
         silenced_samples: output samples that are silent because nothing was captured for them; see `realtime.gaps`.
         silent_hops: hops of digital silence that the model wasn't asked for.
@@ -163,6 +165,7 @@ class Snapshot:
     callback_ms: Durations = NO_DURATIONS
     gauges: dict[str, Gauge] = field(default_factory=dict)
     unrecorded_samples: int = 0
+    radio: RadioState | None = None
 
     @property
     def xruns(self) -> int:

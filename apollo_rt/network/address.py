@@ -1,0 +1,105 @@
+"""Addresses lead to streams, `http://` and `https://`; what is shown of one holds no secret."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
+
+from apollo_rt.errors import NetworkError
+
+_SCHEMES = ("http", "https")
+_LONGEST = 8192
+_MARK = "://"
+
+
+@dataclass(frozen=True)
+class Address:
+    """Address of a stream, which stands where a file's path could: as text it is what may be shown.
+
+    Attributes:
+        url: as the user named it, secrets included.
+    """
+
+    url: str
+
+    def __str__(self) -> str:
+        """Without secrets."""
+        return shown(self.url)
+
+    @property
+    def name(self) -> str:
+        """Last part of its path; the server where there is none."""
+        return urlsplit(str(self)).path.rpartition("/")[2] or str(self)
+
+    @property
+    def suffix(self) -> str:
+        """As a file's; empty where it has none."""
+        name = self.name
+        return "." + name.rpartition(".")[2] if "." in name and "/" not in name else ""
+
+
+def place_of(name: "str | os.PathLike[str] | Address") -> "Path | Address":
+    """Place that a name leads to: an address where it has `://`, a file else."""
+    if isinstance(name, Address):
+        return name
+    return Address(os.fspath(name)) if is_address(name) else Path(name)
+
+
+def is_address(name: str | os.PathLike[str]) -> bool:
+    """Whether a name is an address and no file: files have no `://`, whatever other colons they have."""
+    return _MARK in os.fspath(name)
+
+
+def shown(url: str) -> str:
+    """An address without name, password and query, for every message, screen and figure."""
+    try:
+        parts = urlsplit(url)
+        return urlunsplit(SplitResult(parts.scheme, _host_of(parts), parts.path, "...", "") if parts.query else
+                          SplitResult(parts.scheme, _host_of(parts), parts.path, "", ""))  # fmt: skip
+    except ValueError:
+        return url.split("@")[-1].split("?")[0]
+
+
+def checked(url: str) -> SplitResult:
+    """The parts of an address that can be asked.
+
+    Raises:
+        NetworkError: it is none.
+    """
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise NetworkError(f"{shown(url)}: is no address: {error}") from None
+    if parts.scheme not in _SCHEMES:
+        raise NetworkError(f"{shown(url)}: only addresses that begin with http:// or https:// can be read")
+    if not parts.hostname or len(url) > _LONGEST or any(ord(letter) <= 32 for letter in url):
+        raise NetworkError(f"{shown(url)}: is no address: it names no server, is too long, or has spaces in it")
+    return parts
+
+
+def led_to(url: str, target: str) -> str:
+    """Address that a server or playlist leads to, which it may say relative to its own.
+
+    Raises:
+        NetworkError: that is no address of a server: a local file, say.
+    """
+    try:
+        found = urljoin(url, target.strip())
+    except ValueError as error:
+        raise NetworkError(f"{shown(url)}: leads to no address: {error}") from None
+    try:
+        checked(found)
+    except NetworkError as error:
+        raise NetworkError(f"{shown(url)}: leads to what can't be read: {error}") from None
+    return found
+
+
+def same_server(one: str, other: str) -> bool:
+    """Whether both lead to one server, so that one's password is for the other, too."""
+    first, second = urlsplit(one), urlsplit(other)
+    return (first.scheme, first.hostname, first.port) == (second.scheme, second.hostname, second.port)
+
+
+def _host_of(parts: SplitResult) -> str:
+    return parts.netloc.rpartition("@")[2]

@@ -1,0 +1,114 @@
+"""A network stream is what an address leads to: bytes of sound, and the titles that stood between them, by place.
+
+http://host/radio.pls -> playlist -> http://host/live -> answer -> bytes of sound
+                                                            '-----> (place in these bytes, title)
+"""
+
+from collections import deque
+
+from apollo_rt.errors import NetworkError
+from apollo_rt.network.address import led_to, shown
+from apollo_rt.network.http import Answer
+from apollo_rt.network.icy import MOST_METAINT, IcyBody
+from apollo_rt.network.playlist import MOST_BYTES, entries_of, is_hls, is_named_playlist, is_playlist
+
+_MOST_PLAYLISTS = 5
+_HEAD_BYTES = 16
+_MOST_TITLES = 64
+"""Titles that wait for their place; of more that a server sends the last count."""
+
+
+class NetworkStream:
+    """Bytes of sound from a server.
+
+    Args:
+        url: of a stream, a file or a playlist, of which the first stream that answers is taken.
+
+    Attributes:
+        url: where playlists and redirects led.
+        name: of the station, empty where it isn't told.
+        titles: (place in bytes, title) of those that were not taken yet.
+        is_file: the server says how long it is, so that it has an end.
+
+    Raises:
+        NetworkError: it can't be had.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Ask the server."""
+        self.titles: deque[tuple[int, str]] = deque(maxlen=_MOST_TITLES)
+        self._is_closed = False
+        self._answer, self._head = self._found(url, _MOST_PLAYLISTS)
+        self.url = self._answer.url
+        headers = self._answer.headers
+        self.name = headers.get("icy-name", headers.get("ice-name", "")).strip()
+        self.is_file = self._answer.length is not None and "icy-metaint" not in headers
+        metaint = headers.get("icy-metaint", "0")
+        if metaint.isdecimal() and 0 < int(metaint) <= MOST_METAINT:
+            self._read = IcyBody(self._raw, int(metaint), lambda *title: self.titles.append(title)).read
+        else:
+            self._read = self._raw
+
+    @property
+    def is_complete(self) -> bool:
+        """It came to the end that was announced."""
+        return self._answer.is_complete
+
+    def read(self, n_bytes: int) -> bytes:
+        """Sound that has come, or comes next; none at the end.
+
+        Raises:
+            NetworkError: the server is silent for too long, or broke off.
+        """
+        return self._read(n_bytes)
+
+    def close(self) -> None:
+        """Hang up; a read that waits in another thread ends."""
+        self._is_closed = True
+        self._answer.close()
+
+    def _raw(self, n_bytes: int) -> bytes:
+        if self._head:
+            part, self._head = self._head[:n_bytes], self._head[n_bytes:]
+            return part
+        return self._answer.read(n_bytes)
+
+    def _found(self, url: str, n_left: int) -> tuple[Answer, bytes]:
+        """The first answer that is no playlist, and its first bytes."""
+        if not n_left:
+            raise NetworkError(
+                f"{shown(url)}: a playlist leads to a playlist, and so on; {_MOST_PLAYLISTS} are followed"
+            )
+        answer = self._answer = Answer(url, icy=True)
+        head = b""
+        while len(head) < _HEAD_BYTES and (part := answer.read(_HEAD_BYTES - len(head))):
+            head += part
+        kind = answer.headers.get("content-type", "").partition(";")[0].lower()
+        is_listed = is_playlist(head) or (
+            (is_named_playlist(answer.url) or "mpegurl" in kind or "scpls" in kind) and _is_text(head)
+        )
+        if not is_listed and not head.startswith((b"<", b"[")):
+            return answer, head
+        data = head + answer.read_whole(MOST_BYTES)
+        answer.close()
+        return self._first_of(answer.url, data, n_left)
+
+    def _first_of(self, url: str, data: bytes, n_left: int) -> tuple[Answer, bytes]:
+        text = data.decode("utf-8", "replace")
+        if is_hls(text):
+            raise NetworkError(f"{shown(url)}: is an HLS stream, which can't be read yet")
+        if not is_playlist(data) and not is_named_playlist(url):
+            raise NetworkError(f"{shown(url)}: is a page and no stream")
+        reason = "lists nothing"
+        for entry in entries_of(data)[:_MOST_PLAYLISTS]:
+            try:
+                return self._found(led_to(url, entry.place), n_left - 1)
+            except NetworkError as error:
+                if self._is_closed:
+                    raise
+                reason = str(error)
+        raise NetworkError(f"{shown(url)}: is a playlist of which nothing can be read: {reason}")
+
+
+def _is_text(head: bytes) -> bool:
+    return all(byte >= 32 or byte in b"\r\n\t" for byte in head)

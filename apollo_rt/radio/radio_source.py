@@ -1,0 +1,216 @@
+"""A radio as a source of the engine: listened to in a thread, held at its reserve, silent where nothing comes.
+
+    thread "radio":  connections -> bytes -> blocks -> SoundBuffer
+    feed's thread:                                     SoundBuffer -> reserve, resampler -> queue of the engine
+
+Where the buffer runs dry the engine's callback fades out; music begins again when the reserve is there again, so that
+the latency is the same as before. Into a file or a pipe nothing is held back, dropped or resampled.
+"""
+
+import threading
+import time
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apollo_rt.errors import AudioFileError
+from apollo_rt.live.endpoints.live_source import RadioState
+from apollo_rt.network.address import shown
+from apollo_rt.network.stream import NetworkStream
+from apollo_rt.radio.continued_stream import ContinuedStream
+from apollo_rt.radio.decoded_stream import DecodedStream, StreamFacts
+from apollo_rt.radio.reserve import MOST_S, Reserve
+from apollo_rt.radio.sound_buffer import SoundBuffer
+from apollo_rt.stream.steered_converter import SteeredConverter
+from apollo_rt.system.guarded_thread import GuardedThread
+
+_AHEAD_S = 0.1
+"""Sound in the engine's own queue, of the reserve: as long as the feed's thread may be late."""
+
+_PART_LENGTH = 1024
+_MOST_S = 2 * MOST_S
+_PAUSE_S = 1.0
+_ENDING_S = 2.0
+
+
+class RadioSource:
+    """A `live_source.LiveSource` of a network stream.
+
+    Args:
+        url: of a stream, a file or a playlist.
+        sample_rate: Hz, of what comes out.
+        is_held: a device plays it, by its own clock; else all that comes is given as it comes.
+        reserve_s: seconds that are held back; None: as the stream asks for.
+        give_up_s: for how long a stream that is lost is looked for; 0: not at all, that is an error.
+
+    Raises:
+        NetworkError: it can't be had.
+    """
+
+    def __init__(
+        self, url: str, sample_rate: int, is_held: bool, reserve_s: float | None = None, give_up_s: float = 300.0
+    ) -> None:
+        """Connect; nothing is decoded before `start`."""
+        self._url, self._rate, self._is_held, self._give_up_s = url, sample_rate, is_held, give_up_s
+        self._first: NetworkStream | None = NetworkStream(url)
+        self._station = self._first.name
+        self._is_file = self._first.is_file
+        self._facts = StreamFacts()
+        self._buffer = SoundBuffer(round(_MOST_S * sample_rate))
+        self._reserve = Reserve(reserve_s, sample_rate)
+        self._converter: SteeredConverter | None = None
+        self._continued: ContinuedStream | None = None
+        self._thread = GuardedThread("radio", self._run)
+        self._stopping = threading.Event()
+        self._messages: deque[str] = deque(maxlen=16)
+        self._marks: deque[tuple[int, str]] = deque(maxlen=64)
+        self._title = ""
+        self._n_given = self._n_stalls = self._n_reconnections = 0
+        self._is_connected, self._is_waiting, self._has_ended = True, True, False
+
+    def start(self) -> None:
+        """Begin to listen."""
+        if self._is_held and not self._is_file:
+            self._converter = SteeredConverter(self._rate, self._rate)
+        self._thread.start()
+
+    def interrupt(self) -> None:
+        """End; from another thread."""
+        self._stopping.set()
+        self._buffer.close()
+        for stream in (self._continued, self._first):
+            if stream:
+                stream.close()
+        self._thread.join(_ENDING_S)
+
+    def take(self, n_queued: int) -> NDArray[np.float32] | None:
+        """Samples for the engine now; none where there is nothing yet, None at the end.
+
+        Raises:
+            AudioFileError: it was given up, or is no sound.
+        """
+        if not len(self._buffer) and not self._thread.is_alive and self._is_over():
+            return None
+        if self._converter is None:
+            return self._given(self._buffer.take(_PART_LENGTH))
+        if self._is_waiting:
+            if not self._may_begin():
+                return np.empty((0, 2), np.float32)
+            self._is_waiting = False
+        if not len(self._buffer) and not n_queued and not self._has_ended:
+            self._stall()
+        if n_queued > _AHEAD_S * self._rate:
+            return np.empty((0, 2), np.float32)
+        n_there = len(self._buffer) + n_queued
+        if (n_over := self._reserve.note_level(n_there)) and n_over < len(self._buffer):
+            self._buffer.keep(len(self._buffer) - n_over)
+        return self._given(self._converter.convert(self._buffer.take(_PART_LENGTH), self._reserve.correction))
+
+    def state(self, n_heard: int) -> RadioState:
+        """State of the radio."""
+        while self._marks and self._marks[0][0] <= n_heard:
+            self._title = self._marks.popleft()[1]
+        facts, is_held = self._facts, self._converter is not None
+        continued = self._continued
+        n_reconnections = self._n_reconnections + (continued.reconnections if continued else 0)
+        return RadioState(
+            shown(self._url),
+            self._station,
+            self._title,
+            facts.codec,
+            facts.sample_rate,
+            facts.channels,
+            self._is_connected,
+            self._reserve.duration_s if is_held else 0.0,
+            len(self._buffer) / self._rate,
+            1e6 * self._reserve.correction,
+            n_reconnections,
+            self._n_stalls,
+            self._reserve.n_jumps,
+            self._buffer.n_dropped / self._rate,
+            facts.n_faults,
+        )
+
+    def take_messages(self) -> list[str]:
+        """Messages for the user since the last call, one line each."""
+        return [self._messages.popleft() for _ in range(len(self._messages))]
+
+    def _is_over(self) -> bool:
+        if self._thread.error:
+            raise self._thread.error
+        return self._has_ended
+
+    def _may_begin(self) -> bool:
+        """Whether the reserve is there and no burst comes any more; what is more than the reserve is dropped."""
+        self._reserve.note_lump(self._facts.lump_s)
+        n_wanted = self._reserve.n_samples
+        if len(self._buffer) < n_wanted and not self._has_ended:
+            return False
+        is_over = self._reserve.is_burst_over(self._buffer.n_in, time.monotonic())
+        if not self._has_ended:
+            self._buffer.keep(n_wanted)
+        if not (is_over or self._has_ended):
+            return False
+        self._reserve.begin()
+        return True
+
+    def _stall(self) -> None:
+        """The engine has had all there was: wait for the reserve."""
+        self._n_stalls += 1
+        self._reserve.ran_dry()
+        self._reserve.begin()
+        self._is_waiting = True
+
+    def _given(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        self._marks += [(self._n_given, title) for _, title in self._buffer.take_titles()]
+        self._n_given += len(samples)
+        return samples
+
+    def _run(self) -> None:
+        """Listen until the stream's end, or until it is given up."""
+        stream, head, lost_s = self._first, b"", 0.0
+        while not self._stopping.is_set():
+            has_played = self._buffer.n_in > 0
+            try:
+                self._continued = ContinuedStream(
+                    lambda: NetworkStream(self._url), stream, head, self._give_up_s, self._note_lost
+                )
+                self._decode(self._continued)
+                if self._continued.error:
+                    raise self._continued.error
+                lost_s = 0.0
+            except AudioFileError as error:
+                lost_s = lost_s or time.monotonic()
+                is_given_up = time.monotonic() - lost_s >= self._give_up_s
+                if self._stopping.is_set():
+                    return
+                if not has_played or is_given_up:
+                    raise
+                self._note_lost(str(error))
+                stream, head = None, b""
+                self._stopping.wait(_PAUSE_S)
+                continue
+            self._n_reconnections += self._continued.reconnections
+            follower = self._continued.take_follower()
+            if follower is None:
+                self._has_ended = True
+                return
+            stream, head = follower
+
+    def _decode(self, continued: ContinuedStream) -> None:
+        decoded = DecodedStream(continued, self._rate, self._facts)
+        try:
+            for block in decoded.blocks():
+                self._is_connected = True
+                self._buffer.put(block)
+                if self._stopping.is_set():
+                    return
+        finally:
+            if not continued.follower:
+                decoded.close()
+
+    def _note_lost(self, reason: str) -> None:
+        if self._is_connected and not self._stopping.is_set():
+            self._messages.append(f"{shown(self._url)}: lost ({reason}); it is being looked for")
+        self._is_connected = False

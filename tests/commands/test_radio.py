@@ -1,0 +1,96 @@
+"""`live` and `restore` with an address: from a station of ours into a file, a pipe and figures."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests import ROOT
+from tests.doubles.audio_servers import wait_for
+from tests.doubles.heard_radio import station_mp3, whole
+from tests.doubles.radio_server import RadioServer, said, with_titles
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "apollo_rt", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture
+def song(tmp_path):
+    return station_mp3(tmp_path / "a.mp3")
+
+
+def test_a_station_is_restored_into_a_file_with_its_title_and_figures(model, song, tmp_path):
+    data = with_titles(song.read_bytes(), 8000, {0: "Artist - Title"})
+    target, stats = tmp_path / "out.wav", tmp_path / "stats.json"
+    with RadioServer(live=said(data, start="ICY", icy_metaint=8000, icy_name="Station")) as server:
+        url = server.url("live?token=secret", "me:secret@")
+        done = run(
+            *("live", "-i", url, "-o", target, "--model", model),
+            *("--no-pace", "--no-reconnect", "--stats-json", stats),
+        )
+    assert done.returncode == 0, done.stderr
+    restored, expected = soundfile.read(target, dtype="float32")[0], whole(song)
+    assert len(restored) == len(expected)
+    np.testing.assert_allclose(restored[100:], 0.5 * expected[100:], atol=2e-6)
+    figures = json.loads(stats.read_text())
+    assert figures["radio"]["station"] == "Station"
+    assert figures["radio"]["title"] == "Artist - Title"
+    assert figures["radio"]["codec"].startswith("mp3")
+    assert figures["input_name"] == f"http://127.0.0.1:{server.port}/live?..."
+    assert "secret" not in done.stdout + done.stderr + stats.read_text()
+
+
+def test_what_a_server_has_is_restored_as_a_file_is(model, song, tmp_path):
+    data = song.read_bytes()
+    with RadioServer(a_mp3=said(data, Content_Length=len(data))) as server:
+        done = run("restore", server.url("a.mp3"), tmp_path / "net.wav", "--model", model)
+        assert done.returncode == 0, done.stderr
+        refused = run("restore", server.url("b.mp3"), tmp_path / "b.wav", "--model", model)
+    done = run("restore", song, tmp_path / "file.wav", "--model", model)
+    np.testing.assert_array_equal(soundfile.read(tmp_path / "net.wav")[0], soundfile.read(tmp_path / "file.wav")[0])
+    assert refused.returncode == 1
+    assert "b.mp3: the server answers 404 Not Found" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize("wrong", ["0.01", "31", "long"])
+def test_a_reserve_beyond_its_bounds_is_wrong_usage(wrong):
+    done = run("live", "-i", "http://127.0.0.1:1/x", "-o", "-", "--reserve", wrong)
+    assert done.returncode == 2
+    assert "seconds" in done.stderr
+
+
+def test_an_address_as_an_output_or_of_another_kind_is_refused(model, song):
+    for arguments, reason in (
+        (("live", "-i", song, "-o", "http://127.0.0.1/x"), "is an address; only files and pipes can be written"),
+        (("restore", song, "http://127.0.0.1/x"), "is an address; only files and pipes can be written"),
+        (("live", "-i", "ftp://127.0.0.1/x", "-o", "-"), "only addresses that begin with http:// or https://"),
+    ):
+        done = run(*arguments, "--model", model)
+        assert done.returncode == 1
+        assert reason in done.stderr
+
+
+def test_a_signal_ends_a_run_whose_station_says_nothing(model, song, tmp_path):
+    target = tmp_path / "out.wav"
+    with RadioServer() as server:
+        server._answers["live"] = lambda connection, _: (
+            said(song.read_bytes()[:40_000])(connection, ""),
+            server.stopping.wait(),
+        )
+        command = [sys.executable, "-m", "apollo_rt", "live", "-i", server.url(), "-o", target, "--no-pace"]
+        with subprocess.Popen(
+            [*map(str, command), "--model", str(model)], cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as live:
+            assert b"latency" in live.stdout.readline()
+            assert wait_for(lambda: any(tmp_path.glob(".out.*.part")), 60)
+            live.send_signal(signal.SIGINT)
+            words = live.communicate()[1].decode()
+            assert live.returncode == 0, words
+    assert soundfile.info(target).frames > 0

@@ -1,0 +1,109 @@
+"""A radio on a real icecast, with an ffmpeg source."""
+
+import os
+import shutil
+import time
+
+import numpy as np
+import pytest
+
+from apollo_rt.radio.radio_source import RadioSource
+from tests.doubles.audio_servers import wait_for
+from tests.doubles.encoded_files import noise, vorbis
+from tests.doubles.heard_radio import RATE, station_mp3, whole
+from tests.doubles.icecast import Icecast
+
+pytestmark = pytest.mark.server
+
+
+@pytest.fixture
+def icecast():
+    for program in ("icecast2", "ffmpeg"):
+        if not shutil.which(program):
+            assert not os.environ.get("CI"), f"{program} is missing"
+            pytest.skip(f"needs {program}")
+    with Icecast() as server:
+        yield server
+
+
+def gathered(source: RadioSource, n_samples: int) -> np.ndarray:
+    parts, n_there = [], 0
+    while n_there < n_samples:
+        part = source.take(0)
+        assert part is not None
+        parts.append(part)
+        n_there += len(part)
+        if not len(part):
+            time.sleep(0.002)
+    return np.concatenate(parts)
+
+
+def place_in(part: np.ndarray, loop: np.ndarray) -> int:
+    """Where a part stands in what is played over and over."""
+    n = len(loop)
+    spectrum = np.fft.rfft(np.tile(loop[:, 0], 2)) * np.conj(np.fft.rfft(part[:, 0], 2 * n))
+    return int(np.argmax(np.fft.irfft(spectrum, 2 * n)[:n]))
+
+
+@pytest.mark.parametrize("kind", ["mp3", "vorbis"])
+def test_a_station_is_heard_to_the_sample_from_wherever_one_tunes_in(icecast, tmp_path, kind):
+    if kind == "mp3":
+        path, content_type = station_mp3(tmp_path / "a.mp3", 10.0), "audio/mpeg"
+    else:
+        path, content_type = vorbis(tmp_path / "a.ogg", 0.3 * noise(10 * RATE)), "application/ogg"
+    icecast.play(path, content_type)
+    source = RadioSource(icecast.url(), RATE, is_held=False)
+    source.start()
+    try:
+        samples = gathered(source, 3 * RATE)
+    finally:
+        source.interrupt()
+    loop, part = whole(path), samples[RATE : 2 * RATE]
+    at = place_in(part, loop)
+    expected = np.tile(loop, (2, 1))[at : at + len(part)]
+    is_same = np.isclose(part, expected, atol=1e-5).all(axis=1)
+    assert is_same.mean() > 0.85  # the seam of the loop may lie in it
+    assert source.state(0).faults <= 1  # a frame whose beginning was missed
+
+
+def test_titles_reach_the_listener_and_the_burst_is_cut(icecast, tmp_path):
+    icecast.play(station_mp3(tmp_path / "a.mp3", 10.0), "audio/mpeg")
+    time.sleep(3)  # for icecast to have a burst
+    source = RadioSource(icecast.url(), RATE, is_held=True)
+    source.start()
+    try:
+        gathered(source, RATE // 4)
+        state = source.state(0)
+        assert state.reserve_s == pytest.approx(0.25)
+        assert state.dropped_s > 0.5
+        icecast.set_title("Größe - It's a title")
+
+        def is_told() -> bool:
+            source.take(0)
+            return source.state(10**12).title == "Größe - It's a title"
+
+        assert wait_for(is_told, 60)
+    finally:
+        source.interrupt()
+
+
+def test_a_station_that_is_started_anew_is_found_again(icecast, tmp_path):
+    path = station_mp3(tmp_path / "a.mp3", 10.0)
+    icecast.play(path, "audio/mpeg")
+    source = RadioSource(icecast.url(), RATE, is_held=False)
+    source.start()
+    try:
+        gathered(source, RATE)
+        icecast.restart()
+        icecast.play(path, "audio/mpeg")
+        before = source.state(0).reconnections
+
+        def plays_again() -> bool:
+            return source.state(0).reconnections > before and bool(len(source.take(0)))
+
+        source.take(10**9)
+        assert wait_for(lambda: source.state(0).reconnections >= 1, 60)
+        assert plays_again() or len(gathered(source, RATE)) >= RATE
+        assert any("lost" in line for line in source.take_messages())
+    finally:
+        source.interrupt()
