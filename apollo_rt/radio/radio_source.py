@@ -18,6 +18,7 @@ from apollo_rt.errors import AudioFileError
 from apollo_rt.live.endpoints.live_source import RadioState
 from apollo_rt.network.address import shown
 from apollo_rt.network.stream import NetworkStream
+from apollo_rt.printable import printable
 from apollo_rt.radio.continued_stream import ContinuedStream
 from apollo_rt.radio.decoded_stream import DecodedStream, StreamFacts
 from apollo_rt.radio.reserve import MOST_S, Reserve
@@ -29,6 +30,7 @@ _AHEAD_S = 0.1
 """Sound in the engine's own queue, of the reserve: as long as the feed's thread may be late."""
 
 _PART_LENGTH = 1024
+_LONGEST_TOLD = 300
 _MOST_S = 2 * MOST_S
 _PAUSE_S = 1.0
 _ENDING_S = 2.0
@@ -116,8 +118,8 @@ class RadioSource:
         n_reconnections = self._n_reconnections + (continued.reconnections if continued else 0)
         return RadioState(
             shown(self._url),
-            self._station,
-            self._title,
+            _told(self._station),
+            _told(self._title),
             facts.codec,
             facts.sample_rate,
             facts.channels,
@@ -214,3 +216,8 @@ class RadioSource:
         if self._is_connected and not self._stopping.is_set():
             self._messages.append(f"{shown(self._url)}: lost ({reason}); it is being looked for")
         self._is_connected = False
+
+
+def _told(text: str) -> str:
+    """Text of a stranger, harmless and short enough to be shown."""
+    return printable(text)[:_LONGEST_TOLD]

@@ -119,7 +119,9 @@ class Monitor(App[None]):
     def _draw_texts(self, snapshot: Snapshot) -> None:
         session = self._session
         model = f"{session.model_name} {snapshot.tier}".rstrip()
-        self._headline.show(session.end_names, model, self._slot, self._state(snapshot))
+        source, target = session.end_names
+        source = snapshot.radio.heading if snapshot.radio else source
+        self._headline.show((source, target), model, self._slot, self._state(snapshot))
         self._work.show(snapshot)
         self._latency.show(snapshot.latency, snapshot.clocks)
         self._messages.quiet = snapshot.scheduling
@@ -137,6 +139,8 @@ class Monitor(App[None]):
         values = {row.name: self._session.controls.get(row.name) for row in self._session.controls.rows()}
         if snapshot.device_state.startswith("waiting"):
             return "WAITING FOR THE DEVICE", "hot"
+        if snapshot.radio and not snapshot.radio.connected and not snapshot.radio.buffered_s:
+            return "WAITING FOR THE STATION", "hot"
         if values.get("bypass"):
             return "BYPASS: the input", "warm"
         if snapshot.tier == "dry":

@@ -7,6 +7,7 @@ import numpy as np
 from apollo_rt.control.parameters import Parameters
 from apollo_rt.errors import ApolloError
 from apollo_rt.latency import LatencyReport
+from apollo_rt.live.endpoints.live_source import RadioState
 from apollo_rt.live.monitoring.durations import Durations
 from apollo_rt.live.monitoring.snapshot import Meter, Recent, Snapshot
 from apollo_rt.live.monitoring.spectra import Spectra
@@ -79,6 +80,25 @@ class StillEngine:
         if self.error:
             raise self.error
         return self.ends
+
+
+RADIO = RadioState(
+    url="http://host/live",
+    station="C",
+    title="A - B",
+    codec="mp3float",
+    sample_rate=44_100,
+    channels=2,
+    connected=True,
+    reserve_s=0.25,
+    buffered_s=0.2,
+    correction_ppm=12.3,
+    reconnections=1,
+    stalls=2,
+    jumps=0,
+    dropped_s=7.5,
+    faults=0,
+)
 
 
 def session_of(engine: StillEngine, has_device: bool = True, duration_s: float | None = None) -> LiveSession:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,7 +21,7 @@ from apollo_rt.screen.monitor import Monitor
 from apollo_rt.screen.painted import Painted
 from apollo_rt.screen.parameter_panel import ParameterTable
 from apollo_rt.session.running_session import LiveSession
-from tests.doubles.still_engine import BUSY, LATENCY, StillEngine, session_of
+from tests.doubles.still_engine import BUSY, LATENCY, RADIO, StillEngine, session_of
 
 SIZES = [(80, 24), (140, 44)]
 DELTA = [row.name for row in PARAMETERS].index("delta")
@@ -549,5 +550,18 @@ def test_only_lines_that_changed_are_drawn_again(monkeypatch: pytest.MonkeyPatch
         await until(lambda: bool(drawn))
         assert all(widget is app._levels and regions for widget, regions in drawn)
         assert {region.y for _, regions in drawn for region in regions} == {0}
+
+    on_screen(session_of(engine), look)
+
+
+def test_a_radio_shows_its_title_and_that_it_is_lost() -> None:
+    engine = StillEngine()
+    engine.move_on(radio=RADIO)
+
+    async def look(app: Monitor, _: Pilot[None]) -> None:
+        await shows(app, "A - B · C")
+        engine.move_on(radio=replace(RADIO, title="D", connected=False, buffered_s=0.0))
+        await shows(app, "D · C")
+        await shows(app, "WAITING FOR THE STATION")
 
     on_screen(session_of(engine), look)

@@ -5,7 +5,7 @@ import pytest
 from apollo_rt.errors import AudioFileError
 from apollo_rt.live.endpoints.driver import Clocks
 from apollo_rt.session.status_lines import end_line, level_text, run_lines, start_line, status_line
-from tests.doubles.still_engine import BUSY, StillEngine, session_of
+from tests.doubles.still_engine import BUSY, RADIO, StillEngine, session_of
 
 
 def test_plain_lines_are_a_start_a_status_and_nothing_after_the_end(capsys: pytest.CaptureFixture[str]) -> None:
@@ -27,6 +27,12 @@ def test_plain_lines_are_a_start_a_status_and_nothing_after_the_end(capsys: pyte
         "12 s: in -6 dB, out 0 dB, mix 1.00, load 23 %, step p50 1.21 p99 2.34 max 4.56 ms, 7 deadline misses, 3 xruns"
     }
     assert err == "warning: 3 hops late\n"
+
+
+def test_a_radio_is_told_with_its_reserve_and_what_has_befallen_it() -> None:
+    engine = StillEngine()
+    engine.move_on(**BUSY, radio=RADIO)
+    assert status_line(engine.snapshot()).endswith(", A - B · C, reserve 0.25 s, +12 ppm, 2 stalls, 1 reconnections")
 
 
 def test_the_end_line_sums_up() -> None:

@@ -45,9 +45,14 @@ class RadioState:
     dropped_s: float
     faults: int
 
+    @property
+    def heading(self) -> str:
+        """Title and station, as far as they are told; the address where neither is."""
+        return " · ".join(filter(None, (self.title, self.station))) or self.url
+
     def __str__(self) -> str:
         """In one line."""
-        what = self.title or self.station or self.url
+        what = self.heading
         held = f", reserve {self.reserve_s:.2f} s, {self.correction_ppm:+.0f} ppm" if self.reserve_s else ""
         lost = "" if self.connected else ", connection lost"
         again = (
