@@ -71,6 +71,11 @@ class Answer:
         self.length = self._response.length if not self._response.chunked else None
         self._n_read = 0
 
+    @property
+    def is_file(self) -> bool:
+        """It has an end that is announced, and no titles between its bytes."""
+        return self.length is not None and "icy-metaint" not in self.headers
+
     def read(self, n_bytes: int) -> bytes:
         """Bytes of the body that have come, or come next; none at its end.
 

@@ -8,6 +8,7 @@ from collections import deque
 
 from apollo_rt.errors import NetworkError
 from apollo_rt.network.address import led_to, shown
+from apollo_rt.network.hls import HlsBody
 from apollo_rt.network.http import Answer
 from apollo_rt.network.icy import MOST_METAINT, IcyBody
 from apollo_rt.network.playlist import MOST_BYTES, entries_of, is_hls, is_named_playlist, is_playlist
@@ -29,6 +30,7 @@ class NetworkStream:
         name: of the station, empty where it isn't told.
         titles: (place in bytes, title) of those that were not taken yet.
         is_file: the server says how long it is, so that it has an end.
+        lump_s: seconds of sound that come at once, where that is known beforehand (HLS).
 
     Raises:
         NetworkError: it can't be had.
@@ -38,11 +40,13 @@ class NetworkStream:
         """Ask the server."""
         self.titles: deque[tuple[int, str]] = deque(maxlen=_MOST_TITLES)
         self._is_closed = False
+        self._answer: Answer | HlsBody
         self._answer, self._head = self._found(url, _MOST_PLAYLISTS)
         self.url = self._answer.url
         headers = self._answer.headers
         self.name = headers.get("icy-name", headers.get("ice-name", "")).strip()
-        self.is_file = self._answer.length is not None and "icy-metaint" not in headers
+        self.is_file = self._answer.is_file
+        self.lump_s = self._answer.lump_s if isinstance(self._answer, HlsBody) else 0.0
         metaint = headers.get("icy-metaint", "0")
         if metaint.isdecimal() and 0 < int(metaint) <= MOST_METAINT:
             self._read = IcyBody(self._raw, int(metaint), lambda *title: self.titles.append(title)).read
@@ -67,19 +71,30 @@ class NetworkStream:
         self._is_closed = True
         self._answer.close()
 
+    @property
+    def has_run(self) -> bool:
+        """It ended at a discontinuity, and goes on behind that (HLS)."""
+        return isinstance(self._answer, HlsBody) and self._answer.has_run
+
+    def begin_run(self) -> None:
+        """Go on behind a discontinuity."""
+        if isinstance(self._answer, HlsBody):
+            self._answer.begin_run()
+
     def _raw(self, n_bytes: int) -> bytes:
         if self._head:
             part, self._head = self._head[:n_bytes], self._head[n_bytes:]
             return part
         return self._answer.read(n_bytes)
 
-    def _found(self, url: str, n_left: int) -> tuple[Answer, bytes]:
+    def _found(self, url: str, n_left: int) -> tuple[Answer | HlsBody, bytes]:
         """The first answer that is no playlist, and its first bytes."""
         if not n_left:
             raise NetworkError(
                 f"{shown(url)}: a playlist leads to a playlist, and so on; {_MOST_PLAYLISTS} are followed"
             )
-        answer = self._answer = Answer(url, icy=True)
+        answer = Answer(url, icy=True)
+        self._answer = answer
         head = b""
         while len(head) < _HEAD_BYTES and (part := answer.read(_HEAD_BYTES - len(head))):
             head += part
@@ -93,10 +108,11 @@ class NetworkStream:
         answer.close()
         return self._first_of(answer.url, data, n_left)
 
-    def _first_of(self, url: str, data: bytes, n_left: int) -> tuple[Answer, bytes]:
+    def _first_of(self, url: str, data: bytes, n_left: int) -> tuple[Answer | HlsBody, bytes]:
         text = data.decode("utf-8", "replace")
         if is_hls(text):
-            raise NetworkError(f"{shown(url)}: is an HLS stream, which can't be read yet")
+            self._answer = HlsBody(url, text, lambda *title: self.titles.append(title))
+            return self._answer, b""
         if not is_playlist(data) and not is_named_playlist(url):
             raise NetworkError(f"{shown(url)}: is a page and no stream")
         reason = "lists nothing"

@@ -63,6 +63,7 @@ class ContinuedStream:
         self._start = b""
         self._head = head
         self._position = self._base = 0
+        self._followers_head = b""
         self._stopping = threading.Event()
 
     @property
@@ -85,6 +86,10 @@ class ContinuedStream:
             if part:
                 self._keep(part)
                 return part
+            if self._stream.has_run:  # a discontinuity, and what follows is another file
+                self._stream.begin_run()
+                self.follower, self._followers_head = self._stream, b""
+                break
             if self._is_over() or not self._reconnect():
                 break
         return b""

@@ -100,7 +100,7 @@ class DecodedStream:
             facts.codec, facts.sample_rate, facts.channels = self._source.codec, sound.sample_rate, len(sound.channels)
             facts.n_faults = self._n_faults_before + self._source.n_faults
             page_s = self._source.longest_page_s if isinstance(self._source, OggSound) else 0.0
-            facts.lump_s = max(page_s, len(sound.samples) / sound.sample_rate)
+            facts.lump_s = max(page_s, self._stream.stream.lump_s, len(sound.samples) / sound.sample_rate)
             titles = [sound.title] if sound.title else []
             if sound.position is not None:
                 titles += [title for _, title in self._stream.take_titles(sound.position)]

@@ -145,7 +145,9 @@ def test_what_cannot_be_done_is_refused_before_anything_is_written(tmp_path):
         ([tmp_path / "song.flac"], tmp_path, "is the input itself"),
         ([song], song, "is the input itself"),
         ([song], tmp_path / "out.xyz", "use one of"),
-        (["https://example.com/a.mp3"], "out.wav", "is an address"),
+        (["in/a.mp3"], "https://example.com/out.wav", "is an address"),
+        (["https://example.com/a.mp3"], "out", "is a folder; name a file"),
+        (["https://example.com/a.mp3", "in/a.mp3"], "out", "a stream is restored alone"),
         ([song], "file://out.wav", "is an address"),
     ):
         with pytest.raises(AudioFileError, match=reason) as caught:

@@ -1,0 +1,189 @@
+"""HLS from Python's own web server: segments as ffmpeg makes them, and playlists as they should not be."""
+
+import functools
+import http.server
+import os
+import shutil
+import subprocess
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from apollo_rt.errors import AudioFileError, NetworkError
+from apollo_rt.files.audio_reader import AudioReader
+from apollo_rt.network.hls_playlist import best_variant, media_playlist
+from apollo_rt.network.id3 import title_of_tag
+from apollo_rt.network.stream import NetworkStream
+from apollo_rt.radio.radio_source import RadioSource
+from tests.doubles.encoded_files import noise, place_of
+from tests.doubles.heard_radio import RATE, heard, whole
+from tests.doubles.radio_server import RadioServer, said
+
+HEAD = "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:0\n"
+pytestmark = pytest.mark.server
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    asked: list[str] = []  # noqa: RUF012  # of this test
+
+    def log_message(self, *_: object) -> None:
+        self.asked.append(self.path)
+
+
+@contextmanager
+def served(folder: Path):
+    """A folder, by Python's web server; its address, and the paths that were asked for."""
+    _Quiet.asked = []
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", _Quiet.asked
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def segments(folder: Path, name: str, kind: str, seed: int, rate: int = RATE, channels: int = 2) -> list[str]:
+    """Six seconds of noise as segments of two; the lines of a playlist, its map first."""
+    if not shutil.which("ffmpeg"):
+        assert not os.environ.get("CI"), "ffmpeg is missing"
+        pytest.skip("needs ffmpeg")
+    soundfile.write(folder / f"{name}.wav", 0.3 * noise(6 * rate, channels=channels, seed=seed), rate)
+    kinds = {"ts": "mpegts", "mp4": "fmp4"}
+    command = ["ffmpeg", "-v", "error", "-y", "-i", f"{name}.wav", "-c:a", "aac", "-b:a", "96k", "-f", "hls"]
+    command += ["-hls_time", "2", "-hls_playlist_type", "vod", "-hls_segment_type", kinds[kind]]
+    command += ["-hls_fmp4_init_filename", f"{name}-init.mp4", f"{name}.m3u8"]
+    subprocess.run(command, cwd=folder, check=True)
+    lines = (folder / f"{name}.m3u8").read_text().splitlines()
+    return [line for line in lines if line.startswith(("#EXTINF", "#EXT-X-MAP")) or not line.startswith("#")]
+
+
+def joined_up(folder: Path, name: str, kind: str) -> np.ndarray:
+    """The same segments as one file, decoded off line."""
+    parts = sorted(folder.glob(f"{name}[0-9]*"), key=lambda path: int(path.stem.removeprefix(name)))
+    init = [folder / f"{name}-init.mp4"] if kind == "mp4" else []
+    (folder / f"{name}-all.{kind}").write_bytes(b"".join(path.read_bytes() for path in [*init, *parts]))
+    return whole(folder / f"{name}-all.{kind}")
+
+
+@pytest.mark.parametrize("kind", ["ts", "mp4"])
+def test_all_of_two_parts_is_heard_over_a_discontinuity_that_changes_rate_and_channels(tmp_path, kind):
+    lines = [*segments(tmp_path, "a", kind, 1), "#EXT-X-DISCONTINUITY", *segments(tmp_path, "b", kind, 2, 48_000, 1)]
+    (tmp_path / "live.m3u8").write_text(HEAD + "\n".join([*lines, "#EXT-X-ENDLIST", ""]))
+    with served(tmp_path) as (url, _):
+        samples = heard(RadioSource(f"{url}/live.m3u8", RATE, is_held=False))
+    first, second = joined_up(tmp_path, "a", kind), joined_up(tmp_path, "b", kind)
+    assert len(samples) == pytest.approx(len(first) + len(second), abs=2048)  # fMP4's end is for who has a file
+    np.testing.assert_allclose(samples[64 : len(first) - 2048], first[64:-2048], atol=1e-5)
+    at = place_of(second[RATE : 2 * RATE, 0], samples[:, 0])
+    assert at == pytest.approx(len(samples) - len(second) + RATE, abs=2048)
+    np.testing.assert_allclose(samples[at : at + RATE], second[RATE : 2 * RATE], atol=1e-4)
+
+
+def test_the_best_variant_alone_is_fetched(tmp_path):
+    for name, seed in (("low", 1), ("high", 2)):
+        lines = segments(tmp_path, name, "ts", seed)
+        (tmp_path / f"{name}-list.m3u8").write_text(HEAD + "\n".join([*lines, "#EXT-X-ENDLIST", ""]))
+    master = "#EXTM3U\n" + "".join(
+        f'#EXT-X-STREAM-INF:BANDWIDTH={rate},CODECS="mp4a.40.2"\n{name}-list.m3u8\n'
+        for name, rate in (("low", 32_000), ("high", 96_000))
+    )
+    (tmp_path / "master.m3u8").write_text(master)
+    with served(tmp_path) as (url, asked):
+        heard(RadioSource(f"{url}/master.m3u8", RATE, is_held=False))
+        assert any("high0" in path for path in asked)
+        assert not any("low" in path for path in asked)
+        with AudioReader(f"{url}/master.m3u8", RATE) as reader:
+            assert len(reader.read(10**9)) > 5 * RATE
+
+
+def test_a_live_playlist_is_followed_from_its_end_with_the_titles_of_its_segments(tmp_path):
+    lines = segments(tmp_path, "a", "ts", 1) + segments(tmp_path, "b", "ts", 2)
+    places = [line for line in lines if not line.startswith("#")]
+    playlist = tmp_path / "live.m3u8"
+
+    def publish(n_there: int, has_ended: bool = False) -> None:
+        body = "".join(f"#EXTINF:2.0,Title {number}\n{place}\n" for number, place in enumerate(places[:n_there]))
+        text = HEAD.replace("DURATION:2", "DURATION:1") + body + ("#EXT-X-ENDLIST\n" if has_ended else "")
+        playlist.with_suffix(".new").write_text(text)
+        playlist.with_suffix(".new").replace(playlist)
+
+    publish(3)
+    with served(tmp_path) as (url, asked):
+        source = RadioSource(f"{url}/live.m3u8", RATE, is_held=False)
+        source.start()
+        n_samples, has_grown = 0, False
+        while (part := source.take(0)) is not None:
+            n_samples += len(part)
+            if n_samples > RATE and not has_grown:
+                publish(5)
+                publish(len(places), has_ended=True)
+                has_grown = True
+            time.sleep(0.002)
+        source.interrupt()
+        assert not any(places[0] in path for path in asked)  # it begins at the newest
+        assert [path.strip("/") for path in asked if path.endswith(".ts")] == places[2:]
+        assert source.state(10**12).title == f"Title {len(places) - 1}"
+    assert n_samples > 7.5 * RATE  # two of a, three of b, the rest is short
+
+
+def test_a_segment_that_is_gone_is_passed_over(tmp_path):
+    lines = segments(tmp_path, "a", "ts", 1)
+    (tmp_path / "live.m3u8").write_text(HEAD + "\n".join([*lines, "#EXT-X-ENDLIST", ""]))
+    (tmp_path / "a1.ts").unlink()
+    with served(tmp_path) as (url, _):
+        samples = heard(RadioSource(f"{url}/live.m3u8", RATE, is_held=False))
+    assert 3.5 * RATE < len(samples) < 4.5 * RATE
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('#EXT-X-KEY:METHOD=AES-128,URI="key"\n#EXTINF:2,\na.ts\n#EXT-X-ENDLIST\n', "is encrypted"),
+        ("#EXT-X-BYTERANGE:100@0\n#EXTINF:2,\na.ts\n#EXT-X-ENDLIST\n", "lists ranges of bytes"),
+        ("#EXTINF:2,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n", "leads to what can't be read"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_the_reason(text, reason):
+    with RadioServer(live_m3u8=said((HEAD + text).encode())) as server, pytest.raises(NetworkError, match=reason):
+        NetworkStream(server.url("live.m3u8"))
+
+
+def test_a_list_that_holds_nothing_ends_in_one_line():
+    with RadioServer(live_m3u8=said((HEAD + "#EXT-X-ENDLIST\n").encode())) as server:
+        source = RadioSource(server.url("live.m3u8"), RATE, is_held=False)
+        with pytest.raises(AudioFileError, match="empty"):
+            heard(source)
+
+
+def test_playlists_are_read_with_all_that_matters():
+    text = HEAD + (
+        '#EXT-X-MAP:URI="i.mp4"\n#EXTINF:1.5,One\na\n#EXT-X-DISCONTINUITY\n#EXT-X-MAP:URI="j.mp4"\n#EXTINF:x\nb\n'
+    )
+    found = media_playlist(text, "http://host/x/live.m3u8")
+    assert [(each.number, each.url, each.map_url, each.joins) for each in found.segments] == [
+        (0, "http://host/x/a", "http://host/x/i.mp4", True),
+        (1, "http://host/x/b", "http://host/x/j.mp4", False),
+    ]
+    assert (found.segments[0].title, found.segments[0].duration_s, found.has_ended) == ("One", 1.5, False)
+    master = '#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",DEFAULT=YES,URI="sound.m3u8"\n'
+    master += '#EXT-X-STREAM-INF:BANDWIDTH=9,AUDIO="a"\nfilm.m3u8\n#EXT-X-STREAM-INF:BANDWIDTH=5\nsmall.m3u8\n'
+    assert best_variant(master, "http://host/m.m3u8") == "http://host/sound.m3u8"
+    assert best_variant(HEAD, "http://host/m.m3u8") is None
+
+
+def test_an_id3_tag_tells_artist_and_title():
+    frames = b"".join(
+        name + len(text).to_bytes(4, "big") + b"\0\0" + text
+        for name, text in ((b"TPE1", b"\x03Me"), (b"TIT2", b"\x01" + "Größe".encode("utf-16")))
+    )
+    tag = b"ID3\x04\0\0" + bytes([0, 0, 0, len(frames)]) + frames
+    assert title_of_tag(tag) == "Me - Größe"
+    assert title_of_tag(tag[:-3]) == ""
