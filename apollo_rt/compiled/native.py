@@ -202,6 +202,16 @@ def sleep_ns(calls: NDArray[np.int64], duration_ns: int) -> None:
     call_address(calls[_SLEEP], (words.ctypes.data, 0))
 
 
+@compiled
+def sleep_until(calls: NDArray[np.int64], due_ns: int) -> int:
+    """Sleep until a moment of `now_ns`; returns by how many ns it got late, or was already."""
+    late_ns = now_ns(calls) - due_ns
+    while late_ns < 0:
+        sleep_ns(calls, -late_ns)
+        late_ns = now_ns(calls) - due_ns
+    return late_ns
+
+
 # --- denormals -------------------------------------------------------------------------------------------------------
 
 _IS_X86 = platform.machine().lower() in ("x86_64", "amd64")

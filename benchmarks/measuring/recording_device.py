@@ -8,7 +8,15 @@ import threading
 import numpy as np
 from numpy.typing import NDArray
 
-from apollo_rt.compiled.native import atomic_load, atomic_store, call_address, compiled, now_ns, sleep_ns, system_calls
+from apollo_rt.compiled.native import (
+    atomic_load,
+    atomic_store,
+    call_address,
+    compiled,
+    now_ns,
+    sleep_until,
+    system_calls,
+)
 from apollo_rt.stream.stft import Samples
 
 _STOP, _DONE = 0, 8
@@ -101,7 +109,7 @@ def _run(
     start_ns = now_ns(calls)
     while atomic_load(control, _STOP) == 0:
         due_ns = start_ns + (number + 1) * n_samples * _NS_PER_S // sample_rate
-        late = _sleep_until(due_ns, calls)
+        late = sleep_until(calls, due_ns)
         flags = 0
         is_recorded = number < len(late_ns)
         if late > _LATE_BLOCKS * n_samples * _NS_PER_S // sample_rate:
@@ -120,13 +128,3 @@ def _run(
             atomic_store(control, _DONE, 1)
             call_address(callback, (spare[0].ctypes.data, spare[1].ctypes.data, n_samples, 0, flags, userdata))
         number += 1
-
-
-@compiled
-def _sleep_until(due_ns: int, calls: NDArray[np.int64]) -> int:
-    """Sleep; returns by how much it got late."""
-    late_ns = now_ns(calls) - due_ns
-    while late_ns < 0:
-        sleep_ns(calls, -late_ns)
-        late_ns = now_ns(calls) - due_ns
-    return late_ns

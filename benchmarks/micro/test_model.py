@@ -1,6 +1,6 @@
 """The model's step and block, and a whole hop, per tier: ours, ONNX Runtime from Python, PyTorch eager and compiled."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -103,14 +103,6 @@ def frames(model: Model, music: Samples) -> Frames:
     carriers = carrier_frames(0, N_CHECKED, framing.n_bins)
     parts = spectra.view(np.float32).reshape(shape), carriers.view(np.float32).reshape(shape)
     return (*parts, recent) if recent.size else parts
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.benchmark(group="model step")

@@ -1,6 +1,6 @@
 """Analysis and synthesis of one stereo hop: ours, numpy.fft, scipy's ShortTimeFFT, torch.stft."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -161,14 +161,6 @@ ANALYSES = {
 }
 SYNTHESES = {"ours, compiled": compiled_synthesis, "numpy.fft": numpy_synthesis, "torch.fft": torch_synthesis}
 STREAMS = {"ours, compiled": compiled_stream, "scipy ShortTimeFFT": scipy_stream}
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.benchmark(group="analysis of a stereo hop")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from apollo_rt.compiled.native import call_address, compiled, now_ns, sleep_ns, system_calls
+from apollo_rt.compiled.native import call_address, compiled, now_ns, sleep_ns, sleep_until, system_calls
 from apollo_rt.compiled.records import CACHE_LINE, Record, load, new_record, store
 from apollo_rt.errors import DeviceError
 from apollo_rt.live.realtime.callback import is_ready
@@ -120,7 +120,7 @@ def _run(
             due_ns = (
                 start_ns + n_delivered // sample_rate * _NS_PER_S + n_delivered % sample_rate * _NS_PER_S // sample_rate
             )
-            late_ns = _sleep_until(due_ns, calls)
+            late_ns = sleep_until(calls, due_ns)
             limit_ns = _LATE_BLOCKS * n_samples * _NS_PER_S // sample_rate
             if has_waited or late_ns > limit_ns:
                 start_ns += max(late_ns, 0)
@@ -141,13 +141,3 @@ def _wait_until_ready(
         has_waited = True
         sleep_ns(calls, _POLL_NS)
     return has_waited
-
-
-@compiled
-def _sleep_until(due_ns: int, calls: NDArray[np.int64]) -> int:
-    """Sleep; returns by how much it got late."""
-    late_ns = now_ns(calls) - due_ns
-    while late_ns < 0:
-        sleep_ns(calls, -late_ns)
-        late_ns = now_ns(calls) - due_ns
-    return late_ns
