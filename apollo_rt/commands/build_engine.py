@@ -2,7 +2,7 @@
 
 import click
 
-from apollo_rt.commands.model import speed_text
+from apollo_rt.commands.model_commands import speed_text
 from apollo_rt.commands.model_options import model_option, provider_option
 from apollo_rt.console.say import say
 

@@ -11,7 +11,7 @@ import click
 
 from apollo_rt.commands.build_engine import build_engine
 from apollo_rt.commands.live import live
-from apollo_rt.commands.model import model
+from apollo_rt.commands.model_commands import model
 from apollo_rt.commands.plugins import plugins
 from apollo_rt.commands.recover import recover
 from apollo_rt.commands.restore import restore

@@ -5,7 +5,7 @@ import math
 from apollo_rt.devices.device import Device
 from apollo_rt.devices.loopback import leads_to_server
 from apollo_rt.devices.portaudio import PortAudioDriver
-from apollo_rt.live.clock_bridge.driver import BridgedDriver
+from apollo_rt.live.clock_bridge.bridged_driver import BridgedDriver
 from apollo_rt.live.endpoints.driver import Driver
 
 _ONE_CLOCK_FOR_ALL = ("JACK Audio Connection Kit", "ASIO")

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from apollo_rt.compiled.native import array_from_address, compiled
+from apollo_rt.live.clock_bridge.bridge_state import ClockBridge, make_clock_bridge
 from apollo_rt.live.clock_bridge.callbacks import captured, played
 from apollo_rt.live.clock_bridge.reader import read_step
-from apollo_rt.live.clock_bridge.shared_state import ClockBridge, make_clock_bridge
 from apollo_rt.live.realtime.callback import stream_callback
 from apollo_rt.stream.resample import HELD_TO, position_of
 

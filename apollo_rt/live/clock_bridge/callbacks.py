@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from apollo_rt.compiled.address_table import from_address
 from apollo_rt.compiled.native import call_address, now_ns, realtime
 from apollo_rt.compiled.records import add, load
+from apollo_rt.live.clock_bridge.bridge_state import LONGEST_PIECE, NOTES, ClockBridge
 from apollo_rt.live.clock_bridge.clock_model import find_anew
 from apollo_rt.live.clock_bridge.reader import begin_to_flow, cross, read_step, steer_reader, stop_flowing, take_notice
-from apollo_rt.live.clock_bridge.shared_state import LONGEST_PIECE, NOTES, ClockBridge
 from apollo_rt.live.realtime.callback import COMPLETE, CONTINUE, stream_callback
 from apollo_rt.live.realtime.device_block import read_block, write_block
 from apollo_rt.live.realtime.ring import CHUNK, append, fetch

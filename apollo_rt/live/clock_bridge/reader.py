@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from apollo_rt.compiled.native import realtime
 from apollo_rt.compiled.records import load, store
 from apollo_rt.latency import FADE_LENGTH
+from apollo_rt.live.clock_bridge.bridge_state import NOTES, ClockBridge, Seam
 from apollo_rt.live.clock_bridge.clock_model import (
     STEP_S,
     find_anew,
@@ -19,7 +20,6 @@ from apollo_rt.live.clock_bridge.clock_model import (
     time_of,
 )
 from apollo_rt.live.clock_bridge.delay_locked_loop import relock, steer
-from apollo_rt.live.clock_bridge.shared_state import NOTES, ClockBridge, Seam
 from apollo_rt.stream.resample import HELD_TO, position_of, seek
 
 _FILL_SMOOTHING_S = 1.0

@@ -10,7 +10,7 @@ from apollo_rt.devices.clocks import open_driver
 from apollo_rt.devices.device import Device as DeviceRecord
 from apollo_rt.errors import DeviceError
 from apollo_rt.latency import FADE_LENGTH, LatencyReport
-from apollo_rt.live.clock_bridge.driver import BridgedDriver
+from apollo_rt.live.clock_bridge.bridged_driver import BridgedDriver
 from apollo_rt.live.endpoints.driver import BridgingDriver, Clocks, calls_unevenly, clocks_of, conversion_latency_s
 from apollo_rt.live.realtime.callback import COMPLETE, CONTINUE
 from tests.doubles.recorded_calls import Recording

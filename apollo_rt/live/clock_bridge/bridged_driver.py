@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from apollo_rt.compiled.address_table import AddressTable
 from apollo_rt.compiled.records import load
 from apollo_rt.errors import DeviceError
+from apollo_rt.live.clock_bridge.bridge_state import ClockBridge, make_clock_bridge
 from apollo_rt.live.clock_bridge.callbacks import capture_address, device_address
-from apollo_rt.live.clock_bridge.shared_state import ClockBridge, make_clock_bridge
 from apollo_rt.live.endpoints.driver import Clocks, Driver
 from apollo_rt.stream.resample import half_length
 
