@@ -18,6 +18,7 @@ from pathlib import Path
 from apollo_rt.errors import ApolloError, AudioFileError, ExistingFileError
 from apollo_rt.files.audio_reader import Samples
 from apollo_rt.files.audio_writer import AudioWriter
+from apollo_rt.files.tags import Tags
 
 Names = Callable[[], Iterator[tuple[Path, ...]]]
 """Called for each part: gives names for its tracks, further ones where those are taken."""
@@ -49,6 +50,7 @@ class RecordingWriter:
         self.n_lost = 0
         self._names, self._rate, self._longest = names, sample_rate, longest
         self._overwrite = overwrite
+        self._tags = Tags()
         self._writers: list[AudioWriter] = []
         self._others: Iterator[tuple[Path, ...]] = iter(())
         self._folder = Path(os.path.realpath(next(names())[0])).parent
@@ -97,6 +99,14 @@ class RecordingWriter:
             begin = end
             if self._writers and not self._n_left():
                 self._end_part()
+
+    def begin_next(self, tags: Tags) -> None:
+        """Complete the part that is being written; what follows goes into another, which has these tags."""
+        self._tags = tags
+        if self.n_samples:
+            self._end_part()
+        else:
+            self.abort()
 
     def take_messages(self) -> list[str]:
         """Messages for the user since the last call, one line each."""
@@ -166,7 +176,7 @@ class RecordingWriter:
     def _open(self, paths: tuple[Path, ...], overwrite: bool = False) -> None:
         try:
             for path in paths:
-                self._writers.append(AudioWriter(path, self._rate, overwrite=overwrite))
+                self._writers.append(AudioWriter(path, self._rate, tags=self._tags, overwrite=overwrite))
         except ApolloError:
             self.abort()
             raise

@@ -234,6 +234,10 @@ class Engine:
         """A tap of input and output, read beside the audio path; each caller gets one of its own."""
         return Tap(self._shared)
 
+    def take_titles(self) -> list[tuple[int, str]]:
+        """Titles of a radio, with the output sample, as `tap` counts them, at which each begins; told once."""
+        return self._files.take_titles()
+
     def spectra(self) -> Spectra:
         """Spectra of input and output, of the same moment; 0.3 ms. Any thread may ask."""
         return self._analyser.measure()

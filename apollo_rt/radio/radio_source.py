@@ -67,6 +67,7 @@ class RadioSource:
         self._stopping = threading.Event()
         self._messages: deque[str] = deque(maxlen=16)
         self._marks: deque[tuple[int, str]] = deque(maxlen=64)
+        self._untold: deque[tuple[int, str]] = deque(maxlen=64)
         self._title = ""
         self._n_given = self._n_stalls = self._n_reconnections = 0
         self._is_connected, self._is_waiting, self._has_ended = True, True, False
@@ -134,6 +135,14 @@ class RadioSource:
             facts.n_faults,
         )
 
+    def take_titles(self, n_taken: int) -> list[tuple[int, str]]:
+        """Titles of what the engine has taken, with the number of their first sample; told once."""
+        found = []
+        while self._untold and self._untold[0][0] < n_taken:
+            place, title = self._untold.popleft()
+            found.append((place, _told(title)))
+        return found
+
     def take_messages(self) -> list[str]:
         """Messages for the user since the last call, one line each."""
         return [self._messages.popleft() for _ in range(len(self._messages))]
@@ -165,7 +174,9 @@ class RadioSource:
         self._is_waiting = True
 
     def _given(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        self._marks += [(self._n_given, title) for _, title in self._buffer.take_titles()]
+        marks = [(self._n_given, title) for _, title in self._buffer.take_titles()]
+        self._marks += marks
+        self._untold += marks
         self._n_given += len(samples)
         return samples
 

@@ -27,6 +27,7 @@ class ControlOptions:
         control_port: of the control socket, 0: any; None: there is none.
         control_token_file: holds what its clients have to show, or will; None: a new token is made.
         record: folder for what comes in and what is heard.
+        split_titles: a radio's titles get files of their own there.
     """
 
     preset: str | None = None
@@ -36,6 +37,7 @@ class ControlOptions:
     control_port: int | None = None
     control_token_file: Path | None = None
     record: Path | None = None
+    split_titles: bool = False
 
 
 def control_options(command: Decorated) -> Decorated:
@@ -94,4 +96,5 @@ _OPTIONS = (
         "--record", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
         help="Record what comes in and what is heard there, as two FLAC files in step.",
     ),
+    click.option("--split-titles", is_flag=True, help="With --record: each title of a stream gets tagged files."),
 )  # fmt: skip

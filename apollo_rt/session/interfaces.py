@@ -79,7 +79,7 @@ def control_interfaces(options: ControlOptions, session: LiveSession, engine: En
         if options.control_port is not None:
             _open_control(options, session, stack)
         if options.record is not None:
-            polls.append(_open_recorder(options.record, session, engine, stack).poll)
+            polls.append(_open_recorder(options, session, engine, stack).poll)
         upkeep = Upkeep(polls, session.messages.append)
         upkeep.start()
         stack.callback(upkeep.stop)
@@ -112,8 +112,11 @@ def _page_of(url: str, url_with_token: str, options: ControlOptions) -> str:
     return url_with_token
 
 
-def _open_recorder(folder: Path, session: LiveSession, engine: Engine, stack: ExitStack) -> Recorder:
-    recorder = Recorder(folder, engine.tap, engine.latency.stream, engine.latency.sample_rate)
+def _open_recorder(options: ControlOptions, session: LiveSession, engine: Engine, stack: ExitStack) -> Recorder:
+    folder, latency = options.record, engine.latency
+    assert folder is not None
+    titles = engine.take_titles if options.split_titles else None
+    recorder = Recorder(folder, engine.tap, latency.stream, latency.sample_rate, titles=titles)
 
     def finish() -> None:
         recorder.stop()

@@ -24,6 +24,7 @@ from apollo_rt.live.endpoints.driver import calls_unevenly
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
 from apollo_rt.live.monitoring.snapshot import Snapshot
+from apollo_rt.network.address import is_address
 from apollo_rt.plugins.live_plugins import LivePlugins
 from apollo_rt.session.control_options import ControlOptions
 from apollo_rt.session.device_picker import DevicePicker, reopening
@@ -101,6 +102,8 @@ def run_live(options: LiveOptions) -> None:
         _refuse_unwritable(options.stats_json, options.overwrite)
     if options.control.record and options.pace is False:
         raise ValueError("--record is for what plays in its time: leave --no-pace out, or write a file with --output")
+    if options.control.split_titles and not (options.control.record and is_address(options.source)):
+        raise ValueError("--split-titles needs --record DIR, and an address as --input: only streams tell titles")
     options = replace(options, pace=_is_paced(options))
     check_files(options.control, options.chain.names_plugins)
     _say_leftovers(options)

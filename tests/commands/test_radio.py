@@ -46,6 +46,38 @@ def test_a_station_is_restored_into_a_file_with_its_title_and_figures(model, son
     assert "secret" not in done.stdout + done.stderr + stats.read_text()
 
 
+@pytest.mark.realtime
+def test_titles_are_recorded_as_files_of_their_own_cut_at_their_sample(model, tmp_path):
+    song = station_mp3(tmp_path / "a.mp3", 16.0)
+    data = with_titles(song.read_bytes(), 8000, {0: "Me - One", 7: "You - Two/Three", 8: "Too short", 9: "Two again"})
+    folder = tmp_path / "recorded"
+    with RadioServer(live=said(data, icy_metaint=8000)) as server:
+        done = run(
+            *("live", "-i", server.url(), "-o", tmp_path / "out.wav", "--model", model, "--no-reconnect"),
+            *("--record", folder, "--split-titles"),
+        )
+    assert done.returncode == 0, done.stderr
+    files = {path.name.partition(" ")[2] or "before": path for path in sorted(folder.glob("*.flac"))}
+    names = ("Me - One", "You - Two_Three")
+    assert {f"{name}-{kind}.flac" for name in names for kind in ("dry", "wet")} <= set(files)
+    pieces = [soundfile.read(path, dtype="float32")[0] for path in sorted(folder.glob("*dry.flac"))]
+    heard = np.concatenate(pieces)
+    expected = whole(song)
+    is_missed = (heard == 0.0).all(axis=1)[100 : len(expected)]  # a busy machine's recorder comes too late
+    np.testing.assert_allclose(heard[100 : len(expected)][~is_missed], expected[100:][~is_missed], atol=1e-6)
+    assert is_missed.mean() < 0.5
+    with soundfile.SoundFile(files["You - Two_Three-wet.flac"]) as file:
+        assert (file.artist, file.title) == ("You", "Two/Three")
+    n_before = len(pieces[0]) + len(pieces[1])
+    assert n_before == pytest.approx(8 * 44_100, abs=1152)  # behind eight seconds of bytes, at a frame
+
+
+def test_split_titles_needs_a_stream_and_a_folder(model, song, tmp_path):
+    done = run("live", "-i", song, "-o", tmp_path / "out.wav", "--model", model, "--split-titles")
+    assert done.returncode == 1
+    assert "--split-titles needs --record DIR, and an address" in done.stderr
+
+
 def test_what_a_server_has_is_restored_as_a_file_is(model, song, tmp_path):
     data = song.read_bytes()
     with RadioServer(a_mp3=said(data, Content_Length=len(data))) as server:

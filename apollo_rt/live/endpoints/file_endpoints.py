@@ -55,6 +55,18 @@ class FileEndpoints:
         n_heard = int(load(self._shared.source.marks, "read")) - int(self._shared.control.delay)
         return self._live.state(n_heard) if self._live else None
 
+    def take_titles(self) -> list[tuple[int, str]]:
+        """Titles of a live source with the output sample at which they begin, of what was taken; told once."""
+        if self._live is None:
+            return []
+        control, marks = self._shared.control, self._shared.source.marks
+        # Silence stood in for what came late, and lies between. A callback may be at work: it takes first and
+        # counts afterwards, so that the most of a few looks is what it is.
+        n_taken = int(load(marks, "read"))
+        n_silent = max(int(load(self._shared.stats.counters, "samples")) - int(load(marks, "read")) for _ in range(8))
+        delay = max(n_silent, 0) + int(control.delay)
+        return [(place + delay, title) for place, title in self._live.take_titles(n_taken)]
+
     def start(self, n_samples: int) -> None:
         """Start both; returns when so many samples, or all there are, are decoded."""
         if self._source_feed:

@@ -85,5 +85,12 @@ class LiveSource(Protocol):
             n_heard: samples of what `take` gave that are heard by now.
         """
 
+    def take_titles(self, n_taken: int) -> list[tuple[int, str]]:
+        """Titles with the number of their first sample, of what the engine has taken; told once.
+
+        Args:
+            n_taken: samples of what `take` gave that the engine has taken.
+        """
+
     def take_messages(self) -> list[str]:
         """Messages for the user since the last call, one line each."""

@@ -9,9 +9,10 @@ on, and so does the recording when there is room again.
 """
 
 import queue
+import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,10 +21,13 @@ from numpy.typing import NDArray
 
 from apollo_rt.errors import ApolloError
 from apollo_rt.files.recording import Names, RecordingWriter
+from apollo_rt.files.tags import Tags
 from apollo_rt.live.monitoring.tap import Tap
 from apollo_rt.system.guarded_thread import GuardedThread
 
 Pair = tuple[NDArray[np.float32], NDArray[np.float32]]
+Titles = Callable[[], list[tuple[int, str]]]
+"""Gives titles that were not told yet, with the output sample at which each begins."""
 
 _PART_LENGTH = 8192
 _POLL_S = 0.1
@@ -32,6 +36,10 @@ _MOST_PARTS = 160
 _LONGEST_S = 3600
 _LONGEST_STOP_S = 10.0
 KINDS = ("dry", "wet")
+_SHORTEST_S = 5.0
+"""A title that is shorter gets no files of its own: what a station sends must not fill a folder with names."""
+
+_LONGEST_NAME = 80
 
 
 class Recorder:
@@ -43,15 +51,29 @@ class Recorder:
         delay: D in samples: the output that is made of the first input sample is the first that is recorded.
         sample_rate: Hz.
         longest: samples of one pair of files; None: an hour.
+        titles: each begins a pair of its own, with its title as tag and in its name; None: there are none.
     """
 
-    def __init__(self, folder: Path, tap: Tap, delay: int, sample_rate: int, longest: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        tap: Tap,
+        delay: int,
+        sample_rate: int,
+        longest: int | None = None,
+        titles: Titles | None = None,
+    ) -> None:
         """Nothing is recorded before `start`."""
         self._folder, self._tap = folder, tap
-        self._recording = RecordingWriter(_timed(folder), sample_rate, longest or _LONGEST_S * sample_rate)
-        self._position = delay
+        names = _timed(folder, lambda: self._title)
+        self._title = ""
+        self._recording = RecordingWriter(names, sample_rate, longest or _LONGEST_S * sample_rate)
+        self._position = self._begun_at = delay
+        self._titles, self._shortest = titles, round(_SHORTEST_S * sample_rate)
+        self._next_titles: list[tuple[int, str]] = []
+        self._has_titles = False
         self._n_missed = 0
-        self._parts: queue.Queue[Pair | None] = queue.Queue(_MOST_PARTS)
+        self._parts: queue.Queue[Pair | str | None] = queue.Queue(_MOST_PARTS)
         self._messages: list[str] = []
         self._stopping = threading.Event()
         self._has_ended = False
@@ -102,6 +124,15 @@ class Recorder:
             self._put(None)
 
     def _take_part(self, length: int) -> None:
+        """Record so many samples, or those in front of the next title."""
+        self._next_titles += self._titles() if self._titles else []
+        while self._next_titles and self._next_titles[0][0] <= self._position:
+            title = self._next_titles.pop(0)[1]
+            if self._position - self._begun_at >= self._shortest or not self._has_titles:
+                self._begun_at, self._has_titles = self._position, True
+                self._put(title)
+        if self._next_titles:
+            length = min(length, self._next_titles[0][0] - self._position)
         before, after = np.zeros((2, length, 2), np.float32)
         if not self._tap.read(self._position, before, after):  # overwritten: silence keeps the time right
             before[:], after[:] = 0.0, 0.0
@@ -109,16 +140,23 @@ class Recorder:
         self._position += length
         self._put((before, after))
 
-    def _put(self, part: Pair | None) -> None:
+    def _put(self, part: Pair | str | None) -> None:
         while not self._has_ended:
             with suppress(queue.Full):  # the disk is slow
                 self._parts.put(part, timeout=_POLL_S)
                 return
 
+    def _begin_title(self, title: str) -> None:
+        self._title = title
+        self._recording.begin_next(_tags_of(title))
+
     def _write(self) -> None:
         try:
             while (part := self._parts.get()) is not None:
-                self._recording.write(*part)
+                if isinstance(part, str):
+                    self._begin_title(part)
+                else:
+                    self._recording.write(*part)
             self._recording.commit()
             self._messages += self._recording.warnings
         except (ApolloError, OSError) as error:
@@ -128,11 +166,18 @@ class Recorder:
             self._recording.abort()
 
 
-def _timed(folder: Path) -> Names:
-    """Names of pairs by the time they begin at."""
+def _tags_of(title: str) -> Tags:
+    """Tags of a title as radios say it: artist and title, where it has both."""
+    artist, dash, name = title.partition(" - ")
+    return Tags({"artist": artist.strip(), "title": name.strip()} if dash else {"title": title})
+
+
+def _timed(folder: Path, title: Callable[[], str]) -> Names:
+    """Names of pairs by the time they begin at, and their title."""
 
     def names() -> Iterator[tuple[Path, ...]]:
-        stamp = time.strftime("%Y%m%d-%H%M%S")
+        words = re.sub(r"[^\w ,.&'()-]+", "_", title())[:_LONGEST_NAME].strip(" .")
+        stamp = time.strftime("%Y%m%d-%H%M%S") + (f" {words}" if words else "")
         for stem in (stamp, *(f"{stamp}-{number}" for number in range(2, 10_000))):
             yield tuple(folder / f"{stem}-{kind}.flac" for kind in KINDS)
 

@@ -212,3 +212,28 @@ def test_every_length_is_recorded_whole(tmp_path, n_samples):
     ((dry, wet),) = pairs(tmp_path)
     np.testing.assert_allclose(dry, tape.dry, atol=LSB)
     np.testing.assert_allclose(wet, -0.5 * tape.dry, atol=LSB)
+
+
+def test_a_title_begins_a_tagged_pair_and_one_that_is_too_short_does_not(tmp_path):
+    tape = Tape(30 * RATE)
+    told = [(0, "One"), (8 * RATE + 7, "Me - Two"), (9 * RATE, "short"), (20 * RATE, "../Three\n")]
+
+    def titles():
+        found = [each for each in told if each[0] < tape.end]
+        del told[: len(found)]
+        return found
+
+    recorder = Recorder(tmp_path, tape, 0, RATE, titles=titles)
+    recorder.start()
+    for end in range(0, 30 * RATE, RATE):
+        tape.end = end
+        time.sleep(0.01)
+    tape.end = 30 * RATE
+    recorder.stop()
+    assert recorder.poll() == []
+    wet = sorted(tmp_path.glob("*-wet.flac"))
+    names = {path.name.partition(" ")[2] for path in wet}
+    assert names == {"One-wet.flac", "Me - Two-wet.flac", "_Three_-wet.flac"}
+    lengths = {soundfile.SoundFile(path).title: soundfile.info(path).frames for path in wet}
+    assert lengths == {"One": 8 * RATE + 7, "Two": 12 * RATE - 7, "../Three\n": 10 * RATE}
+    assert all(path.parent == tmp_path for path in wet)
