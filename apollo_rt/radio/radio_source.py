@@ -55,6 +55,8 @@ class RadioSource:
     ) -> None:
         """Connect; nothing is decoded before `start`."""
         self._url, self._rate, self._is_held, self._give_up_s = url, sample_rate, is_held, give_up_s
+        if is_held:  # compiled before a server waits for us
+            SteeredConverter(sample_rate, sample_rate).convert(np.zeros((_PART_LENGTH, 2), np.float32))
         self._first: NetworkStream | None = NetworkStream(url)
         self._station = self._first.name
         self._is_file = self._first.is_file
