@@ -16,6 +16,7 @@ from apollo_rt.console.say import say
 from apollo_rt.devices.device import Direction
 from apollo_rt.errors import DeviceError
 from apollo_rt.files.audio_reader import AudioReader
+from apollo_rt.inference.installed_runtime import runtime_lines
 from apollo_rt.inference.model import Model
 from apollo_rt.inference.model_choice import open_model, open_tiers
 from apollo_rt.live.settings_trial import Setting, Trial, try_all
@@ -49,7 +50,7 @@ def examine(models: Mapping[str, Model], duration_s: float) -> Trial:
         How the setting that is best did in the end.
     """
     logging.getLogger("apollo_rt").addHandler(logging.NullHandler())  # what the trials miss is in the table
-    for line in (*machine_lines(), *scheduling_lines(), *device_lines()):
+    for line in (*machine_lines(), *runtime_lines(), *scheduling_lines(), *device_lines()):
         say(line)
     music = _music(next(iter(models.values())).framing.sample_rate)
     n_tried = 0
