@@ -20,6 +20,7 @@ from pathlib import Path
 from apollo_rt.errors import AudioFileError
 from apollo_rt.existing import is_there
 from apollo_rt.files.audio_writer import refuse_same_file
+from apollo_rt.files.local_playlist import listed
 from apollo_rt.files.music_names import MUSIC_SUFFIXES, refuse_address
 from apollo_rt.files.output_format import WRITABLE_SUFFIXES, format_of
 from apollo_rt.network.address import Address, is_address, place_of
@@ -100,7 +101,7 @@ def plan_jobs(inputs: Sequence[str | os.PathLike[str]], output: str | os.PathLik
     where `output` is a folder or has no suffix. Folders are searched by suffix, hidden files and `output` left out.
 
     Args:
-        inputs: files and folders, at least one; or `-` alone, which is stdin.
+        inputs: files, folders and playlists, at least one; or `-` alone, which is stdin.
         output: a file, or a folder that need not be there yet; `-` is stdout.
         suffix: format of the files in the folder `output`.
 
@@ -109,6 +110,7 @@ def plan_jobs(inputs: Sequence[str | os.PathLike[str]], output: str | os.PathLik
             be written, or an address to write to.
     """
     refuse_address(output)
+    inputs = [name for each in inputs for name in _expanded(each)]
     if any(map(is_address, inputs)):
         return _of_address(inputs, output)
     sources, folder = [input_path(path) for path in inputs], output_path(output)
@@ -122,6 +124,12 @@ def plan_jobs(inputs: Sequence[str | os.PathLike[str]], output: str | os.PathLik
     if not is_pipe(folder):
         _refuse_sources_as_targets(plan.jobs)
     return plan
+
+
+def _expanded(name: str | os.PathLike[str]) -> list[str | os.PathLike[str]]:
+    """Inputs that a playlist lists, in its place."""
+    places = listed(name)
+    return [name] if places is None else [each.url if isinstance(each, Address) else each for each in places]
 
 
 def _of_address(inputs: Sequence[str | os.PathLike[str]], output: str | os.PathLike[str]) -> Plan:

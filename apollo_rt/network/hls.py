@@ -14,9 +14,10 @@ from collections.abc import Callable
 from apollo_rt.errors import NetworkError
 from apollo_rt.network.address import shown
 from apollo_rt.network.hls_playlist import MediaPlaylist, Segment, best_variant, media_playlist
-from apollo_rt.network.http import Answer, text_of
+from apollo_rt.network.http import Answer
 from apollo_rt.network.id3 import title_of_tag
 from apollo_rt.network.playlist import MOST_BYTES
+from apollo_rt.network.station_text import text_of
 
 _BEHIND_S = 1.35
 """Where a listener begins, in target durations before the newest segment's end: as much as the reserve asks for."""

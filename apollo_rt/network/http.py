@@ -19,6 +19,7 @@ from urllib.parse import SplitResult, unquote
 
 from apollo_rt.errors import NetworkError
 from apollo_rt.network.address import checked, led_to, same_server, shown
+from apollo_rt.network.station_text import text_of
 
 _MOST_REDIRECTS = 10
 _SILENCE_S = 8.0
@@ -238,14 +239,6 @@ def _quoted(path: str) -> str:
 def _text(value: str) -> str:
     """Header values are Latin-1 to Python; where their bytes are UTF-8, that is what is meant."""
     return text_of(value.encode("latin-1", "replace"))
-
-
-def text_of(data: bytes) -> str:
-    """Text of a station: UTF-8, or Latin-1 where it can't be that."""
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
 
 
 def _reason(error: Exception) -> str:

@@ -6,7 +6,7 @@
 import re
 from collections.abc import Callable
 
-from apollo_rt.network.http import text_of
+from apollo_rt.network.station_text import text_of
 
 _TITLE = re.compile(r"StreamTitle='(.*?)'(?:;\s*Stream\w+=|;?\s*\0*$)", re.DOTALL)
 MOST_METAINT = 2**20

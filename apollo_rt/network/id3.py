@@ -1,6 +1,6 @@
 """Artist and title in an ID3v2 tag, as HLS segments have them in front (https://id3.org/id3v2.4.0-structure)."""
 
-from apollo_rt.network.http import text_of
+from apollo_rt.network.station_text import text_of
 
 _ENCODINGS = {0: "latin-1", 1: "utf-16", 2: "utf-16-be", 3: "utf-8"}
 

@@ -2,10 +2,9 @@
 
 import re
 from dataclasses import dataclass
-from xml.parsers import expat
 
 from apollo_rt.errors import NetworkError
-from apollo_rt.network.http import text_of
+from apollo_rt.network.station_text import text_of
 
 MOST_BYTES = 2**20
 _MOST_ENTRIES = 10_000
@@ -80,6 +79,8 @@ def _pls(text: str) -> list[PlaylistEntry]:
 
 def _xspf(text: str) -> list[PlaylistEntry]:
     """Tracks' locations and titles; a document that declares entities is refused, since they can be bombs."""
+    from xml.parsers import expat  # late: few playlists need it
+
     entries: list[PlaylistEntry] = []
     texts: dict[str, str] = {}
     path: list[str] = []

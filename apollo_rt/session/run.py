@@ -15,6 +15,7 @@ from apollo_rt.console.say import say
 from apollo_rt.console.signals import ending_calls, interruptible
 from apollo_rt.errors import ApolloError, PipeClosedError
 from apollo_rt.existing import refuse_existing, refuse_named_twice
+from apollo_rt.files.local_playlist import one_of
 from apollo_rt.files.raw_format import RawFormat
 from apollo_rt.files.recovery import leftover_lines
 from apollo_rt.inference.model import Model
@@ -96,6 +97,7 @@ def run_live(options: LiveOptions) -> None:
         ApolloError: something that the user can mend.
         ValueError: options that exclude each other, or a value out of bounds.
     """
+    options = replace(options, source=one_of(options.source))
     if options.stats_json:
         endpoints = [path for path in (input_file(options.source), output_file(options.target)) if path]
         refuse_named_twice(options.stats_json, endpoints, "the figures")

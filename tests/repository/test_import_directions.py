@@ -372,3 +372,11 @@ def write() -> None:
 
 if __name__ == "__main__":
     write()
+
+
+def test_nothing_of_the_network_is_loaded_before_an_address_is_named():
+    script = "import sys, apollo_rt.session.run, apollo_rt.files.jobs\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert not {"apollo_rt.network.http", "apollo_rt.network.stream", "apollo_rt.radio.radio_source"} & loaded
+    assert "apollo_rt.network.address" in loaded

@@ -1,0 +1,63 @@
+"""A playlist on this machine names files and stations: M3U, PLS and XSPF, as players write them."""
+
+import os
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from apollo_rt.errors import AudioFileError, NetworkError
+from apollo_rt.network.address import Address, is_address
+from apollo_rt.network.playlist import MOST_BYTES, entries_of, is_hls, is_named_playlist
+from apollo_rt.network.station_text import text_of
+from apollo_rt.regular_file import read_regular
+
+
+def listed(name: str | os.PathLike[str]) -> list[Path | Address] | None:
+    """The entries of a playlist, files relative to its folder.
+
+    Args:
+        name: of a file; what has no playlist's suffix is none.
+
+    Returns:
+        None where it is no playlist.
+
+    Raises:
+        AudioFileError: it can't be read, or lists nothing.
+    """
+    path = Path(name)
+    if is_address(name) or not is_named_playlist(path.name) or not path.is_file():
+        return None
+    try:
+        data = read_regular(path, MOST_BYTES)
+        if is_hls(text_of(data)):
+            raise AudioFileError(f"{path}: is a playlist of HLS, whose segments are its server's; name its address")
+        places = [_place(entry.place, path.parent) for entry in entries_of(data)]
+    except OSError as error:
+        raise AudioFileError(f"{path}: can't be read: {error.strerror}") from None
+    except NetworkError as error:
+        raise AudioFileError(f"{path}: {error}") from None
+    if not places:
+        raise AudioFileError(f"{path}: is a playlist that lists nothing")
+    return places
+
+
+def one_of(name: str) -> str:
+    """The one input that a live run plays: of a playlist its first station, or its only file.
+
+    Raises:
+        AudioFileError: it lists several files.
+    """
+    places = listed(name)
+    if places is None:
+        return name
+    station = next((place.url for place in places if isinstance(place, Address)), None)
+    if station is None and len(places) > 1:
+        raise AudioFileError(
+            f"{name}: lists {len(places)} files, and a live run plays one: name it, or `restore` them all"
+        )
+    return station or str(places[0])
+
+
+def _place(text: str, folder: Path) -> Path | Address:
+    if urlsplit(text).scheme.lower() == "file":
+        return Path(unquote(urlsplit(text).path))
+    return Address(text) if is_address(text) else folder / text
