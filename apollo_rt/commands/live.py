@@ -12,6 +12,7 @@ from apollo_rt.commands.live_tools import devices, doctor, latency, midi
 from apollo_rt.commands.parameter_options import parameter_options, take_parameters
 from apollo_rt.commands.pipe_options import pipe_options, take_pipes
 from apollo_rt.commands.reserve_option import ReserveSeconds
+from apollo_rt.commands.sink_options import sink_options, take_sink_options
 from apollo_rt.session.control_options import control_options, take_control_options
 
 _FORMER_FLAGS = {"list_devices": devices, "list_midi": midi, "doctor": doctor, "measure_latency": latency}
@@ -64,6 +65,7 @@ def _former_flag(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]
     help="For how long to look for a device or stream that is lost.",
 )  # fmt: skip
 @click.option("--follow-default", is_flag=True, help="Go to the new default device when the system changes it.")
+@sink_options
 @control_options
 @click.option("--plain", is_flag=True, help="Plain lines instead of the screen.")
 @_former_flag("list_devices")
@@ -75,8 +77,8 @@ def live(context: click.Context, /, auto: bool, seconds: float, **options: Any) 
     """Restore live: from INPUT to OUTPUT, at a constant latency.
 
     Loopback as input is what captures the machine's own output, unless a device has that name: the monitor of the
-    default sink, a virtual cable, a WASAPI loopback. speakers is the default output. On the screen, q quits, b toggles
-    bypass, [ and ] change the mix.
+    default sink, or a virtual cable. speakers is the default output. On Linux, --app NAME, --all or --sink make a sink
+    of our own and restore what players play there. On the screen, q quits, b toggles bypass, [ and ] change the mix.
     """
     if context.invoked_subcommand:
         _hand_down(context, context.invoked_subcommand)
@@ -84,21 +86,25 @@ def live(context: click.Context, /, auto: bool, seconds: float, **options: Any) 
     former = [command for name, command in _FORMER_FLAGS.items() if options.pop(name)]
     if former and not (former[0] is doctor and auto):
         given = {**options, "seconds": seconds}
-        context.invoke(former[0], **{option.name: given[option.name] for option in former[0].params if option.name})
+        wanted = {option.name for option in former[0].params}
+        context.invoke(former[0], **{name: value for name, value in given.items() if name in wanted})
         return
     control = take_control_options(options, context)
     raw = take_pipes(options)
     parameters = take_parameters(options)
+    sink = take_sink_options(options, context)
     # Late, because numba and onnxruntime would make --help wait.
     if auto:
         from apollo_rt.session.doctor import choose_settings
 
         options |= choose_settings(options["model"], options["provider"], seconds)
+    from apollo_rt.session.own_sink import SinkOptions
     from apollo_rt.session.plugin_chain import ChainOptions
     from apollo_rt.session.run import LiveOptions, run_live
 
     chain = ChainOptions(options.pop("before"), options.pop("after"), options.pop("chain"))
-    run_live(LiveOptions(**options, raw=raw, parameters=parameters, control=control, chain=chain))
+    own = SinkOptions(**sink)
+    run_live(LiveOptions(**options, raw=raw, sink=own, parameters=parameters, control=control, chain=chain))
 
 
 def _hand_down(context: click.Context, name: str) -> None:

@@ -1,5 +1,6 @@
 """`apollo-rt live devices`, `midi`, `doctor` and `latency`: what is looked up or measured before a live run."""
 
+import json
 from typing import Any
 
 import click
@@ -10,13 +11,15 @@ from apollo_rt.console.say import say
 
 
 @click.command(short_help="Show the audio devices there are.")
-def devices() -> None:
+@click.option("--json", "as_json", is_flag=True, help="For programs: one JSON list.")
+def devices(as_json: bool) -> None:
     """Show the audio devices there are, by the names that --input and --output take."""
     # Late, because PortAudio takes its time; so below.
-    from apollo_rt.devices.device import describe_devices
+    from apollo_rt.devices.device import describe_devices, device_records
     from apollo_rt.devices.portaudio import list_devices
 
-    say(*describe_devices(list_devices()))
+    found = list_devices()
+    say(*(json.dumps(device_records(found), indent=2).splitlines() if as_json else describe_devices(found)))
 
 
 @click.command(short_help="Show the MIDI ports there are.")
@@ -32,8 +35,17 @@ def midi() -> None:
 @model_option
 @provider_option()
 @seconds_option
-def doctor(model: str | None, provider: str, seconds: float) -> None:
-    """Measure which settings this machine holds: restores music at real cadence with each tier and block size."""
+@click.option("--report", is_flag=True, help="Measure nothing; print what to paste into an issue.")
+def doctor(model: str | None, provider: str, seconds: float, report: bool = False) -> None:
+    """Tell what can be captured here, and measure which settings this machine holds.
+
+    Restores music at real cadence with each tier and block size.
+    """
+    if report:
+        from apollo_rt.session.doctor_report import report_lines
+
+        say(*report_lines())
+        return
     from apollo_rt.session.doctor import choose_settings
 
     choose_settings(model, provider, seconds)

@@ -3,12 +3,13 @@
 import math
 
 from apollo_rt.devices.device import Device
+from apollo_rt.devices.jack_period import JACK
 from apollo_rt.devices.loopback import leads_to_server
 from apollo_rt.devices.portaudio import PortAudioDriver
 from apollo_rt.live.clock_bridge.bridged_driver import BridgedDriver
 from apollo_rt.live.endpoints.driver import Driver
 
-_ONE_CLOCK_FOR_ALL = ("JACK Audio Connection Kit", "ASIO")
+_ONE_CLOCK_FOR_ALL = (JACK, "ASIO")
 """Host APIs under which everything runs by one clock."""
 
 
@@ -28,7 +29,7 @@ def open_driver(
         allow_feedback: run even when the source hears what the target plays.
     """
     if source and target and not share_clock(source, target):
-        in_rate, out_rate = device_rate(source), device_rate(target)
+        in_rate, out_rate = source.sample_rate("input"), target.sample_rate("output")
         capture = PortAudioDriver(source, None, in_rate, _scaled(block_size, in_rate / sample_rate))
         playback = PortAudioDriver(
             None, target, out_rate, _scaled(block_size, out_rate / sample_rate), allow_feedback, heard_beside=source
@@ -36,7 +37,7 @@ def open_driver(
         return BridgedDriver((capture, playback), sample_rate)
     device = target or source
     assert device is not None
-    rate = device_rate(device)
+    rate = device.sample_rate("output" if target else "input")
     driver = PortAudioDriver(source, target, rate, _scaled(block_size, rate / sample_rate), allow_feedback)
     return driver if rate == sample_rate else BridgedDriver((driver,), sample_rate)
 
@@ -57,11 +58,6 @@ def share_clock(source: Device, target: Device) -> bool:
 def _is_served(device: Device) -> bool:
     """Whether a sound server stands behind a device; what ALSA names after no hardware is a plugin of one, mostly."""
     return leads_to_server(device) or (device.host_api == "ALSA" and "(hw:" not in device.name)
-
-
-def device_rate(device: Device) -> int:
-    """Hz at which a device runs by itself."""
-    return round(device.default_sample_rate)
 
 
 def _scaled(block_size: int, ratio: float) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from apollo_rt.devices.next_steps import next_step, system_of
 from apollo_rt.errors import DeviceError
 from apollo_rt.printable import printable
 
@@ -34,6 +35,7 @@ class Device:
         input_channels: 0 where it can't capture.
         output_channels: 0 where it can't play.
         default_sample_rate: Hz.
+        input_sample_rate: Hz at which it captures, where that is another; else 0.
         is_default_input: its host API's default for capture.
         is_default_output: its host API's default for playback.
         aliases: other names that it answers to.
@@ -56,10 +58,15 @@ class Device:
     environment: tuple[tuple[str, str], ...] = ()
     captures: str = ""
     feeds: str = ""
+    input_sample_rate: float = 0.0
 
     def channels(self, direction: Direction) -> int:
         """Number of channels in one direction."""
         return self.input_channels if direction == "input" else self.output_channels
+
+    def sample_rate(self, direction: Direction) -> int:
+        """Hz at which it runs by itself in one direction."""
+        return round((direction == "input" and self.input_sample_rate) or self.default_sample_rate)
 
     def is_default(self, direction: Direction) -> bool:
         """Whether it is its host API's default in one direction."""
@@ -90,7 +97,10 @@ def find_device(devices: Sequence[Device], wanted: str, direction: Direction, ho
     """
     usable = [device for device in devices if device.channels(direction)]
     if not usable:
-        raise DeviceError(f"this machine has no {direction} device; a file can be the {direction} instead")
+        raise DeviceError(
+            f"this machine has no {direction} device; {next_step('no device', _system(devices))}; a file can be the "
+            f"{direction} instead"
+        )
     if wanted.isdecimal():
         return _by_number(usable, int(wanted), direction)
     word = wanted.casefold().strip()
@@ -108,7 +118,7 @@ def find_device(devices: Sequence[Device], wanted: str, direction: Direction, ho
     if len(meant) == 1:
         return meant[0]
     how_many = "several devices fit" if meant else "no device fits"
-    hint = _loopback_hint(wanted) if not meant and word == LOOPBACK else ""
+    hint = "" if meant else _hint(devices, word)
     raise DeviceError(f"{direction} {wanted!r}: {how_many}{hint}; {_listing(meant or usable)}")
 
 
@@ -121,7 +131,7 @@ def refuse_feedback(source: Device, target: Device) -> None:
     if source.captures and source.captures == target.feeds:
         raise DeviceError(
             f"feedback: {source.name!r} hears what {target.name!r} plays, so the restored sound would be restored "
-            "again and again; play the music to another device than you listen on, or insist with --allow-feedback"
+            f"again and again; {next_step('feedback', _system([source, target]))}; or insist with --allow-feedback"
         )
 
 
@@ -144,6 +154,25 @@ def describe_devices(devices: Sequence[Device]) -> list[str]:
         f"{device.number:>3}  {name:<{width}}  {device.system:<12}  {device.input_channels:>3} in "
         f"{device.output_channels:>3} out  {device.default_sample_rate:>6.0f} Hz  {', '.join(_marks(device))}".rstrip()
         for device, name in zip(devices, labels, strict=True)
+    ]
+
+
+def device_records(devices: Sequence[Device]) -> list[dict[str, object]]:
+    """The same table for programs: plain values, one record a device; each of its names finds it."""
+    return [
+        {
+            "number": device.number,
+            "names": list(dict.fromkeys((label(device, devices), *_names(device)))),
+            "system": device.system,
+            "input_channels": device.input_channels,
+            "output_channels": device.output_channels,
+            "input_sample_rate": device.sample_rate("input"),
+            "output_sample_rate": device.sample_rate("output"),
+            "is_default_input": device.is_default_input,
+            "is_default_output": device.is_default_output,
+            "is_loopback": bool(device.captures),
+        }
+        for device in devices
     ]
 
 
@@ -221,11 +250,22 @@ def _short_name(device: Device) -> str:
     return device.name.casefold()[:_SHORTEST_CUT]
 
 
-def _loopback_hint(wanted: str) -> str:
-    return (
-        f" (nothing here captures the machine's own output; the README says how to get a {wanted} device; on Linux, a "
-        "sound server is reached through libasound2-plugins, on Fedora alsa-plugins-pulseaudio)"
-    )
+def _hint(devices: Sequence[Device], word: str) -> str:
+    """Advice for where no device fits, in brackets."""
+    system = _system(devices)
+    if word == LOOPBACK:
+        return f" (nothing here captures the machine's own output: {next_step('no loopback', system)})"
+    has_server = any(device.environment for device in devices)
+    step = "" if has_server or "ALSA" not in _host_apis(devices) else next_step("no server", system)
+    return f" ({step})" if step else ""
+
+
+def _system(devices: Sequence[Device]) -> str:
+    return system_of(_host_apis(devices))
+
+
+def _host_apis(devices: Sequence[Device]) -> set[str]:
+    return {device.host_api for device in devices}
 
 
 def _listing(devices: Sequence[Device]) -> str:

@@ -51,7 +51,7 @@ def mark_loops(devices: Sequence[Device], server: pulse.Server | None) -> list[D
     default_output = next(
         (device.name for device in devices if device.is_default_output and device.host_api == "Windows WASAPI"), ""
     )
-    return [_marked(device, server, default_output) for device in devices]
+    return [_at_its_rate(_marked(device, server, default_output), server) for device in devices]
 
 
 def leads_to_server(device: Device) -> bool:
@@ -115,6 +115,19 @@ def _ends(device: Device, name: str, server: pulse.Server | None, windows_defaul
     if windows_default:
         return "", _endpoint_key(windows_default.casefold() if name.startswith(_WINDOWS_DEFAULTS) else name)
     return "", ""
+
+
+def _at_its_rate(device: Device, server: pulse.Server | None) -> Device:
+    """ALSA says 44100 Hz of whatever leads to a server's defaults; the server would resample, like a codec's cut."""
+    if server is None or device.environment or not leads_to_server(device):
+        return device
+    source = next((source for source in server.sources if source.name == server.default_source), None)
+    sink = server.sink(server.default_sink)
+    return replace(
+        device,
+        default_sample_rate=float(sink.sample_rate if sink else device.default_sample_rate),
+        input_sample_rate=float(source.sample_rate if source else 0.0),
+    )
 
 
 def _server_ends(device: Device, server: pulse.Server | None) -> tuple[str, str]:

@@ -8,11 +8,14 @@ from typing import Any
 
 from apollo_rt.devices.device import Device
 
+_OUR_NAME = ("PULSE_PROP_OVERRIDE", 'application.name="Apollo RT" application.icon_name=audio-card')
+"""Streams and mixers show this; else "ALSA plug-in [python3.11]"."""
+
 
 @contextmanager
 def environment_of(devices: list[Device]) -> Iterator[None]:
     """Set the variables that the devices are opened with, and nothing beyond that."""
-    wanted = dict(pair for device in devices for pair in device.environment)
+    wanted = dict([_OUR_NAME, *(pair for device in devices for pair in device.environment)])
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
     try:

@@ -11,8 +11,10 @@ from typing import Any
 
 from apollo_rt.devices import loopback, pulse
 from apollo_rt.devices.device import Device, Direction
+from apollo_rt.devices.jack_period import JACK, jack_period
 from apollo_rt.devices.left_behind import leave_behind, take_hung, threads_begun
 from apollo_rt.devices.library_copy import renew
+from apollo_rt.devices.next_steps import next_step
 from apollo_rt.devices.opening_environment import (
     device_of,
     environment_of,
@@ -21,12 +23,6 @@ from apollo_rt.devices.opening_environment import (
 )
 from apollo_rt.errors import DeviceError
 from apollo_rt.system.guarded_thread import GuardedThread
-
-_MISSING = (
-    "PortAudio, which audio devices are reached through, is not installed: install libportaudio2 (Debian, Ubuntu: "
-    "apt install libportaudio2) or portaudio (Fedora: dnf install portaudio; macOS: brew install portaudio); from file "
-    "to file it works without"
-)
 
 _USUAL_RATES = (44_100, 48_000, 88_200, 96_000, 192_000)
 _BAD_SAMPLE_RATE = -9997
@@ -74,6 +70,31 @@ def offered_rates(device: Device, direction: Direction) -> list[int]:
             check(device=device.portaudio_number, channels=channels, dtype="float32", samplerate=rate)
             offered.append(rate)
     return offered
+
+
+def library_version() -> str:
+    """PortAudio's name and version."""
+    return str(_load().get_portaudio_version()[1])
+
+
+def peak_of(device: Device, seconds: float) -> float:
+    """The loudest sample that a device captures now, of 1.
+
+    Raises:
+        DeviceError: it can't be opened.
+    """
+    sounddevice = _load()
+    rate = device.sample_rate("input")
+    try:
+        with (
+            library_messages_hidden(),
+            environment_of([device]),
+            sounddevice.InputStream(rate, device=device.portaudio_number, channels=1, dtype="float32") as stream,
+        ):
+            samples, _ = stream.read(round(seconds * rate))
+    except sounddevice.PortAudioError as error:
+        raise DeviceError(f"can't be captured: {error.args[0]}") from None
+    return float(abs(samples).max())
 
 
 def rescan() -> None:
@@ -128,6 +149,8 @@ class PortAudioDriver:
         # read in pa_linux_alsa.c and pa_process.c). So we take what comes.
         self.varying_block = self._is_alsa
         self.block_size = 1 << (block_size - 1).bit_length() if self._is_alsa else block_size
+        if self._devices[0].host_api == JACK:
+            self.block_size = max(block_size, jack_period())
         self.input_channels = min(source.input_channels, 2) if source else 0
         self.output_channels = min(target.output_channels, 2) if target else 0
         self.device_latency_s = (0.0, 0.0)
@@ -280,7 +303,10 @@ def _load() -> Any:
         with library_messages_hidden():
             import sounddevice
     except OSError:
-        raise DeviceError(_MISSING) from None
+        raise DeviceError(
+            f"PortAudio, which audio devices are reached through, is not installed: {next_step('no portaudio')}; from "
+            "file to file it works without"
+        ) from None
     except Exception as error:
         # Its own error type can't be named here: the import that defines it is what failed.
         if type(error).__name__ != "PortAudioError":

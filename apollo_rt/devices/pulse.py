@@ -1,26 +1,19 @@
-"""A PulseAudio server (or PipeWire in its place) lists its sinks and sources by its own tool, `pactl`.
+"""A PulseAudio server (or PipeWire in its place) tells its sinks, its sources, and which of our streams is where.
 
 PortAudio sees a server only as one ALSA device, `pulse`. The server's sinks and sources are reached through it all the
 same: libpulse takes its target from the environment when a stream is opened.
-
-The tool's list for people is read: what it prints with `--format=json` has the text "(null)" for every name that is not
-ASCII (PulseAudio 16). It is a process of its own, since a server may hang for ever, and who asks may not.
 """
 
-import re
-import shutil
-import subprocess
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
-from apollo_rt.system.child_process import child_environment
+from apollo_rt.devices import pipewire_graph
+from apollo_rt.devices.pulse_connection import ServerError, ask
 
 DEFAULT_MONITOR = "@DEFAULT_MONITOR@"
 """The server's own name for what its default sink plays."""
 
-_TIMEOUT_S = 2.0
-_HEADING = re.compile(r"^\S.* #(\d+)$")
-_PROPERTY = re.compile(r'^\t\t(\S+) = "(.*)"$')
+NORMAL_VOLUME = 1.0
 
 
 @dataclass(frozen=True)
@@ -31,8 +24,10 @@ class Endpoint:
         name: the server's own name for it.
         description: what desktops show.
         channels: 1 or more.
-        sample_rate: Hz.
+        sample_rate: Hz at which it is opened without anybody resampling.
         monitor_of: of a source, the name of the sink whose sound it captures; empty for a microphone.
+        volume: of its loudest channel, as mixers show it: 1 is unchanged, 0.5 is 18 dB less.
+        is_muted: nothing comes through.
     """
 
     name: str
@@ -40,133 +35,145 @@ class Endpoint:
     channels: int
     sample_rate: int
     monitor_of: str = ""
+    volume: float = NORMAL_VOLUME
+    is_muted: bool = False
 
 
 @dataclass(frozen=True)
 class Server:
-    """A server's endpoints, and the names of its defaults (empty where it has none)."""
+    """A server's endpoints, and the names of its defaults (empty where it has none).
+
+    Attributes:
+        sinks: what can be played to.
+        sources: what can be captured, monitors of sinks among them.
+        default_sink: name of one.
+        default_source: name of one.
+        name: of the program and its version.
+        is_pipewire: PipeWire answers in PulseAudio's place.
+    """
 
     sinks: tuple[Endpoint, ...]
     sources: tuple[Endpoint, ...]
     default_sink: str
     default_source: str
+    name: str = "pulseaudio"
+    is_pipewire: bool = False
 
     def monitored_sink(self, source: str) -> str:
         """The sink that a source captures, empty if it is a microphone or unknown."""
         return next((endpoint.monitor_of for endpoint in self.sources if endpoint.name == source), "")
 
+    def sink(self, name: str) -> Endpoint | None:
+        """The sink of that name, if there is one."""
+        return next((sink for sink in self.sinks if sink.name == name), None)
+
 
 @dataclass(frozen=True)
-class _Record:
-    """One thing of a list: its number, what stands beside `Name: `, and its properties."""
+class Routes:
+    """Routes of one process: where its streams are, by the names of sinks and sources.
 
-    index: int
-    fields: dict[str, str] = field(default_factory=dict)
-    properties: dict[str, str] = field(default_factory=dict)
+    Attributes:
+        played: sinks that it plays to.
+        captured: sources that it captures.
+        heard: sinks whose monitors these are.
+    """
+
+    played: tuple[str, ...]
+    captured: tuple[str, ...]
+    heard: tuple[str, ...]
+
+    @property
+    def feedback_sink(self) -> str:
+        """The sink that is played to and captured at once; else empty."""
+        return next((name for name in self.played if name in self.heard), "")
 
 
 def read_server() -> Server | None:
-    """Ask the server; None where there is none, or no `pactl` that can tell."""
-    answers = [_pactl("list", "sinks"), _pactl("list", "sources"), _pactl("info")]
+    """Ask the server; None where there is none that answers."""
     try:
-        return parse_server(*answers)
-    except (KeyError, ValueError):
+        info, sinks, sources = ask(lambda server: (server.server_info(), server.sink_list(), server.source_list()))
+    except ServerError:
         return None
+    rates = pipewire_graph.read_rates() if _is_pipewire(info) else ()
+    return server_of(info, sinks, sources, rates)
 
 
-def parse_server(sinks: str, sources: str, info: str) -> Server:
-    """Build a `Server` from what `pactl` prints for `list sinks`, `list sources` and `info`.
+def server_of(info: Any, sinks: list[Any], sources: list[Any], graph_rates: tuple[int, ...] = ()) -> Server:
+    """Build a `Server` from what pulsectl returns for `server_info`, `sink_list` and `source_list`.
 
-    Raises:
-        KeyError, ValueError: it printed something else.
+    Args:
+        info: the server's own.
+        sinks: all there are.
+        sources: all there are.
+        graph_rates: Hz at which PipeWire's graph may run, the usual one first; empty: each device runs at its own.
     """
-    defaults = _fields(info.splitlines())
-    sink_records = _records(sinks)
-    sink_names = {sink.fields["Name"] for sink in sink_records}
+    names = {sink.name for sink in sinks}
     return Server(
-        tuple(_endpoint(sink) for sink in sink_records),
-        tuple(_endpoint(source, _monitored(source, sink_names)) for source in _records(sources)),
-        defaults["Default Sink"],
-        defaults["Default Source"],
+        tuple(_endpoint(sink, graph_rates) for sink in sinks),
+        tuple(_endpoint(source, graph_rates, _monitored(source, names)) for source in sources),
+        info.default_sink_name or "",
+        info.default_source_name or "",
+        info.server_name or "",
+        _is_pipewire(info),
     )
 
 
-def feedback_sink(process_id: int) -> str:
-    """The sink that a process plays to and captures at once, wherever the server has routed its streams; else empty.
+def routes(process_id: int) -> Routes:
+    """Routes of a process as they are now, wherever the server led its streams; empty where none answers.
 
     Routes come from the environment, from ALSA's configuration, from what the server remembers and from what the user
     did in a mixer: only the server knows them all, and only once the streams run.
     """
-    kinds = ("sink-inputs", "source-outputs", "sources", "sinks")
-    playing, capturing, sources, sinks = (_records(_pactl("list", kind)) for kind in kinds)
     try:
-        sink_names = {sink.fields["Name"] for sink in sinks}
-        played = {int(stream.fields["Sink"]) for stream in playing if _belongs_to(stream, process_id)}
-        captured = {int(stream.fields["Source"]) for stream in capturing if _belongs_to(stream, process_id)}
-        heard = {_monitored(source, sink_names) for source in sources if source.index in captured}
-        names = (sink.fields["Name"] for sink in sinks if sink.index in played)
-        return next((name for name in names if name in heard), "")
-    except (KeyError, ValueError):
-        return ""
-
-
-def _pactl(*arguments: str) -> str:
-    """Output of `pactl`; empty if it fails."""
-    tool = shutil.which("pactl")
-    if tool is None:
-        return ""
-    try:
-        done = subprocess.run(  # noqa: S603  # the tool itself, with arguments that stand above
-            [tool, *arguments],
-            capture_output=True,
-            check=True,
-            timeout=_TIMEOUT_S,
-            # Or the words before the colons are the user's language.
-            env={**child_environment(), "LC_ALL": "C"},
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout.decode("utf-8", "replace")
-
-
-def _records(text: str) -> list[_Record]:
-    """The things of a list: `Sink #7`, then lines `<tab>Name: value`, properties with two tabs."""
-    records: list[_Record] = []
-    for line in text.splitlines():
-        if heading := _HEADING.match(line):
-            records.append(_Record(int(heading[1])))
-        elif records and (found := _PROPERTY.match(line)):
-            records[-1].properties.setdefault(found[1], found[2])
-        elif records and line.startswith("\t") and not line.startswith("\t\t"):
-            for name, value in _fields([line[1:]]).items():
-                records[-1].fields.setdefault(name, value)
-    return records
-
-
-def _fields(lines: Sequence[str]) -> dict[str, str]:
-    pairs = (line.partition(":") for line in lines)
-    return {name: value.strip() for name, colon, value in pairs if colon}
-
-
-def _endpoint(record: _Record, monitor_of: str = "") -> Endpoint:
-    name = record.fields["Name"]
-    _, channels, rate = record.fields["Sample Specification"].split()
-    return Endpoint(
-        name,
-        record.fields.get("Description") or name,
-        int(channels.removesuffix("ch")),
-        int(rate.removesuffix("Hz")),
-        monitor_of,
+        playing, capturing, sinks, sources = ask(
+            lambda server: (
+                server.sink_input_list(), server.source_output_list(), server.sink_list(), server.source_list()
+            )
+        )  # fmt: skip
+    except ServerError:
+        return Routes((), (), ())
+    played = {stream.sink for stream in playing if belongs_to(stream, process_id)}
+    captured = {stream.source for stream in capturing if belongs_to(stream, process_id)}
+    names = {sink.name for sink in sinks}
+    heard = (_monitored(source, names) for source in sources if source.index in captured)
+    return Routes(
+        tuple(sink.name for sink in sinks if sink.index in played),
+        tuple(source.name for source in sources if source.index in captured),
+        tuple(name for name in heard if name),
     )
 
 
-def _monitored(source: _Record, sink_names: set[str]) -> str:
-    """PulseAudio names the sink; PipeWire says `n/a` in some versions, but keeps the naming rule."""
-    named = source.fields.get("Monitor of Sink", "")
+def feedback_sink(process_id: int) -> str:
+    """The sink that a process plays to and captures at once, wherever the server has routed its streams; else empty."""
+    return routes(process_id).feedback_sink
+
+
+def belongs_to(stream: Any, process_id: int) -> bool:
+    """Whether a stream of the server is of that process."""
+    return bool(stream.proplist.get("application.process.id") == str(process_id))
+
+
+def _is_pipewire(info: Any) -> bool:
+    return "PipeWire" in (info.server_name or "")
+
+
+def _endpoint(end: Any, graph_rates: tuple[int, ...], monitor_of: str = "") -> Endpoint:
+    spec, rate = end.sample_spec, end.sample_spec.rate
+    return Endpoint(
+        end.name,
+        end.description or end.name,
+        spec.channels,
+        # PipeWire's sinks may have another rate as a label; what runs is the graph.
+        rate if not graph_rates or rate in graph_rates else graph_rates[0],
+        monitor_of,
+        max(end.volume.values, default=NORMAL_VOLUME),
+        bool(end.mute),
+    )
+
+
+def _monitored(source: Any, sink_names: set[str]) -> str:
+    """PulseAudio names the sink; PipeWire leaves that out in some versions, but keeps the naming rule."""
+    named = source.monitor_of_sink_name or ""
     if named not in sink_names:
-        named = source.fields["Name"].removesuffix(".monitor")
+        named = source.name.removesuffix(".monitor")
     return named if named in sink_names else ""
-
-
-def _belongs_to(stream: _Record, process_id: int) -> bool:
-    return stream.properties.get("application.process.id") == str(process_id)

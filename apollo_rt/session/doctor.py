@@ -1,5 +1,6 @@
 """`live doctor`: what this machine can do, measured: settings that will hold, and those that won't, and why."""
 
+import itertools
 import logging
 import os
 import platform
@@ -20,6 +21,7 @@ from apollo_rt.inference.installed_runtime import runtime_lines
 from apollo_rt.inference.model import Model
 from apollo_rt.inference.model_choice import open_model, open_tiers
 from apollo_rt.live.settings_trial import Setting, Trial, try_all
+from apollo_rt.session.capture_advice import capture_lines
 from apollo_rt.session.endpoints import DEMO, input_file
 from apollo_rt.system.scheduling import Priority, lock_memory, raise_this_thread
 
@@ -50,7 +52,8 @@ def examine(models: Mapping[str, Model], duration_s: float) -> Trial:
         How the setting that is best did in the end.
     """
     logging.getLogger("apollo_rt").addHandler(logging.NullHandler())  # what the trials miss is in the table
-    for line in (*machine_lines(), *runtime_lines(), *scheduling_lines(), *device_lines()):
+    lines = (capture_lines(), machine_lines(), runtime_lines(), scheduling_lines(), limit_lines(), device_lines())
+    for line in itertools.chain(*lines):
         say(line)
     music = _music(next(iter(models.values())).framing.sample_rate)
     n_tried = 0
@@ -86,6 +89,22 @@ def scheduling_lines() -> Iterator[str]:
     thread.join(_ASKING_S)
     yield f"priority     {got[0] if got else 'unknown: the system bus does not answer'}"
     yield f"memory       {lock_memory([np.zeros(1 << 20, np.uint8)])}"
+
+
+def limit_lines() -> Iterator[str]:
+    """Lines on what the system lets this user have of priority and of memory that stays in place."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    names = {"RLIMIT_RTPRIO": "real-time priority", "RLIMIT_MEMLOCK": "locked memory"}
+    limits = [
+        f"{what} {_limit(resource.getrlimit(getattr(resource, name))[0], name, resource.RLIM_INFINITY)}"
+        for name, what in names.items()
+        if hasattr(resource, name)
+    ]
+    if limits:
+        yield f"limits       {', '.join(limits)}"
 
 
 def device_lines() -> Iterator[str]:
@@ -149,6 +168,12 @@ def _processor() -> str:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def _limit(value: int, name: str, unlimited: int) -> str:
+    if value == unlimited:
+        return "unlimited"
+    return f"{value / 2**20:.0f} MiB" if name == "RLIMIT_MEMLOCK" else str(value)
 
 
 def _read(path: str) -> str:

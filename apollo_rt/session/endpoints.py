@@ -7,6 +7,9 @@ from typing import Self
 
 from apollo_rt.devices import pulse
 from apollo_rt.devices.device import DEFAULT, LOOPBACK, SPEAKERS, Device, find_device, refuse_feedback
+from apollo_rt.devices.loopback import leads_to_server
+from apollo_rt.devices.pulse_connection import n_events
+from apollo_rt.devices.virtual_sink import VirtualSink
 from apollo_rt.errors import DeviceError
 from apollo_rt.existing import refuse_existing
 from apollo_rt.files.audio_reader import AudioReader, Samples
@@ -97,6 +100,7 @@ class WantedDevices:
         sample_rate: Hz, the model's.
         block_size: samples per callback.
         allow_feedback: accept an input that hears the output.
+        own_sink: what is captured, where that is a sink of ours; it is made again where somebody removed it.
 
     Attributes:
         words: of source and target.
@@ -104,11 +108,18 @@ class WantedDevices:
     """
 
     def __init__(
-        self, source: str | None, target: str | None, sample_rate: int, block_size: int, allow_feedback: bool
+        self,
+        source: str | None,
+        target: str | None,
+        sample_rate: int,
+        block_size: int,
+        allow_feedback: bool,
+        own_sink: VirtualSink | None = None,
     ) -> None:
         self.words = (source, target)
-        self._settings = (sample_rate, block_size, allow_feedback)
+        self._settings = (sample_rate, block_size, allow_feedback, own_sink)
         self.found: tuple[Device | None, Device | None] = (None, None)
+        self._seen_events = -1
 
     def others(self, source: str | None, target: str | None) -> "WantedDevices":
         """The same with another word for one end or both, where that is given.
@@ -129,9 +140,20 @@ class WantedDevices:
         Raises:
             DeviceError: one is missing or ambiguous, or they are a loop.
         """
-        captured, played = self.found = _find_devices(*self.words)
+        captured, played = self.found = self._find()
         if captured and played and not self._settings[2]:
             refuse_feedback(captured, played)
+        return captured, played
+
+    def _find(self) -> tuple[Device | None, Device | None]:
+        """As the words say; but where the server's default is our own sink, what was it before is played to."""
+        source, target = self.words
+        captured, played = _find_devices(source, target)
+        own_sink = self._settings[3]
+        if own_sink and played and leads_to_server(played):
+            is_default = "PULSE_SINK" not in dict(played.environment)
+            if is_default and (default := own_sink.real_default()):
+                return _find_devices(source, default)
         return captured, played
 
     def reopen(self) -> Driver:
@@ -142,32 +164,41 @@ class WantedDevices:
         """
         from apollo_rt.devices.portaudio import rescan
 
+        if own_sink := self._settings[3]:
+            own_sink.make()
         rescan()
         return self.driver(*self.find())
 
     def driver(self, captured: Device | None, played: Device | None) -> Driver:
         """Driver of the endpoints; nothing is opened yet."""
-        sample_rate, block_size, allow_feedback = self._settings
+        sample_rate, block_size, allow_feedback, _ = self._settings
         from apollo_rt.devices.clocks import open_driver
 
         return open_driver(captured, played, sample_rate, block_size, allow_feedback)
 
     def trouble(self) -> str:
-        """Reason why the open devices can't go on: where an output vanishes, a sound server moves its sound to another.
+        """Reason why the open devices can't go on: where a sink vanishes, a sound server moves what played or captured.
 
-        Asked of a server only; elsewhere an output that vanishes is lost.
+        Asked of a server only, whenever something has changed there; elsewhere a device that vanishes is lost.
         """
         captured, played = self.found
-        if self._settings[2] or not (captured and played and captured.host_api in ("ALSA", "PulseAudio")):
+        n_now = n_events()
+        if not (captured and captured.host_api in ("ALSA", "PulseAudio")) or n_now == self._seen_events:
             return ""
-        sink = pulse.feedback_sink(os.getpid())
-        return f"the sound server moved the output to {sink!r}, which is what is captured" if sink else ""
+        self._seen_events = n_now
+        routes = pulse.routes(os.getpid())
+        if routes.feedback_sink and played and not self._settings[2]:
+            return f"the sound server moved the output to {routes.feedback_sink!r}, which is what is captured"
+        opened = dict(captured.environment).get("PULSE_SOURCE", pulse.DEFAULT_MONITOR)
+        if opened != pulse.DEFAULT_MONITOR and routes.captured and opened not in routes.captured:
+            return f"the sound server captures {routes.captured[0]!r} instead of {opened!r}"
+        return ""
 
     def has_moved(self) -> bool:
         """Whether the words lead to other devices than when they were found last."""
         before = self.found
         try:
-            return [_place(device) for device in _find_devices(*self.words)] != [_place(device) for device in before]
+            return [_place(device) for device in self._find()] != [_place(device) for device in before]
         except DeviceError:
             return False
 
@@ -225,6 +256,7 @@ def open_endpoints(
     raw: tuple[RawFormat | None, RawFormat | None] = (None, None),
     reserve_s: float | None = None,
     give_up_s: float = 300.0,
+    own_sink: VirtualSink | None = None,
 ) -> Endpoints:
     """Open the files and find the devices that the user named.
 
@@ -241,6 +273,7 @@ def open_endpoints(
         reserve_s: seconds of a stream that are held back where a device plays it; None: as it asks for.
         give_up_s: for how long a stream that is lost is looked for.
         raw: what the input is where it has no header, and what an output that is a pipe gets; None: a wav.
+        own_sink: see `WantedDevices`.
 
     Raises:
         ApolloError: an end is missing, ambiguous, not usable, both are the same, or the target is there already.
@@ -254,7 +287,7 @@ def open_endpoints(
         refuse_existing(target_path, overwrite)
     is_stream = is_address(source)
     words = None if source_path or is_stream else source, None if target_path else target
-    wanted = WantedDevices(*words, sample_rate, block_size, allow_feedback)
+    wanted = WantedDevices(*words, sample_rate, block_size, allow_feedback, own_sink)
     captured, played = wanted.find()
     if not pace and (captured or played):
         raise ValueError("--no-pace is for file to file: a device has a pace of its own")

@@ -1,7 +1,7 @@
 """Interfaces beside the screen, from start to end: presets, MIDI, control socket, recording."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -55,19 +55,22 @@ def _make_folder(folder: Path) -> None:
 
 
 @contextmanager
-def control_interfaces(options: ControlOptions, session: LiveSession, engine: Engine) -> Iterator[None]:
+def control_interfaces(
+    options: ControlOptions, session: LiveSession, engine: Engine, further: Sequence[Poll] = ()
+) -> Iterator[None]:
     """Open what the options ask for; closed at the end of the `with` block.
 
     Args:
         options: what the user asked for.
         session: of an engine that need not have started; its `notes` tell where things are served.
         engine: that of the session; stopped before the `with` block ends.
+        further: what else is to be seen to meanwhile.
 
     Raises:
         ApolloError: a file or a port can't be used.
     """
     controls = session.controls
-    polls: list[Poll] = [controls.presets.poll]
+    polls: list[Poll] = [controls.presets.poll, *further]
     with ExitStack() as stack:
         if options.preset is not None:
             open_preset(controls.presets, options.preset)

@@ -13,6 +13,8 @@ from apollo_rt.atomic_file import refuse_irregular, write_whole
 from apollo_rt.console.progress import progress_bar
 from apollo_rt.console.say import say
 from apollo_rt.console.signals import ending_calls, interruptible
+from apollo_rt.devices.virtual_sink import VirtualSink
+from apollo_rt.devices.volumes import VolumeWatch
 from apollo_rt.errors import ApolloError, PipeClosedError
 from apollo_rt.existing import refuse_existing, refuse_named_twice
 from apollo_rt.files.local_playlist import one_of
@@ -33,6 +35,7 @@ from apollo_rt.session.endpoints import Endpoints, input_file, open_endpoints, o
 from apollo_rt.session.interfaces import check_files, control_interfaces
 from apollo_rt.session.measure_latency import measure_latency
 from apollo_rt.session.model_picker import ModelPicker
+from apollo_rt.session.own_sink import SinkOptions, own_sink, players_poll, sink_notes
 from apollo_rt.session.own_stderr import stderr_to_ourselves
 from apollo_rt.session.plugin_chain import ChainOptions, open_plugins, plugin_line
 from apollo_rt.session.running_session import LiveSession, SessionInfo, SessionLog
@@ -63,6 +66,7 @@ class LiveOptions:
         follow_default: go where `default`, `speakers` and `Loopback` lead when the system changes that.
         control: by what it is controlled beside the screen.
         chain: the plugins before and after the model.
+        sink: the run's own virtual sink, which is its input then.
     """
 
     source: str
@@ -88,6 +92,7 @@ class LiveOptions:
     follow_default: bool = False
     control: ControlOptions = field(default_factory=ControlOptions)
     chain: ChainOptions = field(default_factory=ChainOptions)
+    sink: SinkOptions = field(default_factory=SinkOptions)
 
 
 def run_live(options: LiveOptions) -> None:
@@ -132,7 +137,9 @@ def _say_leftovers(options: LiveOptions) -> None:
 def _run(options: LiveOptions, stack: ExitStack) -> None:
     """As `run_live`; what must be ended whatever happens comes onto the stack."""
     with interruptible():
-        loaded, endpoints = _opened(options)
+        loaded = _opened_model(options)
+        sink = stack.enter_context(own_sink(options.sink, loaded.framing.sample_rate)) if _has_device(options) else None
+        endpoints = _opened_ends(options, loaded, sink)
         try:
             plugins = open_plugins(options.chain, loaded.framing, options.pace is not False)
             if plugins:
@@ -150,14 +157,22 @@ def _run(options: LiveOptions, stack: ExitStack) -> None:
     models = ModelPicker(engine, loaded, options.provider, options.tier, logging.getLogger(__name__).warning)
     session = LiveSession(engine, info, picker if endpoints.has_device else None, models)
     session.notes += [plugin_line(state, loaded.framing.sample_rate) for state in plugins.states()] if plugins else []
+    if endpoints.has_device and endpoints.driver.block_size > options.block_size:
+        session.notes.append(
+            f"the device hands over {endpoints.driver.block_size} samples at once, so blocks are as long, not "
+            f"{options.block_size}; with a shorter period of its sound server all is heard sooner"
+        )
+    polls = [players_poll(options.sink, sink, session)] if sink else []
+    polls += [VolumeWatch().poll] if endpoints.has_device else []
     with endpoints, _log_handled_by(SessionLog(session)), ending_calls(session.stop), ExitStack() as interfaces:
         try:
-            interfaces.enter_context(control_interfaces(options.control, session, engine))
+            interfaces.enter_context(control_interfaces(options.control, session, engine, polls))
         except BaseException:
             endpoints.discard()
             raise
         is_plain = _is_plain(options.plain)
         with stderr_to_ourselves() if is_plain else nullcontext(), engine:
+            session.notes += sink_notes(options.sink, sink, session.latency) if sink else []
             _show(session, is_plain)
     _conclude(options, session, endpoints, engine.snapshot())
 
@@ -169,15 +184,24 @@ def run_latency(options: LiveOptions) -> None:
         ApolloError: there is no such loop, or something else that the user can mend.
     """
     with interruptible():
-        loaded, endpoints = _opened(replace(options, allow_feedback=True))
+        loaded = _opened_model(options)
+        endpoints = _opened_ends(replace(options, allow_feedback=True), loaded)
         measure_latency(loaded, endpoints, _settings(options, endpoints))
 
 
-def _opened(options: LiveOptions) -> tuple[Model, Endpoints]:
-    """The model and both ends."""
-    loaded = open_tier(open_model(options.model, options.provider), options.tier)
-    return loaded, open_endpoints(
-        options.source,
+def _has_device(options: LiveOptions) -> bool:
+    is_read = is_address(options.source) or input_file(options.source)
+    return not (is_read and output_file(options.target))
+
+
+def _opened_model(options: LiveOptions) -> Model:
+    return open_tier(open_model(options.model, options.provider), options.tier)
+
+
+def _opened_ends(options: LiveOptions, loaded: Model, sink: VirtualSink | None = None) -> Endpoints:
+    """Both ends; a sink of our own is the input."""
+    return open_endpoints(
+        sink.monitor if sink else options.source,
         options.target,
         loaded.framing.sample_rate,
         options.block_size,
@@ -189,6 +213,7 @@ def _opened(options: LiveOptions) -> tuple[Model, Endpoints]:
         options.raw,
         options.reserve_s,
         options.give_up_s if options.reconnect else 0.0,
+        sink,
     )
 
 

@@ -85,6 +85,11 @@ class LiveSession:
         """Of the model that plays now, for people."""
         return self.models.name if self.models else self.info.model_name
 
+    @property
+    def is_playing(self) -> bool:
+        """Whether the devices call back now."""
+        return self._engine.snapshot().running
+
     def spectra(self) -> Spectra:
         """Of what came in and what is heard, of the same moment."""
         return self._engine.spectra()
@@ -110,8 +115,9 @@ class LiveSession:
         self.is_over = True
 
     def take_messages(self) -> list[str]:
-        """Messages since the last call."""
-        taken, self.messages = self.messages, []
+        """Messages since the last call; the list stays the same one, since others keep its `append`."""
+        taken = self.messages[:]
+        del self.messages[: len(taken)]
         return taken
 
 

@@ -1,47 +1,48 @@
 """Names, numbers and words become devices, on tables as PortAudio shows them on each system."""
 
+import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from apollo_rt.devices import pulse
-from apollo_rt.devices.device import Device, describe_devices, find_device, refuse_feedback
+from apollo_rt.devices.device import Device, describe_devices, device_records, find_device, refuse_feedback
 from apollo_rt.devices.loopback import mark_loops, with_server
+from apollo_rt.devices.pulse_connection import ServerError
 from apollo_rt.errors import DeviceError
 
-SINKS = [
-    {"Name": "alsa_output.pci.analog-stereo", "Description": "Built-in Audio", "index": 7},
-    {"Name": "Music", "Description": "Music", "index": 9},
-]
+
+def end(index: int, name: str, description: str = "", channels: int = 2, rate: int = 48_000, **more: object) -> object:
+    """A sink or a source, as pulsectl returns it."""
+    spec, volume = SimpleNamespace(channels=channels, rate=rate), SimpleNamespace(values=[1.0] * channels)
+    record = {
+        "index": index,
+        "name": name,
+        "description": description,
+        "sample_spec": spec,
+        "volume": volume,
+        "mute": 0,
+    }
+    return SimpleNamespace(**{"monitor_of_sink_name": None, **record, **more})
+
+
+SINKS = [end(7, "alsa_output.pci.analog-stereo", "Built-in Audio"), end(9, "Music", "Music")]
 SOURCES = [
-    {"Name": "alsa_output.pci.analog-stereo.monitor", "Description": "Monitor of Built-in Audio", "index": 7},
-    {"Name": "alsa_input.pci.analog-stereo", "Description": "Built-in Audio", "index": 8},
-    {"Name": "Music.monitor", "Description": "Monitor of Music", "index": 9, "Monitor of Sink": "Music"},
+    end(7, "alsa_output.pci.analog-stereo.monitor", "Monitor of Built-in Audio"),
+    end(8, "alsa_input.pci.analog-stereo", "Built-in Audio"),
+    end(9, "Music.monitor", "Monitor of Music", monitor_of_sink_name="Music"),
 ]
-for end in SINKS + SOURCES:
-    end["Sample Specification"] = "s16le 2ch 48000Hz"
 
 
-def listing(kind: str, records: list[dict]) -> str:
-    """As `pactl list` prints it."""
-    lines = []
-    for record in records:
-        lines += [f"{kind} #{record['index']}", "\tState: IDLE"]
-        lines += [f"\t{key}: {value}" for key, value in record.items() if key[0].isupper()]
-        properties = record.get("properties", {}).items()
-        lines += [
-            "\tProperties:",
-            *(f'\t\t{key} = "{value}"' for key, value in properties),
-            "\tFormats:",
-            "\t\tpcm",
-            "",
-        ]
-    return "\n".join(lines)
+def info(default_sink: str, name: str = "pulseaudio") -> object:
+    return SimpleNamespace(
+        default_sink_name=default_sink, default_source_name="alsa_input.pci.analog-stereo", server_name=name
+    )
 
 
 def server(default_sink: str = "alsa_output.pci.analog-stereo") -> pulse.Server:
-    info = f"Server Name: pulseaudio\nDefault Sink: {default_sink}\nDefault Source: alsa_input.pci.analog-stereo\n"
-    return pulse.parse_server(listing("Sink", SINKS), listing("Source", SOURCES), info)
+    return pulse.server_of(info(default_sink), SINKS, SOURCES)
 
 
 def table(
@@ -122,7 +123,7 @@ def test_nothing_fitting_and_several_fitting_both_list_the_candidates_and_only_t
 
 
 def test_no_device_at_all_says_that_files_still_work() -> None:
-    with pytest.raises(DeviceError, match="no output device; a file"):
+    with pytest.raises(DeviceError, match=r"no output device; .*; a file can be the output"):
         find_device([], "speakers", "output")
 
 
@@ -238,82 +239,66 @@ def test_the_list_marks_defaults_and_loopbacks() -> None:
     assert " ".join(lines[3].split()) == shown
 
 
+def test_records_for_programs_are_plain_values_and_each_of_their_names_finds_the_device() -> None:
+    devices = numbered(ALSA, server=server())
+    records = json.loads(json.dumps(device_records(devices)))
+    assert [record["number"] for record in records] == [device.number for device in devices]
+    for record, device in zip(records, devices, strict=True):
+        direction = "input" if device.input_channels else "output"
+        if device.environment:
+            assert all(find_device(devices, name, direction) == device for name in record["names"][1:])
+    assert [record["is_loopback"] for record in records].count(True) == 2
+
+
 def test_a_monitor_whose_sink_the_server_leaves_unnamed_is_known_by_its_own_name() -> None:
     assert server().monitored_sink("alsa_output.pci.analog-stereo.monitor") == "alsa_output.pci.analog-stereo"
     assert server().monitored_sink("alsa_input.pci.analog-stereo") == ""
 
 
 def test_feedback_is_found_by_where_the_server_has_routed_our_streams(monkeypatch: pytest.MonkeyPatch) -> None:
-    ours, other = ({"application.process.id": number} for number in ("41", "42"))
-    answers = {
-        "sinks": listing("Sink", SINKS),
-        "sources": listing("Source", SOURCES),
-        "sink-inputs": listing(
-            "Sink Input", [{"index": 1, "Sink": 7, "properties": ours}, {"index": 2, "Sink": 9, "properties": other}]
-        ),
-        "source-outputs": listing(
-            "Source Output",
-            [{"index": 1, "Source": 7, "properties": ours}, {"index": 2, "Source": 8, "properties": other}],
-        ),
-    }
-    monkeypatch.setattr(pulse, "_pactl", lambda _, what: answers[what])
+    def stream(process_id: str, **place: int) -> object:
+        return SimpleNamespace(proplist={"application.process.id": process_id}, **place)
+
+    asked = SimpleNamespace(
+        sink_input_list=lambda: [stream("41", sink=7), stream("42", sink=9)],
+        source_output_list=lambda: [stream("41", source=7), stream("42", source=8)],
+        sink_list=lambda: SINKS,
+        source_list=lambda: SOURCES,
+    )
+    monkeypatch.setattr(pulse, "ask", lambda question: question(asked))
     assert pulse.feedback_sink(41) == "alsa_output.pci.analog-stereo"
     assert pulse.feedback_sink(42) == ""
+    assert pulse.routes(41).captured == ("alsa_output.pci.analog-stereo.monitor",)
 
 
-def test_a_server_that_answers_nonsense_or_nothing_counts_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    for answer in ("", "Connection refused", "Sink #1\n\tState: IDLE\n", "Sink #1\n\tName: a\n"):
-        monkeypatch.setattr(pulse, "_pactl", lambda *_, answer=answer: answer)
-        assert pulse.read_server() is None
-        assert pulse.feedback_sink(1) == ""
+def test_where_no_server_answers_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> None:
+        raise ServerError("no sound server")
+
+    monkeypatch.setattr(pulse, "ask", refuse)
+    assert pulse.read_server() is None
+    assert pulse.feedback_sink(1) == ""
 
 
-RECORDED = """\
-Sink #2
-\tState: RUNNING
-\tName: geraet
-\tDescription: Gérät
-\tDriver: module-null-sink.c
-\tSample Specification: s16le 2ch 44100Hz
-\tVolume: front-left: 65536 / 100% / 0.00 dB,   front-right: 65536 / 100% / 0.00 dB
-\t        balance 0.00
-\tMonitor Source: geraet.monitor
-\tProperties:
-\t\tdevice.description = "Gérät"
-\t\tdevice.class = "abstract"
-\tFormats:
-\t\tpcm
-
-Sink #3
-\tState: IDLE
-\tName: usb-2
-\tDescription: Наушники: the "good" ones
-\tSample Specification: float32le 6ch 48000Hz
-\tProperties:
-\t\tdevice.description = "Name: no"
-"""
-"""What `LC_ALL=C pactl list sinks` of PulseAudio 16.1 printed, shortened."""
+def test_on_pipewire_an_end_runs_at_its_own_rate_only_where_the_graph_may() -> None:
+    sinks = [end(1, "label", rate=44_100), end(2, "card", rate=48_000)]
+    for rates, expected in (((48_000,), [48_000, 48_000]), ((48_000, 44_100), [44_100, 48_000])):
+        found = pulse.server_of(info("card", "PulseAudio (on PipeWire 1.4.2)"), sinks, [], rates)
+        assert [sink.sample_rate for sink in found.sinks] == expected
+        assert found.is_pipewire
 
 
-def test_names_that_are_not_ascii_are_read_as_they_are() -> None:
-    found = pulse.parse_server(RECORDED, "", "Default Sink: geraet\nDefault Source: \n")
-    assert [(sink.name, sink.description) for sink in found.sinks] == [
-        ("geraet", "Gérät"),
-        ("usb-2", 'Наушники: the "good" ones'),
-    ]
-    assert [(sink.channels, sink.sample_rate) for sink in found.sinks] == [(2, 44_100), (6, 48_000)]
-    assert find_device(numbered(ALSA, server=found), "gérät", "output").environment == (("PULSE_SINK", "geraet"),)
-    assert find_device(numbered(ALSA, server=found), "НАУШНИКИ", "output").environment == (("PULSE_SINK", "usb-2"),)
+def test_what_leads_to_a_servers_defaults_runs_at_their_rates_so_that_the_server_has_nothing_to_resample() -> None:
+    source = end(8, "alsa_input.pci.analog-stereo", rate=96_000)
+    devices = numbered(ALSA, server=pulse.server_of(info("Music"), [end(9, "Music", rate=48_000)], [source]))
+    default = find_device(devices, "default", "output")
+    assert default.name == "default"
+    assert (default.sample_rate("output"), default.sample_rate("input")) == (48_000, 96_000)
 
 
 def twins() -> list[Device]:
-    sinks = [
-        {"Name": f"usb-{n}", "Description": "USB Audio", "index": n, "Sample Specification": "s16le 2ch 48000Hz"}
-        for n in (1, 2)
-    ]
-    return numbered(
-        ALSA, server=pulse.parse_server(listing("Sink", sinks), "", "Default Sink: usb-1\nDefault Source: ")
-    )
+    sinks = [end(n, f"usb-{n}", "USB Audio") for n in (1, 2)]
+    return numbered(ALSA, server=pulse.server_of(info("usb-1"), sinks, []))
 
 
 def test_two_devices_of_one_description_are_told_apart_by_what_can_be_typed() -> None:

@@ -156,11 +156,11 @@ class PulseServer:
         """Listen at a source, such as a sink's monitor."""
         return _Ear.listening(["parec", "--raw", *self._format(device, 10)], self._env)
 
-    def add_sink(self, name: str, description: str = "") -> None:
+    def add_sink(self, name: str, description: str = "", rate: int = RATE) -> None:
         """Plug in another place to play to; a description in other words than its name may have blanks."""
         # One property more: PulseAudio refuses quotes around the only one.
         properties = f'device.description="{description or name}" device.icon_name=audio-card'
-        self._pactl("load-module", "module-null-sink", f"sink_name={name}", f"rate={RATE}", "format=float32le",
+        self._pactl("load-module", "module-null-sink", f"sink_name={name}", f"rate={rate}", "format=float32le",
                     f"sink_properties='{properties}'", "norewinds=1")  # fmt: skip
         assert wait_for(lambda: name.encode() in self._pactl("list", "short", "sinks"))
 
@@ -381,7 +381,7 @@ class JackServer:
         self._clip = np.zeros_like(self._restored)
         self._clip[: len(clip)] = clip
         self._n_played, self._n_heard = 0, 0
-        assert wait_for(lambda: self._n_heard >= len(self._restored), 60)
+        assert wait_for(lambda: self._n_heard >= len(self._restored), 600)
         return Heard(self._clip, self._restored, error=0)
 
     def _join(self, player: object, listener: object) -> None:

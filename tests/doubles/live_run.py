@@ -50,7 +50,7 @@ class LiveRun:
         return "\n".join(self.lines)
 
     def wait_until_it_plays(self) -> None:
-        assert wait_for(lambda: "latency" in self.text or self.process.poll() is not None, 180)
+        assert wait_for(lambda: "latency" in self.text or self.process.poll() is not None, 600)
         assert self.process.poll() is None, self.text
 
     def end(self, signal_number: int = signal.SIGTERM) -> int:
@@ -59,7 +59,7 @@ class LiveRun:
         return self.wait()
 
     def wait(self) -> int:
-        code = self.process.wait(60)
+        code = self.process.wait(300)
         self._thread.join()
         return code
 

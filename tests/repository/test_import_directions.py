@@ -26,6 +26,7 @@ ONE_MODULE_EACH = {
     "soxr",
     "onnxruntime",
     "sounddevice",
+    "pulsectl",
     "rtmidi",
     "pedalboard",
     "yaml",
@@ -33,7 +34,7 @@ ONE_MODULE_EACH = {
 }
 ONE_PACKAGE_EACH = {"av": "files", "textual": "screen", "rich": "screen"}
 """Of `apollo_rt`; Textual draws with Rich's segments. Rich's progress bar stands in `console`."""
-LATE_ONLY = {"sounddevice", "rtmidi", "mido", "pedalboard", "rich", "textual", "websockets"}
+LATE_ONLY = {"sounddevice", "pulsectl", "rtmidi", "mido", "pedalboard", "rich", "textual", "websockets"}
 """Optional, or missing on some machines: imported inside a function, when it is really wanted."""
 
 TABLED = [

@@ -106,6 +106,17 @@ def test_machine_scheduling_and_devices_are_told():
     assert next(iter(device_lines())).split()[0] in ("audio", "devices")
 
 
+def test_the_report_is_printed_without_measuring_and_says_what_can_be_captured(monkeypatch, capsys):
+    monkeypatch.setattr(doctor, "examine", None)
+    with pytest.raises(SystemExit) as ended:
+        main(["live", "doctor", "--report"])
+    assert (ended.value.code or 0) == 0
+    lines = capsys.readouterr().out.splitlines()
+    told = {line.split()[0] for line in lines}
+    assert told >= {"apollo-rt", "packages", "machine", "priority", "memory", "capture"}
+    assert any("numba" in line for line in lines)
+
+
 def test_doctor_prints_and_leaves_and_auto_starts_with_what_holds(model, tmp_path, monkeypatch, capsys):
     asked = []
 

@@ -58,7 +58,7 @@ class Reopening:
     Attributes:
         open: finds the devices anew and returns a driver that has not been started.
         has_moved: says whether what was asked for is another device by now; asked now and then.
-        trouble: why the devices can't go on as they are, or nothing; asked now and then.
+        trouble: why the devices can't go on as they are, or nothing; asked at each look, so it must be quick.
         give_up_s: how long to try.
     """
 
@@ -202,11 +202,11 @@ class Connection:
             self._silent_polls += 1
         if self._silent_polls > _SILENT_POLLS:
             return self._lose("no sound comes or goes any more; the device is gone, or its sound server is")
+        if self._reopening and (reason := self._reopening.trouble()):
+            return self._lose(reason)
         self._polls_left -= 1
         if self._reopening and self._polls_left <= 0:
             self._polls_left = _MOVED_POLLS
-            if reason := self._reopening.trouble():
-                return self._lose(reason)
             if self._reopening.has_moved():
                 return self._move()
         return []
