@@ -100,10 +100,17 @@ def test_an_output_that_is_there_is_refused_by_its_name_and_kept(tmp_path, run, 
     assert soundfile.info(target).frames == 5000
 
 
-@pytest.mark.parametrize("name", ["http://localhost:9/a.mp3", "rtmp://x/y", "file:///etc/passwd"])
-def test_an_address_is_refused_at_either_end(tmp_path, run, model, name):
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("http://localhost:9/a.mp3", "no connection"),
+        ("rtmp://x/y", "only addresses that begin with http:// or https:// can be read"),
+        ("file:///etc/passwd", "only addresses that begin with http:// or https:// can be read"),
+    ],
+)
+def test_an_address_that_can_not_be_read_is_refused_and_every_one_as_an_output(tmp_path, run, model, name, reason):
     source = write(tmp_path / "in.wav", tone(5000))
-    assert_refused(run(name, tmp_path / "out.wav", model), name, "is an address")
+    assert_refused(run(name, tmp_path / "out.wav", model), name, reason)
     assert_refused(run(source, name, model), name, "is an address")
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["in.wav"]
 
