@@ -1,4 +1,4 @@
-"""Which of ONNX Runtime's packages is installed: both fill one folder, where the last one wins in silence."""
+"""ONNX Runtime is installed as one of two packages: both fill one folder, where the last one wins in silence."""
 
 from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version

