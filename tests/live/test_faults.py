@@ -435,8 +435,12 @@ def test_a_device_that_no_longer_calls_back_counts_as_lost_after_so_many_polls_h
 
 def test_trouble_and_a_new_default_lead_to_other_devices(monkeypatch):
     now_s, first, second, third = [0.0], HandDevice("a"), HandDevice("b"), HandDevice("c")
-    opened, moved, troubles = iter([second, third]), [True, False], ["", "moved into a loop", ""]
-    reopening = Reopening(lambda: next(opened), lambda: moved.pop(0), lambda: troubles.pop(0) if troubles else "")
+    opened, moved, troubles = iter([second, third]), [True, False], ["moved into a loop"]
+
+    def trouble():
+        return troubles.pop() if troubles and joined.driver is second and second.active else ""
+
+    reopening = Reopening(lambda: next(opened), lambda: moved.pop(0), trouble)
     joined = connection(monkeypatch, first, reopening, now_s)
     lines = []
     for _ in range(60):
