@@ -17,6 +17,7 @@ from apollo_rt.errors import AudioFileError, ExistingFileError
 from apollo_rt.files.audio_reader import Samples
 from apollo_rt.files.av_encoder import AvEncoder
 from apollo_rt.files.output_format import OutputFormat, OutputSettings, format_of
+from apollo_rt.files.pcm import loud_lines
 from apollo_rt.files.tag_carrying import carry, made_by
 from apollo_rt.files.tags import Tags
 from apollo_rt.files.vorbis_encoder import VorbisEncoder
@@ -87,11 +88,8 @@ class AudioWriter(CommittedAtEnd):
     @property
     def warnings(self) -> list[str]:
         """One line for what went beyond full scale, and one for each thing of the tags that could not be kept."""
-        lines = [f"{self.path}: {what}; left out" for what in self._left_out]
-        if not self._n_loud:
-            return lines
-        what = "were clipped" if self._form.clips else "may clip when played"
-        return [*lines, f"{self.path}: {self._n_loud} samples beyond full scale {what}"]
+        left_out = [f"{self.path}: {what}; left out" for what in self._left_out]
+        return left_out + loud_lines(self.path, self._n_loud, self._form.clips)
 
     @property
     def n_samples(self) -> int:

@@ -1,5 +1,7 @@
 """Raw PCM becomes floats, and floats become raw PCM."""
 
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 
@@ -57,3 +59,15 @@ def _dtype(form: RawFormat) -> np.dtype[np.generic]:
     kind = "f" if form.is_float else "u" if form.is_unsigned else "i"
     n_bytes = 4 if form.bits == 24 else form.bits // 8
     return np.dtype(f"{'<' if form.is_little else '>'}{kind}{n_bytes}")
+
+
+def loud_lines(path: Path, n_loud: int, is_clipped: bool) -> list[str]:
+    """A line for what went beyond full scale; none where nothing did.
+
+    Args:
+        path: of what was written.
+        n_loud: samples beyond.
+        is_clipped: they were cut off, not kept.
+    """
+    what = "were clipped" if is_clipped else "may clip when played"
+    return [f"{path}: {n_loud} samples beyond full scale {what}"] if n_loud else []

@@ -15,7 +15,7 @@ import numpy as np
 
 from apollo_rt.atomic_file import CommittedAtEnd
 from apollo_rt.errors import AudioFileError, PipeClosedError
-from apollo_rt.files.pcm import encode
+from apollo_rt.files.pcm import encode, loud_lines
 from apollo_rt.files.raw_format import RawFormat
 from apollo_rt.files.sound import Samples
 from apollo_rt.standard_streams import STDOUT, open_stdout
@@ -77,10 +77,7 @@ class PipeWriter(CommittedAtEnd):
     @property
     def warnings(self) -> list[str]:
         """One line for what went beyond full scale."""
-        if not self._n_loud:
-            return []
-        what = "may clip when played" if self._form.is_float else "were clipped"
-        return [f"{self.path}: {self._n_loud} samples beyond full scale {what}"]
+        return loud_lines(self.path, self._n_loud, is_clipped=not self._form.is_float)
 
     def write(self, samples: Samples) -> None:
         """Write samples; waits while the pipe is full.

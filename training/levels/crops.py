@@ -160,12 +160,13 @@ class LevelCrops(Dataset[tuple[dict[str, Tensor], Tensor, Tensor]]):
         angle = random.choice([0.0, random.uniform(0.0, np.pi / 2), np.pi / 2])
         left, right = np.cos(angle), np.sin(angle)
         places = np.array([left**2, right**2, (left + right) ** 2 / 2, (left - right) ** 2 / 2], np.float32)
-        begins = random.uniform(*_BRIGHT_FROM_HZ)
+        begins = float(np.log2(random.uniform(*_BRIGHT_FROM_HZ) / 1000))
 
         def curve(part: str) -> NDArray[np.float32]:
-            return (4 * np.log2(self.bands.centres_hz(part) / begins).clip(-2.0, 0.0)).astype(np.float32)
+            octaves = self._curves[part] - begins
+            return (4 * octaves.clip(-2.0, 0.0)).astype(np.float32)
 
-        highs = self.bands.centres_hz("short") > begins
+        highs = self._curves["short"] > begins
         loudness, its = (np.log10((10 ** one[:, :2][..., highs]).mean() + FLOOR) for one in (wanted, its_wanted))
         gain = np.float32(loudness - its + random.uniform(*_BRIGHTER))
         added = {

@@ -8,6 +8,10 @@ from training.evaluation.movement import Movement, taken_apart
 from training.nets.level_bands import FLOOR
 from training.nets.level_net import LN10, LOWEST, NEEDED, Predicted, generated
 
+_LOUDER = 0.5
+"""How much more it counts to be too loud (expectiles, Newey & Powell 1987): where nothing tells what is missing, hiss
+that never was is worse than highs that are too soft."""
+
 
 def reached(short: Tensor, predicted: Predicted) -> Tensor:
     """Levels of the damaged music with what is generated added: powers of what has nothing in common add.
@@ -25,6 +29,11 @@ def reached(short: Tensor, predicted: Predicted) -> Tensor:
     return torch.log10(10**short + added + FLOOR)
 
 
+def _dearer(error: Tensor) -> Tensor:
+    """Weights of errors, where above nothing is too loud. Shape: any -> the same."""
+    return 1 + _LOUDER * (error > 0)
+
+
 def level_error(ours: Tensor, wanted: Tensor, known: Tensor, loud: Tensor) -> Tensor:
     """Mean square error in bels of left, right, mid and side; what lies below `LOWEST` of the music is all the same.
 
@@ -36,15 +45,10 @@ def level_error(ours: Tensor, wanted: Tensor, known: Tensor, loud: Tensor) -> Te
     """
     lowest = (loud + LOWEST)[..., None, None].clamp(min=-10.5)
     error = torch.logaddexp(ours * LN10, lowest * LN10) - torch.logaddexp(wanted * LN10, lowest * LN10)
-    weights = known[:, None, None, :].expand_as(error)
-    weights = weights * (1 + _LOUDER * (error > 0))
+    weights = known[:, None, None, :] * _dearer(error)
     squares = 2 * functional.huber_loss(error, torch.zeros_like(error), reduction="none", delta=LN10)
     return (squares * weights).sum() / weights.sum() / LN10**2
 
-
-_LOUDER = 0.5
-"""How much more it counts to be too loud (expectiles, Newey & Powell 1987): where nothing tells what is missing, hiss
-that never was is worse than highs that are too soft."""
 
 _INAUDIBLE = -10.0  # -100 dB of full scale
 
@@ -60,7 +64,7 @@ def missing_error(missing: Tensor, short: Tensor, wanted: Tensor, known: Tensor)
     there, whole = 10 ** short[:, :, :2], 10 ** wanted[:, :, :2]
     is_lost = (whole > 2 * there) & (wanted[:, :, :2] > _INAUDIBLE) & known.bool()[:, None, None]
     error = missing - torch.log10((whole - there).clamp(min=FLOOR))
-    weights = is_lost * (1 + _LOUDER * (error > 0))
+    weights = is_lost * _dearer(error)
     errors = functional.smooth_l1_loss(error, torch.zeros_like(error), reduction="none")
     return (errors * weights).sum() / (weights.sum() + 1)
 
