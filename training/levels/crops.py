@@ -2,7 +2,7 @@
 
 Another equalisation and another loudness are sums, another balance is a sum of powers and of what the channels have in
 common. With one channel turned over mid and side change places; an instrument that joins in from one place adds its
-powers. Crop number n of a seed is always the same crop.
+powers, and so does another piece that was damaged alike. Crop number n of a seed is always the same crop.
 """
 
 from dataclasses import dataclass
@@ -24,6 +24,7 @@ _DARK_FROM, _DARK_FALLS = (-1.0, 3.5), (0.6, 4.0)  # octaves above 1 kHz; bels a
 _MICROPHONE_ENDS, _MICROPHONE_FALLS = (1.5, 3.6), (4.0, 25.0)  # octaves above 1 kHz; bels an octave
 _BED_BELOW = (1.5, 4.5)  # bels below what is over it
 _FAINTEST = -9.0  # of what a microphone leaves above its end
+_MIXED = (-1.5, 0.3)  # bels of another piece against the music
 LOUDEST, SOFTEST = 0.0, -4.0  # of gains, as levels: 0 to -40 dB
 
 
@@ -40,6 +41,8 @@ class LevelCropSettings:
             open music has little that is only on one side.
         turned_share: share of crops with one channel turned over.
         bed_share: share of undamaged crops that end where a microphone ends, over the faint bed of another.
+        mixed_share: share of crops that another piece with the same damage is added to, in a timbre of its own: some
+            hours of music are soon known by heart, their sums are not.
     """
 
     frames: int = 768
@@ -49,6 +52,7 @@ class LevelCropSettings:
     joined_share: float = 0.2
     turned_share: float = 0.08
     bed_share: float = 0.25
+    mixed_share: float = 0.4
 
 
 class LevelCrops(Dataset[tuple[dict[str, Tensor], Tensor, Tensor]]):
@@ -106,8 +110,10 @@ class LevelCrops(Dataset[tuple[dict[str, Tensor], Tensor, Tensor]]):
         if item.damage == store.UNDAMAGED and random.random() < self.settings.bed_share:
             levels = self._over_bed(levels, random)
             wanted = levels["short"]
+        if random.random() < self.settings.mixed_share:
+            levels, wanted, cut_hz = self._mixed(levels, wanted, item, random)
         if random.random() < self.settings.joined_share:
-            levels, wanted, cut_hz = self._joined(levels, wanted, item, random)
+            levels, wanted, cut_hz = self._joined(levels, wanted, item, cut_hz, random)
         if random.random() < self.settings.balanced_share:
             levels, wanted = _balanced(levels, wanted, random)
         if random.random() < 0.5:
@@ -148,8 +154,28 @@ class LevelCrops(Dataset[tuple[dict[str, Tensor], Tensor, Tensor]]):
         begin = int(random.integers(other.frames - self.settings.frames + 1))
         return *store.read(self.folder, other, begin, self.settings.frames, self.bands), other
 
-    def _joined(
+    def _mixed(
         self, levels: Levels, wanted: NDArray[np.float32], item: store.LevelItem, random: np.random.Generator
+    ) -> tuple[Levels, NDArray[np.float32], float]:
+        """Two pieces at once: what has nothing in common adds by its powers, in each channel as in mid and side.
+
+        Returns:
+            Levels of both, those to be reached, and where the first of both ends, in hertz.
+        """
+        its_levels, its_wanted, other = self._alike_crop(item.damage, random)
+        its_levels, its_wanted = self._in_timbre(its_levels, its_wanted, "short", random)
+        loudness, its = (np.log10((10 ** one[:, :2]).mean() + FLOOR) for one in (wanted, its_wanted))
+        gain = np.float32(loudness - its + random.uniform(*_MIXED))
+        added = {name: _with_powers(part, its_levels[name] + gain) for name, part in levels.items()}
+        return added, _with_powers(wanted, its_wanted + gain), min(item.cut_hz, other.cut_hz)
+
+    def _joined(
+        self,
+        levels: Levels,
+        wanted: NDArray[np.float32],
+        item: store.LevelItem,
+        cut_hz: float,
+        random: np.random.Generator,
     ) -> tuple[Levels, NDArray[np.float32], float]:
         """An instrument joins in: the highs of another crop with the same damage, from one place.
 
@@ -174,12 +200,12 @@ class LevelCrops(Dataset[tuple[dict[str, Tensor], Tensor, Tensor]]):
             for name, part, axis in [*_with_signals(levels), ("fast", levels["fast"], 1)]
         }
         wanted = _summed(wanted, its_wanted[:, :1] + curve("short") + gain, places, 1)
-        return {name: added[name] for name in levels}, wanted, min(item.cut_hz, other.cut_hz)
+        return {name: added[name] for name in levels}, wanted, min(cut_hz, other.cut_hz)
 
     def _played(
         self, levels: Levels, wanted: NDArray[np.float32], part: str, random: np.random.Generator
     ) -> tuple[Levels, NDArray[np.float32]]:
-        """Another loudness, and another timbre: a smooth curve over the octaves, brighter more often than darker.
+        """Another loudness, and another timbre.
 
         Args:
             levels: of the damaged music.
@@ -187,7 +213,21 @@ class LevelCrops(Dataset[tuple[dict[str, Tensor], Tensor, Tensor]]):
             part: whose bands these are.
             random: what is drawn from.
         """
-        gain = random.uniform(SOFTEST, LOUDEST) * random.random()
+        gain = np.float32(random.uniform(SOFTEST, LOUDEST) * random.random())
+        levels, wanted = self._in_timbre(levels, wanted, part, random)
+        return {name: of_part + gain for name, of_part in levels.items()}, wanted + gain
+
+    def _in_timbre(
+        self, levels: Levels, wanted: NDArray[np.float32], part: str, random: np.random.Generator
+    ) -> tuple[Levels, NDArray[np.float32]]:
+        """Another timbre: a smooth curve over the octaves, brighter more often than darker.
+
+        Args:
+            levels: of the damaged music.
+            wanted: levels of the clean music, bands last.
+            part: whose bands these are.
+            random: what is drawn from.
+        """
         points, bends, tilt = np.arange(-6, 6), np.zeros(12), 0.0
         if random.random() < self.settings.equalised_share:
             bends, tilt = random.normal(0, 0.3, 12), random.uniform(-0.3, 0.4)
@@ -198,7 +238,7 @@ class LevelCrops(Dataset[tuple[dict[str, Tensor], Tensor, Tensor]]):
         def curve(part: str) -> NDArray[np.float32]:
             octaves = self._curves[part]
             bent = np.interp(octaves, points, bends) + tilt * octaves.clip(0, 5)
-            return (gain + bent - falls * (octaves - begins).clip(0)).astype(np.float32)
+            return (bent - falls * (octaves - begins).clip(0)).astype(np.float32)
 
         return {name: part + curve(name) for name, part in levels.items()}, wanted + curve(part)
 
@@ -255,6 +295,11 @@ def _balanced(
 
 
 _LEFT = {part: np.s_[:, :, :1] if part == "slow" else np.s_[:, :1] for part in ("long", "short", "fast", "slow")}
+
+
+def _with_powers(part: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Powers of both. Shape: any, twice -> the same."""
+    return np.log10(10**part + 10 ** np.minimum(other, 0.0) + FLOOR).astype(np.float32)
 
 
 def _summed(

@@ -8,9 +8,11 @@ from training.evaluation.movement import Movement, taken_apart
 from training.nets.level_bands import FLOOR
 from training.nets.level_net import LN10, LOWEST, NEEDED, Predicted, generated
 
-_LOUDER = 0.5
-"""How much more it counts to be too loud (expectiles, Newey & Powell 1987): where nothing tells what is missing, hiss
-that never was is worse than highs that are too soft."""
+_LOUDER = 0.2
+"""How much more it counts to be too loud (expectiles, Newey & Powell 1987): a little rather too soft. At 0.5 all highs
+of damaged music became too soft, and what isn't damaged had no more of it: that is decided by the evidence."""
+_IN_VAIN = 0.5
+"""How much more it counts to generate where nothing was lost: hiss is worse than highs that stay lost."""
 
 
 def reached(short: Tensor, predicted: Predicted) -> Tensor:
@@ -73,7 +75,7 @@ def evidence_error(evidence: Tensor, short: Tensor, wanted: Tensor, known: Tenso
     """Mean cross entropy of whether a band of a channel lost something, over the whole crop.
 
     It did where the clean music has more than 3 dB more in the mean, and didn't where it has less than 1 dB more;
-    between these either is right. To generate where nothing was lost is the worse mistake, by `_LOUDER`.
+    between these either is right. To generate where nothing was lost is the worse mistake, by `_IN_VAIN`.
 
     Shape:
         (batch, frames, 2, bands), (batch, frames, 4, bands) twice, (batch, bands) -> ()
@@ -82,8 +84,8 @@ def evidence_error(evidence: Tensor, short: Tensor, wanted: Tensor, known: Tenso
     audible = (whole > 10**_INAUDIBLE) & known.bool()[:, None]
     lost, kept = (whole > 2.0 * there) & audible, (whole < 1.26 * there + 10**_INAUDIBLE) & known.bool()[:, None]
     more = evidence - NEEDED
-    errors = functional.softplus(-more) * lost[:, None] + (1 + _LOUDER) * functional.softplus(more) * kept[:, None]
-    return errors.mean(1).sum() / (lost.sum() + (1 + _LOUDER) * kept.sum() + 1)
+    errors = functional.softplus(-more) * lost[:, None] + (1 + _IN_VAIN) * functional.softplus(more) * kept[:, None]
+    return errors.mean(1).sum() / (lost.sum() + (1 + _IN_VAIN) * kept.sum() + 1)
 
 
 def image_error(missing: Tensor, short: Tensor, wanted: Tensor, known: Tensor) -> Tensor:

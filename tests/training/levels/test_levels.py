@@ -278,7 +278,7 @@ def test_an_instrument_that_joins_in_adds_what_it_adds_to_samples(angle: float) 
 
 
 def test_what_joins_in_is_on_one_side_or_elsewhere(levels_folder: Path) -> None:
-    settings = crops.LevelCropSettings(200, 0.0, 0.0, 0.0, joined_share=1.0, turned_share=0.0)
+    settings = crops.LevelCropSettings(200, 0.0, 0.0, 0.0, joined_share=1.0, turned_share=0.0, mixed_share=0.0)
     drawn = crops.LevelCrops(levels_folder / "train", settings)
     differences = []
     for number in range(12):
@@ -290,8 +290,28 @@ def test_what_joins_in_is_on_one_side_or_elsewhere(levels_folder: Path) -> None:
     assert min(differences) < 0.3, "and elsewhere"
 
 
+def test_of_two_pieces_at_once_the_powers_add(levels_folder: Path) -> None:
+    plain = crops.LevelCropSettings(200, 0.0, 0.0, 0.0, 0.0, turned_share=0.0, mixed_share=0.0)
+    folder, mixed = levels_folder / "train", dataclasses.replace(plain, mixed_share=1.0)
+    alone, both = crops.LevelCrops(folder, plain), crops.LevelCrops(folder, mixed)
+    for number in range(8):
+        item, begin, random = both._drawn(number)
+        levels, wanted = store.read(folder, item, begin, 200, both.bands)
+        summed, summed_wanted, cut_hz = both._mixed(levels, wanted, item, random)
+        assert cut_hz <= item.cut_hz
+        for name, part in [*levels.items(), ("wanted", wanted)]:
+            more = summed_wanted if name == "wanted" else summed[name]
+            assert (more >= part - 1e-3).all(), name
+            assert np.isfinite(more).all()
+        added = np.log10((10 ** summed_wanted[:, :2]).mean() / (10 ** wanted[:, :2]).mean())
+        assert 0.01 < added < 0.6, "from 15 dB below the music to 3 dB above it"
+        parts, its_wanted, _ = both[number]
+        assert all(parts[name].shape == part.shape for name, part in alone[number][0].items())
+        assert torch.isfinite(its_wanted).all()
+
+
 def test_a_voice_over_a_bed_is_undamaged_and_its_highs_are_the_beds(levels_folder: Path) -> None:
-    settings = crops.LevelCropSettings(200, 0.0, 0.0, 0.0, joined_share=0.0, turned_share=0.0, bed_share=1.0)
+    settings = crops.LevelCropSettings(200, 0.0, 0.0, 0.0, 0.0, turned_share=0.0, bed_share=1.0, mixed_share=0.0)
     drawn = crops.LevelCrops(levels_folder / "train", settings)
     drawn.items = [dataclasses.replace(drawn.items[0], damage=store.UNDAMAGED)]
     drawn._alike, drawn._chances = {store.UNDAMAGED: drawn.items}, np.ones(1)
@@ -382,7 +402,9 @@ def test_a_run_goes_on_where_it_was_and_leaves_a_net_that_restores(levels_folder
 def test_levels_that_are_learnt_come_closer_than_those_at_the_start(levels_folder: Path) -> None:
     """Net and losses belong together: forty steps on one crop take away most of the error."""
     torch.manual_seed(0)
-    drawn = crops.LevelCrops(levels_folder / "train", crops.LevelCropSettings(100, 0.0, 0.0, joined_share=0.0))[1]
+    drawn = crops.LevelCrops(
+        levels_folder / "train", crops.LevelCropSettings(100, 0.0, 0.0, joined_share=0.0, mixed_share=0.0)
+    )[1]
     levels, wanted, known = {name: part[None] for name, part in drawn[0].items()}, drawn[1][None], drawn[2][None]
     net = LevelNet(LevelNetConfig(width=16, hidden=16, dilations=(1, 2), exits=(1, 2)))
     optimizer, errors = torch.optim.Adam(net.parameters(), 0.01), []
