@@ -97,9 +97,9 @@ class LevelStep(nn.Module):
         self.register_buffer("both_signs", torch.tensor([1.0, -1.0])[:, None])
 
     def initial_state(self) -> list[Tensor]:
-        """Sums (times, 4 * bands), weights (times, 1), evidence (1, 2 * bands), then each layer's past frames."""
+        """Sums (times, 4 * bands), weights (times, 1), evidence (1, 2 * bands + 1), then each layer's past frames."""
         sums, weights, held, *past = self.net.initial_state(1, self.tier)
-        return [sums[0].flatten(1), weights[0][:, None], held.flatten(1), *(one[0] for one in past)]
+        return [sums[0].flatten(1), weights[0][:, None], held, *(one[0] for one in past)]
 
     def example_inputs(self) -> tuple[Tensor, ...]:
         """Inputs of the right shapes, for tracing."""

@@ -15,7 +15,7 @@ from training.nets.level_growth import take_over
 from training.nets.level_net import LevelNet, LevelNetConfig, reference
 from training.nets.level_restorer import LevelRestorer
 
-_SHARES = {"level": 1.0, "missing": 1.0, "evidence": 0.2, "image": 0.8}
+_SHARES = {"level": 1.0, "missing": 1.0, "evidence": 0.5, "image": 0.8}
 _LIGHTER = 0.4
 """How much the error of a lighter tier counts."""
 

@@ -29,13 +29,18 @@ FEATURE_SCALE, FEATURE_OFFSET = 0.5, 1.0  # of levels as features: about unit si
 SHRINK = -0.6  # a quarter of the power that is there
 LN10 = math.log(10)
 _OUTPUTS = 4  # level, how alike both channels are, evidence of loss for left and for right
-_HOLD_S = 0.3
+HOLD_S = 1.0
+"""Evidence is averaged over this long: what one frame says of the end of a spectrum is doubtful, what many say isn't."""
+
+DOUBT = 0.06
+"""Weight of having seen nothing yet, beside the one that evidence has in the end: as much as of the first 60 ms."""
+
 WIDEST = 6.0
 """Of what the coherence is the hyperbolic tangent of: nearer to one, the share apart is a root of rounding errors."""
 
 SHARPNESS, NEEDED, SUREST = 3.0, 1.0, 4.0
 """How sharply evidence decides; how much is needed, so that a stream, which begins with none, begins with nothing
-generated; and the most that one frame has of it, so that none is held for long."""
+generated; and the most that one frame has of it, so that other music is soon believed."""
 
 _STRETCH = 768
 State = list[Tensor]
@@ -47,7 +52,7 @@ class Predicted(NamedTuple):
     Attributes:
         missing: levels of what is missing, (batch, frames, 2, bands) for left and right.
         coherence: between what is missing in both, -1 to 1, (batch, frames, bands).
-        evidence: that something was lost, held for `_HOLD_S`; nothing is generated where it is well below `NEEDED`,
+        evidence: that something was lost, over `HOLD_S`; nothing is generated where it is well below `NEEDED`,
             (batch, frames, 2, bands).
         gains: of what is there, (batch, frames, 2, long bands) for left and right; none of a net without a correction.
     """
@@ -159,7 +164,7 @@ class LevelNet(nn.Module):
             with torch.no_grad():
                 decoder.bias.view(_OUTPUTS, -1)[0] = -2.0
                 decoder.bias.view(_OUTPUTS, -1)[1] = 0.5
-        self.hold = math.exp(-bands.framing.hop_period_s / _HOLD_S)
+        self.hold = math.exp(-bands.framing.hop_period_s / HOLD_S)
         self.correction = _correction(config, n_in) if config.correction else None
 
     @property
@@ -171,12 +176,12 @@ class LevelNet(nn.Module):
         """Everything before the first frame was nothing: evidence, then one a layer of the correction and of the net.
 
         Shape:
-            (batch, 2, bands), then (batch, n_past_frames, width) each
+            (batch, 2 * bands + 1), then (batch, n_past_frames, width) each
         """
         layers = [*(self.correction.layers if self.correction else ()), *self.layers[: self.config.exits[tier]]]
         new_zeros = self.encode.weight.new_zeros
         past = [new_zeros(batch, one.n_past_frames, one.taps.shape[-1]) for one in layers]
-        return [new_zeros(batch, 2, self.config.bands.n_short), *past]
+        return [new_zeros(batch, 2 * self.config.bands.n_short + 1), *past]
 
     def forward(self, levels: dict[str, Tensor], state: State, tier: int = -1) -> tuple[Predicted, State]:
         """Predict what is missing.
@@ -194,8 +199,7 @@ class LevelNet(nn.Module):
         of_correction, state = state[: self.n_correction_states], state[self.n_correction_states :]
         trunk, next_state = self._through(self.encode(features), state, 0, first)
         x, further = self._through(trunk, state[first:], first, depth)
-        predicted = self._read(x, features, levels, held, tier)
-        held = predicted.evidence[:, -1]
+        predicted, held = self._read(x, features, levels, held, tier)
         if not self.correction:
             return predicted, [held, *next_state, *further]
         gains, newest = self.correction(features, _normal(trunk), evident(predicted), of_correction)
@@ -212,7 +216,7 @@ class LevelNet(nn.Module):
         with torch.no_grad():
             features = self._features(levels)
             trunk, _ = self._through(self.encode(features), state[count:], 0, self.config.exits[0])
-            lost = evident(self._read(trunk, features, levels, held, 0))
+            lost = evident(self._read(trunk, features, levels, held, 0)[0])
         found: Tensor = self.correction(features, _normal(trunk), lost, state[:count])[0]
         return found
 
@@ -224,7 +228,7 @@ class LevelNet(nn.Module):
         x = self.encode(features)
         for tier, end in enumerate(self.config.exits):
             x, _ = self._through(x, state[begin:], begin, end)
-            found.append(self._read(x, features, levels, held, tier))
+            found.append(self._read(x, features, levels, held, tier)[0])
             begin = end
         return found
 
@@ -241,7 +245,10 @@ class LevelNet(nn.Module):
             next_state.append(newest)
         return x, next_state
 
-    def _read(self, x: Tensor, features: Tensor, levels: dict[str, Tensor], held: Tensor, tier: int) -> Predicted:
+    def _read(
+        self, x: Tensor, features: Tensor, levels: dict[str, Tensor], held: Tensor, tier: int
+    ) -> tuple[Predicted, Tensor]:
+        """Predict, and remember the evidence."""
         frames = _normal(x) * self.scales[tier].to(x.dtype)
         out = self.decoders[tier](frames) + self.slopes(features) * self.slope_scale
         level, coherence, *evidence = out.float().unflatten(-1, (_OUTPUTS, -1)).unbind(-2)
@@ -251,23 +258,26 @@ class LevelNet(nn.Module):
         # Never louder than the rest of its channel, so that in a silent one nothing is.
         missing = torch.stack((both + level + half, both + level - half), dim=2).minimum(own[..., None])
         coherence = torch.tanh(coherence.clamp(-WIDEST, WIDEST))
-        return Predicted(missing, coherence, self._held(torch.stack(evidence, dim=2), held))
+        evidence, held = self._held(torch.cat(evidence, dim=-1), held)
+        return Predicted(missing, coherence, evidence.unflatten(-1, (2, -1))), held
 
-    def _held(self, evidence: Tensor, before: Tensor) -> Tensor:
-        """Running average of what each frame says: a recursion, in stretches written as a product with its kernel.
+    def _held(self, evidence: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
+        """Average of what all frames said, the newest most: of a stream that has just begun, of the few that there are.
+
+        A recursion, in stretches written as a product with its kernel; the last value is the weight of all.
 
         Shape:
-            (batch, frames, 2, bands), (batch, 2, bands) -> (batch, frames, 2, bands)
+            (batch, frames, values), (batch, values + 1) -> (batch, frames, values), (batch, values + 1)
         """
         found = []
-        for stretch in evidence.clamp(-SUREST, SUREST).split(_STRETCH, dim=1):
+        for stretch in functional.pad(evidence.clamp(-SUREST, SUREST), (0, 1), value=1.0).split(_STRETCH, dim=1):
             index = torch.arange(stretch.shape[1], device=stretch.device)
             age = index[:, None] - index
             kernel = torch.where(age >= 0, (1 - self.hold) * self.hold ** age.clamp(min=0), 0.0)
-            averaged = torch.einsum("st,btcn->bscn", kernel, stretch)
-            found.append(averaged + before[:, None] * (self.hold ** (index + 1))[:, None, None])
+            found.append(kernel @ stretch + before[:, None] * (self.hold ** (index + 1))[:, None])
             before = found[-1][:, -1]
-        return torch.cat(found, dim=1)
+        sums = torch.cat(found, dim=1)
+        return sums[..., :-1] / (sums[..., -1:] + DOUBT), before
 
 
 def _correction(config: LevelNetConfig, n_features: int) -> CorrectionNet:

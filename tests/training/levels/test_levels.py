@@ -19,7 +19,7 @@ from training.levels.losses import evidence_error, image_error, level_error, mov
 from training.nets import checkpoint
 from training.nets.framing import TorchFraming
 from training.nets.level_bands import FLOOR, LevelBands, measure, running_mean
-from training.nets.level_net import LevelNet, LevelNetConfig, Predicted, generated, reference
+from training.nets.level_net import HOLD_S, LevelNet, LevelNetConfig, Predicted, generated, reference
 from training.nets.level_restorer import LevelRestorer
 
 BANDS = LevelBands()
@@ -120,14 +120,18 @@ def test_what_is_there_already_gets_nothing_and_a_hole_gets_all() -> None:
 
 def test_evidence_is_held_and_is_asked_for_where_a_band_lost_something() -> None:
     net = lively_levels().levels
-    said = torch.full((1, 900, 2, 3), -9.0)
-    said[:, 100:] = 9.0
-    whole = net._held(said, torch.zeros(1, 2, 3))[0, :, 0, 0]
     hop_s = SMALL_LEVELS.framing.hop_period_s
-    assert float(whole[:100].max()) < 0
-    opens = int((whole[100:] > 0).nonzero()[0, 0]) * hop_s
-    assert opens == pytest.approx(0.3 * np.log(2 - np.exp(-100 * hop_s / 0.3)), abs=2 * hop_s)
-    assert float(whole[-1]) == pytest.approx(4.0, abs=0.2)  # one frame can't say more
+    n_before, n_after = round(1 / hop_s), round(6 / hop_s)
+    said = torch.full((1, n_before + n_after, 6), -9.0)
+    said[:, n_before:] = 9.0
+    whole = net._held(said, torch.zeros(1, 7))[0][0, :, 0]
+    assert float(whole[:n_before].max()) < 0
+    opens = int((whole[n_before:] > 0).nonzero()[0, 0]) * hop_s
+    assert opens == pytest.approx(HOLD_S * np.log(2 - np.exp(-1 / HOLD_S)), abs=2 * hop_s)
+    assert float(whole[-1]) == pytest.approx(4.0, abs=0.3)  # one frame can't say more
+    assert float(whole[0].abs()) < 1 < float(whole[n_before // 4].abs()), (
+        "at first little is believed, soon what all say"
+    )
 
     known = torch.tensor([[1.0, 1.0, 0.0]])
     wanted = torch.full((1, 50, 4, 3), -4.0)
