@@ -106,7 +106,10 @@ _CLOSEST = 10**-4.5
 
 
 def correction_error(gains: Tensor, present: Tensor, wanted: Tensor, distance: Tensor) -> Tensor:
-    """Mean over crops of the error's power against the clean music's, as its logarithm: what SI-SDR goes by.
+    """Mean over channels of the error's power against the clean music's, as its logarithm, as SI-SDR has it.
+
+    Each channel is compared at the loudness that suits it best: encoders make music softer by up to 0.4 dB, and gains
+    that only made it louder again would be all that is learnt. Gains that change the loudness count as an error.
 
     Args:
         gains: of what is there.
@@ -117,10 +120,18 @@ def correction_error(gains: Tensor, present: Tensor, wanted: Tensor, distance: T
     Shape:
         (batch, frames, 2, bands) each -> ()
     """
-    there, whole = gains * 10 ** (present / 2), 10 ** (wanted / 2)
-    error = (there - whole).square() + 2 * distance * there * whole
-    share = error.sum((1, 2, 3)) / (whole.square().sum((1, 2, 3)) + FLOOR)
-    return torch.log10(share + _CLOSEST).mean()
+    there, whole = 10 ** (present / 2), 10 ** (wanted / 2)
+    ours = gains * there
+    power, clean = (_energy(one.square()) for one in (ours, whole))
+    common = _energy((1 - distance) * ours * whole)
+    share = (1 - common.square() / (power * clean)).clamp(min=0.0)
+    louder = torch.log10(power / _energy(there.square()))
+    return (torch.log10(share + _CLOSEST) + louder.square()).mean()
+
+
+def _energy(part: Tensor) -> Tensor:
+    """Sum over a crop, above nothing. Shape: (batch, frames, 2, bands) -> (batch, 2)."""
+    return part.sum((1, 3)) + FLOOR
 
 
 def movement(ours: Tensor, wanted: Tensor, damaged: Tensor, known: Tensor) -> Movement | None:

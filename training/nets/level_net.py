@@ -30,7 +30,7 @@ SHRINK = -0.6  # a quarter of the power that is there
 LN10 = math.log(10)
 _OUTPUTS = 4  # level, how alike both channels are, evidence of loss for left and for right
 HOLD_S = 1.0
-"""Evidence is averaged over this long: what one frame says of the end of a spectrum is doubtful, what many say isn't."""
+"""Evidence is averaged over this long: one frame's word on how a spectrum ends is doubtful, that of many is not."""
 
 DOUBT = 0.06
 """Weight of having seen nothing yet, beside the one that evidence has in the end: as much as of the first 60 ms."""

@@ -43,18 +43,40 @@ def levels_of(damaged: np.ndarray, clean: np.ndarray) -> tuple[torch.Tensor, tor
     return present, level, distance
 
 
-def test_the_error_is_that_of_the_spectra_and_the_best_gain_has_the_least() -> None:
-    clean, added = noise(256 * 200, 0), noise(256 * 200, 1)
-    damaged = clean + 0.5 * added
+def test_the_error_is_that_of_the_spectra_at_the_best_loudness_and_the_best_gains_have_the_least() -> None:
+    """Half of the time the music is under noise of half its amplitude, and all of it is softer than the clean one."""
+    clean, added = noise(256 * 400, 0), noise(256 * 400, 1)
+    added[256 * 200 :] = 0
+    damaged = 0.95 * (clean + 0.5 * added)
     present, wanted, distance = levels_of(damaged, clean)
     framing = TorchFraming(BANDS.framing)
     spectra = [framing.analyse(torch.from_numpy(one.T.copy())[None])[:, 20:, :, :-1] for one in (damaged, clean)]
     found = {}
     for gain in (0.6, 0.8, 1.0):
-        ours = (gain * spectra[0] - spectra[1]).square().sum() / spectra[1].square().sum()
-        found[gain] = float(correction_error(torch.full_like(present, gain), present, wanted, distance))
-        assert found[gain] == pytest.approx(float(torch.log10(ours)), abs=0.01)
+        gains = torch.ones_like(present)
+        gains[:, :180] = gain
+        ours = spectra[0].clone()
+        ours[:, :180] *= gain
+        power, common = (ours.square().sum((1, 3, 4)), (ours * spectra[1]).sum((1, 3, 4)))
+        share = 1 - common.square() / power / spectra[1].square().sum((1, 3, 4))
+        loudness = torch.log10(power / spectra[0].square().sum((1, 3, 4)))
+        found[gain] = float(correction_error(gains, present, wanted, distance))
+        assert found[gain] == pytest.approx(float((torch.log10(share) + loudness.square()).mean()), abs=0.02)
     assert found[0.8] < min(found[0.6], found[1.0])  # 1 / (1 + 0.25)
+
+
+def test_to_make_all_of_it_louder_gains_nothing() -> None:
+    present, wanted, distance = levels_of(0.95 * noise(256 * 200, 0) + 0.1 * noise(256 * 200, 1), noise(256 * 200, 0))
+    same, louder = (
+        float(correction_error(torch.full_like(present, gain), present, wanted, distance)) for gain in (1.0, 1.05)
+    )
+    assert same < louder
+
+
+def test_a_silent_channel_has_no_error() -> None:
+    clean = noise(256 * 200, 0) * np.float32([1, 0])
+    present, wanted, distance = levels_of(clean, clean)
+    assert float(correction_error(torch.ones_like(present), present, wanted, distance)) == pytest.approx(-4.5, abs=0.1)
 
 
 def test_gains_change_each_channel_alone() -> None:
@@ -83,11 +105,13 @@ def test_music_that_lost_nothing_is_not_corrected() -> None:
 
 
 def write_store(folder: Path) -> Path:
-    """Music with as much of other music added: its best gain is a half everywhere."""
+    """Music with as much of other music added above 8 kHz: the best gain there is half of that below."""
     for split, n_items in (("train", 2), ("valid", 1)):
         for number in range(n_items):
             clean = noise(256 * 200, number)
-            damaged = clean + noise(256 * 200, 10 + number)
+            spectrum = np.fft.rfft(noise(256 * 200, 10 + number), axis=0)
+            spectrum[: round(8000 / 44_100 * 256 * 200)] = 0
+            damaged = clean + np.fft.irfft(spectrum, axis=0).astype(np.float32)
             item = store.LevelItem(f"{number}__0", "somebody", "noise", 22_050.0, 200)
             likeness = measure_likeness(damaged, clean, BANDS)
             store.write(folder / split, item, measure(damaged, BANDS), measure(clean, BANDS), likeness)
@@ -102,7 +126,7 @@ def test_a_run_learns_the_gains_and_leaves_the_levels_as_they_are(tmp_path: Path
     torch.manual_seed(0)
     levels = LevelNet(CONFIG)
     with torch.no_grad():  # evidence enough, or nothing would be corrected
-        levels.decoders[0].bias[3 * BANDS.n_short :] = 4.0
+        levels.decoders[0].bias[2 * BANDS.n_short :] = 4.0
     checkpoint.save_levels(tmp_path / "start.pt", levels, step=5, trained_s=1.0, heard_s=2.0)
     make = partial(Settings, write_store(tmp_path / "store"), tmp_path / "run", ends=None, batch=2, frames=64, **REST)
     correct(make(steps=60, validate_every=30, start=tmp_path / "start.pt"), width=8)
@@ -114,7 +138,9 @@ def test_a_run_learns_the_gains_and_leaves_the_levels_as_they_are(tmp_path: Path
     parts, _ = store.read(tmp_path / "store" / "valid", store.items_of(tmp_path / "store" / "valid")[0], 0, 200, BANDS)
     with torch.no_grad():
         gains = net.levels.gains({name: torch.from_numpy(part)[None] for name, part in parts.items()})
-    assert float(gains[:, 40:].mean()) == pytest.approx(0.5, abs=0.15)
+    centres_hz = torch.from_numpy(BANDS.centres_hz("long"))
+    lower, upper = gains[:, 40:, :, centres_hz < 6000].mean(), gains[:, 40:, :, centres_hz > 10_000].mean()
+    assert float(upper / lower) == pytest.approx(0.5, abs=0.15)
 
 
 def test_what_cant_be_corrected_is_refused(tmp_path: Path) -> None:
