@@ -31,7 +31,7 @@ from apollo_rt.existing import refuse_existing
 @click.option("--correction", type=float, help="Factor of what is corrected.")
 @click.option("--carrier-db", type=float, help="Generate more or less of what is missing.")
 @click.option("--evidence", type=float, help="Generate where there is less evidence of a loss, or more if negative.")
-@click.option("--low-carrier-db", type=float, help="The same where the bins are fine, of a net of tokens.")
+@click.option("--low-carrier-db", type=float, help="The same below 8 kHz of a level net, 5.5 kHz of one of tokens.")
 @click.option("--departure", type=float, help="Share of how far its layers depart from its maps.")
 @click.option(
     "--weight-bits",

@@ -299,7 +299,8 @@ _LEFT = {part: np.s_[:, :, :1] if part == "slow" else np.s_[:, :1] for part in (
 
 def _with_powers(part: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
     """Powers of both. Shape: any, twice -> the same."""
-    return np.log10(10**part + 10 ** np.minimum(other, 0.0) + FLOOR).astype(np.float32)
+    both: NDArray[np.float32] = np.log10(10**part + 10 ** np.minimum(other, 0.0) + FLOOR).astype(np.float32)
+    return both
 
 
 def _summed(

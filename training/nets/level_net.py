@@ -251,14 +251,14 @@ class LevelNet(nn.Module):
         """Predict, and remember the evidence."""
         frames = _normal(x) * self.scales[tier].to(x.dtype)
         out = self.decoders[tier](frames) + self.slopes(features) * self.slope_scale
-        level, coherence, *evidence = out.float().unflatten(-1, (_OUTPUTS, -1)).unbind(-2)
+        level, coherence, *said = out.float().unflatten(-1, (_OUTPUTS, -1)).unbind(-2)
         half = self.image(features, frames, tier).float() / 2
         own = own_level(levels)
         both = torch.log10((10**own).mean(-1))[..., None]
         # Never louder than the rest of its channel, so that in a silent one nothing is.
         missing = torch.stack((both + level + half, both + level - half), dim=2).minimum(own[..., None])
         coherence = torch.tanh(coherence.clamp(-WIDEST, WIDEST))
-        evidence, held = self._held(torch.cat(evidence, dim=-1), held)
+        evidence, held = self._held(torch.cat(said, dim=-1), held)
         return Predicted(missing, coherence, evidence.unflatten(-1, (2, -1))), held
 
     def _held(self, evidence: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:

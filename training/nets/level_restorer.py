@@ -22,6 +22,9 @@ from training.nets.level_net import LevelNet, LevelNetConfig, generated
 SILENT = -11.0
 """Levels up to this are not generated: -110 dB of full scale."""
 
+LOW_HZ = 8000.0
+"""Bands below can be given a carrier of their own loudness."""
+
 State = list[Tensor]
 
 
@@ -73,17 +76,21 @@ class LevelRestorer(nn.Module):
         return [sums, self.decays.new_zeros(batch, len(bands.slow_times_s)), *self.levels.initial_state(batch, tier)]
 
     @torch.no_grad()
-    def turn(self, correction: float = 1.0, carrier_db: float = 0.0, evidence: float = 0.0) -> None:
+    def turn(
+        self, correction: float = 1.0, carrier_db: float = 0.0, low_carrier_db: float = 0.0, evidence: float = 0.0
+    ) -> None:
         """Correct and generate more or less than was learnt; folded into the last layers.
 
         Args:
             correction: factor of how far gains depart from one.
             carrier_db: added to the levels of what is missing, which stay below that of their channel.
+            low_carrier_db: added to those below `LOW_HZ` as well: there noise costs most SI-SDR, and is missed least.
             evidence: added to that of each frame: above nothing more is generated, and more that was never there.
         """
         n_bands = self.config.bands.n_short
+        is_low = torch.from_numpy(self.config.bands.centres_hz("short") < LOW_HZ)
         for decoder in cast("list[nn.Linear]", self.levels.decoders):
-            decoder.bias[:n_bands] += carrier_db / 10
+            decoder.bias[:n_bands] += (carrier_db + low_carrier_db * is_low) / 10
             decoder.bias[2 * n_bands :] += evidence
         if self.levels.correction:
             self.levels.correction.decoder.weight *= correction

@@ -20,7 +20,7 @@ from training.nets import checkpoint
 from training.nets.framing import TorchFraming
 from training.nets.level_bands import FLOOR, LevelBands, measure, running_mean
 from training.nets.level_net import HOLD_S, LevelNet, LevelNetConfig, Predicted, generated, reference
-from training.nets.level_restorer import LevelRestorer
+from training.nets.level_restorer import LOW_HZ, LevelRestorer
 
 BANDS = LevelBands()
 
@@ -188,6 +188,14 @@ def test_a_net_is_turned_by_decibels_and_by_shares() -> None:
     softer = before.missing < before.missing.amax() - 1  # what is as loud as its channel stays there
     torch.testing.assert_close((after.missing - before.missing)[softer], torch.full_like(before.missing[softer], -0.6))
     assert float((after.evidence[:, -1] - before.evidence[:, -1]).mean()) > 0.05
+    net = lively_levels()
+    net.turn(low_carrier_db=-3.0)
+    low, _ = net.levels(levels, net.levels.initial_state())
+    is_low = torch.from_numpy(SMALL_LEVELS.bands.centres_hz("short") < LOW_HZ)
+    assert 0 < int(is_low.sum()) < len(is_low)
+    moved = (low.missing - before.missing)[softer & is_low]
+    torch.testing.assert_close(moved, torch.full_like(moved, -0.3))
+    torch.testing.assert_close(low.missing[..., ~is_low], before.missing[..., ~is_low])
     net = lively_levels()
     net.turn(correction=0.5)
     corrected, _ = net.levels(levels, net.levels.initial_state())
