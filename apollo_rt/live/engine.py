@@ -8,6 +8,7 @@ from typing import Any, Self
 from apollo_rt.control.parameters import Parameters
 from apollo_rt.inference.model import Model
 from apollo_rt.latency import LatencyReport, rebuffering_latency
+from apollo_rt.live.clock_bridge.callbacks import compile_callbacks
 from apollo_rt.live.endpoints.driver import Driver, clock_gauges, clocks_of, conversion_latency_s
 from apollo_rt.live.endpoints.file_endpoints import FileEndpoints
 from apollo_rt.live.endpoints.file_feed import Nowhere, Silence, Sink, Source
@@ -84,6 +85,7 @@ class Engine:
         fits = partial(check_blocks, hop_length=model.framing.hop_length, rebuffering=self._rebuffering)
         self._connection = Connection(driver, self._shared, reopening, self._scheduling.device, fits)
         self._stats_reader = StatsReader(self._shared.stats)
+        self._may_be_lost = reopening is not None
         self._gauges = Gauges(lambda: {**ring_gauges(self._shared), **clock_gauges(self._connection.driver)})
         self._files = FileEndpoints(source, sink, self._shared, self.latency.stream)
         self._runner = ModelRunner(self._shared, model, lighter or {})
@@ -116,12 +118,15 @@ class Engine:
         Args:
             progress: called with (stage, done, total) before each stage and at the end.
         """
-        stages = (
+        stages: list[tuple[str, Callable[[], object]]] = [
             ("audio callback", callback_address),
             ("worker", lambda: self._runner.compile(self._make_shared_state(self._connection.driver))),
             ("rehearsal", self._rehearse),
             ("spectra", self.spectra),
-        )
+        ]
+        if self._may_be_lost:
+            # A device may come back at another rate: from an empty cache nothing was heard for 47 s then.
+            stages.insert(1, ("clock bridge", compile_callbacks))
         for number, (name, stage) in enumerate(stages):
             if progress:
                 progress(name, number, len(stages))

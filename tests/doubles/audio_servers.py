@@ -4,10 +4,8 @@ They run beside whatever the machine has, on sockets of their own. Everything is
 """
 
 import contextlib
-import ctypes
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -20,12 +18,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.doubles.child_priority import be_a_server, take_priority
+from tests.doubles.jack_client import JackClient
+
 RATE = 44_100
 TAIL_S = 1.5
 """How long to listen after the clip: longer than any latency."""
 _START_S, _ENDING_S = 60.0, 60.0
 """Far more than a busy machine takes."""
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _N_JACK_SERVERS = 8
 
 
@@ -59,19 +59,6 @@ def wait_for(is_so: Callable[[], bool], seconds: float = _START_S) -> bool:
             return False
         time.sleep(0.05)
     return True
-
-
-def take_priority() -> None:
-    """In a child process: come before others, where root runs the tests; a busy machine is not what is tested."""
-    with contextlib.suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, 0, -15)
-
-
-def be_a_server() -> None:
-    """In a child process: come before others, and end with who started it, even where that was killed."""
-    take_priority()
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 @contextlib.contextmanager
@@ -298,120 +285,41 @@ class JackServer:
     @contextlib.contextmanager
     def started(self) -> Iterator[None]:
         """The server and the clients."""
-        with self.alone():
-            import jack
-
-            clients = [
-                jack.Client(name, servername=self.name, no_start_server=True) for name in ("Loopback", "speakers")
-            ]
-            self._join(*clients)
-            try:
-                yield
-            finally:
-                for client in clients:
-                    client.deactivate()
-                    client.close()
+        with (
+            self.alone(),
+            JackClient.joined(self.name, "Loopback") as self._player,
+            JackClient.joined(self.name, "speakers") as self._listener,
+        ):
+            yield
 
     @contextlib.contextmanager
     def cable(self) -> Iterator[None]:
         """A client of that name which gives out what comes in: an output that leads back to the input."""
-        import jack
-
-        client = jack.Client("cable", servername=self.name, no_start_server=True)
-        ins = [client.inports.register(f"in_{channel}") for channel in (1, 2)]
-        outs = [client.outports.register(f"out_{channel}") for channel in (1, 2)]
-
-        @client.set_process_callback
-        def pass_on(_: int) -> None:
-            for source, target in zip(ins, outs, strict=True):
-                target.get_array()[:] = source.get_array()
-
-        client.activate()
-        try:
+        with JackClient.joined(self.name, "cable"):
             yield
-        finally:
-            client.deactivate()
-            client.close()
 
     def lead_through(self, name: str) -> None:
         """Connect `Loopback` to the inputs of a client, and its outputs to `speakers`."""
-        import jack
-
-        client = jack.Client("hand", servername=self.name, no_start_server=True)
-        pairs = [("Loopback:out", f"{name}:in"), (f"{name}:out", "speakers:in")]
-        for sources, targets in pairs:
-            ports = zip(client.get_ports(sources), client.get_ports(targets), strict=True)
-            for source, target in ports:
-                client.connect(source, target)
-        client.close()
+        with JackClient.joined(self.name, "hand") as hand:
+            hand.ask("connect", "Loopback:out", f"{name}:in")
+            hand.ask("connect", f"{name}:out", "speakers:in")
 
     def cable_delay(self) -> int:
         """Samples from an impulse into the `cable` to its way out, as a client of its own measures them."""
-        import jack
-
-        client = jack.Client("impulse", servername=self.name, no_start_server=True)
-        out, back = client.outports.register("out"), client.inports.register("back")
-        sent: list[int] = []
-        came: list[int] = []
-
-        @client.set_process_callback
-        def measure(n: int) -> None:
-            heard = np.flatnonzero(back.get_array() > 0.4)
-            came.extend(client.last_frame_time + int(index) for index in heard[:1])
-            block = out.get_array()
-            block[:] = 0.0
-            if back.number_of_connections and not sent:
-                block[0] = 0.5
-                sent.append(client.last_frame_time)
-
-        client.activate()
-        try:
-            client.connect(out, "cable:in_1")
-            client.connect("cable:out_1", back)
-            assert wait_for(lambda: bool(came))
-        finally:
-            client.deactivate()
-            client.close()
-        return came[0] - sent[0]
+        with JackClient.joined(self.name, "impulse") as impulse:
+            return int(impulse.ask("measure"))
 
     def hear(self, clip: np.ndarray) -> Heard:
         """Play a clip from `Loopback`, and listen at `speakers`; both at the server's rate."""
         n = len(clip) + round(TAIL_S * RATE)
-        self._restored = np.zeros((-(-n // self.period) * self.period, 2), np.float32)
-        self._clip = np.zeros_like(self._restored)
-        self._clip[: len(clip)] = clip
-        self._n_played, self._n_heard = 0, 0
-        assert wait_for(lambda: self._n_heard >= len(self._restored), 600)
-        return Heard(self._clip, self._restored, error=0)
-
-    def _join(self, player: object, listener: object) -> None:
-        self._clip = self._restored = np.zeros((0, 2), np.float32)
-        self._n_played = self._n_heard = 0
-        outs = [player.outports.register(f"out_{channel}") for channel in (1, 2)]
-        ins = [listener.inports.register(f"in_{channel}") for channel in (1, 2)]
-        self._play_frame: int | None = None
-
-        @player.set_process_callback
-        def play(n: int) -> None:
-            part = self._clip[self._n_played : self._n_played + n]
-            for channel, port in enumerate(outs):
-                port.get_array()[:] = part[:, channel] if len(part) == n else 0.0
-            if len(part) == n:
-                if self._n_played == 0:
-                    self._play_frame = player.last_frame_time
-                self._n_played += n
-
-        @listener.set_process_callback
-        def listen(n: int) -> None:
-            if self._play_frame is None:
-                return
-            position = listener.last_frame_time - self._play_frame
-            if 0 <= position < len(self._restored):
-                self._restored[position : position + n] = np.stack([port.get_array() for port in ins], axis=1)
-                self._n_heard = position + n
-
-        player.activate()
-        listener.activate()
+        played = np.zeros((-(-n // self.period) * self.period, 2), np.float32)
+        played[: len(clip)] = clip
+        with tempfile.TemporaryDirectory(prefix="apollo-") as folder:
+            np.save(f"{folder}/played.npy", played)
+            self._listener.ask("record")
+            begin = self._player.ask("play", f"{folder}/played.npy")
+            self._listener.ask("take", begin, len(played), f"{folder}/heard.npy")
+            return Heard(played, np.load(f"{folder}/heard.npy"), error=0)
 
     def _can_connect(self, jack: object) -> bool:
         try:

@@ -8,7 +8,8 @@ import threading
 from pathlib import Path
 
 from tests import ROOT
-from tests.doubles.audio_servers import take_priority, wait_for
+from tests.doubles.audio_servers import wait_for
+from tests.doubles.child_priority import take_priority
 
 COMMAND = ["run_live.py", "--input", "Loopback", "--output", "speakers"]
 LARGE_BUFFERS = {"APOLLO_RT_LIVE_BLOCK_SIZE": "2048", "APOLLO_RT_LIVE_HEADROOM": "22050"}

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tests.doubles.audio_servers import PulseServer, take_priority
+from tests.doubles.audio_servers import PulseServer
+from tests.doubles.child_priority import take_priority
 from tests.doubles.pulse_sinks import pactl
 
 TONES_HZ = (1000, 20_000)

@@ -14,10 +14,12 @@ from apollo_rt.control.parameters import PARAMETERS
 from apollo_rt.errors import AudioFileError, DeviceError
 from apollo_rt.inference.model import load
 from apollo_rt.latency import FADE_LENGTH
+from apollo_rt.live import engine as engine_module
 from apollo_rt.live.endpoints.virtual_device import VirtualDevice
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
 from apollo_rt.live.realtime.callback import COMPLETE
+from apollo_rt.live.supervision.connection import Reopening
 from apollo_rt.stream.restoration_stream import RestorationStream
 from tests.doubles import tiny_models
 from tests.doubles.hand_driver import HandDriver
@@ -278,6 +280,15 @@ def test_prepare_tells_how_far_it_is(identity):
     assert [stage for stage, _, _ in told] == ["audio callback", "worker", "rehearsal", "spectra", "ready"]
     assert [done for _, done, _ in told] == [0, 1, 2, 3, 4]
     assert {total for _, _, total in told} == {4}
+
+
+def test_where_a_device_may_be_lost_its_return_at_another_rate_is_compiled_before(identity, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(engine_module, "compile_callbacks", lambda: compiled.append(True))
+    Engine(identity, HandDriver(), EngineSettings()).prepare()
+    assert not compiled
+    Engine(identity, HandDriver(), EngineSettings(), reopening=Reopening(HandDriver)).prepare()
+    assert compiled
 
 
 def test_what_does_not_fit_together_is_refused(identity):

@@ -12,7 +12,8 @@ import pytest
 from apollo_rt.config import Framing
 from tests import ROOT
 from tests.doubles import tiny_models
-from tests.doubles.audio_servers import JackServer, PulseServer, short_folder, take_priority
+from tests.doubles.audio_servers import JackServer, PulseServer, short_folder
+from tests.doubles.child_priority import take_priority
 
 pytestmark = pytest.mark.server
 

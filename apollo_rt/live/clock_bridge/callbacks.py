@@ -216,3 +216,9 @@ def capture_address() -> int:
 def device_address() -> int:
     """Give the address of the callback that calls the engine; compile it (or read it from the cache) once."""
     return int(_compiled(_device_body).address)
+
+
+def compile_callbacks() -> None:
+    """Compile what a bridge calls back for (or read it from the cache), so that none has to wait for it."""
+    capture_address()
+    device_address()
