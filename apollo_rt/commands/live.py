@@ -98,13 +98,15 @@ def live(context: click.Context, /, auto: bool, seconds: float, **options: Any) 
         from apollo_rt.session.doctor import choose_settings
 
         options |= choose_settings(options["model"], options["provider"], seconds)
+    from apollo_rt.control.parameters import Parameters
     from apollo_rt.session.own_sink import SinkOptions
     from apollo_rt.session.plugin_chain import ChainOptions
     from apollo_rt.session.run import LiveOptions, run_live
 
     chain = ChainOptions(options.pop("before"), options.pop("after"), options.pop("chain"))
     own = SinkOptions(**sink)
-    run_live(LiveOptions(**options, raw=raw, sink=own, parameters=parameters, control=control, chain=chain))
+    live_values = Parameters.checked(parameters)
+    run_live(LiveOptions(**options, raw=raw, sink=own, parameters=live_values, control=control, chain=chain))
 
 
 def _hand_down(context: click.Context, name: str) -> None:

@@ -35,7 +35,7 @@ def parameter_options(command: Decorated) -> Decorated:
 
 
 def take_parameters(options: dict[str, Any]) -> dict[str, float]:
-    """Take the values out of a command's arguments, by name."""
+    """Take the values out of a command's arguments, by name; their options have checked them."""
     return {row.name: float(options.pop(row.name)) for row in PARAMETERS}
 
 

@@ -3,6 +3,7 @@
 They lie in a shared float64 array; the audio path reads each of them once per block.
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -82,6 +83,18 @@ class Parameters:
         self.values: NDArray[np.float64] = np.array([row.default for row in PARAMETERS], np.float64)
         for name, value in values.items():
             self.set(name, value)
+
+    @classmethod
+    def checked(cls, values: Mapping[str, float]) -> "Parameters":
+        """Take values that the rows of the table have checked already, as the options of a command do."""
+        live = cls()
+        for name, value in values.items():
+            _store(live.values, index_of(name), value)
+        return live
+
+    def copy(self) -> "Parameters":
+        """The same values, which change by themselves from here on."""
+        return Parameters.checked(self.as_dict())
 
     if TYPE_CHECKING:  # the attributes of the table, which type checkers can't see
 

@@ -74,7 +74,7 @@ class Engine:
     ) -> None:
         """Check that all fits and wire it; nothing runs or compiles yet."""
         check_fit(model, driver, source, sink)
-        self.parameters = Parameters(**settings.parameters)
+        self.parameters = settings.parameters.copy() if settings.parameters else Parameters()
         self._framing = model.framing
         self._settings = settings
         self.plugins = plugins

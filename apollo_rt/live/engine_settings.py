@@ -1,11 +1,11 @@
 """Engine settings, and whether they fit together with model and driver."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from apollo_rt.config import Framing
+from apollo_rt.control.parameters import Parameters
 from apollo_rt.errors import DeviceError
 from apollo_rt.inference.model import Model
 from apollo_rt.latency import FADE_LENGTH, rebuffering_latency, step_budget
@@ -22,8 +22,7 @@ class EngineSettings:
 
     Attributes:
         headroom: samples of pre-fill that cover compute time and jitter, from `FADE_LENGTH` to 44100.
-        parameters: where they begin, by the names of the table; its defaults otherwise. Checked by who gives them to
-            the live values, `Parameters`.
+        parameters: where they begin; the table's defaults otherwise. The engine changes its own copy.
         incidents: folder for what is written when something is missed, see `incident`; takes 8 MB of memory.
         realtime: ask for real-time priority and locked memory, where the driver runs in real time.
 
@@ -32,7 +31,7 @@ class EngineSettings:
     """
 
     headroom: int = 256 + FADE_LENGTH
-    parameters: Mapping[str, float] = field(default_factory=dict)
+    parameters: Parameters | None = None
     incidents: Path | None = None
     realtime: bool = True
 

@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,6 +13,7 @@ from apollo_rt.atomic_file import refuse_irregular, write_whole
 from apollo_rt.console.progress import progress_bar
 from apollo_rt.console.say import say
 from apollo_rt.console.signals import ending_calls, interruptible
+from apollo_rt.control.parameters import Parameters
 from apollo_rt.devices.virtual_sink import VirtualSink
 from apollo_rt.devices.volumes import VolumeWatch
 from apollo_rt.errors import ApolloError, PipeClosedError
@@ -51,7 +52,7 @@ class LiveOptions:
         source: see `endpoints.open_endpoints`; so `target`, `block_size`, `raw`, `reserve_s`, `allow_feedback` and
             `duration_s`.
         pace: from file to file in real time; None: unless the output is a pipe, which has the pace of who reads it.
-        parameters: where they begin, by name.
+        parameters: where they begin; the table's defaults otherwise.
         headroom: see `EngineSettings`; None: as much as the ends need.
         model: name or file of a model; None: the built-in one.
         provider: what runs it, see `model_choice.open_model`.
@@ -71,7 +72,7 @@ class LiveOptions:
 
     source: str
     target: str
-    parameters: Mapping[str, float] = field(default_factory=dict)
+    parameters: Parameters | None = None
     block_size: int = 256
     headroom: int | None = None
     model: str | None = None

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.doubles.audio_servers import JackServer
-from tests.doubles.live_run import COMMAND, LiveRun
+from tests.doubles.live_run import COMMAND, JackRun
 
 pytestmark = pytest.mark.server
 
@@ -15,7 +15,8 @@ def test_a_period_longer_than_the_block_is_recognised_and_covered(shipped_model:
     server = JackServer(period=1024)
     with server.started():
         arguments = [*COMMAND, "--duration", "3", "--stats-json", str(tmp_path / "stats.json")]
-        with LiveRun(arguments, server.environment, shipped_model, {}) as run:
+        with JackRun(arguments, server.environment, shipped_model, {}) as run:
+            run.wait_until_it_plays()
             assert run.wait() == 0, run.text
     stats = json.loads((tmp_path / "stats.json").read_text())
     assert "the device hands over 1024 samples at once" in run.text

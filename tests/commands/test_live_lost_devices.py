@@ -14,7 +14,7 @@ import pytest
 from apollo_rt.config import Framing
 from tests.doubles import tiny_models
 from tests.doubles.audio_servers import RATE, JackServer, PulseServer, short_folder, wait_for
-from tests.doubles.live_run import COMMAND, LiveRun
+from tests.doubles.live_run import COMMAND, JackRun, LiveRun
 from tests.doubles.pulse_sinks import load_sink, pactl, unload_sink
 
 pytestmark = pytest.mark.server
@@ -75,7 +75,7 @@ def test_a_jack_server_that_is_killed_and_returns_at_another_rate_is_played_to_a
     stats, server = tmp_path / "stats.json", JackServer()
     other = JackServer(rate=48_000, name=server.claimed)
     arguments = ["run_live.py", "-i", "system", "-o", "system", "--stats-json", str(stats)]
-    with server.alone() as daemon, LiveRun(arguments, server.environment, model) as run:
+    with server.alone() as daemon, JackRun(arguments, server.environment, model) as run:
         run.wait_until_it_plays()
         daemon.kill()
         daemon.wait()  # JACK takes one that nobody buried for alive

@@ -14,7 +14,7 @@ from apollo_rt.devices.pulse import read_server
 from apollo_rt.files.audio_reader import AudioReader
 from tests.doubles.audio_servers import RATE, Heard, JackServer, PulseServer, short_folder
 from tests.doubles.comparison import lag_of, least_treble_db, spoilt_windows, treble_db
-from tests.doubles.live_run import COMMAND, LiveRun
+from tests.doubles.live_run import COMMAND, JackRun, LiveRun
 
 pytestmark = pytest.mark.server
 
@@ -120,7 +120,7 @@ def test_over_pulseaudio_the_loudspeaker_plays_what_the_file_would_be(
 def test_over_jack_the_loudspeaker_plays_what_the_file_would_be(
     jack: JackServer, shipped_model: Path, clip: np.ndarray, restored: np.ndarray, tmp_path: Path
 ) -> None:
-    with LiveRun([*COMMAND, "--stats-json", str(tmp_path / "stats.json")], jack.environment, shipped_model) as run:
+    with JackRun([*COMMAND, "--stats-json", str(tmp_path / "stats.json")], jack.environment, shipped_model) as run:
         run.wait_until_it_plays()
         heard = jack.hear(clip)
         assert run.end(signal.SIGINT) == 0, run.text

@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from apollo_rt.commands.cli import apollo_rt
+from apollo_rt.control.parameters import Parameters
 from apollo_rt.errors import ModelFileError, ProviderError
 from apollo_rt.inference import accelerator, execution_provider, model, model_choice, onnx_session
 from apollo_rt.inference.accelerator import Gpu, NoGpuError, find_gpu, missing_library, pinned_zeros
@@ -629,7 +630,7 @@ def test_steps_go_on_in_bypass_and_in_silence_on_an_accelerator(monkeypatch, tmp
     ):
         device = VirtualDevice(loaded.framing.sample_rate, pace=False)
         with Engine(
-            loaded, device, EngineSettings(parameters={"bypass": 1}), Silence(n_hops * 64), Nowhere()
+            loaded, device, EngineSettings(parameters=Parameters(bypass=1)), Silence(n_hops * 64), Nowhere()
         ) as engine:
             assert engine.wait(120)
         snapshot = engine.snapshot()

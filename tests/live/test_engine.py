@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from apollo_rt.config import Framing
-from apollo_rt.control.parameters import PARAMETERS
+from apollo_rt.control.parameters import PARAMETERS, Parameters
 from apollo_rt.errors import AudioFileError, DeviceError
 from apollo_rt.inference.model import load
 from apollo_rt.latency import FADE_LENGTH
@@ -130,7 +130,7 @@ def test_a_paced_virtual_device_waits_for_a_slow_decoder(identity):
 
 def test_bypass_from_file_to_file_returns_the_input_bit_for_bit(busy):
     samples = noise(10_000)
-    out, _ = run_file(busy, samples, settings=EngineSettings(parameters={"bypass": 1}))
+    out, _ = run_file(busy, samples, settings=EngineSettings(parameters=Parameters(bypass=1)))
     np.testing.assert_array_equal(out, samples)
 
 
@@ -254,7 +254,7 @@ def test_parameters_and_snapshot_agree_while_it_runs(identity):
     engine = Engine(
         identity,
         VirtualDevice(RATE, 256),
-        EngineSettings(parameters={"mix": 0.5}),
+        EngineSettings(parameters=Parameters(mix=0.5)),
         MemoryReader(noise(10**6)),
         MemoryWriter(),
     )
@@ -308,7 +308,9 @@ def test_what_does_not_fit_together_is_refused(identity):
     with pytest.raises(ValueError, match="headroom must be from 64 to 44100 samples, got 63"):
         EngineSettings(headroom=63)
     with pytest.raises(ValueError, match=r"mix must be from 0 to 1, got 1\.5"):
-        build(VirtualDevice(RATE), MemoryReader(noise(1)), MemoryWriter(), EngineSettings(parameters={"mix": 1.5}))
+        build(
+            VirtualDevice(RATE), MemoryReader(noise(1)), MemoryWriter(), EngineSettings(parameters=Parameters(mix=1.5))
+        )
 
 
 def test_the_callback_ends_the_stream_once_the_tail_is_played(identity):

@@ -10,6 +10,7 @@ from apollo_rt.devices.clocks import open_driver
 from apollo_rt.devices.device import Device as DeviceRecord
 from apollo_rt.errors import DeviceError
 from apollo_rt.latency import FADE_LENGTH, LatencyReport
+from apollo_rt.live.clock_bridge import callbacks
 from apollo_rt.live.clock_bridge.bridged_driver import BridgedDriver
 from apollo_rt.live.endpoints.driver import BridgingDriver, Clocks, calls_unevenly, clocks_of, conversion_latency_s
 from apollo_rt.live.realtime.callback import COMPLETE, CONTINUE
@@ -174,6 +175,13 @@ def test_what_a_device_at_another_rate_captures_reaches_a_file() -> None:
     assert (driver.output_channels, conversion_latency_s(driver)[2]) == (0, 0.0)
     assert np.abs(heard - pulse(ENGINE_RATE, 0.05 + conversion_latency_s(driver)[1], len(heard))).max() < 1e-3
     assert len(heard) == pytest.approx(6000 * ENGINE_RATE / 48_000, abs=2)
+
+
+def test_what_is_compiled_ahead_is_all_that_a_bridge_calls_back_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    callbacks.compile_callbacks()
+    monkeypatch.delattr(callbacks, "stream_callback")
+    joined(Engine(), Device(96_000, (2, 0)), Device(48_000, (0, 2))).stop()
+    joined(Engine(), Device(96_000, (2, 2))).stop()
 
 
 def test_status_flags_reach_the_engine_even_where_a_block_is_too_short_for_a_sample() -> None:
