@@ -2,6 +2,7 @@
 
 from apollo_rt.latency import LatencyReport, LatencyTerm
 from apollo_rt.live.endpoints.driver import Clocks
+from apollo_rt.live.endpoints.live_source import RadioState
 from apollo_rt.screen.painted import Line, Painted
 
 _INK_OF = {
@@ -17,17 +18,20 @@ class LatencyBar(Painted):
         super().__init__()
         self._report: LatencyReport | None = None
 
-    def show(self, report: LatencyReport, clocks: Clocks | None = None) -> None:
+    def show(self, report: LatencyReport, clocks: Clocks | None = None, radio: RadioState | None = None) -> None:
         """Move on.
 
         Args:
             report: the terms.
             clocks: how two devices' clocks are held together; None where there is one.
+            radio: the stream that is heard, which has a reserve and a clock of its own.
         """
         title = f"latency {report.total_ms:.1f} ms"
         if clocks:
             title += f", clocks {clocks.correction_ppm:+.1f} ppm apart"
             title += f", ring {clocks.ring_fill:.0f} of {clocks.ring_target:.0f}"
+        if radio and radio.reserve_s:
+            title += f", reserve {radio.reserve_s:.2f} s, its clock {radio.correction_ppm:+.0f} ppm apart"
         if title != self.border_title:
             self.border_title = title
         self._report = report

@@ -123,7 +123,7 @@ class Monitor(App[None]):
         source = snapshot.radio.heading if snapshot.radio else source
         self._headline.show((source, target), model, self._slot, self._state(snapshot))
         self._work.show(snapshot)
-        self._latency.show(snapshot.latency, snapshot.clocks)
+        self._latency.show(snapshot.latency, snapshot.clocks, snapshot.radio)
         self._messages.quiet = snapshot.scheduling
         self._messages.repaint()
         preset = session.controls.current_preset()

@@ -560,6 +560,7 @@ def test_a_radio_shows_its_title_and_that_it_is_lost() -> None:
 
     async def look(app: Monitor, _: Pilot[None]) -> None:
         await shows(app, "A - B · C")
+        await shows(app, "reserve 0.25 s, its clock +12 ppm apart")
         engine.move_on(radio=replace(RADIO, title="D", connected=False, buffered_s=0.0))
         await shows(app, "D · C")
         await shows(app, "WAITING FOR THE STATION")

@@ -27,12 +27,17 @@ from apollo_rt.live.endpoints.file_feed import Nowhere
 from apollo_rt.live.endpoints.virtual_device import VirtualDevice
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
+from apollo_rt.live.realtime.ring import n_queued
+from apollo_rt.radio.radio_source import RadioSource
 from apollo_rt.session.endpoints import input_file
 from apollo_rt.session.running_session import LiveSession, SessionInfo
 from tests.doubles import tiny_models
 from tests.doubles.audio_servers import wait_for
 from tests.doubles.browser import Page, browser_page
+from tests.doubles.hand_device import HandDevice
+from tests.doubles.heard_radio import station_mp3
 from tests.doubles.midi import Desk
+from tests.doubles.radio_server import RadioServer, said, with_titles
 
 pytestmark = pytest.mark.server
 
@@ -218,6 +223,34 @@ def test_what_is_refused_is_said(shown: Page) -> None:
     shown.run("$('name').value = '../elsewhere'")
     shown.click("#save")
     shown.wait_for("$('error').textContent.includes(\"a preset's name must be\")")
+
+
+def test_a_radios_title_stands_there_when_its_music_is_heard(page: Page, identity: Model, tmp_path: Path) -> None:
+    """All of the stream is there at once; what the device has played decides."""
+    data = with_titles(station_mp3(tmp_path / "a.mp3").read_bytes(), 8000, {0: "Me - One", 2: "<b>Größe</b>"})
+    with RadioServer(live=said(data, icy_metaint=8000, icy_name="Station")) as server:
+        source, device = RadioSource(server.url(), RATE, is_held=False, give_up_s=0.0), Speaker()
+        with Engine(identity, device, EngineSettings(realtime=False), source) as engine:
+            assert wait_for(lambda: n_queued(engine._shared.source) > RATE, 60)
+            session = LiveSession(engine, SessionInfo("demo", "speakers", "tiny", True))
+            with served(session) as control:
+                page.open(control.url)
+                for title, duration_s in (("", 0.9), ("Me - One", 0.3), ("Me - One", 1.7), ("<b>Größe</b>", 0.3)):
+                    _play(device, engine, duration_s)
+                    shown = " · ".join(filter(None, (title, "Station")))
+                    page.wait_for(f"$('radio').textContent === {shown!r} && !$('radio').hidden")
+
+
+class Speaker(HandDevice):
+    """Plays, and captures nothing."""
+
+    input_channels = 0
+
+
+def _play(device: HandDevice, engine: Engine, duration_s: float) -> None:
+    for _ in range(round(duration_s / 0.1)):
+        assert wait_for(lambda: n_queued(engine._shared.source) > RATE // 2, 60)
+        device.play(np.zeros((RATE // 10, 2), np.float32), pause_s=0.002)
 
 
 def drop_clients(server: ControlServer) -> None:
