@@ -41,6 +41,15 @@ def is_pipe(path: str | os.PathLike[str]) -> bool:
         return False
 
 
+def is_fed_by_others(path: str | os.PathLike[str]) -> bool:
+    """Whether what is read there comes as another program writes it: from stdin, or a named pipe."""
+    path = Path(path)
+    try:
+        return path == STDIN or stat.S_ISFIFO(path.stat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
 def open_stdin() -> int:
     """A descriptor of its own that reads stdin's bytes as they are.
 

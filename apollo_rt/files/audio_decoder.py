@@ -34,6 +34,7 @@ class AudioDecoder:
     Attributes:
         sample_rate: Hz, of the whole file's blocks.
         channels: names of their channels, such as ("FL", "FR").
+        codec: FFmpeg's name of the first decoder.
         tags: what the file says about the music.
         n_announced: samples that the file's header promises, where it does.
         n_decoded: samples delivered so far.
@@ -54,7 +55,7 @@ class AudioDecoder:
         self._first = self._next_sound()  # a header may say something else
         self.sample_rate = self._first.sample_rate if self._first else self._source.sample_rate
         self.channels = self._first.channels if self._first else self._source.channels
-        self.tags = self._source.tags
+        self.codec, self.tags = self._source.codec, self._source.tags
         n_announced = self._source.n_announced
         self._rate_ratio = self.sample_rate / self._source.sample_rate
         self.n_announced = None if n_announced is None else round(n_announced * self._rate_ratio)

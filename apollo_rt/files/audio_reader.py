@@ -48,6 +48,7 @@ class AudioReader:
         raw: what its bytes are, where its name doesn't say that they have a header.
 
     Attributes:
+        codec: FFmpeg's name of the first decoder.
         source_rate: the file's own rate in Hz.
         source_channels: channels that a file like this one has: 1, 2, or all there are if they are read in pairs.
         channel_pairs: which of the source's channels stand in which two columns; one alone is doubled.
@@ -67,7 +68,7 @@ class AudioReader:
         """Open the file."""
         self.path = place_of(path)
         self._decoder = AudioDecoder(self.path, track, raw)
-        self.source_rate = self._decoder.sample_rate
+        self.codec, self.source_rate = self._decoder.codec, self._decoder.sample_rate
         refuse_rate(self.path, self.source_rate)
         n_channels = len(self._decoder.channels)
         is_mixed = n_channels > 2 and downmix is not False

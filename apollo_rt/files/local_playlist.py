@@ -1,6 +1,7 @@
 """A playlist on this machine names files and stations: M3U, PLS and XSPF, as players write them."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -9,6 +10,19 @@ from apollo_rt.network.address import Address, is_address
 from apollo_rt.network.playlist import MOST_BYTES, entries_of, is_hls, is_named_playlist
 from apollo_rt.network.station_text import text_of
 from apollo_rt.regular_file import read_regular
+
+
+@dataclass(frozen=True)
+class ListedFile:
+    """A file that a playlist lists.
+
+    Attributes:
+        path: where it is.
+        title: as the playlist says; empty where it doesn't.
+    """
+
+    path: Path
+    title: str = ""
 
 
 def listed(name: str | os.PathLike[str]) -> list[Path | Address] | None:
@@ -23,6 +37,12 @@ def listed(name: str | os.PathLike[str]) -> list[Path | Address] | None:
     Raises:
         AudioFileError: it can't be read, or lists nothing.
     """
+    found = _entries(name)
+    return None if found is None else [place for place, _ in found]
+
+
+def _entries(name: str | os.PathLike[str]) -> list[tuple[Path | Address, str]] | None:
+    """Places and titles of a playlist; None where it is none."""
     path = Path(name)
     if is_address(name) or not is_named_playlist(path.name) or not path.is_file():
         return None
@@ -30,31 +50,38 @@ def listed(name: str | os.PathLike[str]) -> list[Path | Address] | None:
         data = read_regular(path, MOST_BYTES)
         if is_hls(text_of(data)):
             raise AudioFileError(f"{path}: is a playlist of HLS, whose segments are its server's; name its address")
-        places = [_place(entry.place, path.parent) for entry in entries_of(data)]
+        found = [(_place(entry.place, path.parent), entry.title) for entry in entries_of(data)]
     except OSError as error:
         raise AudioFileError(f"{path}: can't be read: {error.strerror}") from None
     except NetworkError as error:
         raise AudioFileError(f"{path}: {error}") from None
-    if not places:
+    if not found:
         raise AudioFileError(f"{path}: is a playlist that lists nothing")
-    return places
+    return found
 
 
 def one_of(name: str) -> str:
-    """The one input that a live run plays: of a playlist its first station, or its only file.
+    """Input that a live run plays: of a playlist its first station or its only file; of several files the list itself.
 
     Raises:
-        AudioFileError: it lists several files.
+        AudioFileError: it can't be read, or lists nothing.
     """
     places = listed(name)
     if places is None:
         return name
     station = next((place.url for place in places if isinstance(place, Address)), None)
-    if station is None and len(places) > 1:
-        raise AudioFileError(
-            f"{name}: lists {len(places)} files, and a live run plays one: name it, or `restore` them all"
-        )
-    return station or str(places[0])
+    return station or (str(places[0]) if len(places) == 1 else name)
+
+
+def several_of(name: str) -> list[ListedFile]:
+    """Files that a live run plays one after the other; none where the input is no playlist of several.
+
+    Raises:
+        AudioFileError: it can't be read, or lists nothing.
+    """
+    found = _entries(name) or []
+    files = [ListedFile(place, title) for place, title in found if isinstance(place, Path)]
+    return files if len(files) == len(found) > 1 else []
 
 
 def _place(text: str, folder: Path) -> Path | Address:

@@ -10,10 +10,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
 from apollo_rt.errors import NetworkError
 from apollo_rt.network.address import shown
-from apollo_rt.network.hls_playlist import MediaPlaylist, Segment, best_variant, media_playlist
+from apollo_rt.network.hls_playlist import MediaPlaylist, Resource, Segment, best_variant, media_playlist
 from apollo_rt.network.http import Answer
 from apollo_rt.network.id3 import title_of_tag
 from apollo_rt.network.playlist import MOST_BYTES
@@ -59,7 +60,7 @@ class HlsBody:
         self._waiting: deque[Segment] = deque(_first_of(self._playlist))
         self._last = self._waiting[-1].number if self._waiting else -1
         self._loaded_s = time.monotonic()
-        self._map_url = ""
+        self._map: Resource | None = None
         self._position = 0
         self._tag = b""
         self._is_between = False  # a run has ended, and the next has not begun
@@ -89,7 +90,7 @@ class HlsBody:
 
     def begin_run(self) -> None:
         """Go on with the next run."""
-        self._is_between, self._joins, self._map_url, self._position = False, True, "", 0
+        self._is_between, self._joins, self._map, self._position = False, True, None, 0
 
     def close(self) -> None:
         """Hang up; a read that waits in another thread ends."""
@@ -130,15 +131,15 @@ class HlsBody:
             segment = self._waiting[0]
             if self._position and not (segment.joins and self._joins):
                 self._is_between = True
-                self._waiting[0] = _joined(segment)
+                self._waiting[0] = replace(segment, joins=True)
                 return False
-            if segment.map_url and segment.map_url != self._map_url:
-                self._map_url = segment.map_url
-                self._answer = Answer(segment.map_url)
+            if segment.map_resource and segment.map_resource != self._map:
+                self._map = segment.map_resource
+                self._answer = _answer_of(segment.map_resource)
                 return True
             self._waiting.popleft()
             try:
-                self._answer = Answer(segment.url)
+                self._answer = _answer_of(segment.resource)
             except NetworkError:
                 self._joins = False  # it is gone already; what follows begins anew
                 continue
@@ -188,5 +189,5 @@ def _first_of(playlist: MediaPlaylist) -> list[Segment]:
     return segments[begin:]
 
 
-def _joined(segment: Segment) -> Segment:
-    return Segment(segment.number, segment.url, segment.duration_s, segment.title, segment.map_url, True)
+def _answer_of(resource: Resource) -> Answer:
+    return Answer(resource.url, byte_range=resource.byte_range)

@@ -8,7 +8,21 @@ from apollo_rt.network.address import led_to
 
 _MOST_SEGMENTS = 20_000
 _MOST_TARGET_S = 60.0
+_BYTE_RANGE = re.compile(r"\s*(\d{1,15})(?:@(\d{1,15}))?\s*$")
 _ATTRIBUTE = re.compile(r'([A-Z0-9-]+)=("[^"]*"|[^,]*)')
+
+
+@dataclass(frozen=True)
+class Resource:
+    """Bytes that a server has.
+
+    Attributes:
+        url: where they are.
+        byte_range: place of the first and number, where they are part of a file; None: all of it.
+    """
+
+    url: str
+    byte_range: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -17,18 +31,18 @@ class Segment:
 
     Attributes:
         number: its media sequence number.
-        url: where it is.
+        resource: where it is.
         duration_s: seconds.
         title: as EXTINF tells it; empty where it doesn't.
-        map_url: of what has to be read before it (fMP4), empty where nothing has.
+        map_resource: what has to be read before it (fMP4); None where nothing has.
         joins: it follows the one before in the list; else there is a discontinuity.
     """
 
     number: int
-    url: str
+    resource: Resource
     duration_s: float
     title: str
-    map_url: str
+    map_resource: Resource | None
     joins: bool
 
 
@@ -83,10 +97,11 @@ def media_playlist(text: str, url: str) -> MediaPlaylist:
         url: its own address.
 
     Raises:
-        NetworkError: it is encrypted, or of a kind that isn't read.
+        NetworkError: it is encrypted, or a range of bytes in it can't be understood.
     """
     segments: list[Segment] = []
-    number, target_s, duration_s, title, map_url, joins = 0, 6.0, 0.0, "", "", True
+    number, target_s, duration_s, title, joins = 0, 6.0, 0.0, "", True
+    part, map_resource, before = "", None, Resource("")
     for line in map(str.strip, text.splitlines()[: 10 * _MOST_SEGMENTS]):
         name, _, value = line.partition(":")
         if name == "#EXT-X-MEDIA-SEQUENCE" and value.strip().isdecimal():
@@ -99,16 +114,33 @@ def media_playlist(text: str, url: str) -> MediaPlaylist:
         elif name == "#EXT-X-DISCONTINUITY":
             joins = False
         elif name == "#EXT-X-MAP":
-            found = led_to(url, _attributes(line).get("URI", ""))
-            joins, map_url = joins and found == (map_url or found), found
+            found = _attributes(line)
+            new = _resource(led_to(url, found.get("URI", "")), found.get("BYTERANGE", ""), None)
+            joins, map_resource = joins and new == (map_resource or new), new
         elif name == "#EXT-X-KEY" and _attributes(line).get("METHOD", "NONE") != "NONE":
             raise NetworkError(f"is encrypted ({_attributes(line)['METHOD'][:20]}), which can't be read")
         elif name == "#EXT-X-BYTERANGE":
-            raise NetworkError("lists ranges of bytes, which can't be read")
+            part = value
         elif line and not line.startswith("#"):
-            segments.append(Segment(number, led_to(url, line), duration_s, title.strip(), map_url, joins))
-            number, title, joins = number + 1, "", True
+            before = _resource(led_to(url, line), part, before)
+            segments.append(Segment(number, before, duration_s, title.strip(), map_resource, joins))
+            number, title, joins, part = number + 1, "", True, ""
     return MediaPlaylist(tuple(segments[:_MOST_SEGMENTS]), target_s, "#EXT-X-ENDLIST" in text)
+
+
+def _resource(url: str, part: str, before: Resource | None) -> Resource:
+    """A resource, of which the playlist may name a part: `length@begin`, or `length` behind the part before."""
+    if not part:
+        return Resource(url)
+    match = _BYTE_RANGE.match(part)
+    if not match:
+        raise NetworkError(f"lists a range of bytes that can't be understood: {part.strip()[:40]!r}")
+    begin = int(match[2] or 0)
+    if match[2] is None and before:
+        if before.url != url or before.byte_range is None:
+            raise NetworkError(f"lists a range of bytes without its beginning: {part.strip()[:40]!r}")
+        begin = sum(before.byte_range)
+    return Resource(url, (begin, int(match[1])))
 
 
 def _attributes(line: str) -> dict[str, str]:

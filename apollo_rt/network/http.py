@@ -39,6 +39,7 @@ class Answer:
         url: `http://` or `https://`, with name and password if they are needed.
         icy: ask for titles between the bytes.
         silence_s: how long the server may say nothing; None: the usual.
+        byte_range: place of the first and number of the bytes that are wanted; None: all of them.
 
     Attributes:
         url: where redirects led.
@@ -50,11 +51,17 @@ class Answer:
         NetworkError: there is no such server, it doesn't answer, refuses, or isn't who it should be.
     """
 
-    def __init__(self, url: str, icy: bool = False, silence_s: float | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        icy: bool = False,
+        silence_s: float | None = None,
+        byte_range: tuple[int, int] | None = None,
+    ) -> None:
         """Ask, and read the headers."""
         self.url = url
         self.is_complete = False
-        self._icy, self._silence_s = icy, silence_s or _SILENCE_S
+        self._icy, self._silence_s, self._range = icy, silence_s or _SILENCE_S, byte_range
         self._closing = threading.Lock()
         self._is_closed = False
         self._socket: socket.socket | None = None
@@ -70,7 +77,10 @@ class Answer:
         self.headers: Mapping[str, str] = {name.lower(): _text(value) for name, value in self._response.headers.items()}
         self._refuse_what_is_no_stream()
         self.length = self._response.length if not self._response.chunked else None
-        self._n_read = 0
+        self._n_read = self._n_before = 0
+        if byte_range is not None:
+            self._n_before = byte_range[0] if self._response.status == http.client.OK else 0  # it sends all of it
+            self.length = self._n_before + byte_range[1]
 
     @property
     def is_file(self) -> bool:
@@ -83,16 +93,22 @@ class Answer:
         Raises:
             NetworkError: the server is silent for too long, or broke off.
         """
+        while True:
+            part = self._part(n_bytes if self._range is None else min(n_bytes, (self.length or 0) - self._n_read))
+            n_left_out = min(max(self._n_before - self._n_read, 0), len(part))
+            self._n_read += len(part)
+            if not part:
+                self.is_complete = self.length is not None and self._n_read >= self.length
+            if not part or n_left_out < len(part):
+                return part[n_left_out:]
+
+    def _part(self, n_bytes: int) -> bytes:
         try:
-            part = self._response.read1(n_bytes)
+            return self._response.read1(n_bytes) if n_bytes else b""
         except (OSError, http.client.HTTPException, ValueError) as error:
             if self._is_closed:
                 return b""
             raise NetworkError(f"{shown(self.url)}: {_reason(error)}") from None
-        self._n_read += len(part)
-        if not part:
-            self.is_complete = self.length is not None and self._n_read >= self.length
-        return part
 
     def read_whole(self, most_bytes: int) -> bytes:
         """The whole body.
@@ -167,6 +183,8 @@ class Answer:
         headers = {"User-Agent": _AGENT, "Accept": "*/*", "Accept-Encoding": "identity", "Connection": "close"}
         if self._icy:
             headers["Icy-MetaData"] = "1"
+        if self._range is not None:
+            headers["Range"] = f"bytes={self._range[0]}-{sum(self._range) - 1}"
         if parts.username is not None:
             credentials = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
             headers["Authorization"] = "Basic " + base64.b64encode(credentials.encode()).decode()
@@ -174,13 +192,19 @@ class Answer:
 
     def _refuse_what_is_no_stream(self) -> None:
         status, encoding = self._response.status, self.headers.get("content-encoding", "identity")
-        if status == 200 and encoding.lower() in ("identity", ""):
+        is_part = status == http.client.PARTIAL_CONTENT and self._is_the_part()
+        if (status == http.client.OK or is_part) and encoding.lower() in ("identity", ""):
             return
         self.close()
-        if status != 200:
+        if not is_part and status != http.client.OK:
             words = _text(self._response.reason or http.client.responses.get(status, ""))[:80]
             raise NetworkError(f"{shown(self.url)}: the server answers {status} {words}".rstrip())
         raise NetworkError(f"{shown(self.url)}: is sent compressed ({encoding[:20]}), which was not asked for")
+
+    def _is_the_part(self) -> bool:
+        """Whether what is sent begins where it was asked for."""
+        found = self.headers.get("content-range", "").lower().removeprefix("bytes ").partition("-")[0].strip()
+        return self._range is not None and found == str(self._range[0])
 
 
 class _Response(http.client.HTTPResponse):

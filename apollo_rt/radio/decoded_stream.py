@@ -11,26 +11,12 @@ from apollo_rt.files.channel_layout import STEREO
 from apollo_rt.files.container_sound import ContainerSound
 from apollo_rt.files.ogg_links import is_ours
 from apollo_rt.files.ogg_sound import OggSound
-from apollo_rt.files.sound import Samples, Sound
+from apollo_rt.files.sound import Sound
 from apollo_rt.files.source_file import SourceFile
 from apollo_rt.files.timeline import Timeline
 from apollo_rt.network.address import Address
 from apollo_rt.radio.continued_stream import ContinuedStream
-
-
-@dataclass(frozen=True)
-class StreamBlock:
-    """Decoded sound.
-
-    Attributes:
-        samples: `(samples, 2)`.
-        titles: (place in it, title).
-        joins: it follows the block before; else there is a seam.
-    """
-
-    samples: Samples
-    titles: tuple[tuple[int, str], ...] = ()
-    joins: bool = True
+from apollo_rt.radio.sound_buffer import StreamBlock
 
 
 @dataclass

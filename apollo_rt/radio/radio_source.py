@@ -1,10 +1,9 @@
 """A radio as a source of the engine: listened to in a thread, held at its reserve, silent where nothing comes.
 
     thread "radio":  connections -> bytes -> blocks -> SoundBuffer
-    feed's thread:                                     SoundBuffer -> reserve, resampler -> queue of the engine
+    feed's thread:                                     SoundBuffer -> HeldSound -> queue of the engine
 
-Where the buffer runs dry the engine's callback fades out; music begins again when the reserve is there again, so that
-the latency is the same as before. Into a file or a pipe nothing is held back, dropped or resampled.
+Into a file or a pipe nothing is held back, dropped or resampled.
 """
 
 import threading
@@ -21,15 +20,11 @@ from apollo_rt.network.stream import NetworkStream
 from apollo_rt.printable import printable
 from apollo_rt.radio.continued_stream import ContinuedStream
 from apollo_rt.radio.decoded_stream import DecodedStream, StreamFacts
+from apollo_rt.radio.held_sound import PART_LENGTH, HeldSound, compile_ahead
 from apollo_rt.radio.reserve import MOST_S, Reserve
 from apollo_rt.radio.sound_buffer import SoundBuffer
-from apollo_rt.stream.steered_converter import SteeredConverter
 from apollo_rt.system.guarded_thread import GuardedThread
 
-_AHEAD_S = 0.1
-"""Sound in the engine's own queue, of the reserve: as long as the feed's thread may be late."""
-
-_PART_LENGTH = 1024
 _LONGEST_TOLD = 300
 _MOST_S = 2 * MOST_S
 _PAUSE_S = 1.0
@@ -56,14 +51,14 @@ class RadioSource:
         """Connect; nothing is decoded before `start`."""
         self._url, self._rate, self._is_held, self._give_up_s = url, sample_rate, is_held, give_up_s
         if is_held:  # compiled before a server waits for us
-            SteeredConverter(sample_rate, sample_rate).convert(np.zeros((_PART_LENGTH, 2), np.float32))
+            compile_ahead(sample_rate)
         self._first: NetworkStream | None = NetworkStream(url)
         self._station = self._first.name
         self._is_file = self._first.is_file
         self._facts = StreamFacts()
         self._buffer = SoundBuffer(round(_MOST_S * sample_rate))
         self._reserve = Reserve(reserve_s, sample_rate)
-        self._converter: SteeredConverter | None = None
+        self._held: HeldSound | None = None
         self._continued: ContinuedStream | None = None
         self._thread = GuardedThread("radio", self._run)
         self._stopping = threading.Event()
@@ -71,13 +66,13 @@ class RadioSource:
         self._marks: deque[tuple[int, str]] = deque(maxlen=64)
         self._untold: deque[tuple[int, str]] = deque(maxlen=64)
         self._title = ""
-        self._n_given = self._n_stalls = self._n_reconnections = 0
-        self._is_connected, self._is_waiting, self._has_ended = True, True, False
+        self._n_given = self._n_reconnections = 0
+        self._is_connected, self._has_ended = True, False
 
     def start(self) -> None:
         """Begin to listen."""
         if self._is_held and not self._is_file:
-            self._converter = SteeredConverter(self._rate, self._rate)
+            self._held = HeldSound(self._buffer, self._reserve, self._rate)
         self._thread.start()
 
     def interrupt(self) -> None:
@@ -95,28 +90,18 @@ class RadioSource:
         Raises:
             AudioFileError: it was given up, or is no sound.
         """
-        if not len(self._buffer) and not self._thread.is_alive and self._is_over():
+        if not self._thread.is_alive and not len(self._buffer) and self._is_over():
             return None
-        if self._converter is None:
-            return self._given(self._buffer.take(_PART_LENGTH))
-        if self._is_waiting:
-            if not self._may_begin():
-                return np.empty((0, 2), np.float32)
-            self._is_waiting = False
-        if not len(self._buffer) and not n_queued and not self._has_ended:
-            self._stall()
-        if n_queued > _AHEAD_S * self._rate:
-            return np.empty((0, 2), np.float32)
-        n_there = len(self._buffer) + n_queued
-        if (n_over := self._reserve.note_level(n_there)) and n_over < len(self._buffer):
-            self._buffer.keep(len(self._buffer) - n_over)
-        return self._given(self._converter.convert(self._buffer.take(_PART_LENGTH), self._reserve.correction))
+        n_before = self._buffer.n_out
+        if self._held is None:
+            return self._given(self._buffer.take(PART_LENGTH), n_before)
+        return self._given(self._held.take(n_queued, self._facts.lump_s, self._has_ended), n_before)
 
     def state(self, n_heard: int) -> RadioState:
         """State of the radio."""
         while self._marks and self._marks[0][0] <= n_heard:
             self._title = self._marks.popleft()[1]
-        facts, is_held = self._facts, self._converter is not None
+        facts, held = self._facts, self._held
         continued = self._continued
         n_reconnections = self._n_reconnections + (continued.reconnections if continued else 0)
         return RadioState(
@@ -127,11 +112,11 @@ class RadioSource:
             facts.sample_rate,
             facts.channels,
             self._is_connected,
-            self._reserve.duration_s if is_held else 0.0,
+            self._reserve.duration_s if held else 0.0,
             len(self._buffer) / self._rate,
             1e6 * self._reserve.correction,
             n_reconnections,
-            self._n_stalls,
+            held.n_stalls if held else 0,
             self._reserve.n_jumps,
             self._buffer.n_dropped / self._rate,
             facts.n_faults,
@@ -154,29 +139,13 @@ class RadioSource:
             raise self._thread.error
         return self._has_ended
 
-    def _may_begin(self) -> bool:
-        """Whether the reserve is there and no burst comes any more; what is more than the reserve is dropped."""
-        self._reserve.note_lump(self._facts.lump_s)
-        n_wanted = self._reserve.n_samples
-        if len(self._buffer) < n_wanted and not self._has_ended:
-            return False
-        is_over = self._reserve.is_burst_over(self._buffer.n_in, time.monotonic())
-        if not self._has_ended:
-            self._buffer.keep(n_wanted)
-        if not (is_over or self._has_ended):
-            return False
-        self._reserve.begin()
-        return True
-
-    def _stall(self) -> None:
-        """The engine has had all there was: wait for the reserve."""
-        self._n_stalls += 1
-        self._reserve.ran_dry()
-        self._reserve.begin()
-        self._is_waiting = True
-
-    def _given(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        marks = [(self._n_given, title) for _, title in self._buffer.take_titles()]
+    def _given(self, samples: NDArray[np.float32], n_before: int) -> NDArray[np.float32]:
+        """Note the titles that begin in samples which follow so many of the buffer's."""
+        n_most = max(len(samples) - 1, 0)
+        marks = [
+            (self._n_given + min(max(place - n_before, 0), n_most), title)
+            for place, title in self._buffer.take_titles()
+        ]
         self._marks += marks
         self._untold += marks
         self._n_given += len(samples)

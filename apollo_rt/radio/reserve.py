@@ -8,7 +8,6 @@ order, as that of two devices (`live.clock_bridge`), but goes by the least that 
 network is uneven by a thousand times what devices are, and the least of long windows hardly is.
 """
 
-import time
 from collections import deque
 
 _LEAST_S = 0.25
@@ -98,17 +97,22 @@ class Reserve:
         self._looked = (now_s, n_in)
         return (n_in - n_before) / self._rate < _BURST_RATIO * (now_s - begin_s) + self._lump_s
 
-    def note_level(self, n_there: int, now_s: float | None = None) -> int:
+    def rest(self) -> None:
+        """Steer nothing: the sender waits for us, so that there is one clock."""
+        self._learnt = 0.0
+        self.begin()
+
+    def note_level(self, n_there: int, now_s: float, may_drop: bool = True) -> int:
         """Steer by what is there now.
 
         Args:
             n_there: samples, decoded and queued.
-            now_s: by a clock; None: the system's.
+            now_s: by a clock.
+            may_drop: what is too much may be dropped; else all of it is worked off.
 
         Returns:
             Samples to be dropped, which are too many to be worked off; 0 nearly always.
         """
-        now_s = time.monotonic() if now_s is None else now_s
         window_s = max(_WINDOW_S, _WINDOW_LUMPS * self._lump_s)
         while self._levels and self._levels[-1][1] >= n_there:
             self._levels.pop()
@@ -124,7 +128,7 @@ class Reserve:
         # The least is there right before the next sound comes: a lump less than what is held back.
         error = self._levels[0][1] - max(self.n_samples - self._lump_s * self._rate, 0.0)
         error_s = error / self._rate
-        if error_s > max(_FAR_S, self._lump_s):
+        if may_drop and error_s > max(_FAR_S, self._lump_s):
             self.n_jumps += 1
             self.begin()
             return round(error)

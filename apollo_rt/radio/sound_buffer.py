@@ -2,14 +2,29 @@
 
 import threading
 from collections import deque
+from dataclasses import dataclass
 
 import numpy as np
 
 from apollo_rt.files.sound import Samples
 from apollo_rt.latency import FADE_LENGTH
-from apollo_rt.radio.decoded_stream import StreamBlock
 
 _RAMP = np.linspace(1.0, 0.0, FADE_LENGTH + 1, dtype=np.float32)[1:, np.newaxis]
+
+
+@dataclass(frozen=True)
+class StreamBlock:
+    """Decoded sound.
+
+    Attributes:
+        samples: `(samples, 2)`.
+        titles: (place in it, title).
+        joins: it follows the block before; else there is a seam.
+    """
+
+    samples: Samples
+    titles: tuple[tuple[int, str], ...] = ()
+    joins: bool = True
 
 
 class SoundBuffer:
@@ -19,6 +34,7 @@ class SoundBuffer:
         most: samples that it holds; who brings more waits.
 
     Attributes:
+        most: the same; may be changed.
         n_in: samples that were ever brought.
         n_out: samples that were ever taken or dropped.
         n_dropped: samples that were dropped.
@@ -26,11 +42,11 @@ class SoundBuffer:
 
     def __init__(self, most: int) -> None:
         self.n_in = self.n_out = self.n_dropped = 0
-        self._most = most
+        self.most = most
         self._blocks: deque[Samples] = deque()
         self._titles: deque[tuple[int, str]] = deque(maxlen=64)
         self._changed = threading.Condition()
-        self._is_closed = False
+        self._is_closed = self._has_waited = False
 
     def __len__(self) -> int:
         """Samples that are there."""
@@ -40,7 +56,8 @@ class SoundBuffer:
         """Append a block; where it doesn't join the last, both fade. Waits while there is no room."""
         samples = block.samples
         with self._changed:
-            while len(self) >= self._most and not self._is_closed:
+            while len(self) >= self.most and not self._is_closed:
+                self._has_waited = True
                 self._changed.wait(0.5)
             if not block.joins:
                 self._fade_end()
@@ -87,15 +104,21 @@ class SoundBuffer:
             return n_dropped
 
     def take_titles(self) -> list[tuple[int, str]]:
-        """Titles that begin before the sample to be taken next, with their samples as `n_out` counts them; told once.
+        """Titles that begin before the sample to be taken next, with their samples as `n_in` counts them; told once.
 
         Of those that were dropped with their sound the last counts: it is what plays.
         """
         with self._changed:
             found = []
-            while self._titles and self._titles[0][0] <= self.n_out:
+            while self._titles and self._titles[0][0] < self.n_out:
                 found.append(self._titles.popleft())
             return found
+
+    def take_waited(self) -> bool:
+        """Whether somebody waited for room since the last call."""
+        with self._changed:
+            has_waited, self._has_waited = self._has_waited, False
+            return has_waited
 
     def close(self) -> None:
         """Let who waits to bring go on."""

@@ -14,6 +14,7 @@ from apollo_rt.errors import DeviceError
 from apollo_rt.existing import refuse_existing
 from apollo_rt.files.audio_reader import AudioReader, Samples
 from apollo_rt.files.audio_writer import AudioWriter, refuse_same_file
+from apollo_rt.files.local_playlist import ListedFile, several_of
 from apollo_rt.files.music_names import MUSIC_SUFFIXES, refuse_address
 from apollo_rt.files.output_format import format_of
 from apollo_rt.files.pipe_writer import PipeWriter
@@ -21,10 +22,10 @@ from apollo_rt.files.raw_format import RawFormat
 from apollo_rt.files.recording import RecordingWriter, numbered
 from apollo_rt.live.endpoints.driver import Driver
 from apollo_rt.live.endpoints.file_feed import Source, WaitingSource
-from apollo_rt.live.endpoints.live_source import LiveSource
+from apollo_rt.live.endpoints.live_source import LiveSource, TellingSource
 from apollo_rt.live.endpoints.virtual_device import VirtualDevice
 from apollo_rt.network.address import is_address, place_of
-from apollo_rt.standard_streams import DASH, STDIN, STDOUT, is_pipe
+from apollo_rt.standard_streams import DASH, STDIN, STDOUT, is_fed_by_others, is_pipe
 
 DEMO = "demo"
 DEMO_FILE = Path(__file__).parents[1] / "data" / "demo.mp3"
@@ -61,7 +62,7 @@ class Endpoints:
 
     @property
     def is_endless(self) -> bool:
-        """Nobody says when it is over but the user: a device or a radio is at one end."""
+        """Nobody says when it is over but the user: a device, a radio, or a pipe that a device plays."""
         return self.has_device or isinstance(self.source, LiveSource)
 
     @property
@@ -79,7 +80,7 @@ class Endpoints:
         """Close the input; the output is the engine's to finish."""
         if self.reader:
             self.reader.close()
-        if isinstance(self.source, LiveSource):
+        if isinstance(self.source, TellingSource):
             self.source.interrupt()
 
     def __enter__(self) -> Self:
@@ -261,7 +262,7 @@ def open_endpoints(
     """Open the files and find the devices that the user named.
 
     Args:
-        source: `demo`, a file, `-` for stdin, or what `device.find_device` understands.
+        source: `demo`, a file, a playlist, `-` for stdin, or what `device.find_device` understands.
         target: a file, `-` for stdout, or what `device.find_device` understands.
         sample_rate: Hz, the model's.
         block_size: samples per callback.
@@ -270,7 +271,7 @@ def open_endpoints(
         duration_s: read no more than this of a file.
         overwrite: a target that is there already is replaced.
         model: what will restore, for the tags.
-        reserve_s: seconds of a stream that are held back where a device plays it; None: as it asks for.
+        reserve_s: seconds of a stream or pipe that are held back where a device plays it; None: as it asks for.
         give_up_s: for how long a stream that is lost is looked for.
         raw: what the input is where it has no header, and what an output that is a pipe gets; None: a wav.
         own_sink: see `WantedDevices`.
@@ -280,8 +281,10 @@ def open_endpoints(
         ValueError: a pace other than a device's own.
     """
     source_path, target_path = input_file(source), output_file(target)
-    if source_path and target_path:
-        refuse_same_file(source_path, target_path)
+    files = several_of(source) if source_path else []
+    for path in [file.path for file in files] or ([source_path] if source_path else []):
+        if target_path:
+            refuse_same_file(path, target_path)
     if target_path and not is_pipe(target_path):
         format_of(target_path)
         refuse_existing(target_path, overwrite)
@@ -293,7 +296,7 @@ def open_endpoints(
         raise ValueError("--no-pace is for file to file: a device has a pace of its own")
     has_device = captured is not None or played is not None
     driver = wanted.driver(captured, played) if has_device else VirtualDevice(sample_rate, block_size, pace)
-    reader = AudioReader(source_path, sample_rate, raw=raw[0]) if source_path else None
+    reader = AudioReader(source_path, sample_rate, raw=raw[0]) if source_path and not files else None
     radio = _open_radio(source, sample_rate, played is not None, reserve_s, give_up_s) if is_stream else None
     try:
         writer = _open_writer(target_path, sample_rate, reader, model, overwrite, raw[1]) if target_path else None
@@ -305,8 +308,12 @@ def open_endpoints(
             reader.close()
         raise
     read: Source | LiveSource | None = AsItComes(reader) if reader else None
+    if reader and played and source_path and is_fed_by_others(source_path):
+        read = _held_pipe(reader, sample_rate, reserve_s)
     if isinstance(read, AsItComes) and duration_s is not None:
         read = FirstPart(read, round(duration_s * sample_rate))
+    if files:
+        read = _playlist(source, files, sample_rate, duration_s, writer)
     name = str(place_of(source)) if is_stream else source
     return Endpoints(str(captured or name), str(played or target), driver, reader, read or radio, writer, wanted)
 
@@ -315,6 +322,29 @@ def _open_radio(url: str, sample_rate: int, is_played: bool, reserve_s: float | 
     from apollo_rt.radio.radio_source import RadioSource  # late: nothing of the network is there before it is named
 
     return RadioSource(url, sample_rate, is_played, reserve_s, give_up_s)
+
+
+def _playlist(
+    name: str,
+    files: list[ListedFile],
+    sample_rate: int,
+    duration_s: float | None,
+    writer: AudioWriter | RecordingWriter | PipeWriter | None,
+) -> Source:
+    from apollo_rt.radio.playlist_source import PlaylistSource  # late: few runs have one
+
+    try:
+        return PlaylistSource(name, files, sample_rate, None if duration_s is None else round(duration_s * sample_rate))
+    except BaseException:
+        if writer:
+            writer.abort()
+        raise
+
+
+def _held_pipe(reader: AudioReader, sample_rate: int, reserve_s: float | None) -> LiveSource:
+    from apollo_rt.radio.held_pipe import HeldPipe  # late: few runs have one
+
+    return HeldPipe(reader, sample_rate, reserve_s)
 
 
 def _open_writer(

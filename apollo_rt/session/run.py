@@ -18,7 +18,7 @@ from apollo_rt.devices.virtual_sink import VirtualSink
 from apollo_rt.devices.volumes import VolumeWatch
 from apollo_rt.errors import ApolloError, PipeClosedError
 from apollo_rt.existing import refuse_existing, refuse_named_twice
-from apollo_rt.files.local_playlist import one_of
+from apollo_rt.files.local_playlist import one_of, several_of
 from apollo_rt.files.raw_format import RawFormat
 from apollo_rt.files.recovery import leftover_lines
 from apollo_rt.inference.model import Model
@@ -110,8 +110,11 @@ def run_live(options: LiveOptions) -> None:
         _refuse_unwritable(options.stats_json, options.overwrite)
     if options.control.record and options.pace is False:
         raise ValueError("--record is for what plays in its time: leave --no-pace out, or write a file with --output")
-    if options.control.split_titles and not (options.control.record and is_address(options.source)):
-        raise ValueError("--split-titles needs --record DIR, and an address as --input: only streams tell titles")
+    tells_titles = is_address(options.source) or several_of(options.source)
+    if options.control.split_titles and not (options.control.record and tells_titles):
+        raise ValueError(
+            "--split-titles needs --record DIR, and an address or a playlist as --input: only these tell titles"
+        )
     options = replace(options, pace=_is_paced(options))
     check_files(options.control, options.chain.names_plugins)
     _say_leftovers(options)

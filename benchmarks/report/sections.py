@@ -197,6 +197,11 @@ _PARTS = (
     _Part("Files over cores", "", ("files",), _titled),
     _Part("Efficiency", "", ("efficiency",), _titled),
     _Part("Start-up", "Since the command, medians.", ("start-up",), _start_up),
+    _Part(
+        "Radio",
+        "To the first sound of a paced stream without a burst; processor seconds of a second beside a device's run.",
+        ("radio",), _titled,
+    ),
     _Part("Memory", "", ("memory",), _titled),
     _Part(
         "Parts, one by one",

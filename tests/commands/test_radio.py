@@ -75,7 +75,7 @@ def test_titles_are_recorded_as_files_of_their_own_cut_at_their_sample(model, tm
 def test_split_titles_needs_a_stream_and_a_folder(model, song, tmp_path):
     done = run("live", "-i", song, "-o", tmp_path / "out.wav", "--model", model, "--split-titles")
     assert done.returncode == 1
-    assert "--split-titles needs --record DIR, and an address" in done.stderr
+    assert "--split-titles needs --record DIR, and an address or a playlist as --input" in done.stderr
 
 
 def test_what_a_server_has_is_restored_as_a_file_is(model, song, tmp_path):

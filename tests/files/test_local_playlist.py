@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from apollo_rt.errors import AudioFileError
-from apollo_rt.files.local_playlist import listed, one_of
+from apollo_rt.files.local_playlist import ListedFile, listed, one_of, several_of
 from apollo_rt.files.plan import plan_jobs
 from apollo_rt.network.address import Address
 
@@ -39,12 +39,14 @@ def test_restore_takes_all_that_is_listed(tmp_path):
     assert plan_jobs([station], tmp_path / "out.flac").jobs[0].source == Address("http://host/live")
 
 
-def test_live_plays_the_station_or_the_only_file(tmp_path):
+def test_live_plays_the_station_the_only_file_or_several_in_a_row(tmp_path):
     assert one_of("Loopback") == "Loopback"
     assert one_of(str(written(tmp_path / "a.m3u", "x.mp3\nhttp://host/live\n"))) == "http://host/live"
     assert one_of(str(written(tmp_path / "b.m3u", "x.mp3\n"))) == str(tmp_path / "x.mp3")
-    with pytest.raises(AudioFileError, match="lists 2 files, and a live run plays one"):
-        one_of(str(written(tmp_path / "c.m3u", "x.mp3\ny.mp3\n")))
+    several = str(written(tmp_path / "c.m3u", "#EXTINF:1,Me - It\nx.mp3\ny.mp3\n"))
+    assert one_of(several) == several
+    assert several_of(several) == [ListedFile(tmp_path / "x.mp3", "Me - It"), ListedFile(tmp_path / "y.mp3")]
+    assert several_of("Loopback") == []
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,7 @@ def test_a_server_that_says_nothing_or_its_headers_for_ever_is_left(monkeypatch)
             Answer(server.url("silent"))
         with pytest.raises(NetworkError, match="/trickle: "):
             Answer(server.url("trickle"))
+        monkeypatch.setattr(http, "_SILENCE_S", 4.0)  # this one has to be heard before
         server._answers["half"] = lambda connection, _: (said(SOUND)(connection, ""), server.stopping.wait())
         stream, n_read = NetworkStream(server.url("half")), 0
         while n_read < len(SOUND):

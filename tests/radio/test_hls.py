@@ -3,6 +3,7 @@
 import functools
 import http.server
 import os
+import re
 import shutil
 import subprocess
 import threading
@@ -16,12 +17,14 @@ import soundfile
 
 from apollo_rt.errors import AudioFileError, NetworkError
 from apollo_rt.files.audio_reader import AudioReader
-from apollo_rt.network.hls_playlist import best_variant, media_playlist
+from apollo_rt.files.mpeg_audio import adts_length
+from apollo_rt.network.hls_playlist import Resource, best_variant, media_playlist
+from apollo_rt.network.http import Answer
 from apollo_rt.network.id3 import title_of_tag
 from apollo_rt.network.stream import NetworkStream
 from apollo_rt.radio.radio_source import RadioSource
 from tests.doubles.encoded_files import noise, place_of
-from tests.doubles.heard_radio import RATE, heard, whole
+from tests.doubles.heard_radio import RATE, heard, station_aac, whole
 from tests.doubles.radio_server import RadioServer, said
 
 HEAD = "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:0\n"
@@ -147,7 +150,11 @@ def test_a_segment_that_is_gone_is_passed_over(tmp_path):
     ("text", "reason"),
     [
         ('#EXT-X-KEY:METHOD=AES-128,URI="key"\n#EXTINF:2,\na.ts\n#EXT-X-ENDLIST\n', "is encrypted"),
-        ("#EXT-X-BYTERANGE:100@0\n#EXTINF:2,\na.ts\n#EXT-X-ENDLIST\n", "lists ranges of bytes"),
+        (
+            "#EXT-X-BYTERANGE:1OO@0\n#EXTINF:2,\na.ts\n#EXT-X-ENDLIST\n",
+            "range of bytes that can't be understood: '1OO@0'",
+        ),
+        ("#EXT-X-BYTERANGE:100\n#EXTINF:2,\na.ts\n#EXT-X-ENDLIST\n", "range of bytes without its beginning: '100'"),
         ("#EXTINF:2,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n", "leads to what can't be read"),
     ],
 )
@@ -168,7 +175,7 @@ def test_playlists_are_read_with_all_that_matters():
         '#EXT-X-MAP:URI="i.mp4"\n#EXTINF:1.5,One\na\n#EXT-X-DISCONTINUITY\n#EXT-X-MAP:URI="j.mp4"\n#EXTINF:x\nb\n'
     )
     found = media_playlist(text, "http://host/x/live.m3u8")
-    assert [(each.number, each.url, each.map_url, each.joins) for each in found.segments] == [
+    assert [(each.number, each.resource.url, each.map_resource.url, each.joins) for each in found.segments] == [
         (0, "http://host/x/a", "http://host/x/i.mp4", True),
         (1, "http://host/x/b", "http://host/x/j.mp4", False),
     ]
@@ -177,6 +184,86 @@ def test_playlists_are_read_with_all_that_matters():
     master += '#EXT-X-STREAM-INF:BANDWIDTH=9,AUDIO="a"\nfilm.m3u8\n#EXT-X-STREAM-INF:BANDWIDTH=5\nsmall.m3u8\n'
     assert best_variant(master, "http://host/m.m3u8") == "http://host/sound.m3u8"
     assert best_variant(HEAD, "http://host/m.m3u8") is None
+
+
+def test_ranges_of_bytes_follow_one_another_where_they_do_not_say_where_they_begin():
+    text = HEAD + (
+        '#EXT-X-MAP:URI="all.mp4",BYTERANGE="700@0"\n#EXTINF:2,\n#EXT-X-BYTERANGE:1000@700\nall.mp4\n'
+        "#EXT-X-BYTERANGE:500\n#EXTINF:2,\nall.mp4\n#EXTINF:2,\nother.mp4\n"
+    )
+    found = media_playlist(text, "http://host/live.m3u8")
+    assert [each.resource.byte_range for each in found.segments] == [(700, 1000), (1700, 500), None]
+    assert found.segments[0].map_resource == Resource("http://host/all.mp4", (0, 700))
+
+
+@pytest.mark.parametrize("kind", ["ts", "mp4"])
+@pytest.mark.parametrize("takes_ranges", [True, False])
+def test_segments_that_are_ranges_of_one_file_are_read_wherever_the_server_takes_them_from(
+    tmp_path, kind, takes_ranges
+):
+    names = [line for line in segments(tmp_path, "a", kind, 1) if not line.startswith("#")]
+    init = [tmp_path / "a-init.mp4"] if kind == "mp4" else []
+    expected = joined_up(tmp_path, "a", kind)
+    data = (tmp_path / f"a-all.{kind}").read_bytes()
+    at = sum(path.stat().st_size for path in init)
+    lines = [f'#EXT-X-MAP:URI="all",BYTERANGE="{at}@0"' for _ in init]
+    for name in names:
+        length = (tmp_path / name).stat().st_size
+        lines += [f"#EXT-X-BYTERANGE:{length}@{at}", "#EXTINF:2,", "all"]
+        at += length
+
+    def ranged(connection, request: str) -> None:
+        found = re.search(r"Range: bytes=(\d+)-(\d+)", request)
+        if not takes_ranges:
+            return said(data, Content_Length=len(data))(connection, request)
+        begin, last = int(found[1]), int(found[2])
+        part, place = data[begin : last + 1], f"bytes {begin}-{last}/{len(data)}"
+        return said(part, "206 Partial Content", Content_Length=len(part), Content_Range=place)(connection, request)
+
+    playlist = (HEAD + "\n".join([*lines, "#EXT-X-ENDLIST", ""])).encode()
+    with RadioServer(live_m3u8=said(playlist, Content_Length=len(playlist)), all=ranged) as server:
+        samples = heard(RadioSource(server.url("live.m3u8"), RATE, is_held=False))
+    assert len(samples) == pytest.approx(len(expected), abs=2048)
+    np.testing.assert_allclose(samples[64 : len(expected) - 2048], expected[64:-2048], atol=1e-5)
+
+
+def test_another_part_than_was_asked_for_is_refused():
+    wrong = said(b"x" * 10, "206 Partial Content", Content_Length=10, Content_Range="bytes 0-9/100")
+    with RadioServer(a=wrong) as server, pytest.raises(NetworkError, match="the server answers 206"):
+        Answer(server.url("a"), byte_range=(50, 10))
+
+
+def test_packed_aac_is_heard_to_the_sample_and_its_id3_titles_with_their_segments(tmp_path):
+    """As radio encoders send it: ADTS, with a tag in front of each segment that tells its time, sometimes a title."""
+    data = station_aac(tmp_path / "a.aac", 6.0).read_bytes()
+    frames, at = [], 0
+    while at < len(data):
+        frames.append(data[at : at + adts_length(data[at : at + 7])])
+        at += len(frames[-1])
+    n_each, titles = -(-len(frames) // 3), ("Me - Größe", "", "You - Two")
+    segments = [b"".join(frames[number * n_each : (number + 1) * n_each]) for number in range(3)]
+    tagged = [id3_tag(*title.split(" - ")) if title else id3_tag() for title in titles]
+    listed = (HEAD + "".join(f"#EXTINF:2,\n{name}.aac\n" for name in "abc") + "#EXT-X-ENDLIST\n").encode()
+    answers = {f"{name}_aac": said(tag + part) for name, tag, part in zip("abc", tagged, segments, strict=True)}
+    with RadioServer(live_m3u8=said(listed, Content_Length=len(listed)), **answers) as server:
+        source = RadioSource(server.url("live.m3u8"), RATE, is_held=False)
+        samples = heard(source)
+    expected = whole(tmp_path / "a.aac")
+    assert abs(len(samples) - len(expected)) <= 1024
+    n_same = min(len(samples), len(expected))
+    np.testing.assert_allclose(samples[64:n_same], expected[64:n_same], atol=1e-6)
+    assert [title for _, title in source._marks] == ["Me - Größe", "You - Two"]
+    for (place, _), number in zip(source._marks, (0, 2), strict=True):
+        assert place == pytest.approx(number * n_each * 1024, abs=1024)
+
+
+def id3_tag(artist: str = "", title: str = "") -> bytes:
+    """A tag of a segment: its time, a text of the encoder's own, and artist and title where they are told."""
+    frames = [(b"PRIV", b"com.apple.streaming.transportStreamTimestamp\0" + bytes(8))]
+    frames += [(b"TXXX", b"\x03encoder\0" + b"ours"), (b"TPE1", b"\x03" + artist.encode())] if title else []
+    frames += [(b"TIT2", b"\x03" + title.encode())] if title else []
+    body = b"".join(name + bytes([0, 0, 0, len(data)]) + b"\0\0" + data for name, data in frames)
+    return b"ID3\x04\0\0" + bytes([0, 0, len(body) >> 7, len(body) & 127]) + body
 
 
 def test_an_id3_tag_tells_artist_and_title():

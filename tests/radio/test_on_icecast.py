@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import threading
 import time
 
 import numpy as np
@@ -10,8 +11,10 @@ import pytest
 from apollo_rt.radio.radio_source import RadioSource
 from tests.doubles.audio_servers import wait_for
 from tests.doubles.encoded_files import noise, vorbis
-from tests.doubles.heard_radio import RATE, station_mp3, whole
+from tests.doubles.heard_radio import RATE, heard, station_mp3, whole
 from tests.doubles.icecast import Icecast
+from tests.doubles.ogg_tools import decoded, need_tools, taken_down
+from tests.doubles.radio_server import RadioServer, said
 
 pytestmark = pytest.mark.server
 
@@ -64,6 +67,34 @@ def test_a_station_is_heard_to_the_sample_from_wherever_one_tunes_in(icecast, tm
     is_same = np.isclose(part, expected, atol=1e-5).all(axis=1)
     assert is_same.mean() > 0.85  # the seam of the loop may lie in it
     assert source.state(0).faults <= 1  # a frame whose beginning was missed
+
+
+def test_over_its_title_changes_as_much_is_heard_as_oggdec_hears(icecast, tmp_path):
+    """Icecast begins a link with each title, and repeats a packet that only primes the decoder."""
+    need_tools()
+    icecast.play(vorbis(tmp_path / "a.ogg", 0.3 * noise(10 * RATE)), "application/ogg")
+    stopping = threading.Event()
+
+    def change_titles() -> None:
+        number = 0
+        while not stopping.wait(1.0):
+            icecast.set_title(f"Title {number}")
+            number += 1
+
+    thread = threading.Thread(target=change_titles)
+    thread.start()
+    try:
+        path = taken_down(icecast.url(), tmp_path / "heard.ogg", 250_000)
+    finally:
+        stopping.set()
+        thread.join()
+    with RadioServer(live=said(path.read_bytes())) as server:
+        source = RadioSource(server.url(), RATE, is_held=False, give_up_s=0.0)
+        samples = heard(source)
+    assert len(source._marks) >= 3
+    expected = decoded(path, "vorbis")
+    assert len(samples) == len(expected)
+    np.testing.assert_allclose(samples[64:], expected[64:], atol=2e-5)
 
 
 def test_titles_reach_the_listener_and_the_burst_is_cut(icecast, tmp_path):

@@ -7,7 +7,8 @@ import pytest
 
 from apollo_rt.errors import AudioFileError
 from apollo_rt.radio.radio_source import RadioSource
-from tests.doubles.encoded_files import encode, joined, noise, vorbis
+from tests import ROOT
+from tests.doubles.encoded_files import encode, joined, noise, place_of, vorbis
 from tests.doubles.heard_radio import RATE, heard, station_aac, station_mp3, whole
 from tests.doubles.radio_server import RadioServer, said, with_titles
 
@@ -60,6 +61,24 @@ def test_every_kind_is_heard_to_the_sample_whatever_its_type_is_said_to_be(tmp_p
     assert abs(len(samples) - len(expected)) <= 1152  # an announced end is for who has a file
     n_samples = min(len(samples), len(expected))
     assert_same(samples[:n_samples], expected[:n_samples])
+
+
+@pytest.mark.parametrize(("name", "encoder_delay"), [("he_aac", 5057), ("he_aac_v2", 7106)])
+@pytest.mark.parametrize("begin", [0, 5000])
+def test_he_aac_has_its_full_rate_and_both_channels_from_wherever_one_tunes_in(name, encoder_delay, begin):
+    path = ROOT / "tests" / "data" / f"{name}.aac"
+    with RadioServer(live=said(path.read_bytes()[begin:], Content_Type="audio/aacp")) as server:
+        samples, source = listen(server)
+    state, music, expected = source.state(0), noise(3 * RATE), whole(path)
+    assert (state.sample_rate, state.channels) == (RATE, 2)
+    assert state.faults <= (1 if begin else 0)
+    if begin:  # its upper half is noise of the decoder's own, which depends on where one begins
+        assert RATE < len(samples) < len(expected)
+    else:
+        assert_same(samples, expected)
+    n_missing = len(expected) - len(samples)
+    at = place_of(samples[-RATE:-4096, 0], music[:, 0])
+    assert at == pytest.approx(n_missing + len(samples) - RATE - encoder_delay, abs=1)
 
 
 def test_icy_blocks_are_taken_out_and_a_title_is_heard_with_its_frame(tmp_path):
@@ -170,6 +189,19 @@ def test_a_server_that_comes_back_is_found_by_itself_and_one_that_does_not_is_gi
         with pytest.raises(AudioFileError, match="the server answers 503 Service Unavailable"):
             heard(source)
         assert any("lost (the server ended it)" in line for line in source.take_messages())
+
+
+def test_bytes_that_are_no_music_are_passed_over_and_counted(tmp_path):
+    """In the middle, and more than a frame of them; what follows is where it was."""
+    path = station_mp3(tmp_path / "a.mp3")
+    data, begin = path.read_bytes(), 30_000
+    broken = data[:begin] + bytes(range(1, 256)) * 4 + data[begin + 4 * 255 :]
+    with RadioServer(live=said(broken)) as server:
+        samples, source = listen(server)
+    expected = whole(path)
+    assert source.state(0).faults >= 1
+    assert_same(samples[: 3 * RATE], expected[: 3 * RATE])
+    np.testing.assert_allclose(samples[-2 * RATE :], expected[-2 * RATE :], atol=1e-5)
 
 
 def test_what_is_no_sound_ends_it_with_the_reason():

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from apollo_rt.radio.decoded_stream import StreamBlock
 from apollo_rt.radio.reserve import Reserve
-from apollo_rt.radio.sound_buffer import SoundBuffer
+from apollo_rt.radio.sound_buffer import SoundBuffer, StreamBlock
 
 RATE = 44_100
 TICK_S = 0.02

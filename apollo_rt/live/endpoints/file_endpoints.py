@@ -4,7 +4,7 @@ from typing import Protocol, runtime_checkable
 
 from apollo_rt.compiled.records import load
 from apollo_rt.live.endpoints.file_feed import Sink, SinkFeed, Source, SourceFeed
-from apollo_rt.live.endpoints.live_source import LiveSource, RadioState
+from apollo_rt.live.endpoints.live_source import LiveSource, RadioState, TellingSource
 from apollo_rt.live.realtime.shared_state import SharedState
 
 
@@ -34,7 +34,7 @@ class FileEndpoints:
         self, source: Source | LiveSource | None, sink: Sink | None, shared: SharedState, n_leading: int
     ) -> None:
         self._sink, self._shared = sink, shared
-        self._live = source if isinstance(source, LiveSource) else None
+        self._telling = source if isinstance(source, TellingSource) else None
         self._source_feed = SourceFeed(source, shared.source) if source else None
         self._sink_feed = SinkFeed(sink, shared.sink, n_leading, shared.source) if sink else None
 
@@ -51,13 +51,13 @@ class FileEndpoints:
 
     @property
     def radio(self) -> RadioState | None:
-        """State of the source, where it is live."""
+        """State of the source, where it tells one."""
         n_heard = int(load(self._shared.source.marks, "read")) - int(self._shared.control.delay)
-        return self._live.state(n_heard) if self._live else None
+        return self._telling.state(n_heard) if self._telling else None
 
     def take_titles(self) -> list[tuple[int, str]]:
-        """Titles of a live source with the output sample at which they begin, of what was taken; told once."""
-        if self._live is None:
+        """Titles of the source with the output sample at which they begin, of what was taken; told once."""
+        if self._telling is None:
             return []
         control, marks = self._shared.control, self._shared.source.marks
         # Silence stood in for what came late, and lies between. A callback may be at work: it takes first and
@@ -65,7 +65,7 @@ class FileEndpoints:
         n_taken = int(load(marks, "read"))
         n_silent = max(int(load(self._shared.stats.counters, "samples")) - int(load(marks, "read")) for _ in range(8))
         delay = max(n_silent, 0) + int(control.delay)
-        return [(place + delay, title) for place, title in self._live.take_titles(n_taken)]
+        return [(place + delay, title) for place, title in self._telling.take_titles(n_taken)]
 
     def start(self, n_samples: int) -> None:
         """Start both; returns when so many samples, or all there are, are decoded."""
@@ -76,7 +76,7 @@ class FileEndpoints:
 
     def poll(self) -> list[str]:
         """Messages about the files for the user, one line each."""
-        lines = self._live.take_messages() if self._live else []
+        lines = self._telling.take_messages() if self._telling else []
         return lines + (self._sink.take_messages() if isinstance(self._sink, SurvivingSink) else [])
 
     def stop(self, complete: bool, is_over: bool) -> list[str]:

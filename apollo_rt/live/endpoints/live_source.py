@@ -62,18 +62,8 @@ class RadioState:
 
 
 @runtime_checkable
-class LiveSource(Protocol):
-    """A source that nobody waits for, such as a radio."""
-
-    def start(self) -> None:
-        """Begin to listen."""
-
-    def take(self, n_queued: int) -> NDArray[np.float32] | None:
-        """Samples for the engine now, `(samples, 2)`; none where there is nothing yet, None at the end.
-
-        Args:
-            n_queued: samples that the engine has not taken yet.
-        """
+class TellingSource(Protocol):
+    """A source that tells what is heard of it, such as a playlist."""
 
     def interrupt(self) -> None:
         """End; from another thread."""
@@ -94,3 +84,18 @@ class LiveSource(Protocol):
 
     def take_messages(self) -> list[str]:
         """Messages for the user since the last call, one line each."""
+
+
+@runtime_checkable
+class LiveSource(TellingSource, Protocol):
+    """A source that nobody waits for, such as a radio."""
+
+    def start(self) -> None:
+        """Begin to listen."""
+
+    def take(self, n_queued: int) -> NDArray[np.float32] | None:
+        """Samples for the engine now, `(samples, 2)`; none where there is nothing yet, None at the end.
+
+        Args:
+            n_queued: samples that the engine has not taken yet.
+        """

@@ -113,7 +113,7 @@ class Snapshot:
         gauges: with their bounds: `wet_ring`, samples restored and not yet played (below 0: what is late);
             `source_queue` and `sink_queue`, samples between files and the stream; of two clocks `clock_ring`, samples
             held back, and `correction_ppm`.
-        radio: the stream that is heard; None where the input is a device or a file.
+        radio: the stream, pipe or playlist that is heard; None where the input is a device or a file.
         unrecorded_samples: that a file at the output could not take, because the disk was full.
         silenced_samples: output samples that are silent because nothing was captured for them; see `realtime.gaps`.
         silent_hops: hops of digital silence that the model wasn't asked for.
