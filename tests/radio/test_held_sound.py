@@ -10,10 +10,10 @@ from apollo_rt.radio.held_sound import HeldSound
 from apollo_rt.radio.reserve import MOST_S, Reserve
 from apollo_rt.radio.sound_buffer import SoundBuffer, StreamBlock
 
-RATE = 24_000
-"""Low, for half an hour to take seconds: what is taken at once shall still be short beside what comes at once."""
+RATE = 8000
+"""Low, for half an hour to take seconds; what is taken at once is still short beside a page of a second."""
 
-TICK_S = 0.02
+TICK_S = 0.04
 TONE_HZ = 50
 TONE = 0.5 * np.sin(2 * np.pi * TONE_HZ / RATE * np.arange(RATE // TONE_HZ)).astype(np.float32)
 STEEPEST = 1.05 * 0.5 * 2 * np.pi * TONE_HZ / RATE
@@ -56,7 +56,7 @@ class Listener:
 @pytest.mark.parametrize(("ppm", "waits"), [(200.0, False), (-200.0, True)])
 def test_half_an_hour_of_a_sender_200_ppm_off_is_heard_whole_without_running_dry_in_the_same_memory(ppm, waits):
     listener, random = Listener(waits), np.random.default_rng(0)
-    lump, due_s, corrections = round(0.128 * RATE), 0.0, np.zeros(round(1800 / TICK_S))
+    lump, due_s, corrections = RATE, 0.0, np.zeros(round(1800 / TICK_S))
     try:
         for number in range(len(corrections)):
             at_s = number * TICK_S
@@ -76,7 +76,7 @@ def test_half_an_hour_of_a_sender_200_ppm_off_is_heard_whole_without_running_dry
     assert listener.steepest < STEEPEST
     assert 1e6 * np.mean(corrections[-round(600 / TICK_S) :]) == pytest.approx(ppm, abs=50)
     sent_s, heard_s = listener.buffer.n_in / RATE, listener.n_heard / RATE
-    assert sent_s - heard_s == pytest.approx(1e-6 * ppm * 1800 + 0.15, abs=0.3)  # all but what is held back
+    assert sent_s - heard_s == pytest.approx(1e-6 * ppm * 1800 + 1.35 - 0.5, abs=1.0)  # all but what is held back
 
 
 def test_a_sender_that_waits_for_us_is_read_as_it_is_and_nothing_is_dropped():
