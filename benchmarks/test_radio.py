@@ -59,7 +59,7 @@ def paced(data: bytes, bytes_per_s: float = BYTES_PER_S) -> Iterator[str]:
         begin_s, n_sent = time.monotonic(), 0
         while not server.stopping.wait(PIECE_S):
             n_due = int((time.monotonic() - begin_s) * bytes_per_s)
-            connection.sendall(np.take(loop, range(n_sent, n_due), mode="wrap").tobytes())
+            connection.sendall(loop[np.arange(n_sent, n_due) % len(loop)].tobytes())
             n_sent = n_due
 
     loop = np.frombuffer(data, np.uint8)

@@ -67,8 +67,9 @@ def test_a_player_is_heard_through_a_pipe_to_its_end_and_held_at_its_reserve(ide
             pieces.put(piece)
         rest.clear()
         assert wait_for(lambda: n_queued(engine._shared.source) > 0, 60)
-        while not engine.wait(0.0):
+        while not (source._has_ended and len(source._buffer) + n_queued(engine._shared.source) == 0):
             play(0.1)
+        play(0.2)
     writer.join()
     samples = np.concatenate(heard)
     for at in (RATE, 5 * RATE):  # before and after the pause
