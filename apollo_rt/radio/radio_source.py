@@ -67,6 +67,7 @@ class RadioSource:
         self._untold: deque[tuple[int, str]] = deque(maxlen=64)
         self._title = ""
         self._n_given = self._n_reconnections = 0
+        self._lost_s = 0.0
         self._is_connected, self._has_ended = True, False
 
     def start(self) -> None:
@@ -186,7 +187,7 @@ class RadioSource:
         decoded = DecodedStream(continued, self._rate, self._facts)
         try:
             for block in decoded.blocks():
-                self._is_connected = True
+                self._note_found()
                 self._buffer.put(block)
                 if self._stopping.is_set():
                     return
@@ -194,8 +195,15 @@ class RadioSource:
             if not continued.follower:
                 decoded.close()
 
+    def _note_found(self) -> None:
+        if not self._is_connected:
+            away_s = time.monotonic() - self._lost_s
+            self._messages.append(f"{shown(self._url)}: found again after {away_s:.1f} s")
+        self._is_connected = True
+
     def _note_lost(self, reason: str) -> None:
         if self._is_connected and not self._stopping.is_set():
+            self._lost_s = time.monotonic()
             self._messages.append(f"{shown(self._url)}: lost ({reason}); it is being looked for")
         self._is_connected = False
 

@@ -182,8 +182,11 @@ def test_a_server_that_comes_back_is_found_by_itself_and_one_that_does_not_is_gi
     data = station_mp3(tmp_path / "a.mp3").read_bytes()
     busy = said(b"", "503 Service Unavailable")
     with RadioServer(live=[said(data[:30_000]), busy, busy, said(data)]) as server:
-        samples, _ = listen(server, give_up_s=60, n_most=len(whole(tmp_path / "a.mp3")) - UNREAD)
+        samples, source = listen(server, give_up_s=60, n_most=len(whole(tmp_path / "a.mp3")) - UNREAD)
         assert len(samples) > 6 * RATE
+        lost, found = source.take_messages()[:2]
+        assert lost.endswith("lost (the server ended it); it is being looked for")
+        assert f"{server.url()}: found again after " in found
     with RadioServer(live=[said(data[:30_000]), busy]) as server:
         source = RadioSource(server.url(), RATE, is_held=False, give_up_s=0.3)
         with pytest.raises(AudioFileError, match="the server answers 503 Service Unavailable"):
