@@ -16,6 +16,9 @@ Samples = NDArray[np.float32]
 
 _PART_LENGTH = 4096
 _POLL_S = 0.002
+_LISTEN_S = 0.01
+"""Between two looks at a live source, which keeps ten times as much in the queue: each look takes Python's time."""
+
 _PREFILL_S = 2.0
 """How long the start waits for a source: a file takes no time; what a pipe has not brought by then may never come."""
 
@@ -143,7 +146,7 @@ class SourceFeed:
         while not self._stopping.is_set() and (part := source.take(n_queued(self._queue))) is not None:
             self._put_all(np.ascontiguousarray(part, np.float32))
             if not len(part):
-                self._stopping.wait(_POLL_S)
+                self._stopping.wait(_LISTEN_S)
 
     def _put_all(self, part: Samples) -> None:
         while len(part := part[put(self._queue, part) :]):
