@@ -11,7 +11,7 @@ from torch.nn import functional
 from training.nets.correction_net import HIGHEST
 from training.nets.layers import RMSNorm
 from training.nets.level_bands import Groups, scale_of
-from training.nets.level_net import DOUBT, FEATURE_OFFSET, FEATURE_SCALE, LN10, SUREST, LevelLayer, LevelNet
+from training.nets.level_net import DOUBT, FEATURE_OFFSET, FEATURE_SCALE, HEARD, LN10, SUREST, LevelLayer, LevelNet
 from training.nets.level_restorer import LevelRestorer
 
 # Powers are counted from -100 dB of full scale: a floor of 1e-12 would be taken for zero, and left out, by the
@@ -94,7 +94,6 @@ class Holding(nn.Module):
 
     kernel: Tensor
     faded: Tensor
-    ones: Tensor
 
     def __init__(self, levels: LevelNet, n_frames: int) -> None:
         super().__init__()
@@ -102,11 +101,18 @@ class Holding(nn.Module):
         kernel = torch.where(age >= 0, (1 - levels.hold) * levels.hold ** age.clamp(min=0), 0.0)
         self.register_buffer("kernel", kernel)
         self.register_buffer("faded", levels.hold ** torch.arange(1.0, n_frames + 1)[:, None])
-        self.register_buffer("ones", torch.ones(n_frames, 1))
 
-    def forward(self, evidence: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
-        """(frames, values), (1, values + 1) -> the same two; the last is the weight of all."""
-        weighed = torch.cat((evidence.clamp(-SUREST, SUREST), self.ones), dim=1)
+    def forward(self, evidence: Tensor, power: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
+        """(frames, values), (frames, 1), (1, values + 1) -> (frames, values), (1, values + 1), the last of all weights.
+
+        Args:
+            evidence: of each frame.
+            power: of each frame, both channels together, in `UNIT`.
+            before: the state.
+        """
+        heard = power * power
+        weights = heard / (heard + (10**HEARD / UNIT) ** 2)
+        weighed = torch.cat((weights * evidence.clamp(-SUREST, SUREST), weights), dim=1)
         sums = self.kernel @ weighed + self.faded @ before
         values = evidence.shape[1]
         return sums[:, :values] / (sums[:, values:] + DOUBT), sums[-1:]

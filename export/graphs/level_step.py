@@ -129,9 +129,11 @@ class LevelStep(nn.Module):
         half = (decoded[:, n_out:] * sloped[:, n_out:]) @ self.image_weight
         out = (decoded[:, :n_out] + sloped[:, :n_out]).view(self.n_frames, 4, -1)
         level, coherence, evidence = out.split((1, 1, 2), dim=1)
-        evidence, held = self.holding(evidence.reshape(self.n_frames, -1), state[2])
+        own = short[:, :2].sum(-1, keepdim=True) + self.bands.n_short * _FLOOR
+        both = own.mean(1, keepdim=True)
+        evidence, held = self.holding(evidence.reshape(self.n_frames, -1), both[:, 0], state[2])
         evident = torch.sigmoid(SHARPNESS * (evidence - NEEDED)).view(self.n_frames, 2, -1)
-        gains = self._gains(level + half[:, None] * self.both_signs, short, evident)
+        gains = self._gains(level + half[:, None] * self.both_signs, short[:, :2], own, both, evident)
         # ONNX Runtime's Tanh of more reaches 1.0000001, and the root of what is missing to one would be no number.
         coherence = torch.tanh(coherence.clamp(-WIDEST, WIDEST))
         if self.correction:
@@ -157,11 +159,9 @@ class LevelStep(nn.Module):
         features = torch.log((together + _FLOOR).clamp(min=_QUIETEST)) - torch.log(loud)
         return features.clamp(min=LOWEST * LN10), short, averages
 
-    def _gains(self, level: Tensor, short: Tensor, evident: Tensor) -> Tensor:
+    def _gains(self, level: Tensor, present: Tensor, own: Tensor, both: Tensor, evident: Tensor) -> Tensor:
         """Gains of left and right, (frames, 2, bands), from levels against both channels together."""
-        present = short[:, :2]
-        own = present.sum(-1, keepdim=True) + self.bands.n_short * _FLOOR
-        missing = torch.exp((level * LN10).clamp(max=_MOST)) * own.mean(1, keepdim=True)
+        missing = torch.exp((level * LN10).clamp(max=_MOST)) * both
         missing = torch.minimum(missing, own)
         share = missing / (missing + 10**SHRINK * (present + _FLOOR))
         heard = (missing * share * share * evident).clamp(max=10.0 / UNIT) - _SILENT

@@ -32,6 +32,10 @@ _OUTPUTS = 4  # level, how alike both channels are, evidence of loss for left an
 HOLD_S = 1.0
 """Evidence is averaged over this long: one frame's word on how a spectrum ends is doubtful, that of many is not."""
 
+HEARD = -9.0
+"""A frame of -90 dB of full scale weighs half as evidence, a louder one more: silence tells nothing, and music that
+begins after it is judged by itself."""
+
 DOUBT = 0.06
 """Weight of having seen nothing yet, beside the one that evidence has in the end: as much as of the first 60 ms."""
 
@@ -258,19 +262,21 @@ class LevelNet(nn.Module):
         # Never louder than the rest of its channel, so that in a silent one nothing is.
         missing = torch.stack((both + level + half, both + level - half), dim=2).minimum(own[..., None])
         coherence = torch.tanh(coherence.clamp(-WIDEST, WIDEST))
-        evidence, held = self._held(torch.cat(said, dim=-1), held)
+        weights = torch.sigmoid(2 * LN10 * (both - HEARD))
+        evidence, held = self._held(torch.cat(said, dim=-1), weights, held)
         return Predicted(missing, coherence, evidence.unflatten(-1, (2, -1))), held
 
-    def _held(self, evidence: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
+    def _held(self, evidence: Tensor, weights: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
         """Average of what all frames said, the newest most: of a stream that has just begun, of the few that there are.
 
         A recursion, in stretches written as a product with its kernel; the last value is the weight of all.
 
         Shape:
-            (batch, frames, values), (batch, values + 1) -> (batch, frames, values), (batch, values + 1)
+            (batch, frames, values), (batch, frames, 1), (batch, values + 1)
+            -> (batch, frames, values), (batch, values + 1)
         """
-        found = []
-        for stretch in functional.pad(evidence.clamp(-SUREST, SUREST), (0, 1), value=1.0).split(_STRETCH, dim=1):
+        found, weighed = [], torch.cat((weights * evidence.clamp(-SUREST, SUREST), weights), dim=-1)
+        for stretch in weighed.split(_STRETCH, dim=1):
             index = torch.arange(stretch.shape[1], device=stretch.device)
             age = index[:, None] - index
             kernel = torch.where(age >= 0, (1 - self.hold) * self.hold ** age.clamp(min=0), 0.0)

@@ -124,7 +124,7 @@ def test_evidence_is_held_and_is_asked_for_where_a_band_lost_something() -> None
     n_before, n_after = round(1 / hop_s), round(6 / hop_s)
     said = torch.full((1, n_before + n_after, 6), -9.0)
     said[:, n_before:] = 9.0
-    whole = net._held(said, torch.zeros(1, 7))[0][0, :, 0]
+    whole = net._held(said, torch.ones(1, n_before + n_after, 1), torch.zeros(1, 7))[0][0, :, 0]
     assert float(whole[:n_before].max()) < 0
     opens = int((whole[n_before:] > 0).nonzero()[0, 0]) * hop_s
     assert opens == pytest.approx(HOLD_S * np.log(2 - np.exp(-1 / HOLD_S)), abs=2 * hop_s)
@@ -132,6 +132,11 @@ def test_evidence_is_held_and_is_asked_for_where_a_band_lost_something() -> None
     assert float(whole[0].abs()) < 1 < float(whole[n_before // 4].abs()), (
         "at first little is believed, soon what all say"
     )
+
+    silent_before = (torch.arange(n_before + n_after) >= n_before).float()[None, :, None]
+    afresh = net._held(said, silent_before, torch.zeros(1, 7))[0][0, :, 0]
+    assert float(afresh[:n_before].abs().max()) == 0, "silence says nothing"
+    assert float(afresh[n_before + n_before // 4]) > 1, "and what follows is judged by itself"
 
     known = torch.tensor([[1.0, 1.0, 0.0]])
     wanted = torch.full((1, 50, 4, 3), -4.0)
