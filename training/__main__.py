@@ -6,7 +6,7 @@ import click
 
 _COMMANDS = {
     "prepare": ("training.prepare", "prepare"),
-    "levels": ("training.levels.commands", "levels"),
+    "levels": ("training.levels.level_commands", "levels"),
     "burst": ("training.levels.burst", "command"),
     "fit": ("training.fitting.fit", "command"),
     "inference": ("training.inference.command", "command"),

@@ -25,7 +25,7 @@ _N_TRIES, _BETWEEN_TRIES_S = 20, 0.05
 
 
 @dataclass(frozen=True)
-class _Found:
+class _FoundSink:
     """A sink of ours, or of an earlier run, on the server."""
 
     index: int
@@ -154,7 +154,7 @@ def remove_left_sinks() -> list[str]:
     return [*(f"the sink {sink.name!r}, which an earlier run left, was removed" for sink in left), *lines]
 
 
-def remove_sinks(sinks: list[_Found], before: str = "") -> list[str]:
+def remove_sinks(sinks: list[_FoundSink], before: str = "") -> list[str]:
     """Move all that plays to these sinks to the default sink, and remove them.
 
     Where one of them is the default, that is the sink which was it before. A server remembers where a player was moved,
@@ -172,7 +172,7 @@ def remove_sinks(sinks: list[_Found], before: str = "") -> list[str]:
     return lines
 
 
-def _give_back(server: Any, left: _Found, leaving: list[_Found], before: str) -> int:
+def _give_back(server: Any, left: _FoundSink, leaving: list[_FoundSink], before: str) -> int:
     """Move what plays there to the default sink; returns how many still play there, as the server says now."""
     names = {sink.name for sink in leaving}
     others = {sink.name: sink for sink in server.sink_list() if sink.name not in names}
@@ -193,10 +193,12 @@ def _unload(server: Any, module: int) -> None:
     server.module_unload(module)
 
 
-def _ours(server: Any) -> list[_Found]:
+def _ours(server: Any) -> list[_FoundSink]:
     """All our sinks, of this run and of others."""
     return [
-        _Found(sink.index, sink.name, sink.owner_module, sink.proplist[_MAKER], sink.proplist.get(_RATES_BEFORE, ""))
+        _FoundSink(
+            sink.index, sink.name, sink.owner_module, sink.proplist[_MAKER], sink.proplist.get(_RATES_BEFORE, "")
+        )
         for sink in server.sink_list()
         if _MAKER in sink.proplist
     ]

@@ -71,7 +71,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class _Found:
+class _FoundSource:
     """A source, and its place inside the output folder."""
 
     source: Path
@@ -155,10 +155,10 @@ def _only_job(sources: Sequence[Path], target: Path) -> Job:
 
 
 def _into_folder(sources: Sequence[Path], folder: Path, suffix: str) -> Plan:
-    found: dict[Path, _Found] = {}
+    found: dict[Path, _FoundSource] = {}
     left_out: list[LeftOut] = []
     for path in sources:
-        for thing in _music(path, folder) if _is_folder(path) else (_Found(path, Path(path.name)),):
+        for thing in _music(path, folder) if _is_folder(path) else (_FoundSource(path, Path(path.name)),):
             if isinstance(thing, LeftOut):
                 left_out.append(thing)
             # What is reached twice is restored once: as a part of the tree that holds most of its path.
@@ -172,7 +172,7 @@ def _into_folder(sources: Sequence[Path], folder: Path, suffix: str) -> Plan:
     return Plan(tuple(jobs), tuple(left_out))
 
 
-def _targets(found: Sequence[_Found], suffix: str) -> list[tuple[_Found, Path]]:
+def _targets(found: Sequence[_FoundSource], suffix: str) -> list[tuple[_FoundSource, Path]]:
     """A name for each, of which no two are the same where case or the form of an accent doesn't count either."""
     try:
         root = os.path.commonpath([thing.top for thing in found]) if found else ""
@@ -215,7 +215,7 @@ def _refuse_file_as_folder(output: Path, sources: Sequence[Path]) -> None:
     raise AudioFileError(f"{what} can't become the file {output}; name a folder for the output with -o")
 
 
-def _music(path: Path, output: Path) -> Iterator[_Found | LeftOut]:
+def _music(path: Path, output: Path) -> Iterator[_FoundSource | LeftOut]:
     """Music in a folder, in the order of its names; an output inside it is none of it."""
     root, inside = _place(path), _place(output)
     if inside == root:
@@ -226,7 +226,7 @@ def _music(path: Path, output: Path) -> Iterator[_Found | LeftOut]:
     return _walked(path, inside)
 
 
-def _walked(root: Path, output: Path) -> Iterator[_Found | LeftOut]:
+def _walked(root: Path, output: Path) -> Iterator[_FoundSource | LeftOut]:
     unreadable: list[LeftOut] = []
 
     def note(error: OSError) -> None:
@@ -243,12 +243,12 @@ def _walked(root: Path, output: Path) -> Iterator[_Found | LeftOut]:
     yield from unreadable
 
 
-def _sorted_out(file: Path, root: Path) -> _Found | LeftOut:
+def _sorted_out(file: Path, root: Path) -> _FoundSource | LeftOut:
     if file.suffix.lower() not in MUSIC_SUFFIXES:
         return LeftOut(file, "no music by its name")
     if not is_there(file):
         return LeftOut(file, "no regular file")
-    return _Found(file, file.relative_to(root))
+    return _FoundSource(file, file.relative_to(root))
 
 
 def _place(path: Path) -> Path:

@@ -2,8 +2,8 @@
 
 import click
 
+from benchmarks.footprint.footprint_page import fill, ratios_table, weights_table
 from benchmarks.footprint.packages import weights
-from benchmarks.footprint.page import fill, ratios_table, weights_table
 from benchmarks.footprint.turns import AFTER, BEFORE, take_turns, tree_of
 from benchmarks.measuring.machine import cpu_name, load_average
 

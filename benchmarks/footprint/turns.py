@@ -19,7 +19,7 @@ BEFORE, AFTER = "before", "after"
 Found = dict[str, dict[str, list[float]]]
 """Of each tree, by its name, what was found in each round, by `PROBE.figure`."""
 
-_PROBE = Path(__file__).with_name("probe.py")
+_PROBE = Path(__file__).with_name("commit_probe.py")
 _PATIENCE_S = 1800.0
 
 
@@ -39,7 +39,7 @@ def tree_of(commit: str) -> Iterator[Path]:
 
 
 def probe(tree: Path, cache: Path, what: str, number: float) -> dict[str, float]:
-    """Findings of `probe.py` in a tree, with compiled code kept in `cache`."""
+    """Findings of `commit_probe.py` in a tree, with compiled code kept in `cache`."""
     environment = os.environ | {"PYTHONPATH": os.fspath(tree), "NUMBA_CACHE_DIR": os.fspath(cache)}
     number = time.monotonic() if what == "start" else number
     command = [sys.executable, os.fspath(_PROBE), what, repr(number)]

@@ -23,7 +23,7 @@ Frames = tuple[np.ndarray, ...]
 """All that the model takes of frames, in the order of its inputs."""
 
 
-class BoundStep:
+class BackEndStep:
     """A back end of ours over its own buffers.
 
     Args:
@@ -52,16 +52,16 @@ def tier_of(name: str) -> Model:
 
 
 STEPS: dict[str, Callable[[Model], Step]] = {
-    "ours, C API": BoundStep,
-    "ONNX Runtime, IOBinding": lambda model: BoundStep(load(tier=model.tier, backend="python")),
+    "ours, C API": BackEndStep,
+    "ONNX Runtime, IOBinding": lambda model: BackEndStep(load(tier=model.tier, backend="python")),
     "InferenceSession.run": lambda model: PlainStep(step_graph(model)),
     "PyTorch, eager": lambda model: TorchStep(shipped_net(model), exit_of(model)),
     "PyTorch, torch.compile": lambda model: TorchStep(shipped_net(model), exit_of(model), "inductor"),
     "PyTorch, traced": lambda model: TorchStep(shipped_net(model), exit_of(model), "eager"),
 }
 BLOCKS: dict[str, Callable[[Model], Step]] = {
-    "ours, block graph": lambda model: BoundStep(model, is_block=True),
-    "ours, step by step": lambda model: step_by_step(BoundStep(model)),
+    "ours, block graph": lambda model: BackEndStep(model, is_block=True),
+    "ours, step by step": lambda model: step_by_step(BackEndStep(model)),
     "InferenceSession.run": lambda model: PlainStep(step_graph(model, block=True)),
     "PyTorch, eager": lambda model: TorchBlock(shipped_net(model), exit_of(model)),
 }
@@ -115,7 +115,7 @@ def test_model_step(
         pytest.skip("compiling takes a minute; in a quick run one tier is traced, to see that it works")
     model = tier_of(tier)
     limit_db = tolerance_db(model.provider, model.card.weight_bits)
-    ours, theirs = BoundStep(model), STEPS[name](model)
+    ours, theirs = BackEndStep(model), STEPS[name](model)
     for frame in zip(*frames, strict=True):
         wanted = ours(*frame).copy()
         assert error_db(theirs(*frame), wanted) < limit_db
@@ -131,7 +131,7 @@ def test_block_graph(benchmark: BenchmarkFixture, plan: Extent, model: Model, fr
         pytest.skip("the model has no block graph")
     n_frames, limit_db = block.n_frames, tolerance_db(model.provider, model.card.weight_bits)
     part = tuple(np.ascontiguousarray(values[:n_frames]) for values in frames)
-    ours, theirs = step_by_step(BoundStep(model)), BLOCKS[name](model)
+    ours, theirs = step_by_step(BackEndStep(model)), BLOCKS[name](model)
     assert error_db(theirs(*part), ours(*part)) < limit_db
     rounds = max(plan.micro_rounds // n_frames, 3)
     timed = benchmark.pedantic(theirs, part, rounds=rounds)

@@ -9,10 +9,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from export.graphs.to_onnx import step_of, to_onnx
 from export.trials.timing import GraphTime, product_flops, time_graphs
 from training.nets.apollo_published import HOP_LENGTH, SAMPLE_RATE, PublishedApollo
-from training.nets.config import ModelConfig
+from training.nets.causal_restorer import Restorer
 from training.nets.level_net import LevelNetConfig
 from training.nets.level_restorer import LevelRestorer
-from training.nets.model import Restorer
+from training.nets.net_config import ModelConfig
 
 
 @dataclass(frozen=True)

@@ -20,14 +20,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.nets.layers import LOG_ABSENT, LOG_ABSENT_WIDTH, SILENT_GAIN, BandLinear
-from training.nets.model import (
+from training.nets.causal_restorer import (
     LOG_FLOOR,
     LOG_GAIN_RANGE,
     LOG_MAGNITUDE_SCALE,
     LOUDNESS_SCALE,
     Restorer,
 )
+from training.nets.layers import LOG_ABSENT, LOG_ABSENT_WIDTH, SILENT_GAIN, BandLinear
 
 _MID_SIDE = torch.tensor([[1.0, 1.0], [1.0, -1.0]]) * 0.5**0.5
 _TURN = torch.tensor([[0.0, -1.0], [1.0, 0.0]])  # times i

@@ -39,7 +39,7 @@ class Correction(nn.Module):
         self.register_buffer("encode_bias", net.encode.bias.detach() + FEATURE_OFFSET * weight.sum(1))
         self.trunk_norm = norm_of(torch.ones(levels.config.width))
         self.register_buffer("listen_weight", net.listen.weight.detach().T.contiguous())
-        self.layers = nn.ModuleList(Layer(one, n_frames) for one in cast("list[LevelLayer]", net.layers))
+        self.layers = nn.ModuleList(LevelLayerInRows(one, n_frames) for one in cast("list[LevelLayer]", net.layers))
         self.norm = norm_of(net.scale)
         self.register_buffer("decode_weight", net.decoder.weight.detach().T.contiguous())
         self.register_buffer("decode_bias", net.decoder.bias.detach())
@@ -118,7 +118,7 @@ class Holding(nn.Module):
         return sums[:, :values] / (sums[:, values:] + DOUBT), sums[-1:]
 
 
-class Layer(nn.Module):
+class LevelLayerInRows(nn.Module):
     """`LevelLayer` over states in rows."""
 
     taps: Tensor

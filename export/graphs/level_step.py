@@ -10,7 +10,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from export.graphs.level_parts import UNIT, Correction, Holding, Layer, Running, band_power, dft, norm_of
+from export.graphs.level_parts import UNIT, Correction, Holding, LevelLayerInRows, Running, band_power, dft, norm_of
 from training.nets.level_bands import FLOOR
 from training.nets.level_net import (
     FEATURE_OFFSET,
@@ -67,7 +67,7 @@ class LevelStep(nn.Module):
         self.register_buffer("fast_dft", dft(net.fast_window))
         self.running = Running(net, n_frames)
         layers = cast("list[LevelLayer]", levels.layers[: levels.config.exits[tier]])
-        self.layers = nn.ModuleList(Layer(one, n_frames) for one in layers)
+        self.layers = nn.ModuleList(LevelLayerInRows(one, n_frames) for one in layers)
         self.holding = Holding(levels, n_frames)
         self.trunk_depth, self.n_correction_states = levels.config.exits[0], levels.n_correction_states
         self.correction = Correction(levels, n_frames) if levels.correction else None

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from export.graphs.lean_bins import Decoder, Encoder, Envelope
 from export.graphs.lean_layers import LeanLayer, PlainLayer
+from training.nets.causal_restorer import Restorer
 from training.nets.layers import CausalLayer
-from training.nets.model import Restorer
 
 FOLDS = ("layers", "bins")
 """What can be written leanly, in the order in which `export.trials.folds` measures it."""

@@ -14,8 +14,8 @@ from export.graphs.operators import check_operators
 from export.graphs.shared_weights import share_weights, with_weights_of
 from export.graphs.small_weights import round_weights, store_small
 from export.graphs.step_module import StepModule
+from training.nets.causal_restorer import Restorer
 from training.nets.level_restorer import LevelRestorer
-from training.nets.model import Restorer
 
 OPSET = 20
 BLOCK_FRAMES = 16

@@ -22,8 +22,8 @@ def main(checkpoint: Path) -> None:
     from export.graphs.step_module import StepModule
     from export.graphs.to_onnx import tier_names, to_onnx
     from export.trials.timing import GraphTime, product_flops, sgemm_peak_gflops, time_graphs
+    from training.nets.causal_restorer import Restorer
     from training.nets.checkpoint import load_restorer
-    from training.nets.model import Restorer
 
     torch.set_num_threads(1)
     net = cast("Restorer", load_restorer(checkpoint)[0])  # a level net is folded in one way only

@@ -117,8 +117,8 @@ def main(checkpoint: Path) -> None:
     from export.graphs.to_onnx import to_onnx
     from export.trials.timing import time_graphs
     from export.verify import music_like, reference
+    from training.nets.causal_restorer import Restorer
     from training.nets.checkpoint import load_restorer
-    from training.nets.model import Restorer
 
     torch.set_num_threads(1)
     net = cast("Restorer", load_restorer(checkpoint)[0])  # of a level net nothing is measured here

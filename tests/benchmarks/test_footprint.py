@@ -6,8 +6,8 @@ import subprocess
 import pytest
 
 from benchmarks.footprint import turns
+from benchmarks.footprint.footprint_page import ROWS, fill, ratios_table, weights_table
 from benchmarks.footprint.packages import needed, weights
-from benchmarks.footprint.page import ROWS, fill, ratios_table, weights_table
 from benchmarks.footprint.turns import AFTER, BEFORE, ratio, take_turns, tree_of
 
 

@@ -5,11 +5,11 @@ import dataclasses
 import torch
 
 from apollo_rt.config import Framing
-from training.nets.config import ModelConfig
+from training.nets.causal_restorer import Restorer
 from training.nets.level_bands import LevelBands
 from training.nets.level_net import LevelNetConfig
 from training.nets.level_restorer import LevelRestorer
-from training.nets.model import Restorer
+from training.nets.net_config import ModelConfig
 
 SMALL = ModelConfig(
     framing=Framing(hop_length=64, analysis_length=256),

@@ -7,7 +7,7 @@ import torch
 
 from export.graphs.step_module import FOLDS, StepModule
 from tests.doubles.tiny_nets import PLAIN, SMALL, lively
-from training.nets.config import ModelConfig
+from training.nets.net_config import ModelConfig
 
 
 @torch.no_grad()

@@ -7,8 +7,8 @@ import yaml
 
 from tests import ROOT
 from tests.doubles.fit_runs import write_config, write_pairs
+from training.fitting.fit_cli import FitCli, fit
 from training.fitting.generators import CausalGenerator, PublishedGenerator
-from training.fitting.run import FitCli, fit
 from training.fitting.schedule import Staircase
 from training.nets.checkpoint import load_restorer
 

@@ -26,8 +26,8 @@ from training.inference.restoration import (
 )
 from training.nets import checkpoint
 from training.nets.apollo_published import PublishedApollo
-from training.nets.config import ModelConfig
-from training.nets.model import Restorer
+from training.nets.causal_restorer import Restorer
+from training.nets.net_config import ModelConfig
 
 RATE = 44_100
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import soundfile
 
-from training.corpus import drums, lmms, packages, soundfont, synthetic, trackers
+from training.corpus import debian_packages, drums, lmms, soundfont, synthetic, trackers
 from training.corpus.scores import Accompanist
 from training.data.preparation import run_all
 from training.data.recordings import MIXTURE, Recording, Split, plain
@@ -53,9 +53,9 @@ def build(work: Path, songs: int, seed: int, workers: int) -> tuple[list[Recordi
 
 def _recorded(work: Path) -> Iterator[Recording]:
     """The music of the packages, without files of a low bit rate."""
-    for package in packages.PACKAGES:
+    for package in debian_packages.PACKAGES:
         song_of = attrgetter("parent") if package.in_parts else Path  # the files come sorted
-        for song, found in groupby(packages.music_of(package, work), song_of):
+        for song, found in groupby(debian_packages.music_of(package, work), song_of):
             files = tuple(found)
             if max(map(_bitrate_bps, files)) >= package.min_bitrate_bps:
                 stems = {plain(file.stem): (file,) for file in files} if package.in_parts else {}
@@ -91,7 +91,7 @@ def _recording(render: Callable[[], Path], group: str, split: Split, licence: st
 def _synthetic(work: Path, count: int, seed: int, workers: int) -> tuple[list[Recording], dict[str, str]]:
     """Songs made here, all to train on: they share their instruments."""
     for package in ("mma", "openttd-openmsx", *SOUNDFONTS, *KITS):
-        packages.fetch(package, work)
+        debian_packages.fetch(package, work)
     jobs = {f"synthetic/{number}": partial(_song, work, number, seed) for number in range(count)}
     folders, failed = run_all(jobs, workers, "Making synthetic songs")
     recordings = []

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from subprocess import CompletedProcess
 
-from training.corpus import packages
+from training.corpus import debian_packages
 from training.corpus.rendering import render_once
 from training.data.audio import SAMPLE_RATE
 from training.data.recordings import plain
@@ -48,14 +48,14 @@ def songs_of(game: Game, work: Path) -> list[Path]:
 
     Args:
         game: Which one.
-        work: See `packages.fetch`.
+        work: See `debian_packages.fetch`.
 
     Raises:
         RuntimeError: openmpt123 isn't installed, or the package can't be had.
     """
     if shutil.which("openmpt123") is None:
         raise RuntimeError("openmpt123 isn't installed: `apt-get install openmpt123`")
-    return sorted(file for file in packages.fetch(game.name, work).rglob("*") if file.suffix in SUFFIXES)
+    return sorted(file for file in debian_packages.fetch(game.name, work).rglob("*") if file.suffix in SUFFIXES)
 
 
 def render(song: Path, folder: Path) -> Path:

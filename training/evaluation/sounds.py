@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.corpus import packages, soundfont
+from training.corpus import debian_packages, soundfont
 from training.corpus.scores import Note, Part
 from training.data.audio import Audio, load
 
@@ -41,7 +41,7 @@ def by_kind(work: Path) -> tuple[dict[str, Audio], dict[str, str]]:
     }
     for package, make in jobs.items():
         try:
-            made |= make(packages.fetch(package, work))
+            made |= make(debian_packages.fetch(package, work))
         except (RuntimeError, OSError) as error:
             missing[package] = str(error)
     return made, missing

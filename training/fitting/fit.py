@@ -23,7 +23,7 @@ def restart_with_fast_allocator() -> None:
 def command(arguments: tuple[str, ...]) -> None:
     """Train: --config training/configs/X.yaml --data.pairs DIR --run DIR; --help names every field."""
     restart_with_fast_allocator()
-    from training.fitting.run import fit
+    from training.fitting.fit_cli import fit
 
     try:
         fit(list(arguments))

@@ -13,9 +13,9 @@ from training.fitting.losses import known_bins, missing_level_error
 from training.fitting.planes import carrier_levels, from_planes, in_planes, recent_power, restored_planes
 from training.nets import checkpoint
 from training.nets.apollo_published import SAMPLE_RATE, PublishedApollo
-from training.nets.config import ModelConfig
+from training.nets.causal_restorer import Restorer
 from training.nets.framing import TorchFraming
-from training.nets.model import Restorer
+from training.nets.net_config import ModelConfig
 
 
 class Generator(nn.Module, ABC):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.fitting.spectra import SpectralView
+from training.fitting.spectral_view import SpectralView
 
 _POWER_FLOOR = 1e-7  # of |X|^2 with an unnormalised Hann window of 2048: about -100 dB of full scale
 _LEVEL_FLOOR = 30.0  # of a band's power in the net's unit: -85 dB of full scale

@@ -13,8 +13,8 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from training.nets.causal_restorer import LOG_FLOOR, LOG_GAIN_RANGE, LOG_MAGNITUDE_SCALE, LOUDNESS_SCALE, Restorer
 from training.nets.layers import SILENT_GAIN, BandLinear
-from training.nets.model import LOG_FLOOR, LOG_GAIN_RANGE, LOG_MAGNITUDE_SCALE, LOUDNESS_SCALE, Restorer
 
 
 def in_planes(spectrum: Tensor) -> Tensor:

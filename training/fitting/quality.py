@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from training.evaluation.metrics import log_spectral_distance, si_sdr_db
 from training.fitting.losses import known_bins
-from training.fitting.spectra import SpectralView
+from training.fitting.spectral_view import SpectralView
 
 _BAND_FLOOR = 1e-7  # of |X|^2 with an unnormalised Hann window of 2048: about -100 dB of full scale
 

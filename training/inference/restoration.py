@@ -18,9 +18,9 @@ from apollo_rt.errors import ApolloError
 from apollo_rt.stream.stft import carrier_frames
 from training.nets import apollo_published, checkpoint
 from training.nets.apollo_published import PublishedApollo
+from training.nets.causal_restorer import Restorer
 from training.nets.framing import TorchFraming
 from training.nets.level_restorer import LevelRestorer
-from training.nets.model import Restorer
 
 Samples = npt.NDArray[np.float32]
 Read = Callable[[int], Samples]

@@ -48,7 +48,7 @@ def command(
     ends = time.monotonic() + 60 * minutes
     restart_with_fast_allocator()
     from training.levels import pieces
-    from training.levels.run import Settings, fit
+    from training.levels.level_run import Settings, fit
     from training.nets.level_net import LevelNetConfig
 
     try:

@@ -8,8 +8,8 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from training.levels.losses import correction_error
-from training.levels.module import follow
+from training.levels.level_losses import correction_error
+from training.levels.level_module import follow
 from training.nets.level_net import LevelNet
 
 Batch = tuple[dict[str, Tensor], Tensor, Tensor]

@@ -32,7 +32,7 @@ _BLOCKS_A_LAYER = 3
 _SMALLEST_POWER = 1.1920929e-7
 
 
-class RMSNorm(nn.Module):
+class PublishedRMSNorm(nn.Module):
     """Divide each token by its root mean square, then scale (Zhang & Sennrich, arXiv 1910.07467)."""
 
     def __init__(self, width: int) -> None:
@@ -76,10 +76,10 @@ class BandTransformer(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.input_norm = RMSNorm(width)
+        self.input_norm = PublishedRMSNorm(width)
         self.weight = Pointwise(width, 3 * width, bias=False)
         self.output = Pointwise(width, width, bias=False)
-        self.MLP = nn.Sequential(RMSNorm(width), Pointwise(width, 8 * width, bias=False), nn.SiLU())
+        self.MLP = nn.Sequential(PublishedRMSNorm(width), Pointwise(width, 8 * width, bias=False), nn.SiLU())
         self.MLP_output = Pointwise(4 * width, width, bias=False)
         head_width = width // _N_HEADS
         speeds = _ROTARY_BASE ** (-torch.arange(0, head_width, 2) / head_width)
@@ -110,7 +110,11 @@ class TimeBlock(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.conv = nn.Sequential(
-            TimeConvolution(width), RMSNorm(width), Pointwise(width, 4 * width), nn.SiLU(), Pointwise(4 * width, width)
+            TimeConvolution(width),
+            PublishedRMSNorm(width),
+            Pointwise(width, 4 * width),
+            nn.SiLU(),
+            Pointwise(4 * width, width),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -130,7 +134,7 @@ class TimeNet(nn.Module):
         return self.blocks(x)
 
 
-class Layer(nn.Module):
+class BandAndTimeLayer(nn.Module):
     """First over bands, then over time."""
 
     def __init__(self, width: int) -> None:
@@ -163,11 +167,11 @@ class PublishedApollo(nn.Module):
         if n_layers < 1:
             raise ValueError(f"n_layers must be at least 1, got {n_layers}")
         self.BN = nn.ModuleList(
-            nn.Sequential(RMSNorm(2 * n_bins + 1), Pointwise(2 * n_bins + 1, width)) for n_bins in BAND_WIDTHS
+            nn.Sequential(PublishedRMSNorm(2 * n_bins + 1), Pointwise(2 * n_bins + 1, width)) for n_bins in BAND_WIDTHS
         )
-        self.net = nn.Sequential(*(Layer(width) for _ in range(n_layers)))
+        self.net = nn.Sequential(*(BandAndTimeLayer(width) for _ in range(n_layers)))
         self.output = nn.ModuleList(
-            nn.Sequential(RMSNorm(width), Pointwise(width, 4 * n_bins), nn.GLU(-1)) for n_bins in BAND_WIDTHS
+            nn.Sequential(PublishedRMSNorm(width), Pointwise(width, 4 * n_bins), nn.GLU(-1)) for n_bins in BAND_WIDTHS
         )
         self.register_buffer("window", torch.hann_window(WINDOW_LENGTH), persistent=False)
 

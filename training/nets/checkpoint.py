@@ -15,11 +15,11 @@ from apollo_rt.atomic_file import whole_path
 from apollo_rt.config import Framing
 from training.nets import apollo_published
 from training.nets.apollo_published import PublishedApollo
-from training.nets.config import ModelConfig
+from training.nets.causal_restorer import Restorer
 from training.nets.level_bands import LevelBands
 from training.nets.level_net import LevelNet, LevelNetConfig
 from training.nets.level_restorer import LevelRestorer
-from training.nets.model import Restorer
+from training.nets.net_config import ModelConfig
 
 RUN = "apollo_rt_run"
 """Where a run's own checkpoint holds what Lightning doesn't know: what the net is, steps, seconds trained."""

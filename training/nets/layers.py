@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from apollo_rt.config import Framing
 from apollo_rt.stream.stft import asymmetric_windows
-from training.nets.config import Groups, ModelConfig
+from training.nets.net_config import Groups, ModelConfig
 
 SILENT_GAIN = -8.0  # added to the carrier's log gains: what nothing was learnt for is inaudible
 LOG_ABSENT, LOG_ABSENT_WIDTH = -12.7, 0.9

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from tests.doubles.audio_servers import need
-from training.corpus import corpus, drums, lmms, oscillators, packages, scores, soundfont, synthetic, trackers
+from training.corpus import corpus, debian_packages, drums, lmms, oscillators, scores, soundfont, synthetic, trackers
 from training.corpus.oscillators import Patch
 from training.corpus.scores import Accompanist, Note, Part, Score
 from training.data.audio import SAMPLE_RATE, active_level_db
@@ -146,11 +146,11 @@ def test_stems_are_brought_to_one_level() -> None:
 
 
 def test_no_group_is_in_two_splits_and_no_evaluation_author_is_trained_on() -> None:
-    groups = [group.name for group in (*packages.PACKAGES, *lmms.AUTHORS, *trackers.GAMES)]
+    groups = [group.name for group in (*debian_packages.PACKAGES, *lmms.AUTHORS, *trackers.GAMES)]
     assert len(groups) == len(set(groups))
     held_out = {author.name for author in lmms.AUTHORS if author.split == "test"}
     assert held_out == {"Saber", "Thomasso", "Momo64", "Settel", "Jousboxx", "EsoXLB"}
-    assert {package.name for package in packages.PACKAGES if package.split == "test"} == {"hyperrogue-music"}
+    assert {package.name for package in debian_packages.PACKAGES if package.split == "test"} == {"hyperrogue-music"}
     assert lmms.author_of(Path("Saber-FinalStep.mmpz")) == "Saber"
     assert lmms.author_of(Path("Crunk(Demo).mmp")) == "Crunk"
 
@@ -161,8 +161,8 @@ def test_of_a_package_of_stems_each_folder_is_one_song(tmp_path: Path, monkeypat
         file = tmp_path / "raw" / "stems-data" / f"{part}.wav"
         file.parent.mkdir(parents=True, exist_ok=True)
         soundfile.write(file, noise[:, :1] if part == "poor/song" else noise, SAMPLE_RATE)
-    package = packages.Package("stems-data", "train", "MIT", "", "*/*.wav", 1_000_000, in_parts=True)
-    monkeypatch.setattr(packages, "PACKAGES", (package,))
+    package = debian_packages.Package("stems-data", "train", "MIT", "", "*/*.wav", 1_000_000, in_parts=True)
+    monkeypatch.setattr(debian_packages, "PACKAGES", (package,))
     (loud,) = corpus._recorded(tmp_path)
     assert (loud.key, set(loud.stems)) == ("stems-data/loud", {"song", "guitar"})
     assert sorted(file.stem for file in loud.mixture) == ["guitar", "song"]

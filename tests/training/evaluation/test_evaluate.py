@@ -28,8 +28,8 @@ from training.evaluation.measure import Row
 from training.evaluation.selection import Clip, Part
 from training.evaluation.systems import BASELINES, System
 from training.nets import checkpoint
-from training.nets.config import ModelConfig
-from training.nets.model import Restorer
+from training.nets.causal_restorer import Restorer
+from training.nets.net_config import ModelConfig
 
 RATE = 44_100
 BROWSER = next(filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "google-chrome"))), "")

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.doubles.fit_runs import CRITIC, write_config, write_pairs
-from training.fitting.run import fit
+from training.fitting.fit_cli import fit
 from training.nets import checkpoint
 
 pytestmark = pytest.mark.slow

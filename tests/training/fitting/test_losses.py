@@ -17,7 +17,7 @@ from training.fitting.losses import (
 )
 from training.fitting.quality import Quality
 from training.fitting.schedule import Cosine, Staircase
-from training.fitting.spectra import SpectralView
+from training.fitting.spectral_view import SpectralView
 from training.nets.critics import MultiResolutionCritic, SpectrumCritic
 
 EVERYTHING = LossWeights(multi_magnitude=1.0, complex=1.0, waveform=1.0)

@@ -5,8 +5,8 @@ import torch
 
 from training.fitting.generators import CausalGenerator
 from training.fitting.planes import from_planes, in_planes, restored_planes
-from training.nets.config import ModelConfig
-from training.nets.model import Restorer
+from training.nets.causal_restorer import Restorer
+from training.nets.net_config import ModelConfig
 
 SMALL = ModelConfig(width=16, hidden=24, dilations=(1, 2), exits=(1, 2), context=4)
 

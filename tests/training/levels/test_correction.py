@@ -9,8 +9,8 @@ import torch
 
 from tests.doubles.tiny_nets import SMALL_LEVELS, lively_levels
 from training.levels import crops, store
-from training.levels.losses import correction_error
-from training.levels.run import Settings, correct
+from training.levels.level_losses import correction_error
+from training.levels.level_run import Settings, correct
 from training.nets import checkpoint
 from training.nets.framing import TorchFraming
 from training.nets.level_bands import LevelBands, measure, measure_likeness

@@ -15,7 +15,7 @@ from tests.doubles.sounds import gaussian_noise
 from tests.doubles.tiny_nets import SMALL_LEVELS, lively_levels
 from training.__main__ import main
 from training.levels import crops, store
-from training.levels.losses import evidence_error, image_error, level_error, movement, reached
+from training.levels.level_losses import evidence_error, image_error, level_error, movement, reached
 from training.nets import checkpoint
 from training.nets.framing import TorchFraming
 from training.nets.level_bands import FLOOR, LevelBands, measure, running_mean
@@ -401,7 +401,7 @@ def test_a_crop_has_one_number_and_is_always_the_same(levels_folder: Path) -> No
 
 
 def test_a_run_goes_on_where_it_was_and_leaves_a_net_that_restores(levels_folder: Path, tmp_path: Path) -> None:
-    from training.levels.run import Settings, fit
+    from training.levels.level_run import Settings, fit
 
     config = LevelNetConfig(width=16, hidden=16, dilations=(1, 2), exits=(1, 2))
     make = partial(Settings, levels_folder, tmp_path / "run", ends=None, decay_from=1.0, batch=2, frames=64)

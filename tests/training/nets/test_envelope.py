@@ -10,8 +10,8 @@ from tests.doubles.tiny_nets import SMALL, lively
 from training.fitting.generators import CausalGenerator, carrier_like
 from training.fitting.losses import missing_level_error
 from training.fitting.planes import carrier_levels, in_planes, recent_power
+from training.nets.causal_restorer import Restorer
 from training.nets.layers import LOG_ABSENT, SILENT_GAIN, EnvelopeMap
-from training.nets.model import Restorer
 
 N_BANDS = 6
 

@@ -51,11 +51,11 @@ def fit(minutes: float | None, width: int, hidden: int, **options: Any) -> None:
     Writes RUN/last.ckpt, with which the same command goes on, and RUN/levels.pt, the averaged net alone.
     """
     restart_with_fast_allocator()
-    from training.levels import run
+    from training.levels import level_run
     from training.nets.level_net import LevelNetConfig
 
     try:
-        run.fit(run.Settings(ends=_ends(minutes), **options), LevelNetConfig(width=width, hidden=hidden))
+        level_run.fit(level_run.Settings(ends=_ends(minutes), **options), LevelNetConfig(width=width, hidden=hidden))
     except ValueError as error:
         raise click.ClickException(str(error)) from error
 
@@ -69,10 +69,10 @@ def correct(minutes: float | None, width: int, **options: Any) -> None:
     Writes RUN/last.ckpt, with which the same command goes on, and RUN/levels.pt, both nets.
     """
     restart_with_fast_allocator()
-    from training.levels import run
+    from training.levels import level_run
 
     try:
-        run.correct(run.Settings(ends=_ends(minutes), **options), width)
+        level_run.correct(level_run.Settings(ends=_ends(minutes), **options), width)
     except ValueError as error:
         raise click.ClickException(str(error)) from error
 

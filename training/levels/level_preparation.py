@@ -32,7 +32,7 @@ _RATES = (22_050, 32_000, 48_000)
 
 
 @dataclass(frozen=True)
-class Stretch:
+class LevelStretch:
     """A part of a recording that becomes items.
 
     Attributes:
@@ -76,7 +76,7 @@ def command(sources: tuple[Path, ...], out: Path, variants: int, first: int, wor
     click.echo(f"{len(made)} items, {len(failed)} left out")
 
 
-def stretches(source: Path) -> list[Stretch]:
+def stretches(source: Path) -> list[LevelStretch]:
     """Lists the stretches of a collection, or of the stores that were made of one; test music is left out.
 
     Raises:
@@ -85,13 +85,13 @@ def stretches(source: Path) -> list[Stretch]:
     if (source / "manifest.jsonl").exists():
         return _of_stores(source)
     return [
-        Stretch(one.group, one.name, one.split, partial(load_sum, one.mixture))
+        LevelStretch(one.group, one.name, one.split, partial(load_sum, one.mixture))
         for one in layouts.find(source)
         if one.split != "test"
     ]
 
 
-def _of_stores(folder: Path) -> list[Stretch]:
+def _of_stores(folder: Path) -> list[LevelStretch]:
     found = []
     for split in ("train", "valid"):
         for one in stores.load_manifest(folder, split):
@@ -102,11 +102,11 @@ def _of_stores(folder: Path) -> list[Stretch]:
                     end = min(begin + _STRETCH_S * SAMPLE_RATE, run.end)
                     name = f"{one.recording}-{begin // SAMPLE_RATE:04d}"
                     if end - begin >= _SHORTEST_S * SAMPLE_RATE:
-                        found.append(Stretch(one.group, name, split, partial(one.read, begin, end)))
+                        found.append(LevelStretch(one.group, name, split, partial(one.read, begin, end)))
     return found
 
 
-def make(stretch: Stretch, variant: int, out: Path) -> str:
+def make(stretch: LevelStretch, variant: int, out: Path) -> str:
     """Makes one item, unless it is there.
 
     Returns:

@@ -27,8 +27,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from apollo_rt.stream.stft import asymmetric_windows
-from training.nets.config import ModelConfig
 from training.nets.layers import SILENT_GAIN, BandLinear, CausalLayer, EnvelopeMap, RecentSpectrum, RMSNorm
+from training.nets.net_config import ModelConfig
 
 LOG_FLOOR = 1e-5  # of a bin's power, as a share of its band's mean
 LOG_MAGNITUDE_SCALE, LOUDNESS_SCALE = 0.25, 0.2  # of logarithms of power: features of about unit size

@@ -10,7 +10,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from training.levels.losses import evidence_error, image_error, level_error, missing_error, movement, reached
+from training.levels.level_losses import evidence_error, image_error, level_error, missing_error, movement, reached
 from training.nets.level_growth import take_over
 from training.nets.level_net import LevelNet, LevelNetConfig, reference
 from training.nets.level_restorer import LevelRestorer

@@ -11,9 +11,9 @@ from apollo_rt.config import Framing
 from apollo_rt.stream.processor import Processor
 from training.evaluation.metrics import log_spectral_distance, si_sdr_db
 from training.nets import checkpoint
-from training.nets.config import ModelConfig
+from training.nets.causal_restorer import Restorer
 from training.nets.framing import TorchFraming
-from training.nets.model import Restorer
+from training.nets.net_config import ModelConfig
 
 SMALL = ModelConfig(
     framing=Framing(hop_length=64, analysis_length=256), band_groups=((8, 8), (4, 16)), width=16, dilations=(1, 2)

@@ -20,9 +20,9 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
-from training.fitting import machine
-from training.fitting.callbacks import Lines, Listening, OrderlyEnd, PrunedBeside
+from training.fitting import torch_settings
 from training.fitting.data_module import PairsModule
+from training.fitting.fit_callbacks import Lines, Listening, OrderlyEnd, PrunedBeside
 from training.fitting.module import RestorationModule
 
 _MONITOR = "valid/band_db"
@@ -64,7 +64,7 @@ class FitCli(LightningCLI):
                 "log_every_n_steps": 1,
                 "max_epochs": -1,
                 "num_sanity_val_steps": 0,
-                "precision": machine.precision(),
+                "precision": torch_settings.precision(),
                 "use_distributed_sampler": False,
                 "val_check_interval": "00:00:10:00",
             },
@@ -113,7 +113,7 @@ class FitCli(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         """Make the machine fast before it computes anything."""
-        machine.prepare(self.config.threads)
+        torch_settings.prepare(self.config.threads)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Add the logger, and the file for the export beside each checkpoint."""

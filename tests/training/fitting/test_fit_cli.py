@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch import Callback
 
 from tests.doubles.fit_runs import CRITIC, logged, write_config, write_pairs
-from training.fitting.run import FitCli, fit
+from training.fitting.fit_cli import FitCli, fit
 from training.inference import restoration
 from training.nets import checkpoint
 

@@ -13,12 +13,12 @@ from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
-from training.fitting import machine
-from training.fitting.callbacks import OrderlyEnd
+from training.fitting import torch_settings
+from training.fitting.fit_callbacks import OrderlyEnd
 from training.levels import store
 from training.levels.correction_module import CorrectionModule
 from training.levels.crops import LevelCrops, LevelCropSettings, LikenessCrops
-from training.levels.module import LevelModule
+from training.levels.level_module import LevelModule
 from training.nets import checkpoint
 from training.nets.level_bands import LevelBands
 from training.nets.level_net import LevelNet, LevelNetConfig
@@ -80,7 +80,7 @@ def correct(settings: Settings, width: int) -> None:
 
 
 def _prepare(settings: Settings) -> None:
-    machine.prepare(settings.threads)
+    torch_settings.prepare(settings.threads)
     seed_everything(settings.seed, verbose=False)
 
 
@@ -105,7 +105,7 @@ def _train(settings: Settings, module: LevelModule | CorrectionModule, crops: Le
                 settings.run, "last", every_n_train_steps=settings.validate_every, enable_version_counter=False
             ),
             OrderlyEnd(),
-            Lines(settings, len(crops.items)),
+            LevelProgress(settings, len(crops.items)),
         ],
     )
     first = int(torch.load(last, weights_only=False)["global_step"]) if last.exists() else 0
@@ -183,7 +183,7 @@ class WholeLikeness(WholeItems):
         return [item for item in super()._found(folder) if store.has_likeness(folder, item)]
 
 
-class Lines(Callback):
+class LevelProgress(Callback):
     """Says how it goes, leaves the net after each validation, and ends a part of a run in time."""
 
     def __init__(self, settings: Settings, n_items: int) -> None:

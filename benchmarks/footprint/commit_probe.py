@@ -1,6 +1,6 @@
-"""Measures one commit in a process of its own: `python probe.py start|rest|cadence SECONDS`, with its tree on the path.
+"""Measures one commit in a process of its own: `python commit_probe.py start|rest|cadence SECONDS`.
 
-It asks for what both commits have, and prints what it found as JSON.
+Its tree stands on the path. It asks for what both commits have, and prints what it found as JSON.
 """
 
 import json

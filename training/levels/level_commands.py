@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from training.levels import fit, pieces, prepare
+from training.levels import level_fit, level_preparation, pieces
 
 _MB = 1_000_000
 
@@ -28,7 +28,7 @@ def pack(folder: Path, out: Path, piece_mb: float, seed: int) -> None:
     click.echo(f"{len(made)} pieces, {sum(file.stat().st_size for file in made) / _MB:.1f} MB, in {out}")
 
 
-levels.add_command(prepare.command)
+levels.add_command(level_preparation.command)
 levels.add_command(pack)
-levels.add_command(fit.fit)
-levels.add_command(fit.correct)
+levels.add_command(level_fit.fit)
+levels.add_command(level_fit.correct)
