@@ -38,7 +38,7 @@ class _Wanted:
     Attributes:
         inputs: files and folders.
         output: a file or a folder.
-        parameters: by name.
+        parameters: by name; their options have checked them.
         model: name or file; None: the built-in one.
         provider: what runs it.
         threads: cores to use.
@@ -148,6 +148,7 @@ def _restore_all(wanted: _Wanted, check: Callable[[], None]) -> int:
     """Returns how many files failed."""
     # Late, because onnxruntime would make --help wait.
     from apollo_rt.commands.batch_report import BatchReport
+    from apollo_rt.control.parameters import Parameters
     from apollo_rt.files.audio_reader import ReadSettings
     from apollo_rt.files.jobs import run_jobs
     from apollo_rt.files.plan import plan_jobs
@@ -160,7 +161,7 @@ def _restore_all(wanted: _Wanted, check: Callable[[], None]) -> int:
         named = [path for job in plan.jobs for path in (job.source, job.target) if isinstance(path, Path)]
         refuse_named_twice(wanted.report, named, "the report")
     counts = Counter(failed=sum(thing.is_fault for thing in plan.left_out))
-    loaded = open_model(wanted.model, wanted.provider)
+    loaded, live = open_model(wanted.model, wanted.provider), Parameters.checked(wanted.parameters)
     with BatchReport(wanted.report, wanted.existing) as file, progress_bar() as report:
 
         def show(job: "Job", n_done: int, n_all: int | None) -> None:
@@ -172,7 +173,7 @@ def _restore_all(wanted: _Wanted, check: Callable[[], None]) -> int:
         for thing in plan.left_out:
             file.add_left_out(thing)
         options = wanted.settings, wanted.threads, wanted.existing, ReadSettings(*wanted.reading)
-        for outcome in run_jobs(plan.jobs, loaded, wanted.parameters, show, *options):
+        for outcome in run_jobs(plan.jobs, loaded, live, show, *options):
             if outcome.error:
                 check()  # a signal that a library dropped while it read makes a file look bad
             _say(outcome)

@@ -1,6 +1,6 @@
 """Several files restored, as many at once as there are cores for, all of them even if one fails."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from threading import Event, Lock
@@ -10,7 +10,7 @@ from apollo_rt.control.parameters import Parameters
 from apollo_rt.errors import ApolloError, ExistingFileError, PipeClosedError
 from apollo_rt.existing import Existing, is_there
 from apollo_rt.files.audio_reader import ReadSettings
-from apollo_rt.files.offline import Progress, RestoreReport, restore_file
+from apollo_rt.files.offline import Progress, RestoreReport, restore_with
 from apollo_rt.files.output_format import OutputSettings
 from apollo_rt.files.plan import Job
 from apollo_rt.inference.model import Model, load
@@ -45,7 +45,7 @@ class Outcome:
 def run_jobs(
     jobs: Sequence[Job],
     model: Model | None = None,
-    parameters: Mapping[str, float] | None = None,
+    parameters: Parameters | None = None,
     progress: JobProgress | None = None,
     output: OutputSettings | None = None,
     threads: int = 1,
@@ -59,7 +59,7 @@ def run_jobs(
     Args:
         jobs: from `plan_jobs`.
         model: None for the model that ships with the package.
-        parameters: as in `restore_file`, by name.
+        parameters: of all files, checked when they were set; None for the table's defaults.
         progress: called after every block, by one thread at a time.
         output: as in `restore_file`.
         threads: cores to use.
@@ -72,12 +72,11 @@ def run_jobs(
     Raises:
         ModelFileError: the model that ships with the package is damaged.
         PipeClosedError: the target is a pipe that nobody reads any more.
-        ValueError: a parameter or `threads` is out of bounds.
+        ValueError: `threads` is out of bounds.
     """
     if threads < 1:
         raise ValueError(f"threads must be at least 1, got {threads}")
-    Parameters(**(parameters or {}))  # says what is wrong before the first file is read
-    model, lock, is_left = model or load(), Lock(), Event()
+    live, model, lock, is_left = parameters or Parameters(), model or load(), Lock(), Event()
     waiting = []
     for job in jobs:
         if existing == "overwrite" or not is_there(job.target):
@@ -95,7 +94,7 @@ def run_jobs(
                 if progress:
                     progress(job, done, total)
 
-        return _outcome(job, model, parameters or {}, report_progress, output, threads_each, existing, reading)
+        return _outcome(job, model, live, report_progress, output, threads_each, existing, reading)
 
     if n_at_once == 1:
         yield from map(restore, waiting)
@@ -112,7 +111,7 @@ def run_jobs(
 def _outcome(
     job: Job,
     model: Model,
-    parameters: Mapping[str, float],
+    parameters: Parameters,
     progress: Progress,
     output: OutputSettings | None,
     threads: int,
@@ -123,8 +122,8 @@ def _outcome(
     try:
         if job.makes_folders:
             job.target.parent.mkdir(parents=True, exist_ok=True)
-        report = restore_file(
-            job.source, job.target, model, progress, output, threads, False, kind, reading, **parameters
+        report = restore_with(
+            parameters, job.source, job.target, model, progress, output, threads, False, kind, reading
         )
     except (CancelledError, PipeClosedError):
         raise

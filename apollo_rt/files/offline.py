@@ -99,18 +99,41 @@ def restore_file(
         ModelFileError: the model that ships with the package is damaged.
         ValueError: there is no such parameter, or it is out of bounds.
     """
+    live = Parameters(**parameters)
+    return restore_with(live, source, target, model or load(), progress, output, threads, hop_by_hop, existing, reading)
+
+
+def restore_with(
+    parameters: Parameters,
+    source: str | os.PathLike[str] | Address,
+    target: str | os.PathLike[str],
+    model: Model,
+    progress: Progress | None = None,
+    output: OutputSettings | None = None,
+    threads: int = 1,
+    hop_by_hop: bool = False,
+    existing: Literal["error", "overwrite"] = "error",
+    reading: ReadSettings = ReadSettings(),  # noqa: B008 (frozen)
+) -> RestoreReport:
+    """Restore one file with live values, which were checked when they were set; the rest as in `restore_file`.
+
+    Raises:
+        AudioFileError: the source can't be read, or the target can't be written; nothing is left of it then.
+        ExistingFileError: the target is there already; nothing was done.
+        PipeClosedError: the target is a pipe that nobody reads any more.
+    """
     started_s = time.perf_counter()
     place = place_of(source)
     if isinstance(place, Path):
         refuse_same_file(place, target)
     is_replaced = existing == "overwrite"
     refuse_existing(target, is_replaced, "existing='overwrite' replaces it")
-    live, output, model = Parameters(**parameters), output or OutputSettings(), model or load()
+    output = output or OutputSettings()
     with (
         AudioReader(place, model.framing.sample_rate, reading.track, reading.downmix, reading.raw) as reader,
         _open_writer(target, reader, model, output, is_replaced) as writer,
     ):
-        lanes = Lanes(reader.channel_pairs, partial(_open_stream, model, live, threads, hop_by_hop), live)
+        lanes = Lanes(reader.channel_pairs, partial(_open_stream, model, parameters, threads, hop_by_hop), parameters)
         back = RateConverter(model.framing.sample_rate, writer.sample_rate, lanes.n_columns)
         for block in _restored(reader, lanes):
             writer.write(lanes.joined(back.convert(block)))

@@ -10,10 +10,11 @@ import pytest
 import soundfile
 
 from apollo_rt.config import Framing
+from apollo_rt.control.parameters import Parameters
 from apollo_rt.errors import ExistingFileError
 from apollo_rt.files import jobs
 from apollo_rt.files.jobs import run_jobs
-from apollo_rt.files.offline import restore_file
+from apollo_rt.files.offline import restore_file, restore_with
 from apollo_rt.files.output_format import OutputSettings
 from apollo_rt.files.plan import Job, plan_jobs
 from apollo_rt.inference.model import load
@@ -197,14 +198,14 @@ class TestRun:
         "error", [ZeroDivisionError("by zero"), MemoryError(), UnicodeEncodeError("a", "b", 0, 1, "c")]
     )
     def test_an_error_of_any_kind_is_its_files_own(self, tmp_path, models, monkeypatch, error, threads):
-        def broken(source, *arguments, **options):
+        def broken(parameters, source, *arguments, **options):
             if source.name == "1.wav":
                 raise error
-            return restore_file(source, *arguments, **options)
+            return restore_with(parameters, source, *arguments, **options)
 
         for number in range(3):
             write(tmp_path / f"{number}.wav", tone(1000))
-        monkeypatch.setattr(jobs, "restore_file", broken)
+        monkeypatch.setattr(jobs, "restore_with", broken)
         plan = planned([tmp_path / f"{number}.wav" for number in range(3)], tmp_path / "out")
         outcomes = {outcome.job.source.name: outcome for outcome in run_jobs(plan, models["identity"], threads=threads)}
         assert outcomes["0.wav"].report
@@ -268,6 +269,13 @@ class TestRun:
         }
         for number, job in enumerate(plan):
             np.testing.assert_allclose(stored(job.target), tone(3000 + 1000 * number) / 2, atol=1e-6)
+
+    def test_live_values_hold_for_every_file(self, tmp_path, models):
+        sources = [write(tmp_path / f"{number}.wav", tone(3000), subtype="FLOAT") for number in range(2)]
+        plan = planned(sources, tmp_path / "out", suffix=".wav")
+        assert len(list(run_jobs(plan, models["half"], Parameters(mix=0.5), output=FLOATS))) == 2
+        for job in plan:
+            np.testing.assert_allclose(stored(job.target), 0.75 * tone(3000), atol=1e-6)
 
     def test_who_leaves_early_leaves_no_thread_and_no_half_file(self, tmp_path, models):
         for number in range(4):
