@@ -10,11 +10,10 @@ import time
 
 import numpy as np
 import pytest
-from numba import cfunc, njit
+from numba import cfunc
 from numba.core.errors import NumbaError
 
 from apollo_rt.compiled.native import compiled, realtime
-from apollo_rt.compiled.records import load as load_field
 from apollo_rt.inference.model import load
 from apollo_rt.latency import FADE_LENGTH
 from apollo_rt.live.clock_bridge import callbacks
@@ -22,15 +21,13 @@ from apollo_rt.live.endpoints.virtual_device import VirtualDevice
 from apollo_rt.live.realtime import callback, ring
 from tests import ROOT
 from tests.doubles import tiny_models
+from tests.doubles.held_interpreter import goes_on
 from tests.doubles.malloc_counter import MALLOC_COUNTER
 from tests.doubles.sounds import noise, sine
 from tests.doubles.stepped import PA_CALLBACK, Stepped
 
 FRAMING = tiny_models.MEDIUM
 RATE = 44_100
-if sys.platform != "win32":
-    usleep = ctypes.CDLL(None).usleep
-    usleep.argtypes, usleep.restype = (ctypes.c_uint,), ctypes.c_int
 
 
 def delayed(samples, delay):
@@ -332,37 +329,22 @@ def test_a_thread_that_is_not_pythons_is_called_back_while_python_waits_for_it_w
         time.sleep(0.01)
 
 
-@njit
-def calls_until(counters, wanted, n_polls):
-    """Callbacks until there are as many as wanted; compiled without `nogil`, it keeps the interpreter to itself."""
-    before = load_field(counters, "callbacks")
-    came = 0
-    for _ in range(n_polls):
-        came = load_field(counters, "callbacks") - before
-        if came >= wanted:
-            break
-        usleep(10_000)
-    return came
-
-
-def calls_while_the_interpreter_is_held(stream, address, n_polls):
-    """How often a virtual device called back, up to 20 times, while no other thread could run Python."""
+def calls_while_the_interpreter_is_held(stream, address, patience_s):
+    """How often a virtual device called back while no other thread could run Python; 20 times are enough."""
     ring.put(stream.shared.source, noise(2**16))
-    calls_until(stream.shared.stats.counters, 1, 0)  # compiled before it begins
     device = VirtualDevice(RATE, 256)
     device.start(address, stream.userdata)
     while stream.stats["callbacks"] < 5:
         time.sleep(0.01)
-    came = calls_until(stream.shared.stats.counters, 20, n_polls)
+    n_calls = goes_on(lambda: stream.shared.stats.counters.callbacks, 20, patience_s)
     device.stop()
-    return came
+    return n_calls
 
 
 @pytest.mark.realtime
-@pytest.mark.skipif(sys.platform == "win32", reason="usleep is what waits here without giving the interpreter away")
 def test_the_callback_runs_while_another_thread_holds_the_interpreter_and_a_python_callback_does_not(identity):
     stream = Stepped(identity, 256, channels=(0, 0))
-    assert calls_while_the_interpreter_is_held(stream, callback.callback_address(), n_polls=10_000) >= 20
+    assert calls_while_the_interpreter_is_held(stream, callback.callback_address(), patience_s=100.0) >= 20
     stream = Stepped(identity, 256, channels=(0, 0))
 
     @PA_CALLBACK
@@ -370,5 +352,5 @@ def test_the_callback_runs_while_another_thread_holds_the_interpreter_and_a_pyth
         return stream.callback(*arguments)
 
     address = ctypes.cast(python_callback, ctypes.c_void_p).value
-    # One that had left Python for compiled code may still end there.
-    assert calls_while_the_interpreter_is_held(stream, address, n_polls=50) <= 1
+    n_calls = calls_while_the_interpreter_is_held(stream, address, patience_s=0.5)
+    assert n_calls <= 1, "one that had asked for the interpreter, or left it for compiled code, may still be counted"
