@@ -61,16 +61,34 @@ def _entries(name: str | os.PathLike[str]) -> list[tuple[Path | Address, str]] |
 
 
 def one_of(name: str) -> str:
-    """Input that a live run plays: of a playlist its first station or its only file; of several files the list itself.
+    """Input that a live run plays.
+
+    Returns:
+        Of a playlist its first station that answers, or its only file; of several files the list itself.
 
     Raises:
-        AudioFileError: it can't be read, or lists nothing.
+        AudioFileError: it can't be read, lists nothing, or none of its stations answers.
     """
     places = listed(name)
     if places is None:
         return name
-    station = next((place.url for place in places if isinstance(place, Address)), None)
-    return station or (str(places[0]) if len(places) == 1 else name)
+    stations = [place.url for place in places if isinstance(place, Address)]
+    if len(stations) > 1:
+        return _first_that_answers(stations)
+    return stations[0] if stations else str(places[0]) if len(places) == 1 else name
+
+
+def left_out_of(name: str) -> str:
+    """What a live run doesn't play of a playlist that lists a station and files; empty where there is nothing to say.
+
+    Raises:
+        AudioFileError: it can't be read, or lists nothing.
+    """
+    places = listed(name) or []
+    n_files = sum(isinstance(place, Path) for place in places)
+    if n_files in (0, len(places)):
+        return ""
+    return f"{name}: lists a station, which has no end, so that its {n_files} file{'s'[:n_files > 1]} won't be played"
 
 
 def several_of(name: str) -> list[ListedFile]:
@@ -82,6 +100,12 @@ def several_of(name: str) -> list[ListedFile]:
     found = _entries(name) or []
     files = [ListedFile(place, title) for place, title in found if isinstance(place, Path)]
     return files if len(files) == len(found) > 1 else []
+
+
+def _first_that_answers(urls: list[str]) -> str:
+    from apollo_rt.network.stream import first_that_answers  # late: nothing is asked before a station is named
+
+    return first_that_answers(urls)
 
 
 def _place(text: str, folder: Path) -> Path | Address:

@@ -54,6 +54,7 @@ def shown(url: str) -> str:
     """An address without name, password and query, for every message, screen and figure."""
     try:
         parts = urlsplit(url)
+        _ = parts.port  # none: what looks like a port is the password, which has a / ? or # in it
         return urlunsplit(SplitResult(parts.scheme, _host_of(parts), parts.path, "...", "") if parts.query else
                           SplitResult(parts.scheme, _host_of(parts), parts.path, "", ""))  # fmt: skip
     except ValueError:
@@ -68,9 +69,15 @@ def checked(url: str) -> SplitResult:
     """
     try:
         parts = urlsplit(url)
-        _ = parts.port
     except ValueError as error:
         raise NetworkError(f"{shown(url)}: is no address: {error}") from None
+    try:
+        _ = parts.port
+    except ValueError:  # its own words would tell a password that has such a letter in it
+        raise NetworkError(
+            f"{shown(url)}: is no address: its port is no number from 0 to 65535; of a name or password write "
+            "/ as %2F, ? as %3F, # as %23, @ as %40"
+        ) from None
     if parts.scheme not in _SCHEMES:
         raise NetworkError(f"{shown(url)}: only addresses that begin with http:// or https:// can be read")
     if not parts.hostname or len(url) > _LONGEST or any(ord(letter) <= 32 for letter in url):

@@ -5,6 +5,7 @@ http://host/radio.pls -> playlist -> http://host/live -> answer -> bytes of soun
 """
 
 from collections import deque
+from collections.abc import Sequence
 
 from apollo_rt.errors import NetworkError
 from apollo_rt.network.address import led_to, shown
@@ -124,6 +125,23 @@ class NetworkStream:
                     raise
                 reason = str(error)
         raise NetworkError(f"{shown(url)}: is a playlist of which nothing can be read: {reason}")
+
+
+def first_that_answers(urls: Sequence[str]) -> str:
+    """Of several addresses the first that has a stream.
+
+    Raises:
+        NetworkError: none of the first few has.
+    """
+    reasons = []
+    for url in urls[:_MOST_PLAYLISTS]:
+        try:
+            NetworkStream(url).close()
+        except NetworkError as error:
+            reasons.append(str(error))
+        else:
+            return url
+    raise NetworkError("; ".join(reasons))
 
 
 def _is_text(head: bytes) -> bool:

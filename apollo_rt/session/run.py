@@ -18,7 +18,7 @@ from apollo_rt.devices.virtual_sink import VirtualSink
 from apollo_rt.devices.volumes import VolumeWatch
 from apollo_rt.errors import ApolloError, PipeClosedError
 from apollo_rt.existing import refuse_existing, refuse_named_twice
-from apollo_rt.files.local_playlist import one_of, several_of
+from apollo_rt.files.local_playlist import left_out_of, one_of, several_of
 from apollo_rt.files.raw_format import RawFormat
 from apollo_rt.files.recovery import leftover_lines
 from apollo_rt.inference.model import Model
@@ -103,6 +103,8 @@ def run_live(options: LiveOptions) -> None:
         ApolloError: something that the user can mend.
         ValueError: options that exclude each other, or a value out of bounds.
     """
+    if left_out := left_out_of(options.source):
+        say(f"warning: {left_out}", err=True)
     options = replace(options, source=one_of(options.source))
     if options.stats_json:
         endpoints = [path for path in (input_file(options.source), output_file(options.target)) if path]

@@ -66,8 +66,19 @@ class Icecast:
         kind = {"audio/mpeg": "mp3", "audio/aac": "adts"}.get(content_type, "ogg")
         command = ["ffmpeg", "-v", "error", "-re", "-stream_loop", "-1", "-i", path, "-c", "copy"]
         command += ["-content_type", content_type, "-f", kind, target]
-        self._sources.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-        assert wait_for(lambda: self._asked(f"/{mount}", is_short=True) == 200, 60)
+        words = Path(self._folder.name, "source.log")
+
+        def begin() -> None:
+            with words.open("a") as log:
+                self._sources.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log))
+
+        def is_there() -> bool:
+            if self._sources[-1].poll() is not None:  # refused: as a station's would, it tries again
+                begin()
+            return self._asked(f"/{mount}", is_short=True) == 200
+
+        begin()
+        assert wait_for(is_there, 300), words.read_text() + Path(self._folder.name, "error.log").read_text()
 
     def set_title(self, title: str, mount: str = "live") -> None:
         query = urllib.parse.urlencode({"mount": f"/{mount}", "mode": "updinfo", "song": title, "charset": "UTF-8"})

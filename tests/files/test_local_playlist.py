@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from apollo_rt.errors import AudioFileError
-from apollo_rt.files.local_playlist import ListedFile, listed, one_of, several_of
+from apollo_rt.files.local_playlist import ListedFile, left_out_of, listed, one_of, several_of
 from apollo_rt.files.plan import plan_jobs
 from apollo_rt.network.address import Address
+from tests.doubles.radio_server import RadioServer, said
 
 
 def written(path: Path, text: str) -> Path:
@@ -47,6 +48,25 @@ def test_live_plays_the_station_the_only_file_or_several_in_a_row(tmp_path):
     assert one_of(several) == several
     assert several_of(several) == [ListedFile(tmp_path / "x.mp3", "Me - It"), ListedFile(tmp_path / "y.mp3")]
     assert several_of("Loopback") == []
+
+
+def test_of_several_stations_live_plays_the_first_that_answers(tmp_path):
+    with RadioServer(live=said(b"\xff\xfb" + bytes(1000))) as server:
+        dead = [server.url(name) for name in ("gone", "away")]
+        path = written(tmp_path / "a.m3u", "\n".join([*dead, server.url(), server.url("unasked")]))
+        assert one_of(str(path)) == server.url()
+        assert not any("unasked" in request for request in server.requests)
+        path = written(tmp_path / "b.m3u", "\n".join(dead))
+        with pytest.raises(AudioFileError, match=r"gone: the server answers 404.*away: the server answers 404"):
+            one_of(str(path))
+
+
+def test_files_beside_a_station_are_said_to_be_left_out(tmp_path):
+    mixed = str(written(tmp_path / "a.m3u", "x.mp3\nhttp://host/live\ny.mp3\n"))
+    assert left_out_of(mixed) == f"{mixed}: lists a station, which has no end, so that its 2 files won't be played"
+    assert left_out_of(str(written(tmp_path / "b.m3u", "x.mp3\ny.mp3\n"))) == ""
+    assert left_out_of(str(written(tmp_path / "c.m3u", "http://host/live\n"))) == ""
+    assert left_out_of("Loopback") == ""
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,19 @@ def test_an_address_is_shown_without_its_secrets():
     assert (Address("http://host/a/b.mp3?x").suffix, Address("http://host").suffix) == (".mp3", "")
 
 
+@pytest.mark.parametrize("letter", ["/", "?", "#", "/a?b#c", "@"])
+def test_a_password_whose_letters_are_not_quoted_is_shown_nowhere_and_the_reason_says_how_to(letter):
+    url = f"http://me:se{letter}cret@host:8000/live?token=hidden"
+    assert shown(url).endswith("host:8000/live" + ("?..." if letter == "@" else ""))
+    assert not any(secret in shown(url) for secret in ("me:", "cret", "hidden"))
+    if letter == "@":
+        return
+    with pytest.raises(NetworkError, match="/ as %2F") as error:
+        NetworkStream(url)
+    assert "se'" not in str(error.value)
+    assert "cret" not in str(error.value)
+
+
 @pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://host/a", "concat:a", "gopher://x", "http://[1"])
 def test_a_redirect_or_playlist_leads_to_servers_only(target):
     with pytest.raises(NetworkError, match="http://host/a: leads to "):
