@@ -5,12 +5,15 @@
     read      ....abcdefghij klmnop...                    as if nothing had been
 
 Servers send a listener their last seconds at once. Where what they send again is found in what was read, only what
-follows is handed on, and no decoder notices; where it isn't, the stream ends here and begins anew.
+follows is handed on, and no decoder notices; where it isn't, the stream ends here and begins anew. So it does where
+what was heard comes again no faster than it plays: a station that begins its programme anew is heard, not waited for.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from apollo_rt.errors import NetworkError
 from apollo_rt.network.stream import NetworkStream
@@ -22,7 +25,7 @@ _MARK_BYTES = 1024
 """So many bytes that are the same are no accident, and lie in less than a quarter of a second of most streams."""
 
 _OGG = b"OggS"
-_PAUSES_S = (0.0, 0.25, 0.5, 1.0)
+_PAUSES_S = (0.0, 0.25, 0.5)
 """Between attempts; the last for ever, so that music is heard within two seconds of the server's return."""
 
 Open = Callable[[], NetworkStream]
@@ -37,6 +40,7 @@ class ContinuedStream:
         head: what was read of it already.
         give_up_s: for how long to try; 0: a stream that is lost has ended.
         note_lost: called with the reason whenever a connection is lost.
+        patience_s: how long what was read already may take to come again; what a server has at once does not take long.
 
     Attributes:
         follower: the connection that doesn't continue this stream, where one ended it.
@@ -52,12 +56,14 @@ class ContinuedStream:
         head: bytes = b"",
         give_up_s: float = 300.0,
         note_lost: Callable[[str], None] = lambda reason: None,
+        patience_s: float = 10.0,
     ) -> None:
         """Nothing is read yet."""
         self.follower: NetworkStream | None = None
         self.reconnections = self.n_dropped = 0
         self.error: NetworkError | None = None
         self._open, self._give_up_s, self._note_lost = open_stream, give_up_s, note_lost
+        self._patience_s = patience_s
         self._stream = stream or open_stream()
         self._kept = bytearray()
         self._start = b""
@@ -159,27 +165,26 @@ class ContinuedStream:
         """Go on with another connection, from behind what was read of it before."""
         self._stream = stream
         if stream.is_file and head.startswith(self._start):
-            return self._skip_to(stream, self._position, head)
+            return self._skip_to(stream, self._position, head, math.inf)
         begin = _music_at(head)
         if (found := self._kept.rfind(head[begin : begin + _MARK_BYTES])) >= 0:
-            return self._skip_to(stream, begin + len(self._kept) - found, head)
+            return self._skip_to(stream, begin + len(self._kept) - found, head, self._patience_s)
         self.follower, self._followers_head = stream, head
         return False
 
-    def _skip_to(self, stream: NetworkStream, n_bytes: int, head: bytes) -> bool:
-        """Leave out so many bytes from the connection's beginning on."""
+    def _skip_to(self, stream: NetworkStream, n_bytes: int, head: bytes, patience_s: float) -> bool:
+        """Leave out so many bytes from the connection's beginning on; it begins anew where they take too long."""
+        end_s = time.monotonic() + patience_s
+        again = bytearray(head)
+        with suppress(NetworkError):  # lost again: the next read sees to it
+            while len(again) < n_bytes and (part := stream.read(min(n_bytes - len(again), 65_536))):
+                again += part
+                if len(again) < n_bytes and time.monotonic() > end_s:
+                    self.follower, self._followers_head = stream, bytes(again)
+                    return False
         self.n_dropped += n_bytes
         self._base = self._position - n_bytes
-        rest, self._head = head[n_bytes:], b""
-        n_left = n_bytes - len(head)
-        try:
-            while n_left > 0:
-                if not (part := stream.read(min(n_left, 65_536))):
-                    return True  # lost again: the next read sees to it
-                n_left -= len(part)
-        except NetworkError:
-            return True
-        self._head = rest
+        self._head = bytes(again[n_bytes:])
         return True
 
     def take_follower(self) -> tuple[NetworkStream, bytes] | None:

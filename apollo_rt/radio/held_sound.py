@@ -46,7 +46,9 @@ class HeldSound:
         self._is_waiting = True
         self._arrival = (0.0, -1)  # when the last came, and how many had come by then
 
-    def take(self, n_queued: int, lump_s: float, has_ended: bool, now_s: float | None = None) -> Samples:
+    def take(
+        self, n_queued: int, lump_s: float, has_ended: bool, now_s: float | None = None, is_lost: bool = False
+    ) -> Samples:
         """Samples for the engine now; none where it has enough, or there is nothing yet.
 
         Args:
@@ -54,6 +56,7 @@ class HeldSound:
             lump_s: the longest sound that came at once so far.
             has_ended: nothing more is brought.
             now_s: by a clock; None: the system's.
+            is_lost: the sender is away, and no reserve would outlast that.
         """
         now_s = time.monotonic() if now_s is None else now_s
         if self._waits:
@@ -62,7 +65,7 @@ class HeldSound:
             return np.empty((0, 2), np.float32)
         self._is_waiting = False
         if not len(self._buffer) and not n_queued and not has_ended:
-            self._stall()
+            self._stall(is_lost)
         if n_queued > _AHEAD_S * self._rate:
             return np.empty((0, 2), np.float32)
         if self._waits and self._buffer.take_waited():
@@ -95,10 +98,11 @@ class HeldSound:
         if n_over and n_over < len(self._buffer):
             self._buffer.keep(len(self._buffer) - n_over)
 
-    def _stall(self) -> None:
+    def _stall(self, is_lost: bool) -> None:
         """The engine has had all there was: wait for the reserve."""
         self.n_stalls += 1
-        self._reserve.ran_dry()
+        if not is_lost:
+            self._reserve.ran_dry()
         self._reserve.begin()
         self._is_waiting = True
 

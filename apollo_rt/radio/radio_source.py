@@ -29,6 +29,8 @@ _LONGEST_TOLD = 300
 _MOST_S = 2 * MOST_S
 _PAUSE_S = 1.0
 _ENDING_S = 2.0
+_PATIENCE_S, _FILES_PATIENCE_S = 0.75, 10.0
+"""For what was heard to be sent again: a device is to play within 2 s of the server's return, a file has time."""
 
 
 class RadioSource:
@@ -96,7 +98,8 @@ class RadioSource:
         n_before = self._buffer.n_out
         if self._held is None:
             return self._given(self._buffer.take(PART_LENGTH), n_before)
-        return self._given(self._held.take(n_queued, self._facts.lump_s, self._has_ended), n_before)
+        taken = self._held.take(n_queued, self._facts.lump_s, self._has_ended, is_lost=not self._is_connected)
+        return self._given(taken, n_before)
 
     def state(self, n_heard: int) -> RadioState:
         """State of the radio."""
@@ -159,7 +162,12 @@ class RadioSource:
             has_played = self._buffer.n_in > 0
             try:
                 self._continued = ContinuedStream(
-                    lambda: NetworkStream(self._url), stream, head, self._give_up_s, self._note_lost
+                    lambda: NetworkStream(self._url),
+                    stream,
+                    head,
+                    self._give_up_s,
+                    self._note_lost,
+                    _PATIENCE_S if self._is_held else _FILES_PATIENCE_S,
                 )
                 self._decode(self._continued)
                 if self._continued.error:
@@ -202,7 +210,9 @@ class RadioSource:
         self._is_connected = True
 
     def _note_lost(self, reason: str) -> None:
-        if self._is_connected and not self._stopping.is_set():
+        if self._stopping.is_set():  # hung up by ourselves, which is no loss that could be found again
+            return
+        if self._is_connected:
             self._lost_s = time.monotonic()
             self._messages.append(f"{shown(self._url)}: lost ({reason}); it is being looked for")
         self._is_connected = False

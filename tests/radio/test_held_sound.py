@@ -118,3 +118,15 @@ def test_a_sender_who_pauses_is_waited_for_until_the_reserve_is_there_again():
     assert listener.n_heard > n_heard
     assert listener.reserve.duration_s == pytest.approx(1.5 * before_s)
     assert listener.held.n_stalls == 1
+
+
+def test_a_reserve_grows_where_it_was_too_short_and_not_where_its_sender_was_away():
+    for is_lost in (False, True):
+        reserve, buffer = Reserve(None, RATE), SoundBuffer(round(2 * MOST_S * RATE))
+        held = HeldSound(buffer, reserve, RATE)
+        buffer.put(StreamBlock(np.zeros((RATE // 2, 2), np.float32)))
+        for number in range(20):
+            held.take(0, 0.0, False, 1000.0 + 0.1 * number, is_lost=is_lost)
+        assert not len(buffer)
+        assert held.n_stalls >= 1
+        assert (reserve.duration_s == 0.25) == is_lost

@@ -228,6 +228,9 @@ def test_a_listener_is_interrupted_at_once_while_the_server_says_nothing(tmp_pat
             n_samples += len(source.take(0))
         source.interrupt()
         assert not source._thread.is_alive
+        source._note_lost("hung up by ourselves")
+        assert source.state(0).connected
+        assert source.take_messages() == [], "nothing was lost, so nothing is found again"
 
 
 def test_a_million_titles_take_no_memory(tmp_path):
