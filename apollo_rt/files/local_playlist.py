@@ -79,7 +79,7 @@ def one_of(name: str) -> str:
 
 
 def left_out_of(name: str) -> str:
-    """What a live run doesn't play of a playlist that lists a station and files; empty where there is nothing to say.
+    """Warning of the files that a live run leaves out, of a playlist that lists a station, too; empty if there are none.
 
     Raises:
         AudioFileError: it can't be read, or lists nothing.
@@ -88,7 +88,7 @@ def left_out_of(name: str) -> str:
     n_files = sum(isinstance(place, Path) for place in places)
     if n_files in (0, len(places)):
         return ""
-    return f"{name}: lists a station, which has no end, so that its {n_files} file{'s'[:n_files > 1]} won't be played"
+    return f"{name}: lists a station, which has no end, so that its {n_files} file{'s'[: n_files > 1]} won't be played"
 
 
 def several_of(name: str) -> list[ListedFile]:

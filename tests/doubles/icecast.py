@@ -50,11 +50,15 @@ class Icecast:
         self._server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_for(lambda: self._server.poll() is not None or self._asked("/status-json.xsl") == 200, 60)
 
-    def restart(self) -> None:
-        """As after a power cut: the sources have to come back, too."""
+    def stop(self) -> None:
+        """As by a power cut."""
         self.stop_sources()
         self._server.kill()
         self._server.wait()
+
+    def restart(self) -> None:
+        """As after a power cut: the sources have to come back, too."""
+        self.stop()
         self._start()
 
     def url(self, mount: str = "live") -> str:
