@@ -79,7 +79,7 @@ def one_of(name: str) -> str:
 
 
 def left_out_of(name: str) -> str:
-    """Warning of the files that a live run leaves out, of a playlist that lists a station, too; empty if there are none.
+    """Warning of the files that a live run leaves out, of a playlist that lists a station, too; empty if it has none.
 
     Raises:
         AudioFileError: it can't be read, or lists nothing.

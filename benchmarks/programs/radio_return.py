@@ -2,7 +2,7 @@
 
 python -m benchmarks.programs.radio_return mp3|vorbis [TURNS]
 
-The server comes back with another programme, or with the same begun anew, in turns; counted from when its mount answers.
+The server comes back with another programme, or the same begun anew, in turns; counted from when its mount answers.
 """
 
 import sys
