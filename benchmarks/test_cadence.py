@@ -26,8 +26,9 @@ from benchmarks.measuring.times import REPLAY, Times
 from benchmarks.rivals.plain import PlainProcessor
 from tests.doubles.stepped import PA_CALLBACK
 
-TOLERANCE = 1e-4
-"""-80 dBFS: sums in another order."""
+TOLERANCE = {32: 1e-4, 8: 1e-2}
+"""By bits of the weights. -80 dBFS: sums in another order. Where products round what goes into them to 8 bits, a last
+bit of a state tips others: -40 dBFS."""
 
 
 def restored(model: Model, samples: np.ndarray) -> np.ndarray:
@@ -62,7 +63,7 @@ def test_engine(
     if snapshot.deadline_misses == snapshot.silenced_samples == snapshot.tier_changes == 0:
         wanted = restored(model, samples)[model.framing.hop_delay :]
         n_same = len(samples) - n_late
-        np.testing.assert_allclose(device.played[n_late:], wanted[:n_same], atol=TOLERANCE)
+        np.testing.assert_allclose(device.played[n_late:], wanted[:n_same], atol=TOLERANCE[model.card.weight_bits])
     times = Times.of_histogram(snapshot.step_ms, model.framing.hop_period_s)
     REPLAY.play(benchmark, times)
     title = "engine" if is_shipped else "engine, normal priority"
@@ -94,7 +95,7 @@ def test_python_callback(
         device.start(cast("int", ctypes.cast(callback, ctypes.c_void_p).value), 0)
         wait_for(device)
         device.stop()
-    np.testing.assert_allclose(device.played, restored(model, samples), atol=TOLERANCE)
+    np.testing.assert_allclose(device.played, restored(model, samples), atol=TOLERANCE[model.card.weight_bits])
     missed = int(np.count_nonzero(device.late_ns + device.spent_ns > period_s * 1e9))
     times = Times(device.spent_ns / 1e9, period_s)
     REPLAY.play(benchmark, times)
@@ -122,6 +123,8 @@ def test_hop_from_python(
 
     benchmark.pedantic(processor.process, setup=wait, rounds=n_hops)
     np.testing.assert_allclose(
-        np.clip(np.concatenate(out), -1, 1), restored(model, np.concatenate(hops)), atol=TOLERANCE
+        np.clip(np.concatenate(out), -1, 1),
+        restored(model, np.concatenate(hops)),
+        atol=TOLERANCE[model.card.weight_bits],
     )
     note(benchmark, "hop", f"{tier}: {backend}", model=model, load="quiet", deadline_s=period_s)

@@ -195,8 +195,7 @@ class RadioSource:
         decoded = DecodedStream(continued, self._rate, self._facts)
         try:
             for block in decoded.blocks():
-                if not continued.error:  # what a decoder still held when its stream was given up is no return of it
-                    self._note_found()
+                self._note_found()
                 self._buffer.put(block)
                 if self._stopping.is_set():
                     return

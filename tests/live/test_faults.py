@@ -140,11 +140,11 @@ def test_an_hour_of_digital_silence_is_not_computed(identity):
 
 
 def test_sound_after_silence_comes_out_as_if_silence_had_been_computed():
-    """With the model that ships: its states need some seconds to settle."""
+    """With the model that ships: its running averages need a minute to settle."""
     model = load()
     random = np.random.default_rng(3)
     first, second = (0.3 * random.standard_normal((RATE // 2, 2)).astype(np.float32) for _ in range(2))
-    samples = np.concatenate([first, np.zeros((22 * RATE, 2), np.float32), second])
+    samples = np.concatenate([first, np.zeros((80 * RATE, 2), np.float32), second])
     stream = Stepped(model, 256)
     out = stream.play(samples)
     assert stream.stats["silent_hops"] > 100
@@ -152,7 +152,7 @@ def test_sound_after_silence_comes_out_as_if_silence_had_been_computed():
     # The engine is silent before the first sample; the stream's first frame reaches back beyond it.
     difference = np.abs(out - np.clip(expected, -1, 1))[2 * stream.delay :]
     print(f"silent hops {stream.stats['silent_hops']}, largest difference {difference.max():.2e}")
-    assert difference.max() < 1e-6
+    assert difference.max() < 3e-3  # of 0.9: features are rounded to 8 bits, and what is left of the averages tips some
 
 
 # --- the worker and the model ----------------------------------------------------------------------------------------

@@ -82,7 +82,7 @@ def test_what_has_no_block_graph_or_looks_ahead_goes_hop_by_hop(tmp_path):
 
 def test_the_bundled_model_in_blocks_equals_it_hop_by_hop_with_threads_too():
     model = load()
-    assert read_card(default_model_path()).format_version == 2
+    assert read_card(default_model_path()).format_version == 3
     samples = np.tile(tone(44_100), (1, 1))[:20_000] + noise(20_000, 0.01)
     slow = aligned(RestorationStream(model), samples)
     for threads in (1, 2):

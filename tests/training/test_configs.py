@@ -29,12 +29,12 @@ def test_a_causal_configuration_builds_a_causal_net(name: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("name", ["causal.yaml", "causal_critics.yaml"])
-def test_a_configuration_for_one_cpu_goes_on_from_what_ships(name: str, tmp_path: Path) -> None:
-    shipped = CONFIGS.parent / "checkpoints" / "shipped.pt"
-    generator = build(name, tmp_path, f"--model.generator.start={shipped}").model.generator
+def test_a_configuration_for_one_cpu_goes_on_from_the_first_generation(name: str, tmp_path: Path) -> None:
+    first = CONFIGS.parent / "checkpoints" / "first_generation.pt"
+    generator = build(name, tmp_path, f"--model.generator.start={first}").model.generator
     assert isinstance(generator, CausalGenerator)
     assert generator.n_tiers == 2
-    learnt = load_restorer(shipped)[0].state_dict()
+    learnt = load_restorer(first)[0].state_dict()
     assert all(weights.equal(learnt[key]) for key, weights in generator.net.state_dict().items())
 
 
