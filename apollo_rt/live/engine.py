@@ -208,7 +208,7 @@ class Engine:
         return self._connection.awaited
 
     def stop(self) -> None:
-        """Stop all and complete the written file; it is thrown away after an error. May be called twice.
+        """Stop all and complete the written file; after an error one made from a file goes. May be called twice.
 
         Raises:
             AudioFileError: the file can't be completed.
@@ -253,7 +253,7 @@ class Engine:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Stop; a file is thrown away if the block ended with an error, and kept after Ctrl-C."""
+        """Stop; a file made from a file is thrown away if the block ended with an error, and kept after Ctrl-C."""
         self._halt(complete=self._error() is None and (kind is None or not issubclass(kind, Exception)))
 
     def _halt(self, complete: bool) -> None:

@@ -5,6 +5,8 @@ import queue
 import numpy as np
 import pytest
 
+from apollo_rt.errors import AudioFileError
+from apollo_rt.live.endpoints.virtual_device import VirtualDevice
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
 from apollo_rt.live.realtime.ring import n_queued
@@ -12,6 +14,7 @@ from apollo_rt.radio.radio_source import RadioSource
 from tests.doubles.audio_servers import wait_for
 from tests.doubles.hand_device import HandDevice
 from tests.doubles.heard_radio import RATE, station_mp3, whole
+from tests.doubles.memory_files import MemoryWriter
 from tests.doubles.radio_server import RadioServer, said
 
 PIECE_BYTES = 1024
@@ -116,3 +119,16 @@ def test_a_run_begins_and_ends_while_a_station_says_nothing(identity):
         with Engine(identity, device, EngineSettings(realtime=False), source):
             assert np.abs(device.play(np.zeros((RATE // 4, 2), np.float32))).max() == 0.0
         assert not source._thread.is_alive
+
+
+def test_what_was_heard_of_a_station_that_is_given_up_is_kept(identity, path, caplog):
+    """It can't be heard again; what is made from a file can be made again, and is thrown away."""
+    data, sink = path.read_bytes(), MemoryWriter()
+    with RadioServer(live=[said(data[:80_000]), said(b"", "503 Service Unavailable")]) as server:
+        source = RadioSource(server.url(), RATE, is_held=False, give_up_s=0.3)
+        engine = Engine(identity, VirtualDevice(RATE, pace=False), EngineSettings(realtime=False), source, sink)
+        with pytest.raises(AudioFileError, match="503 Service Unavailable"), engine:
+            assert engine.wait(60)
+    assert sink.state == "committed"
+    assert sum(map(len, sink.parts)) > 5 * RATE
+    assert "what was written until then is kept" in caplog.text

@@ -1,4 +1,8 @@
-"""The files at either end of an engine: fed beside the audio path, watched, and finished or thrown away at the end."""
+"""The files at either end of an engine: fed beside the audio path, watched, and finished or thrown away at the end.
+
+What was read from a file can be read again, so after an error the unfinished output goes. What a device, a radio or a
+pipe gave is heard once: what was written of it is kept whatever ended it.
+"""
 
 from typing import Protocol, runtime_checkable
 
@@ -34,6 +38,7 @@ class FileEndpoints:
         self, source: Source | LiveSource | None, sink: Sink | None, shared: SharedState, n_leading: int
     ) -> None:
         self._sink, self._shared = sink, shared
+        self._is_heard_once = source is None or isinstance(source, LiveSource)
         self._telling = source if isinstance(source, TellingSource) else None
         self._source_feed = SourceFeed(source, shared.source) if source else None
         self._sink_feed = SinkFeed(sink, shared.sink, n_leading, shared.source) if sink else None
@@ -83,7 +88,7 @@ class FileEndpoints:
         """End both, once nothing moves samples any more; finish what was written, or throw it away.
 
         Args:
-            complete: what was written is wanted; it is not after an error.
+            complete: nothing went wrong; after an error only what is heard once is wanted.
             is_over: the source came to its end, so that all of it is wanted.
 
         Returns:
@@ -96,8 +101,9 @@ class FileEndpoints:
             self._source_feed.stop()
         if self._sink_feed and self._sink:
             self._sink_feed.stop(is_over)
-            if complete and self.error is None:
+            whole = complete and self.error is None
+            if whole or (self._is_heard_once and self._sink_feed.has_written and self._sink_feed.thread.error is None):
                 self._sink.commit()
-            else:
-                self._sink.abort()
+                return self.poll() + ([] if whole else ["what was written until then is kept"])
+            self._sink.abort()
         return self.poll()

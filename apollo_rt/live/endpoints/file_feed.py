@@ -176,6 +176,11 @@ class SinkFeed:
         self._source = source
         self._position = -n_leading
 
+    @property
+    def has_written(self) -> bool:
+        """True once the sink has got samples."""
+        return self._position > 0
+
     def start(self) -> None:
         """Start writing."""
         self.thread.start()
