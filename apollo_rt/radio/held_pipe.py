@@ -5,7 +5,6 @@ The first is held by how fast he is read; the second waits for us, and nothing i
 """
 
 import threading
-from collections import deque
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from apollo_rt.live.endpoints.live_source import RadioState
 from apollo_rt.radio.held_sound import PART_LENGTH, HeldSound, compile_ahead
 from apollo_rt.radio.reserve import MOST_S, Reserve
 from apollo_rt.radio.sound_buffer import SoundBuffer, StreamBlock
+from apollo_rt.radio.title_marks import TitleMarks
 from apollo_rt.system.guarded_thread import GuardedThread
 
 _ENDING_S = 2.0
@@ -38,8 +38,9 @@ class HeldPipe:
         self._held = HeldSound(self._buffer, self._reserve, sample_rate, waits=True)
         self._thread = GuardedThread("pipe", self._run)
         self._stopping = threading.Event()
-        self._title = reader.tags.title
-        self._untold: deque[tuple[int, str]] = deque([(0, self._title)] if self._title else [])
+        self._titles = TitleMarks()
+        if reader.tags.title:
+            self._titles.note(0, reader.tags.title)
         self._lump_s = 0.0
         self._has_ended = False
 
@@ -71,27 +72,19 @@ class HeldPipe:
         return RadioState(
             url=str(self._reader.path),
             station="",
-            title=self._title,
+            title=self._reader.tags.title,
             codec=self._reader.codec,
             sample_rate=self._reader.source_rate,
             channels=self._reader.source_channels,
-            connected=True,
             reserve_s=self._reserve.duration_s,
             buffered_s=len(self._buffer) / self._rate,
             correction_ppm=1e6 * self._reserve.correction,
-            reconnections=0,
             stalls=self._held.n_stalls,
-            jumps=0,
-            dropped_s=0.0,
-            faults=0,
         )
 
     def take_titles(self, n_taken: int) -> list[tuple[int, str]]:
         """The title of a file that comes through it; told once."""
-        found = list(self._untold) if n_taken else []
-        if found:
-            self._untold.clear()
-        return found
+        return self._titles.take(n_taken)
 
     def take_messages(self) -> list[str]:
         """Nothing is to be said of a pipe."""

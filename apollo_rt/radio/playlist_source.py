@@ -14,6 +14,7 @@ from apollo_rt.files.audio_reader import AudioReader, Samples
 from apollo_rt.files.local_playlist import ListedFile
 from apollo_rt.live.endpoints.live_source import RadioState
 from apollo_rt.printable import printable
+from apollo_rt.radio.title_marks import TitleMarks
 
 _ENDING_S = 2.0
 
@@ -36,9 +37,7 @@ class PlaylistSource:
         self._name, self._rate, self._n_left = name, sample_rate, n_most
         self._waiting = deque(files)
         self._messages: deque[str] = deque(maxlen=64)
-        self._marks: deque[tuple[int, str]] = deque()
-        self._untold: deque[tuple[int, str]] = deque()
-        self._title = ""
+        self._titles = TitleMarks()
         self._n_given = 0
         self._reading, self._stopping = threading.Lock(), threading.Event()
         self._reader = self._next_reader()
@@ -75,33 +74,19 @@ class PlaylistSource:
 
     def state(self, n_heard: int) -> RadioState:
         """State of what is heard."""
-        while self._marks and self._marks[0][0] <= n_heard:
-            self._title = self._marks.popleft()[1]
         reader = self._reader
         return RadioState(
             url=self._name,
             station="",
-            title=self._title,
+            title=self._titles.heard(n_heard),
             codec=reader.codec if reader else "",
             sample_rate=reader.source_rate if reader else 0,
             channels=reader.source_channels if reader else 0,
-            connected=True,
-            reserve_s=0.0,
-            buffered_s=0.0,
-            correction_ppm=0.0,
-            reconnections=0,
-            stalls=0,
-            jumps=0,
-            dropped_s=0.0,
-            faults=0,
         )
 
     def take_titles(self, n_taken: int) -> list[tuple[int, str]]:
         """Titles of what the engine has taken, with the number of their first sample; told once."""
-        found = []
-        while self._untold and self._untold[0][0] < n_taken:
-            found.append(self._untold.popleft())
-        return found
+        return self._titles.take(n_taken)
 
     def take_messages(self) -> list[str]:
         """Messages for the user since the last call, one line each."""
@@ -125,8 +110,6 @@ class PlaylistSource:
                 self._reason = str(error)
                 self._messages.append(f"{error}; passed over")
                 continue
-            mark = (self._n_given, printable(reader.tags.title or file.title or file.path.stem))
-            self._marks.append(mark)
-            self._untold.append(mark)
+            self._titles.note(self._n_given, printable(reader.tags.title or file.title or file.path.stem))
             return reader
         return None

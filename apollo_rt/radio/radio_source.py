@@ -23,6 +23,7 @@ from apollo_rt.radio.decoded_stream import DecodedStream, StreamFacts
 from apollo_rt.radio.held_sound import PART_LENGTH, HeldSound, compile_ahead
 from apollo_rt.radio.reserve import MOST_S, Reserve
 from apollo_rt.radio.sound_buffer import SoundBuffer
+from apollo_rt.radio.title_marks import TitleMarks
 from apollo_rt.system.guarded_thread import GuardedThread
 
 _LONGEST_TOLD = 300
@@ -65,9 +66,7 @@ class RadioSource:
         self._thread = GuardedThread("radio", self._run)
         self._stopping = threading.Event()
         self._messages: deque[str] = deque(maxlen=16)
-        self._marks: deque[tuple[int, str]] = deque(maxlen=64)
-        self._untold: deque[tuple[int, str]] = deque(maxlen=64)
-        self._title = ""
+        self._titles = TitleMarks(most=64)
         self._n_given = self._n_reconnections = 0
         self._lost_s = 0.0
         self._is_connected, self._has_ended = True, False
@@ -103,15 +102,13 @@ class RadioSource:
 
     def state(self, n_heard: int) -> RadioState:
         """State of the radio."""
-        while self._marks and self._marks[0][0] <= n_heard:
-            self._title = self._marks.popleft()[1]
         facts, held = self._facts, self._held
         continued = self._continued
         n_reconnections = self._n_reconnections + (continued.reconnections if continued else 0)
         return RadioState(
             shown(self._url),
             _told(self._station),
-            _told(self._title),
+            _told(self._titles.heard(n_heard)),
             facts.codec,
             facts.sample_rate,
             facts.channels,
@@ -128,11 +125,7 @@ class RadioSource:
 
     def take_titles(self, n_taken: int) -> list[tuple[int, str]]:
         """Titles of what the engine has taken, with the number of their first sample; told once."""
-        found = []
-        while self._untold and self._untold[0][0] < n_taken:
-            place, title = self._untold.popleft()
-            found.append((place, _told(title)))
-        return found
+        return [(place, _told(title)) for place, title in self._titles.take(n_taken)]
 
     def take_messages(self) -> list[str]:
         """Messages for the user since the last call, one line each."""
@@ -146,12 +139,8 @@ class RadioSource:
     def _given(self, samples: NDArray[np.float32], n_before: int) -> NDArray[np.float32]:
         """Note the titles that begin in samples which follow so many of the buffer's."""
         n_most = max(len(samples) - 1, 0)
-        marks = [
-            (self._n_given + min(max(place - n_before, 0), n_most), title)
-            for place, title in self._buffer.take_titles()
-        ]
-        self._marks += marks
-        self._untold += marks
+        for place, title in self._buffer.take_titles():
+            self._titles.note(self._n_given + min(max(place - n_before, 0), n_most), title)
         self._n_given += len(samples)
         return samples
 

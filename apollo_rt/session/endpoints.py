@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from apollo_rt.devices import pulse
 from apollo_rt.devices.device import DEFAULT, LOOPBACK, SPEAKERS, Device, find_device, refuse_feedback
@@ -26,6 +26,9 @@ from apollo_rt.live.endpoints.live_source import LiveSource, TellingSource
 from apollo_rt.live.endpoints.virtual_device import VirtualDevice
 from apollo_rt.network.address import is_address, place_of
 from apollo_rt.standard_streams import DASH, STDIN, STDOUT, is_fed_by_others, is_pipe
+
+if TYPE_CHECKING:
+    from apollo_rt.radio.playlist_source import PlaylistSource
 
 DEMO = "demo"
 DEMO_FILE = Path(__file__).parents[1] / "data" / "demo.mp3"
@@ -298,10 +301,11 @@ def open_endpoints(
     driver = wanted.driver(captured, played) if has_device else VirtualDevice(sample_rate, block_size, pace)
     reader = AudioReader(source_path, sample_rate, raw=raw[0]) if source_path and not files else None
     radio = _open_radio(source, sample_rate, played is not None, reserve_s, give_up_s) if is_stream else None
+    playlist = _open_playlist(source, files, sample_rate, duration_s) if files else None
     try:
         writer = _open_writer(target_path, sample_rate, reader, model, overwrite, raw[1]) if target_path else None
     except BaseException:
-        for end in (reader, radio):
+        for end in (reader, radio, playlist):
             if end:
                 end.interrupt()
         if reader:
@@ -312,10 +316,10 @@ def open_endpoints(
         read = _held_pipe(reader, sample_rate, reserve_s)
     if isinstance(read, AsItComes) and duration_s is not None:
         read = FirstPart(read, round(duration_s * sample_rate))
-    if files:
-        read = _playlist(source, files, sample_rate, duration_s, writer)
     name = str(place_of(source)) if is_stream else source
-    return Endpoints(str(captured or name), str(played or target), driver, reader, read or radio, writer, wanted)
+    return Endpoints(
+        str(captured or name), str(played or target), driver, reader, read or radio or playlist, writer, wanted
+    )
 
 
 def _open_radio(url: str, sample_rate: int, is_played: bool, reserve_s: float | None, give_up_s: float) -> LiveSource:
@@ -324,21 +328,10 @@ def _open_radio(url: str, sample_rate: int, is_played: bool, reserve_s: float | 
     return RadioSource(url, sample_rate, is_played, reserve_s, give_up_s)
 
 
-def _playlist(
-    name: str,
-    files: list[ListedFile],
-    sample_rate: int,
-    duration_s: float | None,
-    writer: AudioWriter | RecordingWriter | PipeWriter | None,
-) -> Source:
+def _open_playlist(name: str, files: list[ListedFile], sample_rate: int, duration_s: float | None) -> "PlaylistSource":
     from apollo_rt.radio.playlist_source import PlaylistSource  # late: few runs have one
 
-    try:
-        return PlaylistSource(name, files, sample_rate, None if duration_s is None else round(duration_s * sample_rate))
-    except BaseException:
-        if writer:
-            writer.abort()
-        raise
+    return PlaylistSource(name, files, sample_rate, None if duration_s is None else round(duration_s * sample_rate))
 
 
 def _held_pipe(reader: AudioReader, sample_rate: int, reserve_s: float | None) -> LiveSource:

@@ -252,8 +252,8 @@ def test_packed_aac_is_heard_to_the_sample_and_its_id3_titles_with_their_segment
     assert abs(len(samples) - len(expected)) <= 1024
     n_same = min(len(samples), len(expected))
     np.testing.assert_allclose(samples[64:n_same], expected[64:n_same], atol=1e-6)
-    assert [title for _, title in source._marks] == ["Me - Größe", "You - Two"]
-    for (place, _), number in zip(source._marks, (0, 2), strict=True):
+    assert [title for _, title in source._titles.unheard] == ["Me - Größe", "You - Two"]
+    for (place, _), number in zip(source._titles.unheard, (0, 2), strict=True):
         assert place == pytest.approx(number * n_each * 1024, abs=1024)
 
 

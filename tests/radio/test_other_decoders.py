@@ -31,7 +31,7 @@ def test_source_other_decoder_and_radio_agree_over_title_changes(tmp_path, kind,
     assert len(samples) == len(expected) == sum(lengths)
     np.testing.assert_allclose(samples[N_FADED:], expected[N_FADED:], atol=2e-5)  # oggdec writes 16 bits
     places = np.cumsum((0, *lengths[:-1])).tolist()
-    assert list(source._marks) == [(place, f"Me - Title {number}") for number, place in enumerate(places)]
+    assert list(source._titles.unheard) == [(place, f"Me - Title {number}") for number, place in enumerate(places)]
 
 
 def link(folder: Path, kind: str, rate: int, n_samples: int, number: int, channels: int) -> Path:

@@ -101,7 +101,7 @@ def test_icy_blocks_are_taken_out_and_a_title_is_heard_with_its_frame(tmp_path):
 
 def source_titles(source: RadioSource) -> dict[str, tuple[int, int]]:
     """For each title the last sample before it, and the first with it, as the state tells them."""
-    marks = list(source._marks)
+    marks = list(source._titles.unheard)
     return {title: (place - 1, place) for place, title in marks}
 
 
@@ -239,7 +239,7 @@ def test_a_million_titles_take_no_memory(tmp_path):
     with RadioServer(live=said(flood, icy_metaint=16)) as server:
         samples, source = listen(server)
     assert len(samples) > 55 * RATE
-    assert len(source._marks) <= 64
+    assert len(source._titles.unheard) <= 64
     assert source.state(10**9).title.startswith("title ")
 
 

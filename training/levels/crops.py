@@ -297,9 +297,11 @@ def _balanced(
 _LEFT = {part: np.s_[:, :, :1] if part == "slow" else np.s_[:, :1] for part in ("long", "short", "fast", "slow")}
 
 
-def _with_powers(part: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Powers of both. Shape: any, twice -> the same."""
-    both: NDArray[np.float32] = np.log10(10**part + 10 ** np.minimum(other, 0.0) + FLOOR).astype(np.float32)
+def _with_powers(
+    part: NDArray[np.float32], other: NDArray[np.float32], share: NDArray[np.float32] | float = 1.0
+) -> NDArray[np.float32]:
+    """Powers of both, of the other by its share. Shape: any, what broadcasts to it twice -> the same."""
+    both: NDArray[np.float32] = np.log10(10**part + 10 ** np.minimum(other, 0.0) * share + FLOOR).astype(np.float32)
     return both
 
 
@@ -309,8 +311,7 @@ def _summed(
     """Powers of signals, and of one more by how much of it is in each."""
     shape = [1] * part.ndim
     shape[axis] = part.shape[axis]
-    share = places[: part.shape[axis]].reshape(shape)
-    return np.log10(10**part + 10 ** np.minimum(other, 0.0) * share + FLOOR).astype(np.float32)
+    return _with_powers(part, other, places[: part.shape[axis]].reshape(shape))
 
 
 def _with_signals(levels: Levels) -> list[tuple[str, NDArray[np.float32], int]]:

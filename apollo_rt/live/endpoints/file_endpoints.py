@@ -1,7 +1,7 @@
 """The files at either end of an engine: fed beside the audio path, watched, and finished or thrown away at the end.
 
-What was read from a file can be read again, so after an error the unfinished output goes. What a device, a radio or a
-pipe gave is heard once: what was written of it is kept whatever ended it.
+What was read from a file can be read again, so after an error the unfinished output goes. What a device or a radio gave
+is heard once: what was written of it is kept whatever ended it.
 """
 
 from typing import Protocol, runtime_checkable

@@ -35,15 +35,15 @@ class RadioState:
     codec: str
     sample_rate: int
     channels: int
-    connected: bool
-    reserve_s: float
-    buffered_s: float
-    correction_ppm: float
-    reconnections: int
-    stalls: int
-    jumps: int
-    dropped_s: float
-    faults: int
+    connected: bool = True
+    reserve_s: float = 0.0
+    buffered_s: float = 0.0
+    correction_ppm: float = 0.0
+    reconnections: int = 0
+    stalls: int = 0
+    jumps: int = 0
+    dropped_s: float = 0.0
+    faults: int = 0
 
     @property
     def heading(self) -> str:
