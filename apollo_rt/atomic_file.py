@@ -18,18 +18,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
+from apollo_rt.file_names import regular_at, sync, take_name, take_over
 from apollo_rt.part_file import lock, part_of, short_stem
-
-_KINDS = {
-    stat.S_IFDIR: "a folder",
-    stat.S_IFIFO: "a named pipe",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-    stat.S_IFSOCK: "a socket",
-}
-_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
-_NOT_SYNCED_THERE = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
-"""What a file system answers that has no such thing."""
 
 
 class CommittedAtEnd(ABC):
@@ -79,14 +69,14 @@ class AtomicFile(CommittedAtEnd):
         self._replace = replace
         self.is_done = False
         self._position = self._end = 0
-        before = _regular(self.target)
+        before = regular_at(self.target)
         if before and not replace:
             raise FileExistsError(errno.EEXIST, "exists already", os.fspath(target))
         self.part = part_of(self.target)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
         self._descriptor: int | None = os.open(self.part, flags, 0o600 if before else 0o666)
         if before:
-            _take_over(self._descriptor, before)
+            take_over(self._descriptor, before)
         lock(self._descriptor)
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
@@ -143,7 +133,7 @@ class AtomicFile(CommittedAtEnd):
         Raises:
             OSError: the name can't be taken; `FileExistsError` where it is another's and nothing may be replaced.
         """
-        _take_name(self.part, Path(target) if target is not None else self.target, self._replace)
+        take_name(self.part, Path(target) if target is not None else self.target, self._replace)
         self.is_done = True
 
     def give_back_name(self, target: str | os.PathLike[str]) -> None:
@@ -228,7 +218,7 @@ def whole_path(target: str | os.PathLike[str]) -> Iterator[Path]:
         OSError: it can't be written, or was not; what was there before still is.
     """
     final = Path(os.path.realpath(target))
-    before = _regular(final, folder_allowed=True)
+    before = regular_at(final, folder_allowed=True)
     folder = Path(tempfile.mkdtemp(".part", f".{short_stem(final.stem)}.", final.parent))
     try:
         path = folder / f"whole{final.suffix}"
@@ -237,76 +227,8 @@ def whole_path(target: str | os.PathLike[str]) -> Iterator[Path]:
             path.chmod(stat.S_IMODE(before.st_mode))
         for written in [path, *path.rglob("*")]:
             if written.is_file():
-                _sync(written)
+                sync(written)
         path.replace(final)
-        _sync(final.parent)
+        sync(final.parent)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def refuse_irregular(target: Path) -> None:
-    """Refuse what can't be replaced by a file.
-
-    Raises:
-        OSError: a folder, a named pipe, a device or a socket has the name; `strerror` says which.
-    """
-    _regular(Path(os.path.realpath(target)))
-
-
-def _regular(path: Path, folder_allowed: bool = False) -> os.stat_result | None:
-    """Status of what is there, None for nothing."""
-    try:
-        found = path.lstat()
-    except FileNotFoundError:
-        return None
-    if stat.S_ISREG(found.st_mode) or (folder_allowed and stat.S_ISDIR(found.st_mode)):
-        return found
-    kind = _KINDS.get(stat.S_IFMT(found.st_mode), "something else")
-    raise OSError(errno.EINVAL, f"is {kind}, not a regular file", os.fspath(path))
-
-
-def _take_over(descriptor: int, before: os.stat_result) -> None:
-    """Owner, where we may, and mode of the file that will be replaced."""
-    if hasattr(os, "fchown"):
-        with suppress(OSError):
-            os.fchown(descriptor, before.st_uid, before.st_gid)
-        with suppress(OSError):  # a file system without modes
-            os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
-
-
-def _take_name(part: Path, final: Path, replace: bool) -> None:
-    if replace:
-        _regular(final)
-        part.replace(final)
-    elif os.name == "nt":
-        part.rename(final)  # fails there where the name exists
-    else:
-        _link(part, final)
-    _sync(final.parent)
-
-
-def _link(part: Path, final: Path) -> None:
-    """Take a name that must be free: by a second link, else by an empty file that only one can create."""
-    try:
-        final.hardlink_to(part)
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        os.close(os.open(final, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-        part.replace(final)
-    else:
-        part.unlink()
-
-
-def _sync(path: Path) -> None:
-    """Flush what was written of a file, or the names in a folder."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in _NOT_SYNCED_THERE:
-            raise
-    finally:
-        os.close(descriptor)

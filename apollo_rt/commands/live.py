@@ -101,7 +101,8 @@ def live(context: click.Context, /, auto: bool, seconds: float, **options: Any) 
     from apollo_rt.control.parameters import Parameters
     from apollo_rt.session.own_sink import SinkOptions
     from apollo_rt.session.plugin_chain import ChainOptions
-    from apollo_rt.session.run import LiveOptions, run_live
+    from apollo_rt.session.run import run_live
+    from apollo_rt.session.run_options import LiveOptions
 
     chain = ChainOptions(options.pop("before"), options.pop("after"), options.pop("chain"))
     own = SinkOptions(**sink)

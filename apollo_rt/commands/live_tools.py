@@ -55,6 +55,7 @@ def doctor(model: str | None, provider: str, seconds: float, report: bool = Fals
 @run_options
 def latency(**options: Any) -> None:
     """Send a probe from OUTPUT back to INPUT, and print the latency beside the terms that are reported."""
-    from apollo_rt.session.run import LiveOptions, run_latency
+    from apollo_rt.session.run import run_latency
+    from apollo_rt.session.run_options import LiveOptions
 
     run_latency(LiveOptions(**options))

@@ -5,7 +5,7 @@ import math
 from apollo_rt.devices.device import Device
 from apollo_rt.devices.jack_period import JACK
 from apollo_rt.devices.loopback import leads_to_server
-from apollo_rt.devices.portaudio import PortAudioDriver
+from apollo_rt.devices.portaudio_driver import PortAudioDriver
 from apollo_rt.live.clock_bridge.bridged_driver import BridgedDriver
 from apollo_rt.live.endpoints.driver import Driver
 
@@ -32,7 +32,7 @@ def open_driver(
         in_rate, out_rate = source.sample_rate("input"), target.sample_rate("output")
         capture = PortAudioDriver(source, None, in_rate, _scaled(block_size, in_rate / sample_rate))
         playback = PortAudioDriver(
-            None, target, out_rate, _scaled(block_size, out_rate / sample_rate), allow_feedback, heard_beside=source
+            None, target, out_rate, _scaled(block_size, out_rate / sample_rate), allow_feedback, captured_beside=source
         )
         return BridgedDriver((capture, playback), sample_rate)
     device = target or source

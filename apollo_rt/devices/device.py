@@ -14,7 +14,7 @@ from apollo_rt.printable import printable
 
 Direction = Literal["input", "output"]
 
-DEFAULT, LOOPBACK, SPEAKERS = "default", "loopback", "speakers"
+WORDS = DEFAULT, LOOPBACK, SPEAKERS = "default", "loopback", "speakers"
 """Words with a meaning of their own; the last two only where no device bears them as its name."""
 
 _HOST_API_RANK = {"Windows WASAPI": 0, "Windows DirectSound": 1, "MME": 2, "Windows WDM-KS": 3}

@@ -12,8 +12,9 @@ from typing import Protocol
 
 import numpy as np
 
-from apollo_rt.atomic_file import AtomicFile, CommittedAtEnd, refuse_irregular
+from apollo_rt.atomic_file import AtomicFile, CommittedAtEnd
 from apollo_rt.errors import AudioFileError, ExistingFileError
+from apollo_rt.file_names import refuse_irregular
 from apollo_rt.files.audio_reader import Samples
 from apollo_rt.files.av_encoder import AvEncoder
 from apollo_rt.files.output_format import OutputFormat, OutputSettings, format_of

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
+from itertools import compress
 from threading import Event, Lock
 from typing import Literal
 
@@ -76,47 +78,51 @@ def run_jobs(
     """
     if threads < 1:
         raise ValueError(f"threads must be at least 1, got {threads}")
-    live, model, lock, is_left = parameters or Parameters(), model or load(), Lock(), Event()
-    waiting = []
-    for job in jobs:
-        if existing == "overwrite" or not is_there(job.target):
-            waiting.append(job)
-        else:
-            yield _found_there(job, existing)
-    n_at_once = max(1, min(threads, len(waiting)))
-    threads_each = threads // n_at_once
+    restore = partial(_outcome, model or load(), parameters or Parameters(), output, existing, reading)
+    is_found = [existing != "overwrite" and is_there(job.target) for job in jobs]
+    yield from (_found_there(job, existing) for job in compress(jobs, is_found))
+    waiting = [job for job, found in zip(jobs, is_found, strict=True) if not found]
+    yield from _done_at_once(waiting, threads, restore, progress)
 
-    def restore(job: Job) -> Outcome:
-        def report_progress(done: int, total: int | None) -> None:
+
+def _done_at_once(
+    jobs: Sequence[Job], threads: int, restore: Callable[[Job, Progress, int], Outcome], progress: JobProgress | None
+) -> Iterator[Outcome]:
+    """Outcomes of as many jobs at once as there are threads; whoever leaves early leaves none at work."""
+    lock, is_left = Lock(), Event()
+    n_at_once = max(1, min(threads, len(jobs)))
+
+    def done(job: Job) -> Outcome:
+        def report(n_done: int, total: int | None) -> None:
             if is_left.is_set():
                 raise CancelledError
             with lock:
                 if progress:
-                    progress(job, done, total)
+                    progress(job, n_done, total)
 
-        return _outcome(job, model, live, report_progress, output, threads_each, existing, reading)
+        return restore(job, report, threads // n_at_once)
 
     if n_at_once == 1:
-        yield from map(restore, waiting)
+        yield from map(done, jobs)
         return
     pool = ThreadPoolExecutor(n_at_once, "restore")
     try:
-        for done in as_completed([pool.submit(restore, job) for job in waiting]):
-            yield done.result()
-    finally:  # whoever leaves early, by an interrupt say, leaves no thread at work
+        for outcome in as_completed([pool.submit(done, job) for job in jobs]):
+            yield outcome.result()
+    finally:
         is_left.set()
         pool.shutdown(cancel_futures=True)
 
 
 def _outcome(
-    job: Job,
     model: Model,
     parameters: Parameters,
-    progress: Progress,
     output: OutputSettings | None,
-    threads: int,
     existing: Existing,
     reading: ReadSettings,
+    job: Job,
+    progress: Progress,
+    threads: int,
 ) -> Outcome:
     kind: Literal["error", "overwrite"] = "overwrite" if existing == "overwrite" else "error"
     try:

@@ -126,31 +126,37 @@ def restore_with(
     place = place_of(source)
     if isinstance(place, Path):
         refuse_same_file(place, target)
-    is_replaced = existing == "overwrite"
-    refuse_existing(target, is_replaced, "existing='overwrite' replaces it")
-    output = output or OutputSettings()
+    refuse_existing(target, existing == "overwrite", "existing='overwrite' replaces it")
+    rate = model.framing.sample_rate
     with (
-        AudioReader(place, model.framing.sample_rate, reading.track, reading.downmix, reading.raw) as reader,
-        _open_writer(target, reader, model, output, is_replaced) as writer,
+        AudioReader(place, rate, reading.track, reading.downmix, reading.raw) as reader,
+        _open_writer(target, reader, model, output or OutputSettings(), existing == "overwrite") as writer,
     ):
         lanes = Lanes(reader.channel_pairs, partial(_open_stream, model, parameters, threads, hop_by_hop), parameters)
-        back = RateConverter(model.framing.sample_rate, writer.sample_rate, lanes.n_columns)
-        for block in _restored(reader, lanes):
-            writer.write(lanes.joined(back.convert(block)))
-            if progress:
-                progress(writer.n_samples, _length_at(reader, writer.sample_rate))
-        n_left = (_length_at(reader, writer.sample_rate) or 0) - writer.n_samples
-        rest = back.convert(np.empty((0, lanes.n_columns), np.float32), last=True)
-        writer.write(lanes.joined(rest[:n_left]))
+        _write_all(reader, lanes, RateConverter(rate, writer.sample_rate, lanes.n_columns), writer, progress)
         n_samples = writer.n_samples
     warnings = [*reader.warnings, *_model_warnings(reader.path, lanes), *writer.warnings]
     if not n_samples:
         warnings.append(f"{reader.path}: holds no sound, and so does the output")
-    elapsed_s = time.perf_counter() - started_s
-    rates = writer.sample_rate, reader.source_rate
-    return RestoreReport(
-        reader.path, writer.path, n_samples, *rates, reader.source_channels, elapsed_s, tuple(warnings)
-    )
+    what = reader.path, writer.path, n_samples, writer.sample_rate, reader.source_rate, reader.source_channels
+    return RestoreReport(*what, time.perf_counter() - started_s, tuple(warnings))
+
+
+def _write_all(
+    reader: AudioReader,
+    lanes: Lanes,
+    back: RateConverter,
+    writer: AudioWriter | PipeWriter,
+    progress: Progress | None,
+) -> None:
+    """Restore what is read and write it, as long as it was read."""
+    for block in _restored(reader, lanes):
+        writer.write(lanes.joined(back.convert(block)))
+        if progress:
+            progress(writer.n_samples, _length_at(reader, writer.sample_rate))
+    n_left = (_length_at(reader, writer.sample_rate) or 0) - writer.n_samples
+    rest = back.convert(np.empty((0, lanes.n_columns), np.float32), last=True)
+    writer.write(lanes.joined(rest[:n_left]))
 
 
 def _open_writer(

@@ -36,8 +36,8 @@ def capture_lines() -> Iterator[str]:
 
 def _way(devices: list[Device], server: pulse.Server | None) -> str:
     """The best way to capture what plays here."""
-    has_gate = any(device.environment for device in devices)
-    if server and has_gate:
+    is_served = any(device.environment for device in devices)
+    if server and is_served:
         return "what players play, by a sink of our own: `apollo-rt live --all`, or `--app NAME` for one of them"
     if server:
         return f"not yet: {next_step('no server')}"

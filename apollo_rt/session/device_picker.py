@@ -9,7 +9,8 @@ from typing import Any, Protocol
 from apollo_rt.devices.device import Device, Direction, find_device, label
 from apollo_rt.errors import DeviceError
 from apollo_rt.live.supervision.connection import Reopening
-from apollo_rt.session.endpoints import Endpoints, WantedDevices
+from apollo_rt.session.endpoints import Endpoints
+from apollo_rt.session.wanted_devices import WantedDevices
 
 
 class MovableEngine(Protocol):

@@ -22,7 +22,7 @@ from apollo_rt.inference.model import Model
 from apollo_rt.inference.model_choice import open_model, open_tiers
 from apollo_rt.live.settings_trial import Setting, Trial, try_all
 from apollo_rt.session.capture_advice import capture_lines
-from apollo_rt.session.endpoints import DEMO, input_file
+from apollo_rt.session.named_files import DEMO, input_file
 from apollo_rt.system.scheduling import Priority, lock_memory, raise_this_thread
 
 _MUSIC_S = 10.0

@@ -1,25 +1,19 @@
-"""One live run from start to end: model, ends, engine, an interface for it, and figures."""
+"""One live run from start to end: model, endpoints, engine, an interface for it, and figures."""
 
-import json
 import logging
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 
-from apollo_rt.atomic_file import refuse_irregular, write_whole
 from apollo_rt.console.progress import progress_bar
 from apollo_rt.console.say import say
 from apollo_rt.console.signals import ending_calls, interruptible
-from apollo_rt.control.parameters import Parameters
 from apollo_rt.devices.virtual_sink import VirtualSink
 from apollo_rt.devices.volumes import VolumeWatch
-from apollo_rt.errors import ApolloError, PipeClosedError
-from apollo_rt.existing import refuse_existing, refuse_named_twice
-from apollo_rt.files.local_playlist import left_out_of, one_of, several_of
-from apollo_rt.files.raw_format import RawFormat
+from apollo_rt.errors import PipeClosedError
+from apollo_rt.files.local_playlist import left_out_of
 from apollo_rt.files.recovery import leftover_lines
 from apollo_rt.inference.model import Model
 from apollo_rt.inference.model_choice import open_model, open_tier, open_tiers
@@ -28,72 +22,21 @@ from apollo_rt.live.endpoints.driver import calls_unevenly
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
 from apollo_rt.live.monitoring.snapshot import Snapshot
-from apollo_rt.network.address import is_address
 from apollo_rt.plugins.live_plugins import LivePlugins
-from apollo_rt.session.control_options import ControlOptions
 from apollo_rt.session.device_picker import DevicePicker, reopening
-from apollo_rt.session.endpoints import Endpoints, input_file, open_endpoints, output_file
+from apollo_rt.session.endpoints import Endpoints, open_endpoints
+from apollo_rt.session.figures_file import write_figures
 from apollo_rt.session.interfaces import check_files, control_interfaces
 from apollo_rt.session.measure_latency import measure_latency
 from apollo_rt.session.model_picker import ModelPicker
-from apollo_rt.session.own_sink import SinkOptions, own_sink, players_poll, sink_notes
+from apollo_rt.session.named_files import is_read, output_file
+from apollo_rt.session.own_sink import own_sink, players_poll, sink_notes
 from apollo_rt.session.own_stderr import stderr_to_ourselves
-from apollo_rt.session.plugin_chain import ChainOptions, open_plugins, plugin_line
+from apollo_rt.session.plugin_chain import open_plugins, plugin_line
+from apollo_rt.session.run_options import LiveOptions, completed
 from apollo_rt.session.running_session import LiveSession, SessionInfo, SessionLog
 from apollo_rt.session.status_lines import end_line, run_lines
-from apollo_rt.standard_streams import DASH, is_pipe, words_on_stderr
-
-
-@dataclass(frozen=True)
-class LiveOptions:
-    """Wishes of the user for a live run.
-
-    Attributes:
-        source: see `endpoints.open_endpoints`; so `target`, `block_size`, `raw`, `reserve_s`, `allow_feedback` and
-            `duration_s`.
-        pace: from file to file in real time; None: unless the output is a pipe, which has the pace of who reads it.
-        parameters: where they begin; the table's defaults otherwise.
-        headroom: see `EngineSettings`; None: as much as the ends need.
-        model: name or file of a model; None: the built-in one.
-        provider: what runs it, see `model_choice.open_model`.
-        tier: the best of its tiers that is wanted; None: its best.
-        stats_json: where to write figures at the end.
-        overwrite: replace the output's file and the figures' where they are there already.
-        plain: lines, even where a screen could be shown.
-        incidents: where to write what was missed, see `EngineSettings`.
-        least_headroom: what the machine was found to need.
-        reconnect: come back to a device that is lost; else that ends the run with an error.
-        give_up_s: for how long to try that.
-        follow_default: go where `default`, `speakers` and `Loopback` lead when the system changes that.
-        control: by what it is controlled beside the screen.
-        chain: the plugins before and after the model.
-        sink: the run's own virtual sink, which is its input then.
-    """
-
-    source: str
-    target: str
-    parameters: Parameters | None = None
-    block_size: int = 256
-    headroom: int | None = None
-    model: str | None = None
-    provider: str = "auto"
-    tier: str | None = None
-    duration_s: float | None = None
-    stats_json: Path | None = None
-    overwrite: bool = False
-    pace: bool | None = None
-    raw: tuple[RawFormat | None, RawFormat | None] = (None, None)
-    reserve_s: float | None = None
-    allow_feedback: bool = False
-    plain: bool = False
-    incidents: Path | None = None
-    least_headroom: int = 0
-    reconnect: bool = True
-    give_up_s: float = 300.0
-    follow_default: bool = False
-    control: ControlOptions = field(default_factory=ControlOptions)
-    chain: ChainOptions = field(default_factory=ChainOptions)
-    sink: SinkOptions = field(default_factory=SinkOptions)
+from apollo_rt.standard_streams import DASH, words_on_stderr
 
 
 def run_live(options: LiveOptions) -> None:
@@ -105,31 +48,11 @@ def run_live(options: LiveOptions) -> None:
     """
     if left_out := left_out_of(options.source):
         say(f"warning: {left_out}", err=True)
-    options = replace(options, source=one_of(options.source))
-    if options.stats_json:
-        endpoints = [path for path in (input_file(options.source), output_file(options.target)) if path]
-        refuse_named_twice(options.stats_json, endpoints, "the figures")
-        _refuse_unwritable(options.stats_json, options.overwrite)
-    if options.control.record and options.pace is False:
-        raise ValueError("--record is for what plays in its time: leave --no-pace out, or write a file with --output")
-    tells_titles = is_address(options.source) or several_of(options.source)
-    if options.control.split_titles and not (options.control.record and tells_titles):
-        raise ValueError(
-            "--split-titles needs --record DIR, and an address or a playlist as --input: only these tell titles"
-        )
-    options = replace(options, pace=_is_paced(options))
+    options = completed(options)
     check_files(options.control, options.chain.names_plugins)
     _say_leftovers(options)
     with words_on_stderr(options.target == DASH), ExitStack() as stack:
         _run(options, stack)
-
-
-def _is_paced(options: LiveOptions) -> bool:
-    """Whether the run keeps time: what is recorded beside it has to be taken while it is there."""
-    if options.pace is not None:
-        return options.pace
-    path = output_file(options.target)
-    return options.control.record is not None or path is None or not is_pipe(path)
 
 
 def _say_leftovers(options: LiveOptions) -> None:
@@ -145,7 +68,7 @@ def _run(options: LiveOptions, stack: ExitStack) -> None:
     with interruptible():
         loaded = _opened_model(options)
         sink = stack.enter_context(own_sink(options.sink, loaded.framing.sample_rate)) if _has_device(options) else None
-        endpoints = _opened_ends(options, loaded, sink)
+        endpoints = _opened_endpoints(options, loaded, sink)
         try:
             plugins = open_plugins(options.chain, loaded.framing, options.pace is not False)
             if plugins:
@@ -154,20 +77,8 @@ def _run(options: LiveOptions, stack: ExitStack) -> None:
         except BaseException:
             endpoints.discard()
             raise
-    info = SessionInfo(
-        endpoints.input_name, endpoints.output_name, loaded.card.name, endpoints.is_endless, options.duration_s
-    )
-    picker = DevicePicker(
-        engine, endpoints, lambda wanted: reopening(wanted, options.give_up_s, options.follow_default)
-    )
-    models = ModelPicker(engine, loaded, options.provider, options.tier, logging.getLogger(__name__).warning)
-    session = LiveSession(engine, info, picker if endpoints.has_device else None, models)
+    session = _new_session(options, loaded, endpoints, engine)
     session.notes += [plugin_line(state, loaded.framing.sample_rate) for state in plugins.states()] if plugins else []
-    if endpoints.has_device and endpoints.driver.block_size > options.block_size:
-        session.notes.append(
-            f"the device hands over {endpoints.driver.block_size} samples at once, so blocks are as long, not "
-            f"{options.block_size}; with a shorter period of its sound server all is heard sooner"
-        )
     polls = [players_poll(options.sink, sink, session)] if sink else []
     polls += [VolumeWatch().poll] if endpoints.has_device else []
     with endpoints, _log_handled_by(SessionLog(session)), ending_calls(session.stop), ExitStack() as interfaces:
@@ -183,6 +94,23 @@ def _run(options: LiveOptions, stack: ExitStack) -> None:
     _conclude(options, session, endpoints, engine.snapshot())
 
 
+def _new_session(options: LiveOptions, loaded: Model, endpoints: Endpoints, engine: Engine) -> LiveSession:
+    """A session of the engine, with what can be chosen while it plays."""
+    names = endpoints.input_name, endpoints.output_name, loaded.card.name
+    info = SessionInfo(*names, endpoints.is_endless, options.duration_s)
+    devices = DevicePicker(
+        engine, endpoints, lambda wanted: reopening(wanted, options.give_up_s, options.follow_default)
+    )
+    models = ModelPicker(engine, loaded, options.provider, options.tier, logging.getLogger(__name__).warning)
+    session = LiveSession(engine, info, devices if endpoints.has_device else None, models)
+    if endpoints.has_device and endpoints.driver.block_size > options.block_size:
+        session.notes.append(
+            f"the device hands over {endpoints.driver.block_size} samples at once, so blocks are as long, not "
+            f"{options.block_size}; with a shorter period of its sound server all is heard sooner"
+        )
+    return session
+
+
 def run_latency(options: LiveOptions) -> None:
     """Measure the latency of a loop from output to input, and print it.
 
@@ -191,36 +119,22 @@ def run_latency(options: LiveOptions) -> None:
     """
     with interruptible():
         loaded = _opened_model(options)
-        endpoints = _opened_ends(replace(options, allow_feedback=True), loaded)
+        endpoints = _opened_endpoints(replace(options, allow_feedback=True), loaded)
         measure_latency(loaded, endpoints, _settings(options, endpoints))
 
 
 def _has_device(options: LiveOptions) -> bool:
-    is_read = is_address(options.source) or input_file(options.source)
-    return not (is_read and output_file(options.target))
+    return not (is_read(options.source) and output_file(options.target))
 
 
 def _opened_model(options: LiveOptions) -> Model:
     return open_tier(open_model(options.model, options.provider), options.tier)
 
 
-def _opened_ends(options: LiveOptions, loaded: Model, sink: VirtualSink | None = None) -> Endpoints:
-    """Both ends; a sink of our own is the input."""
-    return open_endpoints(
-        sink.monitor if sink else options.source,
-        options.target,
-        loaded.framing.sample_rate,
-        options.block_size,
-        options.pace is not False,
-        options.allow_feedback,
-        options.duration_s,
-        options.overwrite,
-        loaded.card.name,
-        options.raw,
-        options.reserve_s,
-        options.give_up_s if options.reconnect else 0.0,
-        sink,
-    )
+def _opened_endpoints(options: LiveOptions, loaded: Model, sink: VirtualSink | None = None) -> Endpoints:
+    """Both endpoints; a sink of our own is the input."""
+    wanted = replace(options, source=sink.monitor) if sink else options
+    return open_endpoints(wanted, loaded.framing.sample_rate, loaded.card.name, sink)
 
 
 def _prepared_engine(options: LiveOptions, loaded: Model, endpoints: Endpoints, plugins: LivePlugins | None) -> Engine:
@@ -276,37 +190,18 @@ def _conclude(options: LiveOptions, session: LiveSession, endpoints: Endpoints, 
     for line in (*session.take_messages(), *endpoints.warnings):
         say(*f"warning: {line}".split("\n"), err=True)
     if options.stats_json:
-        _write_stats(options.stats_json, session, endpoints.driver.block_size, snapshot)
+        about: dict[str, str | int] = {
+            "input_name": session.info.input_name,
+            "output_name": session.info.output_name,
+            "model_name": session.model_name,
+            "block_size": endpoints.driver.block_size,
+        }
+        write_figures(options.stats_json, about, snapshot)
     if session.error and not isinstance(session.error, PipeClosedError):
         raise session.error
     say(end_line(snapshot))
     if session.error:
         raise session.error
-
-
-def _write_stats(path: Path, session: LiveSession, block_size: int, snapshot: Snapshot) -> None:
-    stats = {
-        "input_name": session.info.input_name,
-        "output_name": session.info.output_name,
-        "model_name": session.model_name,
-        "block_size": block_size,
-        **snapshot.to_dict(),
-    }
-    try:
-        write_whole(path, json.dumps(stats, indent=2) + "\n")
-    except OSError as error:
-        raise ApolloError(f"{path}: can't be written: {error.strerror}") from None
-
-
-def _refuse_unwritable(path: Path, overwrite: bool) -> None:
-    """Better now than after an hour of music."""
-    refuse_existing(path, overwrite)
-    try:
-        refuse_irregular(path)
-    except OSError as error:
-        raise ApolloError(f"{path}: can't be written: {error.strerror}") from None
-    if not os.access(path.parent, os.W_OK):
-        raise ApolloError(f"{path}: can't be written")
 
 
 @contextmanager

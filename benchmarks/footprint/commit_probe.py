@@ -34,13 +34,11 @@ def started_engine(source: Any, settings: dict[str, Any]) -> Any:
 
 def music() -> Any:
     """The demo, over and over."""
+    import apollo_rt
     from apollo_rt.files.audio_reader import AudioReader
     from apollo_rt.live.settings_trial import Repeated
-    from apollo_rt.session.endpoints import DEMO, input_file
 
-    path = input_file(DEMO)
-    assert path is not None
-    with AudioReader(path, 44_100) as reader:
+    with AudioReader(Path(apollo_rt.__file__).parent / "data/demo.mp3", 44_100) as reader:
         return Repeated(reader.read(8 * 44_100))
 
 

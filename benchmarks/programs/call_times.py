@@ -15,7 +15,8 @@ import numpy as np
 
 from apollo_rt.compiled.native import array_from_address, now_ns, system_calls
 from apollo_rt.devices.device import find_device
-from apollo_rt.devices.portaudio import PortAudioDriver, list_devices
+from apollo_rt.devices.portaudio import list_devices
+from apollo_rt.devices.portaudio_driver import PortAudioDriver
 from apollo_rt.live.realtime.callback import stream_callback
 from tests.doubles.audio_servers import PulseServer, short_folder
 from tests.doubles.recorded_calls import FILE, Recording
@@ -50,7 +51,7 @@ def record(seconds: float, n_busy: int) -> Recording:
     source, target = find_device(devices, "Monitor of Loopback", "input"), find_device(devices, "speakers", "output")
     drivers = (
         PortAudioDriver(source, None, 44_100, _BLOCK),
-        PortAudioDriver(None, target, 48_000, _BLOCK, heard_beside=source),
+        PortAudioDriver(None, target, 48_000, _BLOCK, captured_beside=source),
     )
     notes[1, _CHANNELS_OUT] = 2
     for driver, words in zip(drivers, notes, strict=True):

@@ -27,7 +27,7 @@ def main(start_s: float) -> None:
     from apollo_rt.live.endpoints.virtual_device import VirtualDevice
     from apollo_rt.live.engine import Engine
     from apollo_rt.live.engine_settings import EngineSettings
-    from apollo_rt.session.endpoints import DEMO, input_file
+    from apollo_rt.session.named_files import DEMO, input_file
 
     file = input_file(DEMO)
     assert file is not None

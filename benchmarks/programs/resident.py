@@ -14,7 +14,8 @@ from apollo_rt.live.endpoints.virtual_device import VirtualDevice
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
 from apollo_rt.live.settings_trial import Repeated
-from apollo_rt.session.endpoints import DEMO, FirstPart, input_file
+from apollo_rt.session.named_files import DEMO, input_file
+from apollo_rt.session.opened_source import FirstPart
 from benchmarks.measuring.machine import resident_mb
 
 _REST_S = 2.0

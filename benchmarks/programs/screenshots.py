@@ -23,8 +23,8 @@ from apollo_rt.live.endpoints.virtual_device import VirtualDevice
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
 from apollo_rt.screen.monitor import Monitor
-from apollo_rt.session.endpoints import DEMO_FILE
 from apollo_rt.session.model_picker import ModelPicker
+from apollo_rt.session.named_files import DEMO_FILE
 from apollo_rt.session.running_session import LiveSession, SessionInfo
 
 _FONT = "DejaVu Sans Mono, Menlo, Consolas, monospace"

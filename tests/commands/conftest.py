@@ -13,7 +13,7 @@ from apollo_rt.files.offline import restore_file
 from apollo_rt.files.output_format import OutputSettings
 from apollo_rt.inference.model import load
 from apollo_rt.inference.model_file import default_model_path
-from apollo_rt.session.endpoints import input_file
+from apollo_rt.session.named_files import input_file
 from tests.doubles import tiny_models
 from tests.doubles.audio_servers import RATE
 

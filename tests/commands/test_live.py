@@ -24,8 +24,11 @@ from apollo_rt.commands.cli import main
 from apollo_rt.devices.device import Device
 from apollo_rt.live.engine_settings import EngineSettings
 from apollo_rt.session import run
-from apollo_rt.session.endpoints import FirstPart, input_file, open_endpoints, output_file
-from apollo_rt.session.run import LiveOptions
+from apollo_rt.session.endpoint_options import EndpointOptions
+from apollo_rt.session.endpoints import Endpoints, open_endpoints
+from apollo_rt.session.named_files import input_file, output_file
+from apollo_rt.session.opened_source import FirstPart
+from apollo_rt.session.run_options import LiveOptions
 from tests import ROOT
 from tests.doubles import tiny_models
 from tests.doubles.audio_servers import wait_for
@@ -276,8 +279,12 @@ def devices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(portaudio, "list_devices", lambda: DEVICES)
 
 
+def opened(source: str, target: str, **wishes: bool) -> Endpoints:
+    return open_endpoints(EndpointOptions(source, target, block_size=512, **wishes), 44_100)
+
+
 def test_two_devices_become_one_driver(devices) -> None:
-    with open_endpoints("Loopback", "Speakers", 44_100, 512) as endpoints:
+    with opened("Loopback", "Speakers") as endpoints:
         assert (endpoints.input_name, endpoints.output_name) == ("Cable (Core Audio)", "Speakers (Core Audio)")
         assert (endpoints.driver.input_channels, endpoints.driver.output_channels, endpoints.driver.block_size) == (
             2,
@@ -289,10 +296,10 @@ def test_two_devices_become_one_driver(devices) -> None:
 
 
 def test_a_file_at_one_end_leaves_the_device_the_other(devices, song, tmp_path) -> None:
-    with open_endpoints(str(song), "Speakers", 44_100, 512) as endpoints:
+    with opened(str(song), "Speakers") as endpoints:
         assert (endpoints.driver.input_channels, endpoints.driver.output_channels) == (0, 2)
         assert endpoints.source.interrupt == endpoints.reader.interrupt
-    endpoints = open_endpoints("Cable", str(tmp_path / "out.wav"), 44_100, 512)
+    endpoints = opened("Cable", str(tmp_path / "out.wav"))
     assert (endpoints.driver.input_channels, endpoints.driver.output_channels) == (2, 0)
     assert endpoints.has_device
     endpoints.discard()
@@ -303,7 +310,7 @@ def test_a_loop_of_devices_is_refused_unless_it_is_wanted(devices, live) -> None
     code, _, errors = live("--input", "Loopback", "--output", "Cable")
     assert code == 1
     assert errors[0].startswith("error: feedback: 'Cable' hears what 'Cable' plays")
-    assert open_endpoints("Loopback", "Cable", 44_100, 512, allow_feedback=True).has_device
+    assert opened("Loopback", "Cable", allow_feedback=True).has_device
 
 
 def test_a_device_has_a_pace_of_its_own(devices, live, song) -> None:
@@ -324,12 +331,12 @@ def test_the_devices_are_listed(devices, capfd) -> None:
 def test_what_calls_back_unevenly_gets_more_headroom_unless_the_user_says_how_much(devices, tmp_path) -> None:
     headroom = run._headroom
     options = LiveOptions("Loopback", "Speakers", block_size=512)
-    with open_endpoints("Loopback", "Speakers", 44_100, 512) as endpoints:
+    with opened("Loopback", "Speakers") as endpoints:
         assert headroom(options, endpoints) == 512 + 64
         assert headroom(replace(options, headroom=100), endpoints) == 100
         endpoints.driver.varying_block = True
         assert headroom(options, endpoints) == 3 * 512 + 64
-    with open_endpoints("demo", str(tmp_path / "out.wav"), 44_100, 512) as endpoints:
+    with opened("demo", str(tmp_path / "out.wav")) as endpoints:
         assert headroom(options, endpoints) == EngineSettings().headroom
         endpoints.discard()
 

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from apollo_rt.commands.cli import apollo_rt
 from apollo_rt.devices import portaudio
 from apollo_rt.session import doctor, run
-from apollo_rt.session.run import LiveOptions
+from apollo_rt.session.run_options import LiveOptions
 
 
 @pytest.fixture

@@ -11,10 +11,11 @@ from dataclasses import replace
 
 import pytest
 
-from apollo_rt.devices import left_behind, portaudio, pulse
+from apollo_rt.devices import left_behind, portaudio_driver, pulse
 from apollo_rt.devices.device import Device
 from apollo_rt.devices.opening_environment import unwrapped_latency_s
-from apollo_rt.devices.portaudio import PortAudioDriver, list_devices
+from apollo_rt.devices.portaudio import list_devices
+from apollo_rt.devices.portaudio_driver import PortAudioDriver
 from apollo_rt.devices.pulse_connection import ServerError
 from apollo_rt.errors import DeviceError
 
@@ -214,7 +215,7 @@ def test_a_device_that_does_not_let_go_is_left_behind_also_at_the_end_of_the_pro
 ) -> None:
     dead, left = threading.Event(), []
     library._exit_handler = object()
-    monkeypatch.setattr(portaudio, "_CLOSING_S", 0.05)
+    monkeypatch.setattr(portaudio_driver, "_CLOSING_S", 0.05)
     monkeypatch.setattr(atexit, "unregister", left.append)
     driver = PortAudioDriver(None, SPEAKERS, 44_100)
     driver.start(CALLBACK, USERDATA)

@@ -17,6 +17,7 @@ from apollo_rt.files.recording import RecordingWriter, numbered
 from apollo_rt.files.recovery import leftover_lines, recover
 from apollo_rt.files.tags import Tags
 from apollo_rt.part_file import leftovers
+from apollo_rt.session.endpoint_options import EndpointOptions
 from apollo_rt.session.endpoints import open_endpoints
 from tests import ROOT
 from tests.doubles.sound_files import tone
@@ -158,9 +159,8 @@ def test_a_recording_never_begins_on_a_file_that_is_there(tmp_path):
 def test_live_from_file_to_file_carries_the_tags(tmp_path):
     with AudioWriter(tmp_path / "in.flac", RATE, tags=Tags({"title": "Live"})) as writer:
         writer.write(tone(5000))
-    endpoints = open_endpoints(
-        str(tmp_path / "in.flac"), str(tmp_path / "out.opus"), RATE, 256, pace=False, model="test-model"
-    )
+    options = EndpointOptions(str(tmp_path / "in.flac"), str(tmp_path / "out.opus"), pace=False)
+    endpoints = open_endpoints(options, RATE, model="test-model")
     with endpoints:
         endpoints.writer.write(tone(5000))
         endpoints.writer.commit()

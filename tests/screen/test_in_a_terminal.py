@@ -14,7 +14,7 @@ import soundfile
 
 from apollo_rt.files.audio_reader import AudioReader
 from apollo_rt.screen.palette import THEMES
-from apollo_rt.session.endpoints import DEMO_FILE
+from apollo_rt.session.named_files import DEMO_FILE
 from tests import ROOT
 from tests.doubles.audio_servers import wait_for
 from tests.doubles.real_terminal import PATIENCE_S, START_S, Terminal, terminal

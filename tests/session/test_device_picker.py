@@ -14,7 +14,8 @@ from apollo_rt.inference.model import load
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
 from apollo_rt.session.device_picker import DevicePicker, reopening
-from apollo_rt.session.endpoints import Endpoints, WantedDevices
+from apollo_rt.session.endpoints import Endpoints
+from apollo_rt.session.wanted_devices import WantedDevices
 from tests.doubles import tiny_models
 from tests.doubles.audio_servers import wait_for
 from tests.doubles.hand_device import HandDevice

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from apollo_rt.files.audio_reader import AudioReader
-from apollo_rt.session.endpoints import input_file
+from apollo_rt.session.named_files import input_file
 from tests import ROOT
 from tests.doubles.audio_servers import RATE, PulseServer, short_folder, wait_for
 from tests.doubles.real_terminal import PATIENCE_S, START_S, Terminal, terminal

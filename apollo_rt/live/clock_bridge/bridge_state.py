@@ -193,10 +193,16 @@ def make_clock_bridge(
         control=_control(channels, has_two_clocks=target > 0.0),
         calls=system_calls(),
     )
-    bridge.seam.gains.flow = float(target == 0.0)
+    _align(bridge, (in_rate, out_rate, engine_rate))
+    return bridge
+
+
+def _align(bridge: ClockBridge, rates: tuple[int, int, int]) -> None:
+    """Set both converters to where the stream's first sample is asked for first, and the seam to how it begins."""
+    bridge.seam.gains.flow = float(not bridge.control.has_two_clocks)
+    in_rate, out_rate, engine_rate = rates
     seek(bridge.to_engine, -half_length(in_rate, engine_rate) - _SLACK)
     rewind(bridge.to_device, half_length(engine_rate, out_rate, is_steered=False) + _SLACK * (out_rate != engine_rate))
-    return bridge
 
 
 def _control(channels: tuple[int, int], has_two_clocks: bool) -> BridgeControl:

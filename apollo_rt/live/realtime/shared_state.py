@@ -116,13 +116,6 @@ def make_shared_state(
     # Twice what can ever lie between the newest finished sample and the one being played.
     n_slots = 2 * ((delay + CHUNK + FADE_LENGTH) // hop_length + 4)
     history = make_ring(max(HISTORY_LENGTH, 4 * delay, kept_samples))
-    control = new_record(StreamControl)
-    control.delay, control.hop_delay = delay, hop_delay
-    control.sample_rate = framing.sample_rate
-    control.input_channels, control.output_channels = input_channels, output_channels
-    control.source_ended_at = UNKNOWN
-    control.priming = 1
-    control.unfit_hops = hop_delay // hop_length
     return SharedState(
         history=history,
         wet=make_wet_ring(hop_length, n_slots),
@@ -131,12 +124,23 @@ def make_shared_state(
         stats=make_stats(),
         parameters=parameters,
         mixer=new_mixer(parameters),
-        control=control,
+        control=_control(framing, delay, hop_delay, (input_channels, output_channels)),
         calls=system_calls(),
         scratch=np.zeros((3, CHUNK, 2), np.float32),
         output=Ring(np.full_like(history.samples, 0), history.marks),
         gaps=make_gaps(),
     )
+
+
+def _control(framing: Framing, delay: int, hop_delay: int, channels: tuple[int, int]) -> StreamControl:
+    control = new_record(StreamControl)
+    control.delay, control.hop_delay = delay, hop_delay
+    control.sample_rate = framing.sample_rate
+    control.input_channels, control.output_channels = channels
+    control.source_ended_at = UNKNOWN
+    control.priming = 1
+    control.unfit_hops = hop_delay // framing.hop_length
+    return control
 
 
 def ring_gauges(shared: SharedState) -> dict[str, float]:

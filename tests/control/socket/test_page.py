@@ -29,7 +29,7 @@ from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
 from apollo_rt.live.realtime.ring import n_queued
 from apollo_rt.radio.radio_source import RadioSource
-from apollo_rt.session.endpoints import input_file
+from apollo_rt.session.named_files import input_file
 from apollo_rt.session.running_session import LiveSession, SessionInfo
 from tests.doubles import tiny_models
 from tests.doubles.audio_servers import wait_for
