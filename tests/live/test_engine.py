@@ -22,6 +22,7 @@ from apollo_rt.live.realtime.callback import COMPLETE
 from apollo_rt.live.supervision.connection import Reopening
 from apollo_rt.stream.restoration_stream import RestorationStream
 from tests.doubles import tiny_models
+from tests.doubles.audio_servers import wait_for
 from tests.doubles.hand_driver import HandDriver
 from tests.doubles.memory_files import MemoryReader, MemoryWriter
 from tests.doubles.sounds import noise
@@ -182,7 +183,8 @@ def test_stopped_early_it_keeps_what_was_played(identity):
     sink = MemoryWriter()
     engine = Engine(identity, VirtualDevice(RATE, 256), EngineSettings(), MemoryReader(samples), sink)
     engine.start()
-    assert not engine.wait(0.5)
+    assert wait_for(lambda: sink.parts)
+    assert not engine.wait(0.0)
     engine.stop()
     engine.stop()
     assert sink.state == "committed"
@@ -207,7 +209,7 @@ def test_a_device_that_stops_by_itself_is_an_error_that_names_it(identity):
         assert not engine.wait(0.1)
         driver.finished = True
         with pytest.raises(DeviceError, match="hand driver"):
-            engine.wait(1)
+            engine.wait(60)
 
 
 def test_a_device_that_does_not_let_go_is_locked_out_and_what_it_reads_stays(identity):
@@ -258,18 +260,18 @@ def test_parameters_and_snapshot_agree_while_it_runs(identity):
         MemoryReader(noise(10**6)),
         MemoryWriter(),
     )
+    begin_s = time.monotonic()
     with engine:
         wanted = {row.name: row.value_at(0.75) for row in PARAMETERS if row.name not in ("mix", "delta")}
         for name, value in wanted.items():
             engine.parameters.set(name, value)
-        engine.wait(0.3)
+        assert wait_for(lambda: (now := engine.snapshot()).hops > 0 and now.callbacks > 20)
         snapshot = engine.snapshot()
     assert snapshot.parameters == {**wanted, "mix": 0.5, "delta": 0.0}
     assert snapshot.to_dict()["parameters"] == snapshot.parameters
     assert (snapshot.running, snapshot.finished) == (True, False)
-    assert 0 < snapshot.elapsed_s < 60
-    assert snapshot.hops > 0
-    assert snapshot.callback_interval_ms.p50 > 1
+    assert 0 < snapshot.elapsed_s <= time.monotonic() - begin_s
+    assert snapshot.callback_interval_ms.p50 > 0
     assert snapshot.input.peak[0] == pytest.approx(0.5, rel=0.1)
 
 
@@ -326,4 +328,4 @@ def test_the_callback_ends_the_stream_once_the_tail_is_played(identity):
             codes.append(driver.callback(None, out.ctypes.data_as(ctypes.c_void_p), 256, None, 0, driver.userdata))
         assert len(codes) == -(-(1000 + engine.latency.stream) // 256)
         driver.finished = True
-        assert engine.wait(1)
+        assert engine.wait(60)

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import threading
-import time
 from contextlib import contextmanager
 
 import numpy as np
@@ -23,10 +22,12 @@ from apollo_rt.live.supervision.load_shedding import LoadShedding
 from apollo_rt.plugins.live_plugins import LivePlugins
 from apollo_rt.plugins.pedalboard_plugins import make_plugin
 from apollo_rt.plugins.plugin_chains import OFF, ON, TIMED
+from apollo_rt.plugins.plugin_rows import BYPASS
 from apollo_rt.plugins.plugin_spec import parse_spec
 from apollo_rt.session.controls import LiveControls
 from apollo_rt.stream.restoration_stream import RestorationStream
 from tests.doubles import tiny_models
+from tests.doubles.audio_servers import wait_for
 from tests.doubles.memory_files import MemoryReader, MemoryWriter
 from tests.doubles.sound_files import write
 from tests.doubles.sounds import noise
@@ -74,16 +75,37 @@ def pid_of(plugins):
 def change(plugins, name, value):
     """Change a parameter, and let it arrive: a test's stream runs faster than music."""
     plugins.set(name, value)
-    time.sleep(0.15)
+    arrive(plugins)
 
 
-def look_until(plugins, *wanted, timeout_s=30.0):
-    """The supervisor's looks, until one says something that is wanted; all that was said."""
-    lines, end_s = [], time.monotonic() + timeout_s
-    while not any(words in line for line in lines for words in wanted):
-        assert time.monotonic() < end_s, lines
-        lines += plugins.poll()
-        time.sleep(0.01)
+def arrive(plugins):
+    """Wait until the plugins' process has taken in all changes: it reads on only once it has taken in what it read.
+
+    A change on its way is with our sending thread, in the pipe, or read and not taken in yet; each of further changes,
+    which change nothing, pushes it on by a place.
+    """
+    import fcntl  # as the socket to the process, not on every system
+    import termios
+
+    process, switch = plugins._process, plugins._plugins[0].values[BYPASS]
+
+    def is_read():
+        return not process._changes and not any(fcntl.ioctl(process._process.stdin, termios.FIONREAD, bytes(4)))
+
+    for _ in range(4):
+        process.change(0, BYPASS, switch)
+        assert wait_for(is_read)
+
+
+def poll_until(plugins, *wanted):
+    """The supervisor's polls, until one says something that is wanted; all that was said."""
+    lines = []
+
+    def is_said():
+        lines.extend(plugins.poll())
+        return any(words in line for line in lines for words in wanted)
+
+    assert wait_for(is_said), lines
     return lines
 
 
@@ -120,7 +142,7 @@ def test_the_engine_plays_what_the_same_chain_makes_offline(tmp_path, backend):
 
 
 def test_somebodys_vst3_plays_live_as_offline_and_is_set_by_name(identity):
-    """ZaMaximX2 limits to -6 dB, then to -20 dB, as told by the commands behind every face."""
+    """ZaMaximX2 limits to -6 dB, then to -20 dB, as told by the commands behind every interface."""
     texts, samples = [f"{maximizer()}?output_ceiling_db=-6&threshold_db=-6"], noise(RATE)
     with playing(after=texts) as plugins:
         stream = Stepped(identity, HOP, plugins=plugins)
@@ -131,7 +153,7 @@ def test_somebodys_vst3_plays_live_as_offline_and_is_set_by_name(identity):
         commands = Commander(LiveControls(_Engine(plugins, stream.parameters), lambda: None))
         for name in ("threshold_db", "output_ceiling_db"):
             commands.run("set", {"name": f"za_maxim_x2.{name}", "value": -20.0})
-        time.sleep(0.15)
+        arrive(plugins)
         assert np.abs(stream.play(samples)[RATE // 2 :]).max() == pytest.approx(0.1, rel=0.1)
         assert [state.state for state in plugins.states()] == ["playing"]
 
@@ -190,7 +212,7 @@ def test_a_plugin_that_dies_while_music_plays_is_bypassed_without_a_step_and_the
         out = [stream.play(samples[: 100 * HOP])]
         fault(plugins, kind)
         out.append(stream.play(samples[100 * HOP : 200 * HOP]))
-        lines = look_until(plugins, "plugins play again")
+        lines = poll_until(plugins, "plugins play again")
         out.append(stream.play(samples[200 * HOP : 400 * HOP]))
         assert message in lines[0]
         assert plays_again in lines[-1]
@@ -213,11 +235,11 @@ def test_a_plugin_that_was_taken_out_is_tried_again_when_its_bypass_is_switched_
         stream = Stepped(identity, HOP, plugins=plugins)
         change(plugins, "test_limiter.fault", CRASHES)
         stream.play(sine(10))
-        assert "crashed" in look_until(plugins, "bypassed")[0]
+        assert "crashed" in poll_until(plugins, "bypassed")[0]
         plugins.set("test_limiter.fault", 0)
         plugins.set("test_limiter.threshold_db", -18)
         plugins.set("test_limiter.bypass", 0)
-        look_until(plugins, "plugins play again")
+        poll_until(plugins, "plugins play again")
         out = stream.play(sine(100))
         assert np.abs(out[60 * HOP :]).max() < 0.15
         assert plugins.states()[0].state == "playing"
@@ -228,7 +250,7 @@ def test_an_exception_inside_a_plugin_costs_nothing_but_the_plugin(identity):
         stream, process = Stepped(identity, HOP, plugins=plugins), pid_of(plugins)
         change(plugins, "test_limiter.fault", NO_NUMBERS)
         out = stream.play(sine(60))
-        lines = look_until(plugins, "bypassed")
+        lines = poll_until(plugins, "bypassed")
         assert lines == ["TestLimiter (after the model) returned values that are no numbers: it is bypassed"]
         assert pid_of(plugins) == process
         assert 0.24 < np.abs(out[30 * HOP :]).max() < 0.26
@@ -249,7 +271,7 @@ def test_a_process_that_keeps_dying_is_given_up(identity):
         for _ in range(5):
             os.kill(pid_of(plugins), signal.SIGKILL)
             plugins._process._process.wait()
-            lines = look_until(plugins, "play again", "keeps dying")
+            lines = poll_until(plugins, "play again", "keeps dying")
             if "keeps dying" in lines[-1]:
                 break
             stream.play(sine(3))
@@ -273,7 +295,7 @@ class _Engine:
         self.plugins, self.parameters = plugins, parameters
 
 
-def test_plugins_parameters_are_reached_by_name_by_the_commands_behind_every_face(identity):
+def test_plugins_parameters_are_reached_by_name_by_the_commands_behind_every_interface(identity):
     with playing(["HighpassFilter(cutoff_frequency_hz=30)"], [f"{vst3()}?threshold_db=-1"]) as plugins:
         stream = Stepped(identity, HOP, plugins=plugins)
         commands = Commander(LiveControls(_Engine(plugins, stream.parameters), lambda: None))
@@ -286,10 +308,10 @@ def test_plugins_parameters_are_reached_by_name_by_the_commands_behind_every_fac
         assert commands.run("set", {"name": "test_limiter.threshold_db", "value": -18})["value"] == -18
         assert commands.run("change", {"name": "test_limiter.threshold_db", "steps": -100})["value"] == -60
         commands.run("set", {"name": "test_limiter.threshold_db", "value": -18})
-        time.sleep(0.15)
+        arrive(plugins)
         assert np.abs(stream.play(sine(60))[30 * HOP :]).max() < 0.15
         assert commands.run("toggle", {"name": "test_limiter.bypass"})["value"] == 1
-        time.sleep(0.15)
+        arrive(plugins)
         assert np.abs(stream.play(sine(60))[30 * HOP :]).max() > 0.49
         for name, value, reason in (
             ("test_limiter.threshold_db", 1, "from -60 to 0"),
@@ -308,7 +330,7 @@ def test_a_hundred_thousand_changes_disturb_nothing_and_the_last_one_counts(iden
         for number in range(100_000):
             plugins.set("gain.gain_db", -20 + number % 10)
         plugins.set("gain.gain_db", -12.0)
-        time.sleep(0.2)
+        arrive(plugins)
         out = stream.play(sine(60))
         assert np.abs(out[40 * HOP :]).max() == pytest.approx(0.5 * 10 ** (-12 / 20), rel=0.01)
 
@@ -351,15 +373,12 @@ def test_the_ladder_gives_up_plugins_before_the_last_tier_and_times_them_before_
 def test_plugins_that_are_too_slow_are_counted_as_misses_and_switched_off_with_a_line(identity, caplog):
     with playing(after=[str(vst3())], pace=True) as plugins:
         plugins.set("test_limiter.fault", IS_SLOW)
-        samples = np.zeros((20 * RATE, 2), np.float32)
+        samples = np.zeros((100 * RATE, 2), np.float32)
         driver = VirtualDevice(RATE, 256)
         engine = Engine(identity, driver, EngineSettings(realtime=False), MemoryReader(samples), MemoryWriter(),
                         plugins=plugins)  # fmt: skip
         with engine:
-            end_s = time.monotonic() + 15
-            while not any("without plugins" in record.message for record in caplog.records):
-                assert time.monotonic() < end_s
-                time.sleep(0.05)
+            assert wait_for(lambda: any("without plugins" in record.message for record in caplog.records))
             assert engine.snapshot().deadline_misses > 0
             assert engine.snapshot().tier == "full"
 

@@ -1,5 +1,6 @@
 """The doctor: what holds is told from what doesn't, with the reason, and `--auto` starts with the best that holds."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -85,11 +86,14 @@ def model(tmp_path_factory):
 @pytest.mark.realtime
 def test_a_trial_runs_at_real_cadence_and_counts_what_comes(model):
     music = np.random.default_rng(0).uniform(-0.5, 0.5, (44_100, 2)).astype(np.float32)
+    begin_s = time.monotonic()
     tried = run_trial(model, Setting(512, 576, "full"), music, 1.0)
-    assert 0.7 * 172 < tried.n_hops < 6 * 172
+    elapsed_s = time.monotonic() - begin_s
+    assert elapsed_s >= 1.0
+    assert 0 < tried.n_hops <= (elapsed_s + 0.1) * 44_100 / 256, "never faster than music; slower on a busy machine"
     assert tried.step_ms.count > 0
     assert tried.latency == 512 + 256 + 576
-    assert tried.interval_ms.p50 > 5
+    assert tried.interval_ms.count > 0
 
 
 def test_music_for_the_trials_never_ends():
