@@ -164,7 +164,7 @@ def _address(function: Any) -> int:
 
 
 def system_calls() -> NDArray[np.int64]:
-    """The operating system's clock and sleep as addresses, for `now_ns` and `sleep_ns`."""
+    """The operating system's clock and sleep as addresses, for `now_ns` and `sleep_ns`: `(4,)`."""
     calls = np.zeros(4, np.int64)
     if sys.platform == "win32":
         kernel = ctypes.windll.kernel32

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from apollo_rt.config import SAMPLE_RATES
 
 Samples = NDArray[np.float32]
+"""`(channels, samples)`, full scale 1.0."""
 
 _INT16_SCALE = np.float32(1 / 32_768)
 _RATE_BEFORE_A_CALL = 44_100

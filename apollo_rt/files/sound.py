@@ -12,6 +12,7 @@ from apollo_rt.files.channel_layout import channel_names
 from apollo_rt.files.tags import Tags
 
 Samples = npt.NDArray[np.float32]
+"""`(samples, channels)`, full scale 1.0."""
 
 _MOST_PLANES = 8
 """PyAV 18.1 ends the process when it is asked for the planes of so many channels; FFmpeg itself packs them."""

@@ -139,7 +139,7 @@ def run_trial(model: Model, setting: Setting, music: NDArray[np.float32], durati
     Args:
         model: the tier that is meant.
         setting: to try.
-        music: what to restore, at the model's rate.
+        music: what to restore, at the model's rate, `(samples, 2)`.
         duration_s: for how long.
     """
     framing = model.framing
@@ -169,7 +169,7 @@ def try_all(
 
     Args:
         models: the tiers, best first.
-        music: what to restore.
+        music: what to restore, `(samples, 2)`.
         duration_s: for everything; a quarter of it is for the best.
         block_sizes: to try.
         report: told what is tried next.

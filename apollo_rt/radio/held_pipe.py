@@ -56,7 +56,7 @@ class HeldPipe:
         self._thread.join(_ENDING_S)
 
     def take(self, n_queued: int) -> Samples | None:
-        """Samples for the engine now; none where there is nothing yet, None at the end.
+        """Samples for the engine now, `(samples, 2)`; none where there is nothing yet, None at the end.
 
         Raises:
             AudioFileError: it is no sound.

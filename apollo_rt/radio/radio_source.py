@@ -87,7 +87,7 @@ class RadioSource:
         self._thread.join(_ENDING_S)
 
     def take(self, n_queued: int) -> NDArray[np.float32] | None:
-        """Samples for the engine now; none where there is nothing yet, None at the end.
+        """Samples for the engine now, `(samples, 2)`; none where there is nothing yet, None at the end.
 
         Raises:
             AudioFileError: it was given up, or is no sound.

@@ -134,7 +134,7 @@ class SoundBuffer:
 
 
 def faded_in(samples: Samples) -> Samples:
-    """Samples that begin from silence."""
+    """Samples, `(samples, 2)`, that begin from silence."""
     faded = samples.copy()
     faded[:FADE_LENGTH] *= _RAMP[::-1][: len(faded)]
     return faded

@@ -8,6 +8,7 @@ from apollo_rt.latency import FADE_LENGTH
 from apollo_rt.stream.mixer import crossfade, finish, new_mixer, read_mixer_targets
 
 Samples = NDArray[np.float32]
+"""`(samples, 2)`, full scale 1.0."""
 
 
 class DryLine:

@@ -159,7 +159,11 @@ def _end(state: ProcessorState, status: int, hop_out: Samples) -> int:
 
 @realtime_sum
 def is_plausible(restored: NDArray[np.complex64], frames: NDArray[np.complex64], dry: int, quiet: np.float32) -> bool:
-    """Finite, and no louder than a restored frame can be; an infinity or NaN fails the comparison."""
+    """Tell whether a frame is finite, and no louder than a restored one can be; NaN fails the comparison.
+
+    Shape:
+        restored: (2, n_bins); frames: (frames, 2, n_bins)
+    """
     energy_in = energy_out = np.float32(0)
     for channel in range(restored.shape[0]):
         for k in range(restored.shape[1]):

@@ -20,7 +20,10 @@ from apollo_rt.config import Framing
 from apollo_rt.stream.sample_guard import LOUDEST_SAMPLE
 
 Samples = NDArray[np.float32]
+"""`(samples, 2)`, full scale 1.0."""
+
 Frame = NDArray[np.complex64]
+"""`(2, n_bins)`."""
 
 CARRIER_SEED = 0  # the one that `hash-uniform-1` means
 # SplitMix64: Steele, Lea & Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014, figure 17.

@@ -70,7 +70,11 @@ class Adapter(nn.Module):
         self.net = net
 
     def initial_state(self) -> list[Tensor]:
-        """Their memory, without the batch."""
+        """Their memory, without the batch.
+
+        Shape:
+            (24,)
+        """
         return [torch.zeros(N_HIDDEN)]
 
     def forward(self, spectrum: Tensor, hidden: Tensor) -> tuple[Tensor, ...]:

@@ -81,7 +81,11 @@ class PlainLayer(nn.Module):
         self.layer, self.n_frames = layer, n_frames
 
     def forward(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
-        """As `LeanLayer`."""
+        """As `LeanLayer`.
+
+        Shape:
+            (frames * bands, width), (n_past_frames, bands * width) -> the same two
+        """
         rows = x.view(1, self.n_frames, -1, x.shape[-1])
         out, newest = self.layer(rows, past.view(1, len(past), *rows.shape[2:]))
         return out.view(x.shape), newest.view(past.shape)

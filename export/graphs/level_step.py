@@ -102,7 +102,11 @@ class LevelStep(nn.Module):
         return [sums[0].flatten(1), weights[0][:, None], held, *(one[0] for one in past)]
 
     def example_inputs(self) -> tuple[Tensor, ...]:
-        """Inputs of the right shapes, for tracing."""
+        """Inputs of the right shapes, for tracing.
+
+        Shape:
+            (2, bins, 2) twice, (2, synthesis length), states; in blocks with (frames,) before the first three
+        """
         lead = () if self.n_frames == 1 else (self.n_frames,)
         random = torch.Generator().manual_seed(0)
         frames = torch.randn((*lead, 2, self.n_bins + 1, 2), generator=random)

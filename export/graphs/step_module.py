@@ -63,7 +63,11 @@ class StepModule(nn.Module):
         return [tensor[0].flatten(1) if tensor.dim() > 2 else tensor for tensor in self.net.initial_state(1, self.tier)]
 
     def example_inputs(self) -> tuple[Tensor, ...]:
-        """Inputs of the right shapes, for tracing."""
+        """Inputs of the right shapes, for tracing.
+
+        Shape:
+            (2, bins, 2) twice, states; in blocks with (frames,) before the first two
+        """
         lead = () if self.n_frames == 1 else (self.n_frames,)
         shape = (*lead, 2, self.net.config.framing.n_bins, 2)
         frames = torch.randn(shape, generator=torch.Generator().manual_seed(0))

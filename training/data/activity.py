@@ -60,7 +60,11 @@ def window_power(audio: Audio, window: int) -> NDArray[np.float64]:
 
 
 def threshold(power: NDArray[np.float64], settings: ActivitySettings) -> float:
-    """The power that a window must exceed to be active; infinite where all is silence."""
+    """The power that a window must exceed to be active; infinite where all is silence.
+
+    Shape:
+        power: ``(windows,)``
+    """
     sounding = power[power > settings.min_power]
     return float(np.quantile(sounding, settings.quantile)) if len(sounding) else float("inf")
 

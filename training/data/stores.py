@@ -150,7 +150,11 @@ def describe(path: Path, folder: Path) -> dict[str, Fact]:
 
 
 def find_runs(starts: NDArray[np.int64], session: int) -> tuple[Run, ...]:
-    """Join segments that lie side by side or overlap."""
+    """Join segments that lie side by side or overlap.
+
+    Shape:
+        starts: ``(segments,)``, in samples, ascending
+    """
     runs: list[Run] = []
     for start in starts.tolist():
         if runs and start <= runs[-1].end:

@@ -23,22 +23,38 @@ _FADED = 1e-8  # of the loudest bin: what the original itself doesn't have tells
 
 
 def sdr_db(estimate: Tensor, target: Tensor) -> float:
-    """Signal-to-distortion ratio with nothing forgiven, both channels as one signal."""
+    """Signal-to-distortion ratio with nothing forgiven, both channels as one signal.
+
+    Shape:
+        estimate, target: ``(channels, samples)``
+    """
     return float(signal_noise_ratio(estimate.flatten(), target.flatten()))
 
 
 def si_sdr_db(estimate: Tensor, target: Tensor) -> float:
-    """Scale-invariant signal-to-distortion ratio (Le Roux et al., arXiv 1811.02508), both channels as one signal."""
+    """Scale-invariant signal-to-distortion ratio (Le Roux et al., arXiv 1811.02508), both channels as one signal.
+
+    Shape:
+        estimate, target: ``(channels, samples)``
+    """
     return float(scale_invariant_signal_distortion_ratio(estimate.flatten(), target.flatten()))
 
 
 def si_snr_db(estimate: Tensor, target: Tensor) -> float:
-    """The same after the means are taken off (Luo & Mesgarani, arXiv 1711.00541): what the published tables hold."""
+    """The same after the means are taken off (Luo & Mesgarani, arXiv 1711.00541): what the published tables hold.
+
+    Shape:
+        estimate, target: ``(channels, samples)``
+    """
     return float(scale_invariant_signal_noise_ratio(estimate.flatten(), target.flatten()))
 
 
 def change_db(estimate: Tensor, reference: Tensor) -> float:
-    """Energy of the difference against that of the reference; the lower, the less was done."""
+    """Energy of the difference against that of the reference; the lower, the less was done.
+
+    Shape:
+        estimate, reference: ``(channels, samples)``
+    """
     changed, whole = ((clip.double() ** 2).sum() for clip in (estimate - reference, reference))
     return float(10 * torch.log10(changed / whole.clamp(min=1e-20) + 1e-20))
 
@@ -53,6 +69,9 @@ def log_spectral_distance(estimate: Tensor, target: Tensor, above_hz: float = 0.
         target: what it should be.
         above_hz: bins below are left out, at 44.1 kHz.
         below_hz: bins from there on are left out; there must be one between the two.
+
+    Shape:
+        estimate, target: ``(channels, samples)``
     """
     chosen = slice(*(min(round(edge / BIN_HZ), N_FFT // 2 + 1) for edge in (above_hz, below_hz)))
     ours, wanted = (torch.log10(_power(clip)[:, chosen] + FLOOR) for clip in (estimate, target))
@@ -70,6 +89,9 @@ def measure_cut_hz(damaged: Tensor, clean: Tensor) -> float | None:
 
     Returns:
         Hz, or None where nothing to speak of is missing: the original has less than 1 kHz there itself.
+
+    Shape:
+        damaged, clean: ``(channels, samples)``
     """
     kept, whole = (_smoothed(_power(clip).mean((0, 2))) for clip in (damaged, clean))
     heard = whole > max(_FADED * float(whole.max()), FLOOR)
@@ -90,8 +112,11 @@ def level_errors_db(estimate: Tensor, target: Tensor, above_hz: float) -> tuple[
         above_hz: the cut.
 
     Returns:
-        The error of the level over all, above 0 where it is too loud; and the mean over frames of the error's
+        The error of the level over all in dB, above 0 where it is too loud; and the mean over frames of the error's
         magnitude, which sees pumping too. Levels below -60 dB of the target's own count as that.
+
+    Shape:
+        estimate, target: ``(channels, samples)``
     """
     ours, wanted = (_power(clip)[:, round(above_hz / BIN_HZ) :].sum((0, 1)) for clip in (estimate, target))
     softest = wanted.mean() * 1e-6 + FLOOR

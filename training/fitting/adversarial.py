@@ -54,14 +54,22 @@ class AdversarySettings:
 
 
 def critic_loss(kind: str, real: list[FeatureMaps], fake: list[FeatureMaps]) -> Tensor:
-    """Loss of the critics, by their verdicts on clean (`real`) and restored (`fake`) clips."""
+    """Loss of the critics, by their verdicts on clean (`real`) and restored (`fake`) clips.
+
+    Shape:
+        maps of each critic, ``(batch, channels, bins, frames)`` -> ``()``
+    """
     judge = _least_squares_critic if kind == "least_squares" else _hinge_critic
     losses = [judge(ours[-1], theirs[-1]) for ours, theirs in zip(real, fake, strict=True)]
     return torch.stack(losses).mean()
 
 
 def generator_loss(kind: str, fake: list[FeatureMaps]) -> Tensor:
-    """Loss of the generator, by the critics' verdicts on its clips."""
+    """Loss of the generator, by the critics' verdicts on its clips.
+
+    Shape:
+        maps of each critic, ``(batch, channels, bins, frames)`` -> ``()``
+    """
     judge = _least_squares_generator if kind == "least_squares" else _hinge_generator
     return torch.stack([judge(maps[-1]) for maps in fake]).mean()
 
@@ -92,7 +100,11 @@ def _hinge_generator(fake: Tensor) -> Tensor:
 
 
 def feature_loss(real: list[FeatureMaps], fake: list[FeatureMaps]) -> Tensor:
-    """Distance between the critics' feature maps of restored clips and of clean ones, verdicts left out."""
+    """Distance between the critics' feature maps of restored clips and of clean ones, verdicts left out.
+
+    Shape:
+        maps of each critic, ``(batch, channels, bins, frames)`` -> ``()``
+    """
     losses = []
     for ours, theirs in zip(real, fake, strict=True):
         for wanted, got in zip(ours[:-1], theirs[:-1], strict=True):

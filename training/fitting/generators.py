@@ -133,7 +133,11 @@ class CausalGenerator(Generator):
         self._planes, self._map_error = restored_planes, self.error_of_maps
 
     def forward(self, damaged: Tensor, seeds: Sequence[int], tier: int = -1) -> Tensor:
-        """Restore; the last hop is missing, since no frame completed it."""
+        """Restore; the last hop is missing, since no frame completed it.
+
+        Shape:
+            (batch, 2, samples) -> (batch, 2, samples or less)
+        """
         spectrum = self.framing.analyse(damaged)
         carrier = carrier_like(spectrum, seeds)
         restored, _ = self.net(spectrum, carrier, self.net.initial_state(len(damaged), tier), tier)
@@ -142,7 +146,11 @@ class CausalGenerator(Generator):
     def taught(
         self, damaged: Tensor, clean: Tensor, seeds: Sequence[int], tier: int = -1
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The maps have a loss of their own; they say how loud the carrier is before the layers do."""
+        """The maps have a loss of their own; they say how loud the carrier is before the layers do.
+
+        Shape:
+            (batch, 2, samples), the same -> (batch, 2, samples or less), () each
+        """
         if self.framing.framing.lookahead_frames:  # a twin, whose frames come late
             restored = self(damaged, seeds, tier)
             spectrum = in_planes(self.framing.analyse(damaged))
@@ -212,7 +220,11 @@ class PublishedGenerator(Generator):
             self.net.load_state_dict(given.state_dict())
 
     def forward(self, damaged: Tensor, seeds: Sequence[int], tier: int = -1) -> Tensor:
-        """Restore; nothing is random, and there is one tier."""
+        """Restore; nothing is random, and there is one tier.
+
+        Shape:
+            (batch, 2, samples) -> the same
+        """
         restored: Tensor = self.net(damaged)
         return restored
 

@@ -144,6 +144,9 @@ class RestorationModule(LightningModule):
 
         Returns:
             The losses and the gradient's norm, without gradient.
+
+        Shape:
+            batch: (batch, 2, samples), damaged and clean -> () each
         """
         started = time.monotonic()
         self._set_learning_rates()
@@ -243,7 +246,11 @@ class RestorationModule(LightningModule):
         return min(done, 1.0)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Measure the averaged generator's tiers, beside the untouched input."""
+        """Measure the averaged generator's tiers, beside the untouched input.
+
+        Shape:
+            batch: (1, 2, samples), damaged and clean
+        """
         damaged, clean = batch
         measured: dict[str, float] = {}
         with torch.autocast(self.device.type, enabled=False):

@@ -13,6 +13,8 @@ from training.levels.level_module import follow
 from training.nets.level_net import LevelNet
 
 Batch = tuple[dict[str, Tensor], Tensor, Tensor]
+"""Damaged levels by part, (batch, frames, *bands.widths[part]); clean ones and their distance,
+(batch, frames, 2, n_long)."""
 
 
 class CorrectionModule(LightningModule):

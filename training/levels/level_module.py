@@ -33,6 +33,8 @@ def follow(highest: float) -> Callable[..., None]:
 
 
 Batch = tuple[dict[str, Tensor], Tensor, Tensor]
+"""Damaged levels by part, (batch, frames, *bands.widths[part]); those to be reached, (batch, frames, 4, n_short); and
+whether a band has something to teach, (batch, n_short)."""
 
 
 class LevelModule(LightningModule):

@@ -58,7 +58,10 @@ def write(
         item: what is known of it.
         damaged: levels by part.
         clean: levels by part, of which `short` is kept.
-        likeness: of both (`bands.measure_likeness`).
+        likeness: of both (`level_bands.measure_likeness`).
+
+    Shape:
+        damaged, clean: ``(frames, *LevelBands.widths[part])`` each; likeness: ``(frames, 2, 2, n_long)``
     """
     frames = item.frames
     parts = [*(damaged[name] for name in _FAST), clean["short"]]

@@ -85,11 +85,19 @@ class LevelBands:
         }
 
     def known_below(self, cut_hz: float) -> NDArray[np.float32]:
-        """1 for each band that is learnt where the clean music reaches it, 0 above its own end, `cut_hz`."""
+        """1 for each band that is learnt where the clean music reaches it, 0 above its own end, `cut_hz`.
+
+        Shape:
+            result: ``(short bands,)``
+        """
         return (self.centres_hz("short") < cut_hz - _EDGE_HZ).astype(np.float32)
 
     def centres_hz(self, part: str) -> NDArray[np.float64]:
-        """Middle of each band of a part, in hertz."""
+        """Middle of each band of a part, in hertz.
+
+        Shape:
+            result: ``(bands of the part,)``
+        """
         groups = {"long": self.long_groups, "fast": self.fast_groups}.get(part, self.short_groups)
         edges = np.concatenate(([0], np.cumsum(_bins(groups)))) * self.framing.sample_rate / 2 / sum(_bins(groups))
         return (edges[1:] + edges[:-1]) / 2
@@ -165,7 +173,11 @@ def banded(power: Tensor, groups: Groups) -> Tensor:
 
 
 def scale_of(window: Tensor) -> float:
-    """Scale that makes the power of a one-sided spectrum under a window that of the samples."""
+    """Scale that makes the power of a one-sided spectrum under a window that of the samples.
+
+    Shape:
+        window: ``(samples,)``
+    """
     return 2 / len(window) / float(window.square().sum())
 
 
@@ -175,6 +187,9 @@ def running_mean(power: NDArray[np.float32], frames: float) -> NDArray[np.float3
     Args:
         power: along the first axis.
         frames: time constant.
+
+    Shape:
+        (frames, ...) -> the same
     """
     decay = float(np.exp(-1 / frames))
     total = lfilter([1.0], [1.0, -decay], power.astype(np.float64), axis=0)

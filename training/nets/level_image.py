@@ -56,7 +56,11 @@ class ImageHead(nn.Module):
 
 
 def places(bands: LevelBands) -> tuple[Tensor, Tensor]:
-    """Places of left's and of right's features among a level net's, of the parts that tell an image."""
+    """Places of left's and of right's features among a level net's, of the parts that tell an image.
+
+    Shape:
+        ``(features of a channel,)`` each
+    """
     left, right, begin = [], [], 0
     for part, shape in bands.widths.items():
         numbers = begin + torch.arange(int(torch.tensor(shape).prod())).reshape(shape)

@@ -225,7 +225,11 @@ class LevelNet(nn.Module):
         return found
 
     def of_all_tiers(self, levels: dict[str, Tensor]) -> list[Predicted]:
-        """Predict from silence on, once for each tier: what all of them are trained by at once."""
+        """Predict from silence on, once for each tier: what all of them are trained by at once.
+
+        Shape:
+            parts (batch, frames, *bands.widths[part]) -> what is predicted, by tier
+        """
         held, *state = self.initial_state(len(levels["short"]))
         state, begin, found = state[self.n_correction_states :], 0, []
         features = self._features(levels)

@@ -53,7 +53,7 @@ class Durations:
         """Read a histogram that `record` fills.
 
         Args:
-            histogram: a copy.
+            histogram: a copy, `(N_BINS + 1,)`.
             before: a copy from before, where only what came since then is wanted.
         """
         bins, longest_ms = histogram[:N_BINS], float(histogram[MAX_NS]) / 1e6

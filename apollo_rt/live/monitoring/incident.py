@@ -39,6 +39,7 @@ _ATTEMPTS = 3
 _MISSED = ("deadline_misses", "frame_faults", "model_errors", "jumps", "silenced_samples", *XRUNS[:-1])
 _PACKAGES = ("apollo-rt", "numpy", "numba", "rocket-fft", "onnxruntime-gpu", "onnxruntime")
 Samples = NDArray[np.float32]
+"""`(samples, 2)`, full scale 1.0."""
 
 
 class IncidentWriter:

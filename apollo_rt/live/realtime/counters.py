@@ -177,7 +177,7 @@ def count_xruns(counters: Counters, flags: int, is_priming: bool) -> None:
 
 @realtime
 def record(histogram: NDArray[np.int64], duration_ns: int) -> None:
-    """Count one duration in its bin."""
+    """Count one duration in its bin of a histogram, `(N_BINS + 1,)`, whose last value is the longest."""
     octaves = math.log2(max(duration_ns, 1) / FIRST_EDGE_NS)
     index = min(max(0, math.ceil(octaves * BINS_PER_OCTAVE)), N_BINS - 1)
     atomic_store(histogram, index, histogram[index] + 1)

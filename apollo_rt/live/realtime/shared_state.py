@@ -108,7 +108,7 @@ def make_shared_state(
         input_channels: 1 or 2 of the device, 0 for the source.
         output_channels: 1 or 2 of the device, 0 for the sink.
         queue_length: samples that source and sink hold at least.
-        parameters: the live values, shared.
+        parameters: the live values, shared, `(parameters,)`.
         kept_samples: of input and output that are kept at least, beyond `HISTORY_LENGTH`.
         plugin_delay: samples of D that plugins take; whole hops.
     """
