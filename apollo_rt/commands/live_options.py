@@ -1,4 +1,4 @@
-"""The options that a live run shares with what measures one: ends, block, headroom, tier."""
+"""The options that a live run shares with what measures one: endpoints, block, headroom, tier."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar

@@ -90,7 +90,7 @@ def find_device(devices: Sequence[Device], wanted: str, direction: Direction, ho
         wanted: a number, a name or part of one in any case, `default`, or where no device bears it as its name,
             `Loopback` (as input: what captures the machine's own output) or `speakers` (as output: the default).
         direction: what it is to be used for.
-        host_api: the host API of the device at the other end, if there is one; its default is preferred.
+        host_api: the host API of the device at the other endpoint, if there is one; its default is preferred.
 
     Raises:
         DeviceError: nothing fits, or several devices do; the message lists them.

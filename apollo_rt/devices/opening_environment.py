@@ -47,11 +47,11 @@ def unwrapped_latency_s(reported_s: Sequence[float], sample_rate: int) -> list[f
 
     It leaves one JACK period out of either ("One buffer is not counted as latency", pa_jack.c), in unsigned arithmetic:
     where a port has less latency of its own, as other programs' ports do, the difference wraps. By how much it falls
-    below zero is the period, which belongs to each end:
+    below zero is the period, which belongs to each endpoint:
     `tests/commands/test_live_on_servers.py` proves the sum to the sample.
 
     Args:
-        reported_s: of each end, in seconds.
+        reported_s: of each endpoint, in seconds.
         sample_rate: Hz.
     """
     wrap_s = 2**32 / sample_rate

@@ -20,7 +20,7 @@ MOST_S = 30.0
 _PERIOD_S = 0.1
 _FAR_S = 0.5
 _BURST_RATIO = 2.0
-_LOOK_S = 0.05
+_POLL_S = 0.05
 _WINDOW_S, _WINDOW_LUMPS = 10.0, 6.0
 """Over which the least is taken: what a network is uneven by shows in it, and nothing of when a packet came."""
 
@@ -52,7 +52,7 @@ class Reserve:
         self._levels: deque[tuple[float, int]] = deque()
         self._next_s = 0.0
         self._learnt = 0.0
-        self._looked: tuple[float, int] | None = None
+        self._polled: tuple[float, int] | None = None
 
     @property
     def duration_s(self) -> float:
@@ -73,7 +73,7 @@ class Reserve:
     def begin(self) -> None:
         """Begin to hold it anew."""
         self._levels.clear()
-        self._looked = None
+        self._polled = None
         self._next_s = 0.0
         self.correction = self._learnt  # how far the clocks are apart is still known
 
@@ -88,13 +88,13 @@ class Reserve:
             n_in: samples that ever came.
             now_s: by a clock.
         """
-        if self._looked is None:
-            self._looked = (now_s, n_in)
+        if self._polled is None:
+            self._polled = (now_s, n_in)
             return False
-        begin_s, n_before = self._looked
-        if now_s - begin_s < _LOOK_S:
+        begin_s, n_before = self._polled
+        if now_s - begin_s < _POLL_S:
             return False
-        self._looked = (now_s, n_in)
+        self._polled = (now_s, n_in)
         return (n_in - n_before) / self._rate < _BURST_RATIO * (now_s - begin_s) + self._lump_s
 
     def rest(self) -> None:

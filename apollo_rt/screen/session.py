@@ -44,7 +44,7 @@ class Session(Protocol):
         """Input and output for people."""
 
     def update(self) -> Snapshot:
-        """Look at the engine."""
+        """Poll the engine."""
 
     def spectra(self) -> Spectra:
         """Before and after."""

@@ -117,7 +117,7 @@ class DevicePicker:
             target: as `--output`; None: the present one.
 
         Raises:
-            DeviceError: there is no such device, it is a loop with the other, or that end is a file; nothing changes.
+            DeviceError: there is no such device, it is a loop with the other, or that endpoint is a file.
         """
         if self._endpoints.wanted.words == (None, None):
             raise DeviceError("input and output of this run are files; there is no device to change")
@@ -130,7 +130,7 @@ class DevicePicker:
             self._engine.choose_devices(way, self._reopening(self._endpoints.wanted))
 
     def describe(self) -> dict[str, Any]:
-        """As plain values: what can be chosen by its number, for each end, and the names of what plays now.
+        """As plain values: what can be chosen by its number, for each endpoint, and the names of what plays now.
 
         Raises:
             DeviceError: see `choice`.

@@ -28,7 +28,7 @@ Writer = AudioWriter | RecordingWriter | PipeWriter
 
 @dataclass
 class Endpoints:
-    """Both ends of a live run.
+    """Endpoints of a live run, both.
 
     Attributes:
         input_name: for people.
@@ -50,7 +50,7 @@ class Endpoints:
 
     @property
     def has_device(self) -> bool:
-        """A device is at one end at least."""
+        """A device is at one endpoint at least."""
         return self.source is None or self.writer is None
 
     @property
@@ -97,7 +97,7 @@ def open_endpoints(
         own_sink: see `WantedDevices`.
 
     Raises:
-        ApolloError: an end is missing, ambiguous, not usable, both are the same, or the target is there already.
+        ApolloError: an endpoint is missing, ambiguous, not usable, both are the same, or the target is there already.
         ValueError: a pace other than a device's own.
     """
     target = output_file(options.target)

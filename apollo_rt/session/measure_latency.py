@@ -31,7 +31,7 @@ def measure_latency(model: Model, endpoints: Endpoints, settings: EngineSettings
     """
     if endpoints.reader or endpoints.writer:
         endpoints.discard()
-        raise ApolloError("a measurement of the latency needs a device at either end, got a file")
+        raise ApolloError("a measurement of the latency needs a device at both endpoints, got a file")
     driver = ProbeDriver(endpoints.driver)
     logging.getLogger("apollo_rt").addHandler(logging.NullHandler())  # one line at the end says it
     with interruptible() as check, Engine(model, driver, settings) as engine:

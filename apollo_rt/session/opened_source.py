@@ -65,7 +65,7 @@ def open_source(options: EndpointOptions, sample_rate: int, is_played: bool) -> 
     """Open what is read.
 
     Args:
-        options: of both ends.
+        options: of both endpoints.
         sample_rate: Hz, the model's.
         is_played: by a device, so that a stream is held back at its reserve.
 

@@ -21,7 +21,7 @@ class SessionInfo:
         input_name: for people.
         output_name: for people.
         model_name: for people.
-        is_endless: a device or a radio is at one end; it has no end of its own.
+        is_endless: a device or a radio is an endpoint; it has no end of its own.
         duration_s: when to stop; None: at the source's end, or when the user wants to.
     """
 

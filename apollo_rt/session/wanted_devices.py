@@ -42,10 +42,10 @@ class WantedDevices:
         self._seen_events = -1
 
     def others(self, source: str | None, target: str | None) -> "WantedDevices":
-        """The same with another word for one end or both, where that is given.
+        """The same with another word for one endpoint or both, where that is given.
 
         Raises:
-            DeviceError: that end is a file.
+            DeviceError: that endpoint is a file.
         """
         for word, before, end in ((source, self.words[0], "input"), (target, self.words[1], "output")):
             if word is not None and before is None:
@@ -129,7 +129,7 @@ def _place(device: Device | None) -> tuple[object, ...]:
 
 
 def _find_devices(source: str | None, target: str | None) -> tuple[Device | None, Device | None]:
-    """The devices at either end; each prefers the host API of the other, if that was the plainer one to find."""
+    """The devices at both endpoints; each prefers the host API of the other, if that was the plainer one to find."""
     if source is None and target is None:
         return None, None
     from apollo_rt.devices.portaudio import list_devices

@@ -25,7 +25,7 @@ class FirstSound:
         self.moment_s = 0.0
 
     def write(self, samples: Samples) -> None:
-        """Look for sound."""
+        """Poll for sound."""
         if not self.reached.is_set() and np.abs(samples).max(initial=0.0) > _AUDIBLE:
             self.moment_s = time.monotonic()
             self.reached.set()

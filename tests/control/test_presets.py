@@ -256,17 +256,17 @@ def test_while_a_file_does_not_answer_everything_else_goes_on(tmp_path, monkeypa
     assert session.controls.current_preset() == "slow"
 
 
-def test_an_end_does_not_wait_for_a_look_that_hangs(monkeypatch):
+def test_an_end_does_not_wait_for_a_poll_that_hangs(monkeypatch):
     monkeypatch.setattr(upkeep, "_ENDING_S", 0.1)
     monkeypatch.setattr(upkeep, "_PERIOD_S", 0.01)
     answers, asked = threading.Event(), threading.Event()
 
-    def look():
+    def poll():
         asked.set()
         answers.wait()
         return []
 
-    watch = upkeep.Upkeep([look], print)
+    watch = upkeep.Upkeep([poll], print)
     watch.start()
     assert asked.wait(30)
     watch.stop()

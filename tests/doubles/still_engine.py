@@ -1,4 +1,4 @@
-"""A stand-in for a running engine, for the tests of its faces."""
+"""A stand-in for a running engine, for the tests of its interfaces."""
 
 from dataclasses import replace
 
@@ -76,7 +76,7 @@ class StillEngine:
         return Spectra(bands, np.arange(4.0), bands - 100, bands - 50)
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        assert timeout_s is not None, "a face that waits for the end can't show anything"
+        assert timeout_s is not None, "an interface that waits for the end can't show anything"
         if self.error:
             raise self.error
         return self.ends

@@ -296,22 +296,22 @@ def test_a_model_of_another_framing_is_refused(folder, halved):
 CALM, TROUBLED, HOPELESS = Window(86, 0, 0, 86, 0), Window(86, 5, 0), Window(86, 60, 80)
 
 
-def looks(ladder, window, n):
+def polls(ladder, window, n):
     return [ladder.poll(window) for _ in range(n)]
 
 
 def test_the_ladder_goes_down_after_a_second_of_trouble_and_up_again_after_a_probe():
     ladder = Ladder(("full", "light", "dry"))
-    assert looks(ladder, TROUBLED, 2)[-1] == "can't keep up with the tier 'full': going down to 'light'"
-    looks(ladder, CALM, 20)
+    assert polls(ladder, TROUBLED, 2)[-1] == "can't keep up with the tier 'full': going down to 'light'"
+    polls(ladder, CALM, 20)
     assert (ladder.rung, ladder.probed) == (1, 0)
-    assert "going up to the tier 'full'" in "".join(looks(ladder, CALM, 4))
+    assert "going up to the tier 'full'" in "".join(polls(ladder, CALM, 4))
     assert (ladder.rung, ladder.probed) == (0, None)
 
 
 def test_the_ladder_waits_longer_each_time_that_a_probe_finds_no_room():
     ladder = Ladder(("full", "light", "dry"))
-    looks(ladder, TROUBLED, 2)
+    polls(ladder, TROUBLED, 2)
     waits = []
     for _ in range(4):
         n = 0
@@ -326,17 +326,17 @@ def test_the_ladder_waits_longer_each_time_that_a_probe_finds_no_room():
 
 def test_the_ladder_goes_to_dry_only_when_most_hops_are_missed():
     ladder = Ladder(("full", "dry"))
-    looks(ladder, TROUBLED, 40)
+    polls(ladder, TROUBLED, 40)
     assert ladder.rung == 0
-    looks(ladder, HOPELESS, 4)
+    polls(ladder, HOPELESS, 4)
     assert ladder.rung == 1
 
 
 def test_a_single_bad_moment_moves_nothing():
     ladder = Ladder(("full", "light", "dry"))
     for _ in range(20):
-        looks(ladder, TROUBLED, 1)
-        looks(ladder, CALM, 3)
+        polls(ladder, TROUBLED, 1)
+        polls(ladder, CALM, 3)
     assert ladder.rung == 0
 
 

@@ -98,6 +98,7 @@ def test_a_file_at_either_end_is_refused(model: Path, tmp_path: Path) -> None:
     done = measured(model, {}, "demo", str(tmp_path / "out.wav"))
     assert done.returncode == 1
     assert (
-        done.stderr.splitlines()[-1] == "error: a measurement of the latency needs a device at either end, got a file"
+        done.stderr.splitlines()[-1]
+        == "error: a measurement of the latency needs a device at both endpoints, got a file"
     )
     assert list(tmp_path.iterdir()) == []

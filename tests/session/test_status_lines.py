@@ -13,8 +13,8 @@ def test_plain_lines_are_a_start_a_status_and_nothing_after_the_end(capsys: pyte
     engine.move_on(**BUSY)
     session = session_of(engine)
     session.messages.append("3 hops late")
-    looks = iter(range(100))
-    session.update = lambda: (setattr(session, "is_over", next(looks) == 3), engine.snapshot())[1]
+    polls = iter(range(100))
+    session.update = lambda: (setattr(session, "is_over", next(polls) == 3), engine.snapshot())[1]
     run_lines(session, period_s=0.01)
     out, err = capsys.readouterr()
     start, scheduling, *status = out.splitlines()

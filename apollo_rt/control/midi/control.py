@@ -45,7 +45,7 @@ _FETCH_S, _SHOW_S = 0.005, 0.05
 _MOST_FETCHED = 4096
 """Messages taken at once; a flood doesn't keep the others from the port for longer."""
 _POLLS = 8
-"""Looks from one try to open a lost port again to the next, 2 s: each starts a process."""
+"""Polls from one try to open a lost port again to the next, 2 s: each starts a process."""
 _PRESSED = 64
 _ENDING_S = 2.0
 """How long the end waits for what is being done with a message."""
@@ -82,7 +82,7 @@ class MidiControl:
         """Open the port; nothing is done with what arrives before `start`."""
         self._wanted, self._commander, self._target = wanted, commander, target
         self._map_path, self._say, self._opener, self._clock_s = map_path, say, opener, clock_s
-        self._lock = threading.RLock()  # between the thread that handles, who looks, and who asks and learns
+        self._lock = threading.RLock()  # between the thread that handles, who polls, and who asks and learns
         self._inbox, self._pairs = Inbox(), Pairs(clock_s)
         self._feedback, self._learning = Feedback(self._send, clock_s), Learning(target, self._bind, clock_s)
         self._n_polls = 0

@@ -66,7 +66,7 @@ class FileEndpoints:
             return []
         control, marks = self._shared.control, self._shared.source.marks
         # Silence stood in for what came late, and lies between. A callback may be at work: it takes first and
-        # counts afterwards, so that the most of a few looks is what it is.
+        # counts afterwards, so that the most of a few readings is what it is.
         n_taken = int(load(marks, "read"))
         n_silent = max(int(load(self._shared.stats.counters, "samples")) - int(load(marks, "read")) for _ in range(8))
         delay = max(n_silent, 0) + int(control.delay)

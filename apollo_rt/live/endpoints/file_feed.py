@@ -13,11 +13,12 @@ from apollo_rt.live.realtime.ring import UNKNOWN, Ring, end_of, mark_end, n_queu
 from apollo_rt.system.guarded_thread import GuardedThread
 
 Samples = NDArray[np.float32]
+"""`(samples, 2)`, full scale 1.0."""
 
 _PART_LENGTH = 4096
 _POLL_S = 0.002
 _LISTEN_S = 0.01
-"""Between two looks at a live source, which keeps ten times as much in the queue: each look takes Python's time."""
+"""Between two polls of a live source, which keeps ten times as much in the queue: each poll takes Python's time."""
 
 _PREFILL_S = 2.0
 """How long the start waits for a source: a file takes no time; what a pipe has not brought by then may never come."""
@@ -27,7 +28,7 @@ _READING_S, _WRITING_S = 5.0, 30.0
 
 
 class Source(Protocol):
-    """A source of samples, `session.endpoints.AsItComes` for one."""
+    """A source of samples, `session.opened_source.AsItComes` for one."""
 
     def read(self, n_samples: int) -> Samples:
         """The next samples, `(samples, 2)`: as many as asked for, or those that are there; none only at the end."""
@@ -74,7 +75,7 @@ class Silence:
         self._n_left = n_samples
 
     def read(self, n_samples: int) -> Samples:
-        """The next samples."""
+        """The next samples, `(samples, 2)`."""
         n_read = min(n_samples, self._n_left)
         self._n_left -= n_read
         return np.zeros((n_read, 2), np.float32)
@@ -84,7 +85,7 @@ class Nowhere:
     """A sink that keeps nothing."""
 
     def write(self, samples: Samples) -> None:
-        """Drop the samples."""
+        """Drop `(samples, 2)`."""
 
     def commit(self) -> None:
         """Nothing is to be done."""

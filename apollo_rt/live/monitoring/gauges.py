@@ -1,6 +1,6 @@
 """Gauges show what goes up and down in a run, with its bounds: the fill of rings, the correction of clocks.
 
-The supervisor looks ten times a second; what a value does between two polls is not seen.
+The supervisor polls ten times a second; what a value does between two polls is not seen.
 """
 
 import threading

@@ -1,7 +1,7 @@
 """Two live spectra: of what came in and of what is heard, of the same moment, for every interface that draws them.
 
-Computed by who looks, out of rings that the audio path writes anyway (`tap`): 4096 samples, Hann window, power summed
-in 64 bands that are equally wide for the ear. A look takes about 0.3 ms and may be had at any rate; below 10 a second
+Computed by who asks, out of rings that the audio path writes anyway (`tap`): 4096 samples, Hann window, power summed
+in 64 bands that are equally wide for the ear. It takes about 0.3 ms and may be had at any rate; below 10 a second
 parts of the sound lie between two of them. Smoothing in time is the interface's affair.
 """
 

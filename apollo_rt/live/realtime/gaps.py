@@ -58,7 +58,7 @@ def clear_gaps(gaps: Gaps) -> None:
 
 @realtime
 def add_gap(gaps: Gaps, begin: int, end: int) -> None:
-    """Remember a gap behind all others; an empty one is a joint between two samples that don't belong together.
+    """Remember a gap behind all others; an empty one is a seam between two samples that don't belong together.
 
     One that touches the last, or for which there is no room, makes the last one longer.
     """

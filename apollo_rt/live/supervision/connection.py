@@ -8,7 +8,7 @@
 
 The stream stands still while no device calls back, so its latency is the same before and after. What hangs in a device
 that died is left behind a lockout of its own (`lockout`): should it ever wake up, it plays silence and touches nothing.
-Time is counted in looks of the supervisor, not read from a clock: a machine that slept for an hour has lost nothing.
+Time is counted in polls of the supervisor, not read from a clock: a machine that slept for an hour has lost nothing.
 """
 
 import threading
@@ -30,7 +30,7 @@ from apollo_rt.live.supervision.fade_out import fade_out
 from apollo_rt.live.supervision.supervisor import POLL_S
 
 _FIRST_CALL_POLLS, _SILENT_POLLS = 50, 20
-"""Looks without a callback until a device counts as lost. An idle one may take 2 s to begin (PulseAudio's null sink);
+"""Polls without a callback until a device counts as lost. An idle one may take 2 s to begin (PulseAudio's null sink);
 none takes 2 s between two blocks."""
 _MOVED_POLLS = 20
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.25, 4.0
@@ -58,7 +58,7 @@ class Reopening:
     Attributes:
         open: finds the devices anew and returns a driver that has not been started.
         has_moved: says whether what was asked for is another device by now; asked now and then.
-        trouble: why the devices can't go on as they are, or nothing; asked at each look, so it must be quick.
+        trouble: why the devices can't go on as they are, or nothing; asked at each poll, so it must be quick.
         give_up_s: how long to try.
     """
 
@@ -101,7 +101,7 @@ class Connection:
         self._choices: deque[tuple[Reopening, Reopening]] = deque(
             maxlen=1
         )  # the newest alone; taken and replaced without a lock
-        self._lock = threading.Lock()  # between the supervisor, who looks, and who stops
+        self._lock = threading.Lock()  # between the supervisor, who polls, and who stops
         self._shared = shared
         self._reopening = reopening
         self._scheduling = scheduling

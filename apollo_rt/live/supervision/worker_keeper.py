@@ -28,7 +28,7 @@ from apollo_rt.stream.processor import Processor
 from apollo_rt.system.guarded_thread import GuardedThread
 
 _HUNG_POLLS = 50
-"""Looks, of 0.1 s, in which a worker that has work does none of it, until another takes its place."""
+"""Polls, of 0.1 s, in which a worker that has work does none of it, until another takes its place."""
 _LONGEST_PAUSE_POLLS, _HEALTHY_POLLS = 50, 100
 _HELD = N_SLOTS - 1
 _PATIENCE_S = 10.0

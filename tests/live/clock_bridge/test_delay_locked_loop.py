@@ -72,8 +72,8 @@ def test_a_callback_that_comes_late_does_not_steer() -> None:
 @pytest.mark.parametrize("error", [1.1 * FAR, -1.1 * FAR, 20 * FAR])
 def test_an_error_that_stays_far_for_a_second_asks_for_a_jump(error: float) -> None:
     loop = make_loop(FAR)
-    looks = [steer(loop, error, PERIOD_S, RATE) for _ in range(400)]
-    assert looks.index(False) == pytest.approx(1.0 / PERIOD_S, abs=2)
+    has_moved = [steer(loop, error, PERIOD_S, RATE) for _ in range(400)]
+    assert has_moved.index(False) == pytest.approx(1.0 / PERIOD_S, abs=2)
     assert all(steer(make_loop(FAR), 0.9 * FAR, PERIOD_S, RATE) for _ in range(400))
 
 

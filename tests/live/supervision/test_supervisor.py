@@ -11,7 +11,7 @@ def test_nothing_wrong_gives_nothing_to_say():
     assert warnings_between(QUIET, replace(QUIET, callbacks=1000, hops=1000, covered_samples=64)) == []
 
 
-def test_only_what_came_since_the_last_look_is_told():
+def test_only_what_came_since_the_last_poll_is_told():
     before = replace(QUIET, deadline_misses=3, output_underflow=1)
     after = replace(before, deadline_misses=5, output_underflow=2, input_overflow=1)
     first, second = warnings_between(before, after)
@@ -25,7 +25,7 @@ def test_a_high_load_is_told_when_it_rises_and_not_again():
     assert warnings_between(high, high) == []
 
 
-def test_the_thread_has_a_last_look_when_it_is_stopped(caplog):
+def test_the_thread_polls_once_more_when_it_is_stopped(caplog):
     state = [QUIET]
     supervisor = Supervisor(lambda: state[0])
     supervisor.start()
