@@ -8,6 +8,7 @@ the latency is the same as before.
 """
 
 import time
+from collections import deque
 
 import numpy as np
 
@@ -24,6 +25,13 @@ _ROOM_S = 1.0
 
 PART_LENGTH = 1024
 """Samples that are taken at once."""
+
+_LEAST_REST_S = 0.05
+"""Between two lumps; what comes within it came at once."""
+
+_N_LUMPS = 8
+_N_FEW_LUMPS = 3
+"""As many may all be the server's own; of more, the longest may be a stall that won't come again."""
 
 
 class HeldSound:
@@ -44,7 +52,11 @@ class HeldSound:
         self._buffer, self._reserve, self._rate, self._waits = buffer, reserve, sample_rate, waits
         self._converter = SteeredConverter(sample_rate, sample_rate)
         self._is_waiting = True
-        self._arrival = (0.0, -1)  # when the last came, and how many had come by then
+        self._arrival = (0.0, 0)  # when the last came, and how many had come by then
+        self._lumps: deque[float] = deque(maxlen=_N_LUMPS)  # seconds that came at once, of late
+        self._lump = (0.0, 0.0)  # the last one: when it began, and the seconds that nothing had come before
+        self._n_lump = (0, 0)  # where it begins and ends
+        self._was_lost = False
 
     def take(
         self, n_queued: int, lump_s: float, has_ended: bool, now_s: float | None = None, is_lost: bool = False
@@ -61,7 +73,8 @@ class HeldSound:
         now_s = time.monotonic() if now_s is None else now_s
         if self._waits:
             self._buffer.most = self._reserve.n_samples + round(_ROOM_S * self._rate)
-        if self._is_waiting and not self._may_begin(lump_s, has_ended, now_s):
+        self._note_arrival(now_s, is_lost)
+        if self._is_waiting and not self._may_begin(max(lump_s, self._usual_lump_s()), has_ended, now_s):
             return np.empty((0, 2), np.float32)
         self._is_waiting = False
         if not len(self._buffer) and not n_queued and not has_ended:
@@ -74,12 +87,35 @@ class HeldSound:
             self._hold(len(self._buffer) + n_queued, now_s)
         return self._converter.convert(self._buffer.take(PART_LENGTH), self._reserve.correction)
 
+    def _note_arrival(self, now_s: float, is_lost: bool) -> None:
+        """Tell lumps apart: several pages may come at once, after a rest that the reserve has to outlast."""
+        self._was_lost |= is_lost
+        (last_s, n_before), n_in = self._arrival, self._buffer.n_in
+        if n_in == n_before:
+            return
+        rest_s = now_s - last_s
+        if n_before and rest_s > _LEAST_REST_S:
+            self._lumps.append(self._last_lump_s())
+            self._lump = (now_s, 0.0 if self._was_lost else rest_s)  # a loss tells nothing of its length
+            self._n_lump = (n_before, n_in)
+        elif now_s - self._lump[0] <= _LEAST_REST_S:
+            self._n_lump = (self._n_lump[0], n_in)
+        self._arrival, self._was_lost = (now_s, n_in), is_lost
+
+    def _last_lump_s(self) -> float:
+        """Seconds that the last lump was waited for; 0 where it makes up for less than half, as after a pause."""
+        begin, end = self._n_lump
+        return self._lump[1] if end - begin >= self._lump[1] * self._rate / 2 else 0.0
+
+    def _usual_lump_s(self) -> float:
+        """Seconds between the lumps that the server sends."""
+        lumps = sorted([*self._lumps, self._last_lump_s()])
+        return lumps[-1 if len(lumps) <= _N_FEW_LUMPS else -2]
+
     def _may_begin(self, lump_s: float, has_ended: bool, now_s: float) -> bool:
         """Whether the reserve is there and no burst comes any more; what is more than the reserve is dropped."""
         self._reserve.note_lump(lump_s)
         n_wanted = self._reserve.n_samples
-        if self._buffer.n_in != self._arrival[1]:
-            self._arrival = (now_s, self._buffer.n_in)
         # Between two lumps as much is on its way as plays meanwhile: half a lump later half a lump less need be there.
         on_its_way_s = min(now_s - self._arrival[0], lump_s) if len(self._buffer) else 0.0
         if len(self._buffer) + round(on_its_way_s * self._rate) < n_wanted and not has_ended:

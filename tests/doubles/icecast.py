@@ -64,12 +64,13 @@ class Icecast:
     def url(self, mount: str = "live") -> str:
         return f"http://127.0.0.1:{self.port}/{mount}"
 
-    def play(self, path: Path, content_type: str, mount: str = "live") -> None:
-        """Send a file to a mount as a station does, in its time, over and over."""
+    def play(self, path: Path, content_type: str, mount: str = "live", page_s: float = 1.0) -> None:
+        """Send a file to a mount as a station does, in its time, over and over; Ogg in pages of so many seconds."""
         target = f"icecast://source:{_PASSWORD}@127.0.0.1:{self.port}/{mount}"
         kind = {"audio/mpeg": "mp3", "audio/aac": "adts"}.get(content_type, "ogg")
         command = ["ffmpeg", "-v", "error", "-re", "-stream_loop", "-1", "-i", path, "-c", "copy"]
-        command += ["-content_type", content_type, "-f", kind, target]
+        pages = ["-page_duration", f"{1e6 * page_s:.0f}"] if kind == "ogg" else []
+        command += ["-content_type", content_type, "-f", kind, *pages, target]
         words = Path(self._folder.name, "source.log")
 
         def begin() -> None:

@@ -25,13 +25,14 @@ class Listener:
     Attributes:
         n_dry: ticks for which nothing was there.
         steepest: the greatest step between two samples that were heard.
+        is_lost: the sender is away.
     """
 
     def __init__(self, waits: bool) -> None:
         self.buffer, self.reserve = SoundBuffer(round(2 * MOST_S * RATE)), Reserve(None, RATE)
         self.held = HeldSound(self.buffer, self.reserve, RATE, waits)
         self.n_dry, self.steepest, self.n_heard = 0, 0.0, 0
-        self._queued, self._lump_s = 0.0, 0.0
+        self._queued, self._lump_s, self.is_lost = 0.0, 0.0, False
         self._last = np.zeros(1, np.float32)
 
     def send(self, n_samples: int) -> None:
@@ -43,7 +44,7 @@ class Listener:
 
     def play(self, now_s: float) -> None:
         """Fill the queue as the feed's thread does, and play a tick's length of it."""
-        while len(part := self.held.take(round(self._queued), self._lump_s, False, now_s)):
+        while len(part := self.held.take(round(self._queued), self._lump_s, False, now_s, self.is_lost)):
             heard = np.concatenate([self._last, part[:, 0]])
             self.steepest = max(self.steepest, float(np.abs(np.diff(heard)).max()))
             self._last, self.n_heard = heard[-1:], self.n_heard + len(part)
@@ -118,6 +119,22 @@ def test_a_sender_who_pauses_is_waited_for_until_the_reserve_is_there_again():
     assert listener.n_heard > n_heard
     assert listener.reserve.duration_s == pytest.approx(1.5 * before_s)
     assert listener.held.n_stalls == 1
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_several_pages_that_come_at_once_are_outlasted_after_the_first_time(is_lost):
+    listener = Listener(waits=False)
+    page = round(0.3 * RATE)
+    for number in range(round(30 / TICK_S)):
+        at_s = number * TICK_S
+        listener.is_lost = is_lost and 10.0 < at_s < 16.0
+        if number == 0 or (number % 24 == 0 and not listener.is_lost):  # every 0.96 s
+            for _ in range(1 if number == 0 else 3):
+                listener.send(page)
+            listener.send(round(0.06 * RATE))
+        listener.play(1000.0 + at_s)
+    assert listener.held.n_stalls == 1 + is_lost
+    assert listener.reserve.duration_s == pytest.approx(1.25 * 0.96 + 0.1, abs=0.06)
 
 
 def test_a_reserve_grows_where_it_was_too_short_and_not_where_its_sender_was_away():
