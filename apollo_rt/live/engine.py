@@ -1,5 +1,6 @@
 """The live engine: source or device -> callback -> worker -> callback -> device or sink, wired and supervised."""
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -14,15 +15,15 @@ from apollo_rt.live.endpoints.file_endpoints import FileEndpoints
 from apollo_rt.live.endpoints.file_feed import Nowhere, Silence, Sink, Source
 from apollo_rt.live.endpoints.live_source import LiveSource
 from apollo_rt.live.endpoints.virtual_device import VirtualDevice
-from apollo_rt.live.engine_settings import EngineSettings, budget_of, check_blocks, check_fit
+from apollo_rt.live.engine_settings import EngineSettings, budget_of, check_blocks, check_fit, new_state
 from apollo_rt.live.monitoring.gauges import Gauges
-from apollo_rt.live.monitoring.incident import LONGEST_S, IncidentWriter
+from apollo_rt.live.monitoring.incident import IncidentWriter
 from apollo_rt.live.monitoring.snapshot import Snapshot
 from apollo_rt.live.monitoring.spectra import Spectra, SpectrumAnalyser
 from apollo_rt.live.monitoring.stats_reader import StatsReader
 from apollo_rt.live.monitoring.tap import Tap
 from apollo_rt.live.realtime.callback import callback_address
-from apollo_rt.live.realtime.shared_state import SharedState, make_shared_state, ring_gauges
+from apollo_rt.live.realtime.shared_state import SharedState, ring_gauges
 from apollo_rt.live.supervision.connection import Connection, Reopening
 from apollo_rt.live.supervision.model_runner import ModelRunner
 from apollo_rt.live.supervision.supervisor import Supervisor
@@ -32,7 +33,6 @@ from apollo_rt.system.scheduling import AudioScheduling
 Progress = Callable[[str, int, int], None]
 """Called with (stage, done, total) while something long goes on."""
 
-_QUEUE_S = 3.0
 _PREFILL_S = 0.25
 _POLL_S = 0.02
 
@@ -79,7 +79,7 @@ class Engine:
         self._settings = settings
         self.plugins = plugins
         self._rebuffering = rebuffering_latency(driver.block_size, model.framing.hop_length, driver.varying_block)
-        self._shared = self._make_shared_state(driver)
+        self._shared = self._new_state(driver)
         self._analyser = SpectrumAnalyser(self._shared)
         self._scheduling = AudioScheduling(settings.realtime and getattr(driver, "pace", True))
         fits = partial(check_blocks, hop_length=model.framing.hop_length, rebuffering=self._rebuffering)
@@ -98,15 +98,9 @@ class Engine:
     def latency(self) -> LatencyReport:
         """The latency in named terms; the device's are known after `start`."""
         framing, driver = self._framing, self._connection.driver
-        return LatencyReport(
-            framing.sample_rate,
-            framing.algorithmic_latency,
-            self._rebuffering,
-            self._settings.headroom,
-            *driver.device_latency_s,
-            *conversion_latency_s(driver),
-            *self._plugin_latencies,
-        )
+        ours = framing.algorithmic_latency, self._rebuffering, self._settings.headroom
+        of_devices = *driver.device_latency_s, *conversion_latency_s(driver)
+        return LatencyReport(framing.sample_rate, *ours, *of_devices, *self._plugin_latencies)
 
     @property
     def _plugin_latencies(self) -> tuple[int, int, int]:
@@ -120,7 +114,7 @@ class Engine:
         """
         stages: list[tuple[str, Callable[[], object]]] = [
             ("audio callback", callback_address),
-            ("worker", lambda: self._runner.compile(self._make_shared_state(self._connection.driver))),
+            ("worker", lambda: self._runner.compile(self._new_state(self._connection.driver))),
             ("rehearsal", self._rehearse),
             ("spectra", self.spectra),
         ]
@@ -165,15 +159,13 @@ class Engine:
         Raises:
             ApolloError: a file broke off, or the device stopped by itself.
         """
-        give_up_s = None if timeout_s is None else time.monotonic() + timeout_s
+        give_up_s = time.monotonic() + (math.inf if timeout_s is None else timeout_s)
         while True:
             is_over = self._connection.is_over
             if error := self._error():
                 raise error
-            if is_over:
-                return True
-            if give_up_s is not None and time.monotonic() >= give_up_s:
-                return False
+            if is_over or time.monotonic() >= give_up_s:
+                return is_over
             time.sleep(_POLL_S)
 
     def swap_model(self, model: Model, lighter: Mapping[str, Model] | None = None) -> None:
@@ -278,15 +270,9 @@ class Engine:
         lines += self._files.poll() + self._runner.poll()
         return lines + (self._incidents.poll() if self._incidents else [])
 
-    def _make_shared_state(self, driver: Driver) -> SharedState:
-        framing, settings = self._framing, self._settings
-        plugin_delay = sum(self._plugin_latencies)
-        delay = framing.algorithmic_latency + self._rebuffering + settings.headroom + plugin_delay
-        queue_length = max(int(_QUEUE_S * framing.sample_rate), 4 * driver.block_size)
-        channels = driver.input_channels, driver.output_channels
-        kept_samples = round(LONGEST_S * framing.sample_rate) + delay if settings.incidents else 0
-        parameters = self.parameters.values
-        return make_shared_state(framing, delay, *channels, queue_length, parameters, kept_samples, plugin_delay)
+    def _new_state(self, driver: Driver) -> SharedState:
+        latencies = self._rebuffering, sum(self._plugin_latencies)
+        return new_state(self._settings, self._framing, driver, self.parameters.values, *latencies)
 
     def _start_restoring(self) -> None:
         settings = self._settings

@@ -1,8 +1,11 @@
-"""Engine settings, and whether they fit together with model and driver."""
+"""Engine settings, whether they fit together with model and driver, and the state that they ask for."""
 
 import math
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from apollo_rt.config import Framing
 from apollo_rt.control.parameters import Parameters
@@ -12,8 +15,11 @@ from apollo_rt.latency import FADE_LENGTH, rebuffering_latency, step_budget
 from apollo_rt.live.endpoints.driver import Driver
 from apollo_rt.live.endpoints.file_feed import Sink, Source
 from apollo_rt.live.endpoints.live_source import LiveSource
+from apollo_rt.live.monitoring.incident import LONGEST_S
+from apollo_rt.live.realtime.shared_state import SharedState, make_shared_state
 
 _LONGEST_BLOCK = 16_384
+_QUEUE_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,31 @@ def check_blocks(driver: Driver, hop_length: int, rebuffering: int) -> None:
             f"{driver.name}: needs {needed} samples of latency for its blocks, and this run has {rebuffering} for that "
             "and can't change it; start anew with that device"
         )
+
+
+def new_state(
+    settings: EngineSettings,
+    framing: Framing,
+    driver: Driver,
+    parameters: NDArray[np.float64],
+    rebuffering: int,
+    plugin_delay: int,
+) -> SharedState:
+    """Allocate what callback and worker share.
+
+    Args:
+        settings: of the engine.
+        framing: the model's.
+        driver: what calls back.
+        parameters: the live values, shared, `(parameters,)`.
+        rebuffering: samples, the engine's.
+        plugin_delay: samples that plugins take; whole hops.
+    """
+    delay = framing.algorithmic_latency + rebuffering + settings.headroom + plugin_delay
+    queue_length = max(int(_QUEUE_S * framing.sample_rate), 4 * driver.block_size)
+    channels = driver.input_channels, driver.output_channels
+    kept_samples = round(LONGEST_S * framing.sample_rate) + delay if settings.incidents else 0
+    return make_shared_state(framing, delay, *channels, queue_length, parameters, kept_samples, plugin_delay)
 
 
 def budget_of(driver: Driver, framing: Framing, headroom: int) -> float:
