@@ -3,23 +3,28 @@
 The only module that imports sounddevice, and only when a device is really wanted: files are restored without PortAudio.
 """
 
+import sys
 import threading
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from apollo_rt.devices import loopback, pulse
 from apollo_rt.devices.device import Device, Direction
-from apollo_rt.devices.left_behind import take_hung
+from apollo_rt.devices.left_behind import leave_behind, take_hung
 from apollo_rt.devices.library_copy import renew
 from apollo_rt.devices.next_steps import next_step
-from apollo_rt.devices.opening_environment import (
-    device_of,
-    environment_of,
-    library_messages_hidden,
-)
+from apollo_rt.devices.opening_environment import device_of, environment_of, library_messages_hidden
+from apollo_rt.devices.time_limit import LibraryEnd, in_time
 from apollo_rt.errors import DeviceError
 
 _USUAL_RATES = (44_100, 48_000, 88_200, 96_000, 192_000)
+
+_RENEWING_S = 20.0
+"""How long the library may take to find the devices: on a busy machine JACK alone takes seconds."""
+
+_ENDS: list[LibraryEnd] = []
+"""Of the library, once it is loaded."""
 
 _LOCK = threading.Lock()
 """Nobody may ask for devices while they are looked for anew: PortAudio frees what it told before."""
@@ -86,9 +91,24 @@ def rescan() -> None:
     sounddevice = load_library()
     try:
         with _LOCK:
-            renew(sounddevice, take_hung())
+            in_time("looking for devices", _RENEWING_S, partial(renew, sounddevice, take_hung()))
     except sounddevice.PortAudioError as error:
         raise DeviceError(f"PortAudio can't start: {error.args[0]}") from None
+    except TimeoutError:
+        give_up("PortAudio", set())
+        raise DeviceError("PortAudio does not start; a sound server hangs, or has just died") from None
+
+
+def give_up(name: str, thread_ids: set[int]) -> None:
+    """Give up what hangs in the library, which is never ended from now on: that would wait for it.
+
+    Args:
+        name: of its devices.
+        thread_ids: see `left_behind.leave_behind`.
+    """
+    for end in _ENDS:
+        end.drop()
+    leave_behind(name, thread_ids)
 
 
 def load_library() -> Any:
@@ -97,6 +117,7 @@ def load_library() -> Any:
     Raises:
         DeviceError: PortAudio is missing, or can't start.
     """
+    is_loaded = "sounddevice" in sys.modules
     try:
         with library_messages_hidden():
             import sounddevice
@@ -110,4 +131,6 @@ def load_library() -> Any:
         if type(error).__name__ != "PortAudioError":
             raise
         raise DeviceError(f"PortAudio can't start: {error.args[0]}") from None
+    if not is_loaded:
+        _ENDS.append(LibraryEnd(sounddevice._exit_handler))
     return sounddevice

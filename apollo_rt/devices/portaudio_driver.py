@@ -1,15 +1,17 @@
 """A stream of PortAudio on one device or two, which calls a compiled callback."""
 
-import atexit
 import os
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from apollo_rt.devices import pulse
 from apollo_rt.devices.device import Device
 from apollo_rt.devices.jack_period import JACK, jack_period
-from apollo_rt.devices.left_behind import leave_behind, threads_begun
+from apollo_rt.devices.left_behind import threads_begun
 from apollo_rt.devices.opening_environment import environment_of, library_messages_hidden, unwrapped_latency_s
-from apollo_rt.devices.portaudio import load_library
+from apollo_rt.devices.portaudio import give_up, load_library
+from apollo_rt.devices.time_limit import in_time
 from apollo_rt.errors import DeviceError
 from apollo_rt.system.guarded_thread import GuardedThread
 
@@ -21,7 +23,7 @@ _CLOSING_S = 3.0
 hangs in the plugin of a sound server that has died (seen with PulseAudio 16, one time in four)."""
 
 _STARTING_S = 10.0
-"""How long a device may take to start."""
+"""How long a device may take to open, and to start."""
 
 _ALSA_BLOCKS = 3
 """Blocks of latency to ask ALSA for. PortAudio makes a period one block then, and a buffer four; with more latency a
@@ -102,9 +104,10 @@ class PortAudioDriver:
         sounddevice = load_library()
         try:
             with library_messages_hidden(), environment_of(self._devices):
-                self._stream = self._open(sounddevice, callback_address, userdata_address)
+                opening = partial(self._open, sounddevice, callback_address, userdata_address)
+                self._stream = self._in_time("open", opening)
                 with threads_begun(self._thread_ids):
-                    self._start_in_time()
+                    self._in_time("start", self._stream.start)
         except sounddevice.PortAudioError as error:
             self.stop()
             raise DeviceError(self._reason(error)) from None
@@ -112,17 +115,14 @@ class PortAudioDriver:
         self.device_latency_s = self._reported_latency()
         self._refuse_feedback()
 
-    def _start_in_time(self) -> None:
-        """Start the stream, unless that hangs, as closing may, where a server dies at the wrong moment."""
-        starting = GuardedThread("starting", self._stream.start)
-        starting.start()
-        starting.join(_STARTING_S)
-        if starting.error:
-            raise starting.error
-        if starting.is_alive:
+    def _in_time(self, what: str, call: Callable[[], Any]) -> Any:
+        """Open or start the stream, unless that hangs, as closing may, where a server dies at the wrong moment."""
+        try:
+            return in_time(what, _STARTING_S, call)
+        except TimeoutError:
             self._stream = None
-            self._leave_behind()
-            raise DeviceError(f"{self.name}: does not start; its sound server hangs, or has just died")
+            give_up(self.name, self._thread_ids)
+            raise DeviceError(f"{self.name}: does not {what}; its sound server hangs, or has just died") from None
 
     def stop(self) -> None:
         """Stop and close; when this returns no callback runs any more. May be called twice.
@@ -138,13 +138,8 @@ class PortAudioDriver:
             closing.start()
             closing.join(_CLOSING_S)
         if closing.is_alive:
-            self._leave_behind()
+            give_up(self.name, self._thread_ids)
             raise DeviceError(f"{self.name}: does not let go of its stream; restart the sound server and this program")
-
-    def _leave_behind(self) -> None:
-        """Give up a stream that hangs; at the program's end sounddevice would close it again, and wait for ever."""
-        atexit.unregister(load_library()._exit_handler)
-        leave_behind(self.name, self._thread_ids)
 
     @property
     def _is_alsa(self) -> bool:

@@ -24,8 +24,9 @@ from apollo_rt.live.monitoring.stats_reader import StatsReader
 from apollo_rt.live.monitoring.tap import Tap
 from apollo_rt.live.realtime.callback import callback_address
 from apollo_rt.live.realtime.shared_state import SharedState, ring_gauges
-from apollo_rt.live.supervision.connection import Connection, Reopening
+from apollo_rt.live.supervision.connection import Connection
 from apollo_rt.live.supervision.model_runner import ModelRunner
+from apollo_rt.live.supervision.reopening import Reopening
 from apollo_rt.live.supervision.supervisor import Supervisor
 from apollo_rt.plugins.live_plugins import LivePlugins
 from apollo_rt.system.scheduling import AudioScheduling

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from apollo_rt.devices.device import Device, Direction, find_device, label
 from apollo_rt.errors import DeviceError
-from apollo_rt.live.supervision.connection import Reopening
+from apollo_rt.live.supervision.reopening import Reopening
 from apollo_rt.session.endpoints import Endpoints
 from apollo_rt.session.wanted_devices import WantedDevices
 

@@ -15,7 +15,7 @@ from apollo_rt.config import Framing
 from apollo_rt.inference.model import Model, load
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
-from apollo_rt.live.supervision.connection import Reopening
+from apollo_rt.live.supervision.reopening import Reopening
 from benchmarks.measuring.machine import resident_mb
 from benchmarks.soak import listening_device as device_module
 from benchmarks.soak.listening_device import (

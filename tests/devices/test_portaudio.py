@@ -1,7 +1,6 @@
 """The PortAudio driver over a stand-in for the library; real servers play in commands/test_live_on_servers.py."""
 
 import _thread
-import atexit
 import inspect
 import os
 import sys
@@ -11,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from apollo_rt.devices import left_behind, portaudio_driver, pulse
+from apollo_rt.devices import left_behind, portaudio, portaudio_driver, pulse, time_limit
 from apollo_rt.devices.device import Device
 from apollo_rt.devices.opening_environment import unwrapped_latency_s
 from apollo_rt.devices.portaudio import list_devices
@@ -210,24 +209,77 @@ def test_a_stream_that_ends_by_itself_is_finished_and_one_that_is_stopped_is_not
     assert not driver.finished
 
 
+class End:
+    """Of the library with the program."""
+
+    is_dropped = False
+
+    def drop(self) -> None:
+        self.is_dropped = True
+
+
+@pytest.fixture
+def end(monkeypatch: pytest.MonkeyPatch) -> End:
+    end = End()
+    monkeypatch.setattr(portaudio, "_ENDS", [end])
+    monkeypatch.setattr(left_behind, "_names", [])
+    monkeypatch.setattr(left_behind, "_since_renewal", [])
+    monkeypatch.setattr(time_limit, "_HAS_SERVERS", True)
+    return end
+
+
 def test_a_device_that_does_not_let_go_is_left_behind_also_at_the_end_of_the_program(
-    library: Library, monkeypatch: pytest.MonkeyPatch
+    library: Library, end: End, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dead, left = threading.Event(), []
-    library._exit_handler = object()
+    dead = threading.Event()
     monkeypatch.setattr(portaudio_driver, "_CLOSING_S", 0.05)
-    monkeypatch.setattr(atexit, "unregister", left.append)
     driver = PortAudioDriver(None, SPEAKERS, 44_100)
     driver.start(CALLBACK, USERDATA)
     library.streams[0].close = dead.wait
     with pytest.raises(DeviceError, match="does not let go"):
         driver.stop()
     dead.set()
-    assert left == [library._exit_handler]
+    assert end.is_dropped
     assert left_behind.is_any_left()
     assert (left_behind.take_hung(), left_behind.take_hung()) == (True, False)
     driver.stop()
     assert not driver.active
+
+
+@pytest.mark.parametrize("what", ["open", "start"])
+def test_a_device_that_hangs_while_it_opens_or_starts_is_left_behind(
+    library: Library, end: End, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    dead, usual = threading.Event(), library._StreamBase
+
+    def hang(**options: object) -> Stream:
+        stream = usual(**options)
+        stream.start = dead.wait
+        return stream
+
+    library._StreamBase = hang if what == "start" else lambda **_: dead.wait()
+    monkeypatch.setattr(portaudio_driver, "_STARTING_S", 0.05)
+    driver = PortAudioDriver(None, SPEAKERS, 44_100)
+    with pytest.raises(DeviceError, match=f"does not {what}; its sound server hangs"):
+        driver.start(CALLBACK, USERDATA)
+    dead.set()
+    assert end.is_dropped
+    assert left_behind.take_hung()
+    assert not driver.active
+
+
+def test_a_library_that_hangs_while_it_looks_for_devices_is_left_behind(
+    library: Library, end: End, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = threading.Event()
+    library._terminate = dead.wait
+    monkeypatch.setattr(portaudio, "_RENEWING_S", 0.05)
+    with pytest.raises(DeviceError, match="PortAudio does not start; a sound server hangs"):
+        portaudio.rescan()
+    library._initialize = lambda: None
+    dead.set()
+    assert end.is_dropped
+    assert left_behind.take_hung()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="no /proc")

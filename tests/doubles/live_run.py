@@ -1,6 +1,7 @@
 """The command of the README as a process of its own, beside a private sound server."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -68,9 +69,21 @@ class LiveRun:
         return self.wait()
 
     def wait(self) -> int:
-        code = self.process.wait(300)
+        try:
+            code = self.process.wait(300)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"does not end\n{self._stacks()}\n{self.text}") from None
         self._thread.join()
         return code
+
+    def _stacks(self) -> str:
+        """Stacks of all its threads, where there is a debugger; else in which calls of the system they wait."""
+        if gdb := shutil.which("gdb"):
+            command = [gdb, "-p", str(self.process.pid), "-batch", "-ex", "thread apply all backtrace 20"]
+            return subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
+        tasks = Path(f"/proc/{self.process.pid}/task")
+        return "\n".join(f"{task.name} {(task / 'comm').read_text().strip()}: {(task / 'wchan').read_text()}"
+                         for task in tasks.iterdir())  # fmt: skip
 
     def _read(self) -> None:
         for line in self.process.stdout:

@@ -40,3 +40,12 @@ def sine(n_samples: int, level: float = 0.5, frequency_hz: float = 440.0, rate: 
         result: ``(n_samples, 2)``
     """
     return np.repeat(level * np.sin(2 * np.pi * frequency_hz / rate * np.arange(n_samples)), 2).reshape(-1, 2)
+
+
+def delayed(samples: np.ndarray, delay: int) -> np.ndarray:
+    """As long, and so many samples later; silence before.
+
+    Shape:
+        result: ``(samples, channels)``, as `samples`
+    """
+    return np.concatenate([np.zeros((delay, samples.shape[1]), samples.dtype), samples])[: len(samples)]

@@ -19,7 +19,7 @@ from apollo_rt.live.endpoints.virtual_device import VirtualDevice
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
 from apollo_rt.live.realtime.callback import COMPLETE
-from apollo_rt.live.supervision.connection import Reopening
+from apollo_rt.live.supervision.reopening import Reopening
 from apollo_rt.stream.restoration_stream import RestorationStream
 from tests.doubles import tiny_models
 from tests.doubles.audio_servers import wait_for

@@ -25,15 +25,16 @@ from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
 from apollo_rt.live.realtime.tier_switch import DRY, NONE
 from apollo_rt.live.supervision import worker_keeper as workers_module
-from apollo_rt.live.supervision.connection import Connection, ConnectionState, Reopening
+from apollo_rt.live.supervision.connection import Connection, ConnectionState
 from apollo_rt.live.supervision.ladder import Ladder, Window
+from apollo_rt.live.supervision.reopening import Reopening
 from apollo_rt.stream.restoration_stream import RestorationStream
 from tests import ROOT
 from tests.doubles import tiny_models
 from tests.doubles.faulty_run import FaultyRun
 from tests.doubles.hand_device import HandDevice
 from tests.doubles.sound_files import tone, write
-from tests.doubles.sounds import sine
+from tests.doubles.sounds import delayed, sine
 from tests.doubles.stepped import Stepped
 
 RATE = 44_100
@@ -46,10 +47,6 @@ BOUND = (2 * np.pi * FREQUENCY_HZ / RATE + 1 / FADE_LENGTH) * LEVEL * 1.01
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("models")
-
-
-def delayed(samples, delay):
-    return np.concatenate([np.zeros((delay, 2)), samples])[: len(samples)]
 
 
 def step(out):

@@ -17,6 +17,8 @@ from apollo_rt.live.realtime.gaps import add_gap, clear_gaps
 from apollo_rt.live.realtime.shared_state import SharedState
 
 _POLL_S = 0.001
+_LONGEST_CALL_S = 10.0
+"""Ten thousand times what a callback takes: whoever is inside for longer does not come out again."""
 
 
 class Lockout(Record):
@@ -83,8 +85,9 @@ def lock_out(lockout: Lockout) -> None:
 
 
 def wait_until_outside(lockout: Lockout) -> None:
-    """Wait for a callback that was inside when it was locked out."""
-    while load(lockout, "in_call"):
+    """Wait for a callback that was inside when it was locked out; one that stays inside has died with its thread."""
+    give_up_s = time.monotonic() + _LONGEST_CALL_S
+    while load(lockout, "in_call") and time.monotonic() < give_up_s:
         time.sleep(_POLL_S)
 
 

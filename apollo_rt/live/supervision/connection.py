@@ -16,7 +16,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from enum import Enum
 
 from apollo_rt.compiled.address_table import AddressTable
@@ -27,6 +26,7 @@ from apollo_rt.live.realtime.callback import callback_address
 from apollo_rt.live.realtime.lockout import Attachment, attach, lock_out, wait_until_outside
 from apollo_rt.live.realtime.shared_state import SharedState
 from apollo_rt.live.supervision.fade_out import fade_out
+from apollo_rt.live.supervision.reopening import Reopening
 from apollo_rt.live.supervision.supervisor import POLL_S
 
 _FIRST_CALL_POLLS, _SILENT_POLLS = 50, 20
@@ -49,23 +49,6 @@ class ConnectionState(Enum):
     WAITING = "waiting for the device"
     OVER = "over"
     FAILED = "failed"
-
-
-@dataclass(frozen=True)
-class Reopening:
-    """A way back to devices that were lost.
-
-    Attributes:
-        open: finds the devices anew and returns a driver that has not been started.
-        has_moved: says whether what was asked for is another device by now; asked now and then.
-        trouble: why the devices can't go on as they are, or nothing; asked at each poll, so it must be quick.
-        give_up_s: how long to try.
-    """
-
-    open: Callable[[], Driver]
-    has_moved: Callable[[], bool] = lambda: False
-    trouble: Callable[[], str] = str
-    give_up_s: float = 300.0
 
 
 class Connection:
@@ -98,9 +81,8 @@ class Connection:
         self.error: ApolloError | None = None
         self.chosen: Reopening | None = None
         self.awaited: Reopening | None = None
-        self._choices: deque[tuple[Reopening, Reopening]] = deque(
-            maxlen=1
-        )  # the newest alone; taken and replaced without a lock
+        # The newest alone; taken and replaced without a lock.
+        self._choices: deque[tuple[Reopening, Reopening]] = deque(maxlen=1)
         self._lock = threading.Lock()  # between the supervisor, who polls, and who stops
         self._shared = shared
         self._reopening = reopening
@@ -111,6 +93,7 @@ class Connection:
         self._silent_polls = self._polls_left = 0
         self._wait_s = _FIRST_WAIT_S
         self._lost_s = 0.0
+        self._is_stopping = False
 
     @property
     def is_over(self) -> bool:
@@ -154,6 +137,7 @@ class Connection:
 
     def stop(self) -> None:
         """Fade out and stop the device; from then on no callback touches the shared state. May be called twice."""
+        self._is_stopping = True
         has_lock = self._lock.acquire(timeout=_STOPPING_S)
         try:
             if self.state is ConnectionState.PLAYING:
@@ -167,16 +151,20 @@ class Connection:
 
     def _open(self, driver: Driver) -> None:
         self.driver = driver
-        self._attached = attach(self._shared, driver.input_channels, driver.output_channels)
+        attached = self._attached = attach(self._shared, driver.input_channels, driver.output_channels)
         self._n_callbacks = int(self._shared.stats.counters.callbacks)
         self._silent_polls = -_FIRST_CALL_POLLS + _SILENT_POLLS
         try:
             with self._scheduling():
-                driver.start(callback_address(), self._attached.address)
+                driver.start(callback_address(), attached.address)
         except BaseException:
-            _LEFT_BEHIND.append(self._attached)  # what hung while it was opened may wake up, too
+            _LEFT_BEHIND.append(attached)  # what hung while it was opened may wake up, too
             self._close()
             raise
+        if self._is_stopping:  # who stops does not wait for us for ever
+            self._attached = attached
+            self._close()
+            return
         self._polls_left = _MOVED_POLLS
         self.state = ConnectionState.PLAYING
 
@@ -240,6 +228,8 @@ class Connection:
             if time.monotonic() - self._lost_s > self._reopening.give_up_s:
                 return self._fail(f"{reason}; gave up after {self._reopening.give_up_s:g} s")
             return [f"{reason}; {self._wait()}"]
+        if self._is_stopping:
+            return []
         add(self._shared.stats.counters, "reconnections", 1)
         line = f"{self.driver.name}: plays again, {time.monotonic() - self._lost_s:.1f} s after it was lost"
         return [*self._misfit(), line]

@@ -23,15 +23,11 @@ from tests import ROOT
 from tests.doubles import tiny_models
 from tests.doubles.held_interpreter import goes_on
 from tests.doubles.malloc_counter import MALLOC_COUNTER
-from tests.doubles.sounds import noise, sine
+from tests.doubles.sounds import delayed, noise, sine
 from tests.doubles.stepped import PA_CALLBACK, Stepped
 
 FRAMING = tiny_models.MEDIUM
 RATE = 44_100
-
-
-def delayed(samples, delay):
-    return np.concatenate([np.zeros((delay, 2), np.float32), samples])[: len(samples)]
 
 
 # --- the signal ------------------------------------------------------------------------------------------------------
