@@ -4,11 +4,12 @@ They lie in a shared float64 array; the audio path reads each of them once per b
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from apollo_rt.compiled.functions import entry
 from apollo_rt.compiled.native import atomic_load, atomic_store, realtime
 from apollo_rt.control.parameter_row import Parameter
 from apollo_rt.control.parameter_table import (
@@ -26,6 +27,8 @@ from apollo_rt.control.parameter_table import (
 )
 
 Class = TypeVar("Class", bound=type)
+LiveValues = Annotated[NDArray[np.float64], "parameters"]
+"""What `Parameters.values` are."""
 
 
 __all__ = [
@@ -38,6 +41,7 @@ __all__ = [
     "OUTPUT_GAIN_DB",
     "PARAMETERS",
     "STRENGTH",
+    "LiveValues",
     "Parameter",
     "Parameters",
     "parameter",
@@ -129,11 +133,13 @@ def wet_gain(values: NDArray[np.float64]) -> float:
     return 0.0 if atomic_load(values, BYPASS) != 0.0 else atomic_load(values, MIX)
 
 
+@entry
 @realtime
-def _load(values: NDArray[np.float64], index: int) -> float:
+def _load(values: LiveValues, index: int) -> float:
     return atomic_load(values, index)  # type: ignore[no-any-return]  # numba ships no type hints
 
 
+@entry
 @realtime
-def _store(values: NDArray[np.float64], index: int, value: float) -> None:
+def _store(values: LiveValues, index: int, value: float) -> None:
     atomic_store(values, index, value)

@@ -16,6 +16,7 @@ from apollo_rt.live.endpoints.file_feed import Nowhere, Silence, Sink, Source
 from apollo_rt.live.endpoints.live_source import LiveSource
 from apollo_rt.live.endpoints.virtual_device import VirtualDevice
 from apollo_rt.live.engine_settings import EngineSettings, budget_of, check_blocks, check_fit, new_state
+from apollo_rt.live.entry_modules import expect_entries
 from apollo_rt.live.monitoring.gauges import Gauges
 from apollo_rt.live.monitoring.incident import IncidentWriter
 from apollo_rt.live.monitoring.snapshot import Snapshot
@@ -33,6 +34,8 @@ from apollo_rt.system.scheduling import AudioScheduling
 
 Progress = Callable[[str, int, int], None]
 """Called with (stage, done, total) while something long goes on."""
+
+expect_entries()  # whoever knows this module will start an engine, and its model is the first to need one
 
 _PREFILL_S = 0.25
 _POLL_S = 0.02

@@ -10,11 +10,12 @@ Wet and dry are aligned, and fade into each other within 64 samples. Where wet b
 fades away instead, so that there is no step. After the model a short delay pads the latency of all to whole hops.
 """
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from apollo_rt.compiled.functions import entry
 from apollo_rt.compiled.native import realtime
 from apollo_rt.compiled.records import Record, load, new_record, store
 from apollo_rt.compiled.sockets import receive_message, send_message, socket_calls
@@ -65,33 +66,33 @@ class Chains(NamedTuple):
 
     Attributes:
         control: numbers by which they are agreed on.
-        n_plugins: (2,) int64.
-        lengths: (3,) int64, of the delay lines.
-        places: (3,) int64, where each of them is written next.
-        lines: (3, longest, 2) float32.
-        cold: (2,) int64, hops until the plugins may be heard; negative: they must be reset first, see above.
-        gain: (2,) float64, of the plugins.
-        difference: (2, 2) float32, between the newest samples of wet and dry.
-        dry: (hop_length, 2) float32.
-        sent: int64, a message; `sent_hop` is the hop in it.
+        n_plugins: in each of the two.
+        lengths: of the delay lines.
+        places: where each of them is written next.
+        lines: the delay lines.
+        cold: hops until the plugins may be heard; negative: they must be reset first, see above.
+        gain: of the plugins.
+        difference: between the newest samples of wet and dry.
+        dry: a hop.
+        sent: a message; `sent_hop` is the hop in it.
         got: as `sent`.
         calls: from `socket_calls`.
     """
 
     control: ChainControl
-    n_plugins: NDArray[np.int64]
-    lengths: NDArray[np.int64]
-    places: NDArray[np.int64]
-    lines: NDArray[np.float32]
-    cold: NDArray[np.int64]
-    gain: NDArray[np.float64]
-    difference: NDArray[np.float32]
-    dry: NDArray[np.float32]
-    sent: NDArray[np.int64]
-    sent_hop: NDArray[np.float32]
-    got: NDArray[np.int64]
-    got_hop: NDArray[np.float32]
-    calls: NDArray[np.int64]
+    n_plugins: Annotated[NDArray[np.int64], 2]
+    lengths: Annotated[NDArray[np.int64], 3]
+    places: Annotated[NDArray[np.int64], 3]
+    lines: Annotated[NDArray[np.float32], 3, "longest", 2]
+    cold: Annotated[NDArray[np.int64], 2]
+    gain: Annotated[NDArray[np.float64], 2]
+    difference: Annotated[NDArray[np.float32], 2, 2]
+    dry: Annotated[NDArray[np.float32], "hop_length", 2]
+    sent: Annotated[NDArray[np.int64], "words"]
+    sent_hop: Annotated[NDArray[np.float32], "hop_length", 2]
+    got: Annotated[NDArray[np.int64], "words"]
+    got_hop: Annotated[NDArray[np.float32], "hop_length", 2]
+    calls: Annotated[NDArray[np.int64], 3]
 
 
 def make_chains(hop_length: int, n_plugins: tuple[int, int] = (0, 0), latencies: tuple[int, int] = (0, 0)) -> Chains:
@@ -187,6 +188,7 @@ def pass_unheard(chains: Chains, hop: NDArray[np.float32]) -> None:
             chains.cold[side] = _STALE
 
 
+@entry
 @realtime
 def reset_plugins(chains: Chains) -> None:
     """Forget all sound, after a jump: the next hops belong to what was before it and are heard by nobody."""

@@ -13,12 +13,14 @@ In bypass the low cut and the output gain are off as well: it is the input that 
 """
 
 import math
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
+from apollo_rt.compiled.functions import entry
 from apollo_rt.compiled.native import atomic_load, realtime
-from apollo_rt.control.parameters import BYPASS, DELTA, LOW_CUT_HZ, OUTPUT_GAIN_DB, PARAMETERS, wet_gain
+from apollo_rt.control.parameters import BYPASS, DELTA, LOW_CUT_HZ, OUTPUT_GAIN_DB, PARAMETERS, LiveValues, wet_gain
 from apollo_rt.latency import FADE_LENGTH
 from apollo_rt.stream.sample_guard import LOUDEST_SAMPLE
 
@@ -30,6 +32,7 @@ from apollo_rt.stream.sample_guard import LOUDEST_SAMPLE
 ) = range(10)  # fmt: skip
 N_MIXER = _FILTER + 4
 """Length of a mixer, a float64 array: what it is told, and all that it carries from sample to sample."""
+Mixer = Annotated[NDArray[np.float64], N_MIXER]
 
 _STEP = 1.0 / FADE_LENGTH
 _SLOW_STEP, _CUT_STEP_HZ = 1.0 / 512.0, 1.0
@@ -51,8 +54,9 @@ def new_mixer(parameters: NDArray[np.float64]) -> NDArray[np.float64]:
     return mixer
 
 
+@entry
 @realtime
-def read_mixer_targets(mixer: NDArray[np.float64], parameters: NDArray[np.float64]) -> None:
+def read_mixer_targets(mixer: Mixer, parameters: LiveValues) -> None:
     """Take what the user wants, once per block; `parameters` are the live values of `Parameters`.
 
     Shape:

@@ -17,6 +17,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from apollo_rt.compiled.functions import entry
 from apollo_rt.compiled.native import flush_to_zero, realtime, realtime_sum
 from apollo_rt.config import Framing
 from apollo_rt.errors import ModelFileError
@@ -26,6 +27,7 @@ from apollo_rt.stream.shaping import Shaping, new_shaping, reset_shaping, shape
 from apollo_rt.stream.stft import (
     CARRIER_SEED,
     Analysis,
+    Hop,
     Samples,
     Synthesis,
     analyse,
@@ -64,8 +66,9 @@ class ProcessorState(NamedTuple):
     addresses: Annotated[NDArray[np.int64], "addresses"]
 
 
+@entry
 @realtime
-def process_hop(state: ProcessorState, hop_in: Samples, hop_out: Samples) -> int:
+def process_hop(state: ProcessorState, hop_in: Hop, hop_out: Hop) -> int:
     """Restore one hop; needs no interpreter.
 
     Args:
@@ -88,6 +91,7 @@ def process_hop(state: ProcessorState, hop_in: Samples, hop_out: Samples) -> int
     return code
 
 
+@entry
 @realtime
 def reset_processor(state: ProcessorState) -> None:
     """Forget everything: the next hop is the first again. Needs no interpreter."""

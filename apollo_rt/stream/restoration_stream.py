@@ -1,15 +1,18 @@
 """The processor for a stream that comes in blocks of any size: as many samples out as in, at a constant latency."""
 
+from typing import Annotated
+
 import numpy as np
 from numpy.typing import NDArray
 
+from apollo_rt.compiled.functions import entry
 from apollo_rt.compiled.native import realtime
 from apollo_rt.config import Framing
-from apollo_rt.control.parameters import Parameters
+from apollo_rt.control.parameters import LiveValues, Parameters
 from apollo_rt.inference.model import Model
 from apollo_rt.stream.processor import Processor, ProcessorState, process_hop
 from apollo_rt.stream.shaping import read_targets
-from apollo_rt.stream.stft import Samples
+from apollo_rt.stream.stft import Hop, Samples
 
 
 class RestorationStream:
@@ -78,15 +81,16 @@ class RestorationStream:
         self._ready[:] = 0
 
 
+@entry
 @realtime
 def _push(
     state: ProcessorState,
-    parameters: NDArray[np.float64],
-    waiting: Samples,
-    ready: Samples,
-    position: NDArray[np.int64],
-    block: Samples,
-    out: Samples,
+    parameters: LiveValues,
+    waiting: Hop,
+    ready: Hop,
+    position: Annotated[NDArray[np.int64], 1],
+    block: Annotated[Samples, "samples", 2],
+    out: Annotated[Samples, "samples", 2],
 ) -> None:
     done = 0
     while done < block.shape[0]:
@@ -96,9 +100,15 @@ def _push(
             process_hop(state, waiting, ready)
 
 
+@entry
 @realtime
 def exchange(
-    waiting: Samples, ready: Samples, position: NDArray[np.int64], block: Samples, out: Samples, done: int
+    waiting: Hop,
+    ready: Hop,
+    position: Annotated[NDArray[np.int64], 1],
+    block: Annotated[Samples, "samples", 2],
+    out: Annotated[Samples, "samples", 2],
+    done: int,
 ) -> int:
     """Swap samples until the block ends or a hop is full, which sets `position` to 0; returns how many are done.
 

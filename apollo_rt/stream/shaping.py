@@ -82,7 +82,7 @@ def shape(shaping: Shaping, dry: Frame, restored: Frame, is_first: bool) -> None
     Shape:
         both (2, n_bins)
     """
-    values, powers = shaping
+    values, powers = shaping.values, shaping.powers
     was_neutral = _is_neutral(values)
     _move(values, is_first)
     if _is_neutral(values):

@@ -13,9 +13,9 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from rocket_fft import c2r, r2c
 
 from apollo_rt.compiled.native import realtime
+from apollo_rt.compiled.primitives import primitive_of
 from apollo_rt.config import Framing
 from apollo_rt.stream.sample_guard import LOUDEST_SAMPLE
 
@@ -24,6 +24,9 @@ Samples = NDArray[np.float32]
 
 Frame = NDArray[np.complex64]
 """`(2, n_bins)`."""
+
+Hop = Annotated[Samples, "hop_length", 2]
+"""Samples of one hop."""
 
 CARRIER_SEED = 0  # the one that `hash-uniform-1` means
 # SplitMix64: Steele, Lea & Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014, figure 17.
@@ -62,6 +65,18 @@ def asymmetric_windows(framing: Framing) -> tuple[Samples, Samples]:
     return analysis.astype(np.float32), (product / analysis[-2 * H :]).astype(np.float32)
 
 
+@primitive_of("rocket_fft")
+def r2c(samples: Samples, spectrum: Frame, axes: NDArray[np.int64], forward: bool, factor: float, threads: int) -> None:
+    """Transform real samples into bins; in compiled code, where that package comes in."""
+    raise NotImplementedError
+
+
+@primitive_of("rocket_fft")
+def c2r(spectrum: Frame, samples: Samples, axes: NDArray[np.int64], forward: bool, factor: float, threads: int) -> None:
+    """Transform bins into real samples; in compiled code, where that package comes in."""
+    raise NotImplementedError
+
+
 # --- analysis --------------------------------------------------------------------------------------------------------
 
 
@@ -93,7 +108,7 @@ def analyse(analysis: Analysis, hop: Samples, spectrum: Frame) -> int:
     Shape:
         hop (hop_length, 2), spectrum (2, n_bins)
     """
-    window, past, windowed, axis = analysis
+    window, past, windowed, axis = analysis.window, analysis.past, analysis.windowed, analysis.axis
     n_samples, n_kept, n_zeroed = past.shape[1], past.shape[1] - hop.shape[0], 0
     for channel in range(2):
         for n in range(n_kept):
@@ -148,7 +163,7 @@ def synthesise(synthesis: Synthesis, spectrum: Frame, hop: Samples) -> None:
     Shape:
         spectrum (2, n_bins), hop (hop_length, 2)
     """
-    window, tail, samples, axis = synthesis
+    window, tail, samples, axis = synthesis.window, synthesis.tail, synthesis.samples, synthesis.axis
     n_samples, n_hop = samples.shape[1], hop.shape[0]
     c2r(spectrum, samples, axis, False, 1.0 / n_samples, 1)
     for channel in range(2):

@@ -21,6 +21,7 @@ import soundfile
 import websockets.sync.client
 
 from apollo_rt.commands.cli import main
+from apollo_rt.compiled import machine_code
 from apollo_rt.devices.device import Device
 from apollo_rt.live.engine_settings import EngineSettings
 from apollo_rt.session import run
@@ -235,6 +236,31 @@ def test_help_does_not_wait_for_numba_and_its_kin() -> None:
     script = "import sys, apollo_rt.commands.cli; print({'numba', 'onnxruntime', 'textual', 'rich'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+@pytest.mark.skipif(not machine_code.CAN_LOAD, reason="here Numba compiles in the process itself")
+def test_a_plain_run_has_no_compiler_in_its_memory_and_a_later_one_compiles_nothing(tmp_path: Path) -> None:
+    script = """
+import sys
+from apollo_rt.commands.cli import main
+from apollo_rt.compiled import kept_code
+from apollo_rt.live.entry_modules import ENTRY_MODULES
+kept_code._BUILDER = sys.argv[2] or kept_code._BUILDER
+try:
+    main(["live", "--input", "demo", "--output", sys.argv[1], "--duration", "1", "--plain"], name="apollo-rt")
+finally:
+    compilers = {"numba", "llvmlite", "rocket_fft", "scipy"} & set(sys.modules)
+    needed = {name for group in ENTRY_MODULES for name in group} - set(kept_code._LOADED)
+    print("compilers", compilers, "not needed", needed, "not there", [n for n, c in kept_code._LOADED.items() if not c])
+"""
+    for number, builder in enumerate(("", "apollo_rt.compiled.none")):  # the second could not compile
+        command = [sys.executable, "-c", script, str(tmp_path / f"{number}.wav"), builder]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=True)
+        assert (
+            done.stdout.splitlines()[-1]
+            == "compilers set() not needed {'apollo_rt.plugins.plugin_chains'} not there []"
+        )
+        assert "compiled code" not in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,7 @@ def test_a_real_time_function_that_would_allocate_does_not_compile():
         allocate_in_real_time(3)
 
 
-@pytest.mark.skipif(not (native._IS_X86 or native._IS_ARM64), reason="no flush-to-zero on this processor")
+@pytest.mark.skipif(not (native.IS_X86 or native.IS_ARM64), reason="no flush-to-zero on this processor")
 def test_flush_to_zero_turns_denormals_into_zero_and_back():
     @njit
     def halve(value):

@@ -7,11 +7,21 @@ the worker, so nothing is ever missed.
 
 import threading
 from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
-from apollo_rt.compiled.native import call_address, compiled, now_ns, sleep_ns, sleep_until, system_calls
+from apollo_rt.compiled.functions import entry
+from apollo_rt.compiled.native import (
+    SystemCalls,
+    call_address,
+    compiled,
+    now_ns,
+    sleep_ns,
+    sleep_until,
+    system_calls,
+)
 from apollo_rt.compiled.records import CACHE_LINE, Record, load, new_record, store
 from apollo_rt.errors import DeviceError
 from apollo_rt.live.realtime.callback import is_ready
@@ -100,15 +110,16 @@ class VirtualDevice:
                 raise DeviceError(f"{self.name}: its callback did not return within {_ENDING_S:g} s")
 
 
+@entry
 @compiled
 def _run(
     callback: int,
     userdata: int,
-    sizes: NDArray[np.int64],
+    sizes: Annotated[NDArray[np.int64], "sizes"],
     sample_rate: int,
     pace: bool,
     control: ClockControl,
-    calls: NDArray[np.int64],
+    calls: SystemCalls,
 ) -> None:
     start_ns, n_delivered, n_calls = now_ns(calls), 0, 0
     while load(control, "stop") == 0:

@@ -8,6 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from apollo_rt.compiled.functions import entry
 from apollo_rt.compiled.native import atomic_load, realtime
 from apollo_rt.compiled.records import copy_fields, load
 from apollo_rt.live.monitoring.durations import Durations
@@ -25,6 +26,7 @@ def _copy(source: NDArray[Any], target: NDArray[Any]) -> None:
         target[index] = atomic_load(source, index)
 
 
+@entry
 @realtime
 def _copy_all(source: Stats, target: Stats) -> bool:
     """Copy everything; says whether neither callback nor worker has been counting meanwhile."""

@@ -8,10 +8,11 @@ sample, whatever the latency is: for spectra, meters, recordings. 1.3 s can be l
 import numpy as np
 from numpy.typing import NDArray
 
+from apollo_rt.compiled.functions import entry
 from apollo_rt.compiled.native import realtime
 from apollo_rt.compiled.records import load
 from apollo_rt.live.realtime.counters import Counters
-from apollo_rt.live.realtime.ring import Ring, fetch
+from apollo_rt.live.realtime.ring import Block, Ring, fetch
 from apollo_rt.live.realtime.shared_state import SharedState
 
 
@@ -51,11 +52,13 @@ class Tap:
         return bool(_read(self._history, self._output, self._counters, begin, begin - delay, before, after))
 
 
+@entry
 @realtime
 def _end(counters: Counters) -> int:
     return load(counters, "samples")  # type: ignore[no-any-return]  # numba ships no type hints
 
 
+@entry
 @realtime
 def _read(
     history: Ring,
@@ -63,8 +66,8 @@ def _read(
     counters: Counters,
     begin: int,
     input_begin: int,
-    before: NDArray[np.float32],
-    after: NDArray[np.float32],
+    before: Block,
+    after: Block,
 ) -> bool:
     """The callback counts a sample when it has written it to both rings."""
     is_there = begin + after.shape[0] <= load(counters, "samples")

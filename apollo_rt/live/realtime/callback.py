@@ -11,15 +11,12 @@ raises, or needs the interpreter.
 
 import ctypes
 from collections.abc import Callable
-from functools import cache
-from typing import Any
 
 import numpy as np
-from numba import cfunc, types
 from numpy.typing import NDArray
 
 from apollo_rt.compiled.address_table import from_address
-from apollo_rt.compiled.code_cache import kept_by_sources
+from apollo_rt.compiled.functions import CompiledCallback
 from apollo_rt.compiled.native import now_ns, realtime
 from apollo_rt.compiled.records import add, load, store
 from apollo_rt.latency import FADE_LENGTH
@@ -51,14 +48,14 @@ CONTINUE, COMPLETE, ABORT = 0, 1, 2
 _INPUT_UNDERFLOW, _INPUT_OVERFLOW = 1, 2
 """PortAudio's status flags."""
 
-_ULONG = types.uint64 if ctypes.sizeof(ctypes.c_ulong) == 8 else types.uint32
 # Pointers travel as integers of their size, which every 64-bit calling convention passes the same way.
-_SIGNATURE = types.int32(types.int64, types.int64, _ULONG, types.int64, _ULONG, types.int64)
+_ARGUMENTS = ctypes.c_int64, ctypes.c_int64, ctypes.c_ulong, ctypes.c_int64, ctypes.c_ulong, ctypes.c_int64
 
 
 def _body(input_address: int, output_address: int, block_size: int, time_info: int, flags: int, userdata: int) -> int:
     """`PaStreamCallback`: input, output, frame count, time info (not used), status flags, userdata."""
-    lockout, shared = from_address(userdata, Attachment)
+    attachment = from_address(userdata, Attachment)
+    lockout, shared = attachment.lockout, attachment.shared
     if not enter(lockout):
         play_silence(lockout, output_address, int(block_size))
         return ABORT
@@ -76,20 +73,22 @@ def _body(input_address: int, output_address: int, block_size: int, time_info: i
     return code
 
 
-def stream_callback(body: Callable[[int, int, int, int, int, int], int]) -> Any:
-    """Compile a `PaStreamCallback` as `realtime` functions are; its `.address` is what PortAudio wants."""
-    with kept_by_sources(body):
-        return cfunc(_SIGNATURE, cache=True, error_model="numpy", _nrt=False)(body)  # type: ignore[call-arg]  # as `realtime`
+def stream_callback(body: Callable[[int, int, int, int, int, int], int], is_kept: bool = False) -> CompiledCallback:
+    """Compile a `PaStreamCallback` as `realtime` functions are, once its `.address` is asked for; PortAudio wants that.
+
+    Args:
+        body: see above.
+        is_kept: it is a function of a module of ours, whose code is kept for later starts as that of entries is.
+    """
+    return CompiledCallback(body, _ARGUMENTS, ctypes.c_int32, is_kept)
 
 
-@cache
-def _compiled_callback() -> Any:
-    return stream_callback(_body)
+_CALLBACK = stream_callback(_body, is_kept=True)
 
 
 def callback_address() -> int:
     """Give the address of the callback; compile it (or read it from the cache) the first time."""
-    return int(_compiled_callback().address)
+    return _CALLBACK.address
 
 
 @realtime

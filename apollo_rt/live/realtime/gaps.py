@@ -12,6 +12,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from apollo_rt.compiled.functions import entry
 from apollo_rt.compiled.native import realtime
 from apollo_rt.compiled.records import Record, new_record
 from apollo_rt.latency import FADE_LENGTH
@@ -50,12 +51,14 @@ def make_gaps() -> Gaps:
     return Gaps(np.zeros((_MOST, 2), np.int64), new_record(GapQueue))
 
 
+@entry
 @realtime
 def clear_gaps(gaps: Gaps) -> None:
     """Forget all gaps."""
     gaps.queue.count = 0
 
 
+@entry
 @realtime
 def add_gap(gaps: Gaps, begin: int, end: int) -> None:
     """Remember a gap behind all others; an empty one is a seam between two samples that don't belong together.

@@ -4,6 +4,7 @@ A worker that got them as values would hand hundreds of numbers from function to
 """
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from apollo_rt.compiled.address_table import AddressTable, from_address
 from apollo_rt.compiled.native import realtime
 from apollo_rt.stream.processor import Processor, ProcessorState
 
-ProcessorTable = NDArray[np.int64]
+ProcessorTable = Annotated[NDArray[np.int64], "slots", "words"]
 """(slots, words): of each processor the words of its address table."""
 
 
@@ -24,4 +25,4 @@ def processor_table(processors: Sequence[Processor]) -> ProcessorTable:
 @realtime
 def processor_at(table: ProcessorTable, slot: int) -> ProcessorState:
     """Make the state of a slot's processor again."""
-    return from_address(table[slot].ctypes.data, ProcessorState)  # type: ignore[no-any-return]  # numba ships no type hints
+    return from_address(table[slot].ctypes.data, ProcessorState)

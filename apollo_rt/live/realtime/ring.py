@@ -12,6 +12,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from apollo_rt.compiled.functions import entry
 from apollo_rt.compiled.native import atomic_load, atomic_store, realtime
 from apollo_rt.compiled.records import CACHE_LINE, Record, load, new_record, store
 
@@ -27,6 +28,10 @@ that no reordering of loads matters."""
 
 _NO_HOP = -(2**62)
 """Tag of a slot that holds nothing."""
+
+
+Block = Annotated[NDArray[np.float32], "samples", 2]
+"""Samples that Python hands over or wants."""
 
 
 class Marks(Record, spacing=CACHE_LINE):
@@ -120,20 +125,23 @@ def fetch(ring: Ring, position: int, block: NDArray[np.float32]) -> bool:
 # --- queue -----------------------------------------------------------------------------------------------------------
 
 
+@entry
 @realtime
 def n_queued(queue: Ring) -> int:
     """Count the samples that are there to be taken."""
     return int(load(queue.marks, "written") - load(queue.marks, "read"))
 
 
+@entry
 @realtime
 def n_free(queue: Ring) -> int:
     """Count the samples that fit in."""
     return int(queue.samples.shape[0] - n_queued(queue))
 
 
+@entry
 @realtime
-def put(queue: Ring, block: NDArray[np.float32]) -> int:
+def put(queue: Ring, block: Block) -> int:
     """Queue what fits of a block; returns how much that was.
 
     Shape:
@@ -146,8 +154,9 @@ def put(queue: Ring, block: NDArray[np.float32]) -> int:
     return n_taken
 
 
+@entry
 @realtime
-def take(queue: Ring, block: NDArray[np.float32]) -> int:
+def take(queue: Ring, block: Block) -> int:
     """Fill a block from its beginning with what is queued; returns how much that was.
 
     Shape:
@@ -160,12 +169,14 @@ def take(queue: Ring, block: NDArray[np.float32]) -> int:
     return n_taken
 
 
+@entry
 @realtime
 def mark_end(queue: Ring) -> None:
     """Say that nothing will follow what has been put in."""
     store(queue.marks, "end", queue.marks.written)
 
 
+@entry
 @realtime
 def end_of(queue: Ring) -> int:
     """Give the length of the whole stream in samples, or `UNKNOWN`."""

@@ -9,6 +9,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from apollo_rt.compiled.functions import entry
 from apollo_rt.compiled.native import realtime, system_calls
 from apollo_rt.compiled.records import Record, load, new_record
 from apollo_rt.config import Framing
@@ -149,6 +150,7 @@ def ring_gauges(shared: SharedState) -> dict[str, float]:
     return {"wet_ring": _wet_ahead(shared), **queues}
 
 
+@entry
 @realtime
 def _wet_ahead(shared: SharedState) -> int:
     """Count the samples that are restored and not yet played; below 0, what is late."""

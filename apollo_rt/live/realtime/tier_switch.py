@@ -11,7 +11,7 @@ Digital silence is not computed: where hops of nothing but zeros come in, nothin
 model's states don't move any more, zeros go out, and the processor rests where it is.
 """
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,8 +95,8 @@ class Tiers(NamedTuple):
     """
 
     control: TierControl
-    shadow_ns: NDArray[np.int64]
-    buffers: NDArray[np.float32]
+    shadow_ns: Annotated[NDArray[np.int64], N_BINS + 1]
+    buffers: Annotated[NDArray[np.float32], 3, "hop_length", 2]
     chains: Chains
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from apollo_rt.compiled.functions import entry
 from apollo_rt.compiled.native import compiled, flush_to_zero, now_ns, realtime, sleep_ns
 from apollo_rt.compiled.records import add, load, store
 from apollo_rt.live.realtime.counters import begin_counting, end_counting, record_step
@@ -66,6 +67,7 @@ def run_worker(
         run_in_python(shared, processors, tiers, wait_ns, generation)
 
 
+@entry
 @compiled
 def run(shared: SharedState, table: ProcessorTable, tiers: Tiers, wait_ns: int, generation: int) -> None:
     """Run the loop of `run_worker` for the C library, without the interpreter."""

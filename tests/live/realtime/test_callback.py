@@ -14,6 +14,7 @@ from numba import cfunc
 from numba.core.errors import NumbaError
 
 from apollo_rt.compiled.native import compiled, realtime
+from apollo_rt.compiled.numba_functions import c_type
 from apollo_rt.inference.model import load
 from apollo_rt.latency import FADE_LENGTH
 from apollo_rt.live.clock_bridge import callbacks
@@ -188,7 +189,9 @@ BODIES = {
 @pytest.fixture(scope="module", params=BODIES.values(), ids=BODIES.keys())
 def compiled_code(request):
     """A callback's LLVM code; code from the cache can't be inspected, so it is compiled anew."""
-    return cfunc(callback._SIGNATURE, error_model="numpy", _nrt=False)(request.param).inspect_llvm()
+    kept = callback.stream_callback(request.param)
+    signature = c_type(kept.result)(*map(c_type, kept.arguments))
+    return cfunc(signature, error_model="numpy", _nrt=False)(request.param).inspect_llvm()
 
 
 def calls_by_function(code):

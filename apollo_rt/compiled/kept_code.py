@@ -1,0 +1,202 @@
+"""Kept code: the machine code of a module's entries, in one file, loaded without the compiler.
+
+What isn't there yet is made by child processes, side by side, so that the compiler never comes into a process that
+plays. Where that can't be (another system, no folder that will do, a child that fails) Numba compiles in the process
+itself, as it does for all that is no entry.
+"""
+
+import ctypes
+import hashlib
+import importlib.util
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from apollo_rt.compiled.code_cache import base_folder, sources_digest, warn
+from apollo_rt.compiled.machine_code import CAN_LOAD, MachineCode
+from apollo_rt.system.child_process import child_environment, last_line, module_command
+
+_BUILDER = "apollo_rt.compiled.code_builder"
+_COMPILERS = ("numba", "llvmlite", "rocket_fft")
+_POLL_S = 0.005
+_OF_PROCESSOR = ("vendor_id", "cpu family", "model", "flags")
+_CACHE_DIR = "NUMBA_CACHE_DIR"
+
+
+class _Build(NamedTuple):
+    """A child at work, and the file that it writes its errors to."""
+
+    process: "subprocess.Popen[bytes]"
+    errors: IO[bytes]
+
+
+_LOCK = threading.RLock()
+_GROUPS: list[tuple[str, ...]] = []
+_BUILDS: dict[str, _Build] = {}
+_LOADED: dict[str, MachineCode | None] = {}
+
+
+def expect(*groups: Sequence[str]) -> None:
+    """Say which modules' entries will be wanted: as soon as the first is found missing, all are made.
+
+    Args:
+        groups: of modules by their full names; a child process makes each group, one module after the other.
+    """
+    _GROUPS[:] = map(tuple, groups)
+
+
+def entry_function(module: str, name: str) -> Callable[[int], int] | None:
+    """An entry that takes the address of a call's words, see `entry_words`; None where Numba must compile it.
+
+    Args:
+        module: in which the function stands, by its full name.
+        name: of the function there.
+    """
+    address = entry_address(module, name)
+    return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(address) if address else None
+
+
+def entry_address(module: str, name: str) -> int | None:
+    """Address of an entry's machine code; arguments and result as of `entry_function`."""
+    with _LOCK:
+        if module not in _LOADED:
+            _LOADED[module] = _load(module) if CAN_LOAD else None
+        code = _LOADED[module]
+    return code.addresses.get(symbol_of(name)) if code else None
+
+
+def symbol_of(name: str) -> str:
+    """What an entry is called in the object file: unlike anything that a library has."""
+    return f"apollo_rt.{name}"
+
+
+def loaded_code() -> list[tuple[int, int]]:
+    """Address and length of all code that has been loaded."""
+    with _LOCK:
+        return [code.span for code in _LOADED.values() if code]
+
+
+def code_file(module: str) -> Path | None:
+    """The file of a module's entries, there or not; None where nothing can be kept."""
+    base = base_folder(os.environ.get(_CACHE_DIR, ""))
+    loaded = sys.modules.get(module)
+    origin = loaded.__file__ if loaded else getattr(importlib.util.find_spec(module), "origin", None)
+    if base is None or not origin:
+        return None
+    digest = hashlib.sha256(f"{_machine_digest()} {sources_digest(Path(origin))}".encode()).hexdigest()[:20]
+    return base / "kept" / f"{module}-{digest}.code"
+
+
+def write_code(path: Path, content: bytes, libraries: Sequence[str]) -> None:
+    """Keep an object file; it appears whole.
+
+    Args:
+        path: from `code_file`.
+        content: of the object file.
+        libraries: see `MachineCode`.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    header = {"digest": hashlib.sha256(content).hexdigest(), "libraries": list(libraries)}
+    part = path.with_suffix(f".{os.getpid()}.part")
+    try:
+        part.write_bytes(json.dumps(header).encode() + b"\n" + content)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def read_code(path: Path) -> MachineCode:
+    """Load what `write_code` kept.
+
+    Raises:
+        OSError: it can't be read, or code may not be loaded here.
+        ValueError: it is damaged.
+    """
+    head, _, content = path.read_bytes().partition(b"\n")
+    try:
+        header = json.loads(head)
+        digest, libraries = header["digest"], header["libraries"]
+    except (ValueError, KeyError, TypeError):
+        raise ValueError("no header") from None
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise ValueError("another digest")
+    return MachineCode(content, libraries)
+
+
+def _load(module: str) -> MachineCode | None:
+    path = code_file(module)
+    if path is None:
+        return None
+    for _ in range(2):
+        if not path.exists() and not _made(module, path):
+            return None
+        try:
+            return read_code(path)
+        except (OSError, ValueError) as error:
+            warn(f"{path}: the compiled code kept there is damaged ({error}); it is dropped and compiled anew")
+            path.unlink(missing_ok=True)
+            _BUILDS.pop(module, None)
+    return None
+
+
+def _made(module: str, path: Path) -> bool:
+    """Wait until a child has made a module's code; False where it failed, which is said."""
+    if module not in _BUILDS:
+        _begin_builds(module)
+    build = _BUILDS[module]
+    while not path.exists():
+        if build.process.poll() is not None and not path.exists():
+            said = last_line(build.errors) or f"exit code {build.process.returncode}"
+            warn(f"can't make compiled code in {path.parent} ({said}); this start compiles by itself, and takes longer")
+            return False
+        time.sleep(_POLL_S)
+    return True
+
+
+def _begin_builds(module: str) -> None:
+    groups = [group for group in _GROUPS if module in group]
+    for group in _GROUPS if groups else [(module,)]:
+        jobs = [(name, path) for name in group if (path := code_file(name)) and not path.exists()]
+        jobs = [(name, path) for name, path in jobs if name not in _BUILDS]
+        if jobs:
+            errors = tempfile.TemporaryFile()  # noqa: SIM115  # as long as the child
+            command = module_command(_BUILDER, json.dumps([(name, os.fspath(path)) for name, path in jobs]))
+            process = subprocess.Popen(  # noqa: S603  # ours
+                command, env=child_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors
+            )
+            _BUILDS.update({name: _Build(process, errors) for name, _ in jobs})
+
+
+@cache
+def _machine_digest() -> str:
+    """What machine code depends on beside its sources: the processor, the compiler, and settings of both."""
+    facts = [platform.machine(), platform.python_version(), _processor()]
+    for name in _COMPILERS:
+        spec = importlib.util.find_spec(name)
+        if spec and spec.origin:
+            status = Path(spec.origin).stat()
+            facts.append(f"{spec.origin} {status.st_size} {status.st_mtime_ns}")
+    settings = sorted(item for item in os.environ.items() if item[0].startswith(("NUMBA_", "ROCKET_FFT_")))
+    facts += [f"{name}={value}" for name, value in settings if name != _CACHE_DIR]
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest()
+
+
+def _processor() -> str:
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return platform.processor()
+    rows = [line.partition(":") for line in text.partition("\n\n")[0].splitlines()]
+    return "\n".join(f"{name.strip()} {value.strip()}" for name, _, value in rows if name.strip() in _OF_PROCESSOR)
