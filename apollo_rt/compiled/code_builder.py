@@ -34,11 +34,11 @@ _NUMBER_TYPES: dict[Any, Any] = {int: types.int64, float: types.float64, bool: t
 _WORD = ir.IntType(64)
 
 
-def build(module: ModuleType) -> tuple[bytes, list[str]]:
+def build(module: ModuleType) -> tuple[bytes, list[tuple[str, str]]]:
     """Make the object file of a module's entries.
 
     Returns:
-        Its content, and the paths of libraries that it calls.
+        Its content, and the libraries that it calls, each by its package and its file there.
 
     Raises:
         ValueError: the module has no entries, or a callback that may raise.
@@ -152,7 +152,7 @@ def _call(library: Any, module: Any, builder: Any, result: Any, values: list[Any
     return convention.call_function(builder, callee, description.restype, description.argtypes, values)
 
 
-def _object_file(library: Any, names: list[str]) -> tuple[bytes, list[str]]:
+def _object_file(library: Any, names: list[str]) -> tuple[bytes, list[tuple[str, str]]]:
     module = library._final_module
     for needed in _needed_by(library, {}):
         own = needed._final_module
@@ -186,15 +186,15 @@ class _Origin(ctypes.Structure):
                 for name in ("file_name", "file_base", "symbol_name", "symbol_address")]  # fmt: skip
 
 
-def _libraries(called: list[str]) -> set[str]:
+def _libraries(called: list[str]) -> set[tuple[str, str]]:
     """Libraries of the called functions, without those that every process has: a compiled package brought them."""
     process, found = ctypes.CDLL(None), set()
     for name in called:
         origin = _Origin()
         if process.dladdr(getattr(process, name, None), ctypes.byref(origin)):
             found.add(os.fsdecode(origin.file_name))
-    packages = [Path(folder) for folder in sys.path if folder]
-    return {path for path in found if any(folder in Path(path).parents for folder in packages)}
+    folders = {Path(folder) for folder in sys.path if folder}
+    return {(path.parent.name, path.name) for path in map(Path, found) if path.parents[1] in folders}
 
 
 def main(jobs: str) -> None:

@@ -35,12 +35,12 @@ class CallWords:
 
     @property
     def address(self) -> int:
-        """Where they are, as long as this object lives."""
+        """Address of the first, valid as long as this object lives."""
         return ctypes.addressof(self._words)
 
     @property
     def result(self) -> Any:
-        """What the call left."""
+        """Result that the call left."""
         return self._read(self._words[0])
 
 

@@ -41,7 +41,7 @@ class CompiledFunction:
 
     @cached_property
     def words(self) -> EntryWords:
-        """What the words of a call of the kept code are."""
+        """Words of a call of the kept code."""
         return EntryWords(self.py_func)
 
     @cached_property
@@ -113,7 +113,7 @@ class CompiledCallback:
 
     @cached_property
     def address(self) -> int:
-        """Where its machine code is; compiled, or read from the disk, the first time."""
+        """Address of its machine code; compiled, or read from the disk, the first time."""
         kept = entry_address(self.body.__module__, self.body.__qualname__) if self.is_kept else None
         return kept or int(self.in_numba.address)
 

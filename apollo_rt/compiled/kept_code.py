@@ -17,6 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -29,6 +30,14 @@ _BUILDER = "apollo_rt.compiled.code_builder"
 _COMPILERS = ("numba", "llvmlite", "rocket_fft")
 _POLL_S = 0.005
 _OF_PROCESSOR = ("vendor_id", "cpu family", "model", "flags")
+READY = Path(__file__).with_name("ready")
+"""Folder of code that came with the package: for kinds of processors, not for one (`.ci/ready_code.py` fills it)."""
+LEVELS = {
+    "x86-64-v3": "avx avx2 bmi1 bmi2 f16c fma abm movbe xsave",
+    "x86-64-v2": "cx16 lahf_lm popcnt sse4_1 sse4_2 ssse3 pni",
+}
+"""Kinds of processors by the names that the psABI and LLVM give them, best first, and the abilities that Linux must
+list; each has those of the kinds below it, too. Source: System V ABI, AMD64 supplement, table 3.1."""
 _CACHE_DIR = "NUMBA_CACHE_DIR"
 
 
@@ -75,7 +84,7 @@ def entry_address(module: str, name: str) -> int | None:
 
 
 def symbol_of(name: str) -> str:
-    """What an entry is called in the object file: unlike anything that a library has."""
+    """Name of an entry in the object file: unlike anything that a library has."""
     return f"apollo_rt.{name}"
 
 
@@ -87,28 +96,39 @@ def loaded_code() -> list[tuple[int, int]]:
 
 def code_file(module: str) -> Path | None:
     """The file of a module's entries, there or not; None where nothing can be kept."""
-    base = base_folder(os.environ.get(_CACHE_DIR, ""))
-    loaded = sys.modules.get(module)
-    origin = loaded.__file__ if loaded else getattr(importlib.util.find_spec(module), "origin", None)
+    base, origin = base_folder(os.environ.get(_CACHE_DIR, "")), _origin(module)
     if base is None or not origin:
         return None
-    digest = hashlib.sha256(f"{_machine_digest()} {sources_digest(Path(origin))}".encode()).hexdigest()[:20]
+    digest = hashlib.sha256(f"{_machine_digest()} {sources_digest(origin)}".encode()).hexdigest()[:20]
     return base / "kept" / f"{module}-{digest}.code"
 
 
-def write_code(path: Path, content: bytes, libraries: Sequence[str]) -> None:
+def ready_file(module: str, level: str) -> Path:
+    """The file of a module's entries that comes with the package, if it does, for a kind of processors."""
+    origin = _origin(module)
+    return READY / f"{module}-{sources_digest(origin) if origin else ''}-{level}.code"
+
+
+def _origin(module: str) -> Path | None:
+    loaded = sys.modules.get(module)
+    origin = loaded.__file__ if loaded else getattr(importlib.util.find_spec(module), "origin", None)
+    return Path(origin) if origin else None
+
+
+def write_code(path: Path, content: bytes, libraries: Sequence[tuple[str, str]]) -> None:
     """Keep an object file; it appears whole.
 
     Args:
-        path: from `code_file`.
+        path: from `code_file` or `ready_file`.
         content: of the object file.
-        libraries: see `MachineCode`.
+        libraries: that it calls, each by its package and its file's name there.
 
     Raises:
         OSError: it can't be written.
     """
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    header = {"digest": hashlib.sha256(content).hexdigest(), "libraries": list(libraries)}
+    needs = [(*library, _library(*library).stat().st_size) for library in libraries]
+    header = {"digest": hashlib.sha256(content).hexdigest(), "libraries": needs}
     part = path.with_suffix(f".{os.getpid()}.part")
     try:
         part.write_bytes(json.dumps(header).encode() + b"\n" + content)
@@ -122,7 +142,7 @@ def read_code(path: Path) -> MachineCode:
 
     Raises:
         OSError: it can't be read, or code may not be loaded here.
-        ValueError: it is damaged.
+        ValueError: it is damaged, or was made for another version of a library.
     """
     head, _, content = path.read_bytes().partition(b"\n")
     try:
@@ -132,11 +152,27 @@ def read_code(path: Path) -> MachineCode:
         raise ValueError("no header") from None
     if hashlib.sha256(content).hexdigest() != digest:
         raise ValueError("another digest")
-    return MachineCode(content, libraries)
+    paths = []
+    for package, name, size in libraries:
+        paths.append(_library(package, name))
+        if paths[-1].stat().st_size != size:
+            raise ValueError(f"another version of {package}")
+    return MachineCode(content, list(map(os.fspath, paths)))
+
+
+def _library(package: str, name: str) -> Path:
+    spec = importlib.util.find_spec(package)
+    if not spec or not spec.origin:
+        raise ValueError(f"no package {package}")
+    return Path(spec.origin).with_name(name)
 
 
 def _load(module: str) -> MachineCode | None:
     path = code_file(module)
+    if path is None or not path.exists():
+        for level in levels_here():
+            with suppress(OSError, ValueError):  # not there, or made for a library that isn't: a child makes another
+                return read_code(ready_file(module, level))
     if path is None:
         return None
     for _ in range(2):
@@ -149,6 +185,14 @@ def _load(module: str) -> MachineCode | None:
             path.unlink(missing_ok=True)
             _BUILDS.pop(module, None)
     return None
+
+
+@cache
+def levels_here() -> list[str]:
+    """Kinds of processors that this one is of, best first."""
+    can = set(_processor().partition("flags ")[2].split())
+    names = list(LEVELS)
+    return [name for at, name in enumerate(names) if all(set(LEVELS[below].split()) <= can for below in names[at:])]
 
 
 def _made(module: str, path: Path) -> bool:
@@ -168,8 +212,8 @@ def _made(module: str, path: Path) -> bool:
 def _begin_builds(module: str) -> None:
     groups = [group for group in _GROUPS if module in group]
     for group in _GROUPS if groups else [(module,)]:
-        jobs = [(name, path) for name in group if (path := code_file(name)) and not path.exists()]
-        jobs = [(name, path) for name, path in jobs if name not in _BUILDS]
+        jobs = [(name, path) for name in group if name not in _BUILDS and (path := code_file(name))]
+        jobs = [(name, path) for name, path in jobs if not path.exists()]
         if jobs:
             errors = tempfile.TemporaryFile()  # noqa: SIM115  # as long as the child
             command = module_command(_BUILDER, json.dumps([(name, os.fspath(path)) for name, path in jobs]))
@@ -181,7 +225,7 @@ def _begin_builds(module: str) -> None:
 
 @cache
 def _machine_digest() -> str:
-    """What machine code depends on beside its sources: the processor, the compiler, and settings of both."""
+    """Digest of what machine code depends on beside its sources: the processor, the compiler, settings of both."""
     facts = [platform.machine(), platform.python_version(), _processor()]
     for name in _COMPILERS:
         spec = importlib.util.find_spec(name)

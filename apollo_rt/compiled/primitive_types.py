@@ -1,4 +1,4 @@
-"""What Numba takes our primitives for: each has a stand-in among Numba's own objects."""
+"""Types that Numba takes our primitives for: each has a stand-in among Numba's own objects."""
 
 import importlib
 from collections.abc import Callable

@@ -44,7 +44,7 @@ class _TableModel(PrimitiveModel):
 
 
 class _Place(NamedTuple):
-    """Where the words of a field are.
+    """Place of a field among the words.
 
     Attributes:
         field: as declared.
@@ -58,7 +58,7 @@ class _Place(NamedTuple):
 
 
 def places_of(kind: type) -> tuple[dict[str, _Place], int]:
-    """Where the words of a table's fields are, by their names, and how many words there are."""
+    """Places of a table's fields, by their names, and how many words there are."""
     places: dict[str, _Place] = {}
     known: dict[str, int] = {}
     n_words = 0
@@ -69,7 +69,7 @@ def places_of(kind: type) -> tuple[dict[str, _Place], int]:
 
 
 def place_of(field: Any, first: int, known: dict[str, int]) -> tuple[_Place, int]:
-    """Where a field's words are, and the number of the first word behind them.
+    """Place of a field, and the number of the first word behind it.
 
     Args:
         field: as `declared` gives it.
