@@ -139,8 +139,8 @@ def test_efficiency_against_the_peak_of_the_core(benchmark: BenchmarkFixture, mo
     import onnx
 
     graphs = {"step": onnx.load_from_string(step_graph(model))}
-    if model.card.graph_of(model.tier, block=True):
-        graphs["block"] = onnx.load_from_string(step_graph(model, block=True))
+    if model.card.graph_of(model.tier, batch=True):
+        graphs["batch"] = onnx.load_from_string(step_graph(model, batch=True))
     times = benchmark.pedantic(time_graphs, (graphs,))
     peak = sgemm_peak()
     assert peak > 0

@@ -1,11 +1,11 @@
-"""Nothing unverified leaves: PyTorch over a piece = PyTorch frame by frame = step graph = block graph, states too.
+"""Nothing unverified leaves: PyTorch over a piece = PyTorch frame by frame = step graph = batch graph, states too.
 
 ```
  piece (random length, fresh start)
    net, one call ------------------------ restored
    net, frame by frame ------------------ restored, states           "PyTorch streaming"
    step graph, frame by frame ----------- restored, states           "full.step"
-   block graph, the rest by the step ---- restored, states           "full.block"
+   batch graph, the rest by the step ---- restored, states           "full.batch"
 ```
 """
 
@@ -180,19 +180,19 @@ class _Piece:
         session: onnxruntime.InferenceSession,
         step: onnxruntime.InferenceSession,
     ) -> float:
-        """Worst error in dB of a graph; frames that fill no block are left to the step, from the block's states."""
+        """Worst error in dB of a graph; frames that fill no batch are left to the step, from the batch's states."""
         state = [tensor.numpy() for tensor in graph.module.initial_state()]
-        names, n_block, begin, worst_db = output_names(len(state)), graph.module.n_frames, 0, _SILENCE_DB
+        names, n_batch, begin, worst_db = output_names(len(state)), graph.module.n_frames, 0, _SILENCE_DB
         while begin < len(self.restored):
-            is_block = n_block > 1 and begin + n_block <= len(self.restored)
-            frames = slice(begin, begin + n_block) if is_block else begin
+            is_batch = n_batch > 1 and begin + n_batch <= len(self.restored)
+            frames = slice(begin, begin + n_batch) if is_batch else begin
             feed = {name: values[frames] for name, values in self.inputs.items()}
             feed |= {f"state_{i}": value for i, value in enumerate(state)}
-            got, *state = (session if is_block or n_block == 1 else step).run(names, feed)
-            for offset, restored in enumerate(got if is_block else got[None]):
+            got, *state = (session if is_batch or n_batch == 1 else step).run(names, feed)
+            for offset, restored in enumerate(got if is_batch else got[None]):
                 wanted = self.restored[begin + offset]
                 worst_db = max(worst_db, self._check(graph.name, begin + offset, "restored", restored, wanted))
-            begin += len(got) if is_block else 1
+            begin += len(got) if is_batch else 1
             for name, value, wanted in zip(names[1:], state, self.states[begin - 1], strict=True):
                 reach = float(np.abs(wanted).max())
                 worst_db = max(worst_db, self._check(graph.name, begin - 1, name, value.ravel(), wanted, reach))

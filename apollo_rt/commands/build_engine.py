@@ -23,6 +23,6 @@ def build_engine(model: str | None, provider: str) -> None:
     say(f"getting {provider} ready; an engine takes minutes", err=True)
     for tier, loaded in open_tiers(open_model(model, provider)).items():
         error_db = golden_error_db(loaded)
-        loaded.new_block()  # what files are restored with has an engine of its own
+        loaded.new_batch()  # what files are restored with has an engine of its own
         say(f"{loaded.card.name}, tier {tier}, is ready: {speed_text(loaded)}")
         say(f"its output differs by {error_db:.0f} dB from PyTorch's in float32 (of its peak, golden pair)")

@@ -6,11 +6,11 @@ import numpy as np
 
 from apollo_rt.control.parameters import Parameters
 from apollo_rt.files.sound import Samples
-from apollo_rt.stream.block_stream import BlockStream
+from apollo_rt.stream.batch_stream import BatchStream
 from apollo_rt.stream.dry_line import DryLine
 from apollo_rt.stream.restoration_stream import RestorationStream
 
-Stream = RestorationStream | BlockStream
+Stream = RestorationStream | BatchStream
 
 
 class Lanes:

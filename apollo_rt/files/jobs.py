@@ -56,7 +56,7 @@ def run_jobs(
 ) -> Iterator[Outcome]:
     """Restore files; what one of them does wrong is its own outcome, and stops no other.
 
-    A single file gets all threads for itself, which brings less than a file for each: they share blocks of frames.
+    A single file gets all threads for itself, which brings less than a file for each: they share batches of frames.
 
     Args:
         jobs: from `plan_jobs`.

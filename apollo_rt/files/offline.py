@@ -1,6 +1,6 @@
 """Restoring files: the live processor over a whole file, aligned with its input to the sample.
 
-Where the model has a graph for blocks of frames, it serves: the same to -80 dB, and faster (`docs/graph.md`).
+Where the model has a graph for batches of frames, it serves: the same to -80 dB, and faster (`docs/graph.md`).
 """
 
 import os
@@ -23,7 +23,7 @@ from apollo_rt.files.pipe_writer import PipeWriter
 from apollo_rt.inference.model import Model, load
 from apollo_rt.network.address import Address, place_of
 from apollo_rt.standard_streams import is_pipe
-from apollo_rt.stream.block_stream import open_block_stream
+from apollo_rt.stream.batch_stream import open_batch_stream
 from apollo_rt.stream.rate_converter import RateConverter
 from apollo_rt.stream.restoration_stream import RestorationStream
 
@@ -86,7 +86,7 @@ def restore_file(
         model: None for the model that ships with the package.
         progress: called after every block.
         output: rate and quality of what is written; None for the usual.
-        threads: that share the work on one block of frames.
+        threads: that share the work on one batch of frames.
         hop_by_hop: as the live engine does it, bit for bit, and slower.
         existing: what becomes of a file that has the target's name.
         reading: which track of the source, and whether it is mixed down.
@@ -176,9 +176,9 @@ def _length_at(reader: AudioReader, sample_rate: int) -> int | None:
 
 
 def _open_stream(model: Model, parameters: Parameters, threads: int, hop_by_hop: bool) -> Stream:
-    """In blocks where the model can, unless it shall be hop by hop."""
-    in_blocks = None if hop_by_hop else open_block_stream(model, threads, parameters)
-    return in_blocks or RestorationStream(model, parameters)
+    """In batches where the model can, unless it shall be hop by hop."""
+    in_batches = None if hop_by_hop else open_batch_stream(model, threads, parameters)
+    return in_batches or RestorationStream(model, parameters)
 
 
 def _restored(reader: AudioReader, lanes: Lanes) -> Iterator[Samples]:

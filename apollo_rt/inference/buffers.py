@@ -16,12 +16,12 @@ _Tensors = dict[str, NDArray[np.float32]]
 
 
 class Buffers(NamedTuple):
-    """Arrays that a step or a block reads and writes.
+    """Arrays that a step or a batch reads and writes.
 
     Shape:
-        spectrum, restored: (2, n_bins); carrier: the same, or (2, 0) where the model takes none; for blocks with
+        spectrum, restored: (2, n_bins); carrier: the same, or (2, 0) where the model takes none; for batches with
         (frames,) before. states: (2, values), of which a run with parity p reads row p and writes the other. recent:
-        (2, samples), none where the model takes none; for blocks with (frames,) before.
+        (2, samples), none where the model takes none; for batches with (frames,) before.
     """
 
     spectrum: Annotated[NDArray[np.complex64], 2, "n_bins"]

@@ -50,7 +50,7 @@ class Step(NamedTuple):
     bound: BoundStep
 
 
-class Block(NamedTuple):
+class Batch(NamedTuple):
     """As a step, for `n_frames` frames at once."""
 
     buffers: Buffers
@@ -78,9 +78,9 @@ class Model:
             OnnxRuntimeError: ONNX Runtime refuses the graph.
         """
         self.file, self.card, self.tier, self.backend, self.provider = file, file.card, tier, backend, provider
-        self._step_graph = self.card.graph_of(tier, block=False)
+        self._step_graph = self.card.graph_of(tier, batch=False)
         self._session = self._make_session(self._step_graph)
-        self._block_sessions: dict[int, OnnxSession | PythonSession] = {}
+        self._batch_sessions: dict[int, OnnxSession | PythonSession] = {}
 
     @property
     def framing(self) -> Framing:
@@ -97,7 +97,7 @@ class Model:
         buffers, inputs, outputs = allocate(self.card, self._step_graph, self._session.zeros)
         return Step(buffers, self._session.bind((inputs[0], inputs[1]), (outputs[0], outputs[1])))
 
-    def new_block(self, threads: int = 1) -> Block | None:
+    def new_batch(self, threads: int = 1) -> Batch | None:
         """As `new_step`, for many frames at once, for files; the states are those of the step.
 
         Args:
@@ -109,21 +109,21 @@ class Model:
         Raises:
             ModelFileError: the graph contradicts the card, or ONNX Runtime refuses it.
         """
-        graph = self.card.graph_of(self.tier, block=True)
+        graph = self.card.graph_of(self.tier, batch=True)
         if graph is None:
             return None
-        if threads not in self._block_sessions:
+        if threads not in self._batch_sessions:
             try:
-                self._block_sessions[threads] = self._make_session(graph, threads)
+                self._batch_sessions[threads] = self._make_session(graph, threads)
             except OnnxRuntimeError as error:
                 raise _not_loadable(self.card, error) from error
-        session = self._block_sessions[threads]
+        session = self._batch_sessions[threads]
         buffers, inputs, outputs = allocate(self.card, graph, session.zeros)
-        return Block(buffers, session.bind((inputs[0], inputs[1]), (outputs[0], outputs[1])), graph.n_frames)
+        return Batch(buffers, session.bind((inputs[0], inputs[1]), (outputs[0], outputs[1])), graph.n_frames)
 
     def close(self) -> None:
         """Release the sessions and all steps; none may be running. Closing twice is fine."""
-        for session in (self._session, *self._block_sessions.values()):
+        for session in (self._session, *self._batch_sessions.values()):
             session.close()
 
     def _make_session(self, graph: Graph | None, threads: int = 1) -> "OnnxSession | PythonSession":
@@ -159,7 +159,7 @@ def load(
     file = model if isinstance(model, ModelFile) else read_model_file(default_model_path() if model is None else model)
     card = file.card
     tier = card.tiers[0] if tier is None else tier
-    if tier != card.tiers[0] and card.graph_of(tier, block=False) is None:
+    if tier != card.tiers[0] and card.graph_of(tier, batch=False) is None:
         raise ValueError(f"tier must be one of {', '.join(card.tiers)}, which {card.path} has, got {tier!r}")
     try:
         if backend != "python":

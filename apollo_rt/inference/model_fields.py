@@ -22,7 +22,7 @@ from apollo_rt.config import Framing
 
 PREFIX = "apollo_rt."
 FRAMING_KEYS = ("sample_rate", "hop_length", "analysis_length", "lookahead_frames")
-MAX_GRAPHS, MAX_BLOCK_FRAMES = 16, 4096
+MAX_GRAPHS, MAX_BATCH_FRAMES = 16, 4096
 _MAX_STATES, _MAX_STATE_VALUES = 4096, 2**24  # 64 MiB of float32
 _MAX_GOLDEN_BYTES = 32 * 2**20
 _PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -44,7 +44,7 @@ class Graph(NamedTuple):
     Attributes:
         name: what it is stored under.
         tier: which size of the model it is.
-        n_frames: of a call; one is a step, more are a block for files.
+        n_frames: of a call; one is a step, more are a batch for files.
         n_states: how many of the card's states it has, from the first.
         sha256: of the serialised GraphProto.
     """
@@ -189,7 +189,7 @@ def _state(entry: Any) -> State:
 
 
 def graphs(metadata: Mapping[str, str], tier_names: tuple[str, ...], n_states: int) -> tuple[Graph, ...]:
-    """The further graphs' entries, which must fit the tiers: a step for each but the first, at most one block each.
+    """The further graphs' entries, which must fit the tiers: a step for each but the first, at most one batch each.
 
     Raises:
         FieldError: one is malformed, or they don't fit.
@@ -202,14 +202,14 @@ def graphs(metadata: Mapping[str, str], tier_names: tuple[str, ...], n_states: i
         raise FieldError(f"{PREFIX}graphs: a name stands there twice")
     for tier in tier_names:
         n_steps = sum(graph.tier == tier and graph.n_frames == 1 for graph in found) + (tier == tier_names[0])
-        n_blocks = sum(graph.tier == tier and graph.n_frames > 1 for graph in found)
-        if n_steps != 1 or n_blocks > 1:
-            raise FieldError(f"{PREFIX}graphs: the tier {tier!r} has {n_steps} steps and {n_blocks} block graphs")
+        n_batches = sum(graph.tier == tier and graph.n_frames > 1 for graph in found)
+        if n_steps != 1 or n_batches > 1:
+            raise FieldError(f"{PREFIX}graphs: the tier {tier!r} has {n_steps} steps and {n_batches} batch graphs")
         sizes = {graph.n_states for graph in found if graph.tier == tier} | (
             {n_states} if tier == tier_names[0] else set()
         )
         if len(sizes) != 1:
-            raise FieldError(f"{PREFIX}graphs: step and block of the tier {tier!r} differ in their states")
+            raise FieldError(f"{PREFIX}graphs: step and batch of the tier {tier!r} differ in their states")
     return found
 
 
@@ -220,12 +220,12 @@ def _graph(entry: Any, tier_names: tuple[str, ...], n_states: int) -> Graph:
             all(isinstance(value, str) and value for value in texts)
             and all(type(size) is int for size in sizes)
             and entry["tier"] in tier_names
-            and 1 <= entry["frames"] <= MAX_BLOCK_FRAMES
+            and 1 <= entry["frames"] <= MAX_BATCH_FRAMES
             and 0 <= entry["states"] <= n_states
         ):
             return Graph(entry["name"], entry["tier"], *sizes, entry["sha256"])
     raise FieldError(
-        f'{PREFIX}graphs: each must be {{"name": text, "tier": one of the tiers, "frames": 1 to {MAX_BLOCK_FRAMES}, '
+        f'{PREFIX}graphs: each must be {{"name": text, "tier": one of the tiers, "frames": 1 to {MAX_BATCH_FRAMES}, '
         '"states": at most those of the model, "sha256": text}'
     )
 

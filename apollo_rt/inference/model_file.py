@@ -104,9 +104,9 @@ class ModelCard:
     def _lead_of(self, graph: Graph | None) -> tuple[int, ...]:
         return () if graph is None or graph.n_frames == 1 else (graph.n_frames,)
 
-    def graph_of(self, tier: str, block: bool) -> Graph | None:
-        """The entry of a tier's step or block graph; None where there is none, and for the main graph."""
-        return next((graph for graph in self.graphs if graph.tier == tier and (graph.n_frames > 1) is block), None)
+    def graph_of(self, tier: str, batch: bool) -> Graph | None:
+        """The entry of a tier's step or batch graph; None where there is none, and for the main graph."""
+        return next((graph for graph in self.graphs if graph.tier == tier and (graph.n_frames > 1) is batch), None)
 
     def golden_of(self, tier: str) -> Golden:
         """Golden pair of a tier."""

@@ -31,7 +31,7 @@ from apollo_rt.inference.onnx_c_api import (
 from apollo_rt.inference.protobuf import ProtobufError
 
 MEMORY_BYTES = 512 * 2**20
-"""What a trial's tensors may take: a block graph of two seconds takes a tenth."""
+"""What a trial's tensors may take: a batch graph of two seconds takes a tenth."""
 
 _ADDRESS_SPACE_BYTES = 4 * 2**30
 """What the process may take beside what it starts with, where the system bounds that: the library's own copies too."""

@@ -1,4 +1,4 @@
-"""The model's step and block, and a whole hop, per tier: ours, ONNX Runtime from Python, PyTorch eager and compiled."""
+"""The model's step and batch, and a whole hop, per tier: ours, ONNX Runtime from Python, PyTorch eager and compiled."""
 
 from collections.abc import Callable
 
@@ -28,11 +28,11 @@ class BackEndStep:
 
     Args:
         model: of either back end.
-        is_block: many frames at once.
+        is_batch: many frames at once.
     """
 
-    def __init__(self, model: Model, is_block: bool = False) -> None:
-        bound = model.new_block() if is_block else model.new_step()
+    def __init__(self, model: Model, is_batch: bool = False) -> None:
+        bound = model.new_batch() if is_batch else model.new_step()
         assert bound is not None
         self._buffers, self._bound, self._parity = bound.buffers, bound.bound, 0
 
@@ -59,15 +59,15 @@ STEPS: dict[str, Callable[[Model], Step]] = {
     "PyTorch, torch.compile": lambda model: TorchStep(shipped_net(model), exit_of(model), "inductor"),
     "PyTorch, traced": lambda model: TorchStep(shipped_net(model), exit_of(model), "eager"),
 }
-BLOCKS: dict[str, Callable[[Model], Step]] = {
-    "ours, block graph": lambda model: BackEndStep(model, is_block=True),
+BATCHES: dict[str, Callable[[Model], Step]] = {
+    "ours, batch graph": lambda model: BackEndStep(model, is_batch=True),
     "ours, step by step": lambda model: step_by_step(BackEndStep(model)),
-    "InferenceSession.run": lambda model: PlainStep(step_graph(model, block=True)),
-    "PyTorch, eager": lambda model: TorchBlock(shipped_net(model), exit_of(model)),
+    "InferenceSession.run": lambda model: PlainStep(step_graph(model, batch=True)),
+    "PyTorch, eager": lambda model: TorchBatch(shipped_net(model), exit_of(model)),
 }
 
 
-class TorchBlock:
+class TorchBatch:
     """Many frames in one call of the net."""
 
     def __init__(self, net: Net, exit_index: int) -> None:
@@ -124,14 +124,14 @@ def test_model_step(
     note(benchmark, "micro", f"{tier}: {name}", model=model, deadline_s=model.framing.hop_period_s)
 
 
-@pytest.mark.benchmark(group="block of frames")
-@pytest.mark.parametrize("name", BLOCKS)
-def test_block_graph(benchmark: BenchmarkFixture, plan: Extent, model: Model, frames: Frames, name: str) -> None:
-    if (block := model.new_block()) is None:
-        pytest.skip("the model has no block graph")
-    n_frames, limit_db = block.n_frames, tolerance_db(model.provider, model.card.weight_bits)
+@pytest.mark.benchmark(group="batch of frames")
+@pytest.mark.parametrize("name", BATCHES)
+def test_batch_graph(benchmark: BenchmarkFixture, plan: Extent, model: Model, frames: Frames, name: str) -> None:
+    if (batch := model.new_batch()) is None:
+        pytest.skip("the model has no batch graph")
+    n_frames, limit_db = batch.n_frames, tolerance_db(model.provider, model.card.weight_bits)
     part = tuple(np.ascontiguousarray(values[:n_frames]) for values in frames)
-    ours, theirs = step_by_step(BackEndStep(model)), BLOCKS[name](model)
+    ours, theirs = step_by_step(BackEndStep(model)), BATCHES[name](model)
     assert error_db(theirs(*part), ours(*part)) < limit_db
     rounds = max(plan.micro_rounds // n_frames, 3)
     timed = benchmark.pedantic(theirs, part, rounds=rounds)

@@ -21,16 +21,16 @@ CHECKPOINT = ROOT / "training" / "checkpoints" / "shipped.pt"
 Feed = dict[str, NDArray[np.float32]]
 
 
-def step_graph(model: Model, block: bool = False) -> bytes:
-    """The tier's graph of one frame, or of a block of them, as a model of its own."""
-    return model.file.graph(model.card.graph_of(model.tier, block))
+def step_graph(model: Model, batch: bool = False) -> bytes:
+    """The tier's graph of one frame, or of a batch of them, as a model of its own."""
+    return model.file.graph(model.card.graph_of(model.tier, batch))
 
 
 class PlainStep:
     """`InferenceSession.run` with a dictionary in and new arrays out; states are kept in Python.
 
     Args:
-        graph: of one frame, or of a block.
+        graph: of one frame, or of a batch.
     """
 
     def __init__(self, graph: bytes) -> None:
@@ -45,7 +45,7 @@ class PlainStep:
     def __call__(
         self, spectrum: NDArray[np.float32], carrier: NDArray[np.float32], recent: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
-        """The next frame or block, restored; `recent` of a model that takes it. Shape: ([frames,] 2, bins, 2)."""
+        """The next frame or batch, restored; `recent` of a model that takes it. Shape: ([frames,] 2, bins, 2)."""
         feed = {"spectrum": spectrum, **self._states} | ({"carrier": carrier} if self.takes_carrier else {})
         feed |= {} if recent is None else {"recent": recent}
         restored: NDArray[np.float32]

@@ -65,7 +65,7 @@ class Correction(nn.Module):
 
 
 class Running(nn.Module):
-    """Averages over the past: recursions, for a block written as products with their kernels."""
+    """Averages over the past: recursions, for a batch written as products with their kernels."""
 
     kernels: Tensor
     faded: Tensor

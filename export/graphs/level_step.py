@@ -1,4 +1,4 @@
-"""The level restorer with the shapes of the model contract: a step or a block of frames, few nodes, constants folded.
+"""The level restorer with the shapes of the model contract: a step or a batch of frames, few nodes, constants folded.
 
 Logarithms are natural here, and what is affine around them is folded into weights. Bins stay interleaved (re, im) and
 in order; a band's power is the sum of a row of them.
@@ -105,7 +105,7 @@ class LevelStep(nn.Module):
         """Inputs of the right shapes, for tracing.
 
         Shape:
-            (2, bins, 2) twice, (2, synthesis length), states; in blocks with (frames,) before the first three
+            (2, bins, 2) twice, (2, synthesis length), states; in batches with (frames,) before the first three
         """
         lead = () if self.n_frames == 1 else (self.n_frames,)
         random = torch.Generator().manual_seed(0)
@@ -114,10 +114,10 @@ class LevelStep(nn.Module):
         return frames, frames.flip(-3), recent, *self.initial_state()
 
     def forward(self, spectrum: Tensor, carrier: Tensor, recent: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
-        """Restore one frame or a block.
+        """Restore one frame or a batch.
 
         Shape:
-            (2, bins, 2), (2, bins, 2), (2, synthesis length), states -> (2, bins, 2), states; in blocks with (frames,)
+            (2, bins, 2), (2, bins, 2), (2, synthesis length), states -> (2, bins, 2), states; in batches with (frames,)
             before
         """
         frames, noise = (one.reshape(self.n_frames, 2, -1) for one in (spectrum, carrier))

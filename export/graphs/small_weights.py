@@ -2,7 +2,7 @@
 
 A column of a weight is a scale and whole numbers from -127 to 127, in the standard's own `DequantizeLinear`. ONNX
 Runtime's CPU provider (1.31) makes one product of that and of the Gemm behind it, and rounds what goes in as well, each
-32 numbers of a row by themselves: steps and blocks are the same to the bit. Other providers make floats of it.
+32 numbers of a row by themselves: steps and batches are the same to the bit. Other providers make floats of it.
 """
 
 import numpy as np

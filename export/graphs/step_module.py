@@ -1,4 +1,4 @@
-"""The trained net with the shapes of the model contract: a step or a block of frames, states as plain tensors.
+"""The trained net with the shapes of the model contract: a step or a batch of frames, states as plain tensors.
 
 Written once more for few and fast nodes (`lean_bins`, `lean_layers`); `export.verify` holds it against the net.
 """
@@ -66,7 +66,7 @@ class StepModule(nn.Module):
         """Inputs of the right shapes, for tracing.
 
         Shape:
-            (2, bins, 2) twice, states; in blocks with (frames,) before the first two
+            (2, bins, 2) twice, states; in batches with (frames,) before the first two
         """
         lead = () if self.n_frames == 1 else (self.n_frames,)
         shape = (*lead, 2, self.net.config.framing.n_bins, 2)
@@ -74,10 +74,10 @@ class StepModule(nn.Module):
         return frames, frames.flip(-3), *self.initial_state()
 
     def forward(self, spectrum: Tensor, carrier: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
-        """Restore one frame or a block.
+        """Restore one frame or a batch.
 
         Shape:
-            (2, bins, 2), (2, bins, 2), states -> (2, bins, 2), states; in blocks with (frames,) before
+            (2, bins, 2), (2, bins, 2), states -> (2, bins, 2), states; in batches with (frames,) before
         """
         if self.encoder is None or self.envelope is None or self.decoder is None:
             return self._around_layers(spectrum, carrier, state)

@@ -1,4 +1,4 @@
-"""The net as ONNX graphs, by PyTorch's current exporter: the full step, lighter tiers' steps, blocks."""
+"""The net as ONNX graphs, by PyTorch's current exporter: the full step, lighter tiers' steps, batches."""
 
 import logging
 import warnings
@@ -18,8 +18,8 @@ from training.nets.causal_restorer import Restorer
 from training.nets.level_restorer import LevelRestorer
 
 OPSET = 20
-BLOCK_FRAMES = 16
-"""Of one call for files: as many as the second-level cache of a small core holds (`python -m export blocks`)."""
+BATCH_FRAMES = 16
+"""Of one call for files: as many as the second-level cache of a small core holds (`python -m export.trials.folds`)."""
 
 _TIERS = ("full", "light", "lighter", "lightest")
 
@@ -66,12 +66,12 @@ def output_names(n_states: int) -> list[str]:
     return ["restored", *(f"state_{i}_next" for i in range(n_states))]
 
 
-def export_graphs(net: Net, block_frames: int = BLOCK_FRAMES, weight_bits: int = 32) -> list[ExportedGraph]:
+def export_graphs(net: Net, batch_frames: int = BATCH_FRAMES, weight_bits: int = 32) -> list[ExportedGraph]:
     """All graphs of a net over one set of weights, the main one first.
 
     Args:
         net: the trained net; with 8 bits its weights are rounded.
-        block_frames: frames of a block.
+        batch_frames: frames of a batch.
         weight_bits: of the layers' weights, 32 or 8.
 
     Raises:
@@ -84,8 +84,8 @@ def export_graphs(net: Net, block_frames: int = BLOCK_FRAMES, weight_bits: int =
     names, modules = [], []
     for place, tier in enumerate(tier_names(net)):
         exit_index = len(net.config.exits) - 1 - place
-        names += [(f"{tier}.step", tier), (f"{tier}.block", tier)]
-        modules += [step_of(net, exit_index), step_of(net, exit_index, block_frames)]
+        names += [(f"{tier}.step", tier), (f"{tier}.batch", tier)]
+        modules += [step_of(net, exit_index), step_of(net, exit_index, batch_frames)]
     models = [to_onnx(module) for module in modules]
     if weight_bits == 8:
         for model in models:
@@ -102,7 +102,7 @@ def export_graphs(net: Net, block_frames: int = BLOCK_FRAMES, weight_bits: int =
 
 
 def to_onnx(step: Step) -> onnx.ModelProto:
-    """Trace a step or a block and check the graph.
+    """Trace a step or a batch and check the graph.
 
     Raises:
         onnx.checker.ValidationError: the exporter made an invalid graph.

@@ -10,7 +10,7 @@ _ROWS = {
     "+ layers: states in rows, one product sums the taps, residuals inside products": ("layers",),
     "+ bins: planes, constants folded, one product there and one back": ("layers", "bins"),
 }
-_BLOCKS = (8, 16, 32)
+_BATCHES = (8, 16, 32)
 
 
 @click.command()
@@ -31,7 +31,7 @@ def main(checkpoint: Path) -> None:
     steps = {name: to_onnx(StepModule(net, folds=folds)) for name, folds in _ROWS.items()}
     for place, tier in enumerate(tier_names(net)[1:], 1):
         steps[f"tier {tier!r}, all folds"] = to_onnx(StepModule(net, len(net.config.exits) - 1 - place))
-    blocks = {n_frames: to_onnx(StepModule(net, n_frames=n_frames)) for n_frames in _BLOCKS}
+    batches = {n_frames: to_onnx(StepModule(net, n_frames=n_frames)) for n_frames in _BATCHES}
 
     def line(what: str, measured: GraphTime, n_frames: int) -> str:
         load = 100 * measured.fastest_ms / n_frames / hop_ms
@@ -44,16 +44,16 @@ def main(checkpoint: Path) -> None:
     for what, measured in time_graphs(steps).items():
         click.echo(line(what, measured, 1))
     click.echo(
-        "\n| frames of a block | nodes | after ONNX Runtime | ms a frame, fastest | median | load, % | of peak, % |"
+        "\n| frames of a batch | nodes | after ONNX Runtime | ms a frame, fastest | median | load, % | of peak, % |"
     )
     click.echo("|---|---|---|---|---|---|---|")
-    times = time_graphs({str(n_frames): model for n_frames, model in blocks.items()})
+    times = time_graphs({str(n_frames): model for n_frames, model in batches.items()})
     peak = sgemm_peak_gflops()
-    for n_frames, model in blocks.items():
+    for n_frames, model in batches.items():
         measured = times[str(n_frames)]
         share = 100 * product_flops(model) / (measured.fastest_ms * 1e6) / peak
         click.echo(f"{line(str(n_frames), measured, n_frames)} {share:.0f} |")
-    flops = product_flops(blocks[_BLOCKS[0]]) / _BLOCKS[0]
+    flops = product_flops(batches[_BATCHES[0]]) / _BATCHES[0]
     click.echo(
         f"\nProducts of a frame: {flops / 1e6:.1f} million operations; numpy's sgemm reaches {peak:.0f} GFLOPS on this "
         f"core, at which the products alone would be {hop_ms / (flops / peak / 1e6):.0f} times real time."

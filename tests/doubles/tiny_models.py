@@ -162,13 +162,13 @@ def write(
     return path
 
 
-def in_blocks(path: Path, n_frames: int = 4, spoilt: bool = False) -> Path:
-    """The same model in a file that has a block graph too: the step, unrolled.
+def in_batches(path: Path, n_frames: int = 4, spoilt: bool = False) -> Path:
+    """The same model in a file that has a batch graph too: the step, unrolled.
 
     Args:
         path: a file from a function above.
         n_frames: of a block.
-        spoilt: let the block graph put out twice of everything, to see which graph served.
+        spoilt: let the batch graph put out twice of everything, to see which graph served.
     """
     model, card = onnx.load(path), read_card(path)
     nodes = [
@@ -196,11 +196,11 @@ def in_blocks(path: Path, n_frames: int = 4, spoilt: bool = False) -> Path:
     nodes.append(helper.make_node("Concat", [f"restored.{i}.whole" for i in range(n_frames)], ["together"], axis=0))
     nodes.append(node("Add", "together together", "restored") if spoilt else node("Identity", "together", "restored"))
     nodes += [node("Identity", f"{following}.{n_frames - 1}", following) for following in nexts.values()]
-    entry = Graph("full.block", "full", n_frames, len(card.states), "")
+    entry = Graph("full.batch", "full", n_frames, len(card.states), "")
     inputs, outputs = _values(card.inputs_of(entry)), _values(card.outputs_of(entry))
     block = helper.make_graph(nodes, "block", inputs, outputs, own).SerializeToString()
     entry = entry._replace(sha256=hashlib.sha256(block).hexdigest())
-    target = path.with_stem(f"{path.stem}_blocks")
+    target = path.with_stem(f"{path.stem}_batches")
     card = dataclasses.replace(card, path=target, graphs=(entry,))
     del model.metadata_props[:]
     model.opset_import[0].version = 18  # where Split learnt to count

@@ -12,7 +12,7 @@ import torch
 from apollo_rt.errors import ModelFileError, ParityError
 from apollo_rt.inference.model import load
 from apollo_rt.inference.model_file import read_card
-from apollo_rt.stream.block_stream import BlockStream, open_block_stream
+from apollo_rt.stream.batch_stream import BatchStream, open_batch_stream
 from apollo_rt.stream.golden import golden_error_db
 from apollo_rt.stream.restoration_stream import RestorationStream
 from export import bundle
@@ -42,7 +42,7 @@ def net() -> LevelRestorer:
 
 @pytest.fixture(scope="module")
 def graphs(net: LevelRestorer) -> list[ExportedGraph]:
-    return export_graphs(net, block_frames=8, weight_bits=8)
+    return export_graphs(net, batch_frames=8, weight_bits=8)
 
 
 @pytest.fixture(scope="module")
@@ -103,14 +103,14 @@ def test_the_file_says_so_and_the_engine_allows_for_it(path: Path) -> None:
         read_card(path.with_name("other.onnx"))
 
 
-def test_what_goes_through_in_blocks_is_what_goes_through_hop_by_hop(path: Path, graphs: list[ExportedGraph]) -> None:
+def test_what_goes_through_in_batches_is_what_goes_through_hop_by_hop(path: Path, graphs: list[ExportedGraph]) -> None:
     """Each row is rounded by itself; what differs are sums in another order, which now and then round the other way."""
     model, audio = load(path), noise(64 * 80, 0.3)
-    ours, theirs = (_aligned(make(model), audio) for make in (open_block_stream, RestorationStream))
+    ours, theirs = (_aligned(make(model), audio) for make in (open_batch_stream, RestorationStream))
     assert np.abs(ours - theirs).max() < 1e-2 * np.abs(theirs).max()
 
 
-def _aligned(stream: BlockStream | RestorationStream, audio: np.ndarray) -> np.ndarray:
+def _aligned(stream: BatchStream | RestorationStream, audio: np.ndarray) -> np.ndarray:
     ending = np.zeros((stream.latency_samples, 2), np.float32)
     return stream.process(np.concatenate((audio, ending)))[stream.latency_samples :]
 
@@ -123,6 +123,6 @@ def test_a_net_of_tokens_has_no_such_layers() -> None:
 def test_a_net_without_rounding_is_left_as_it_was() -> None:
     net = lively_levels()
     before = copy.deepcopy(net.state_dict())
-    graphs = export_graphs(net, block_frames=8)
+    graphs = export_graphs(net, batch_frames=8)
     torch.testing.assert_close(net.state_dict(), before)
     assert all(node.op_type != "DequantizeLinear" for graph in graphs for node in graph.model.graph.node)

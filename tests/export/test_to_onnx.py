@@ -40,7 +40,7 @@ def net(request: pytest.FixtureRequest) -> Net:
 
 @pytest.fixture(scope="module")
 def graphs(net: Net) -> list[ExportedGraph]:
-    return export_graphs(net, block_frames=8)
+    return export_graphs(net, batch_frames=8)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_all_graphs_equal_pytorch_over_hundreds_of_frames_and_fresh_starts(
     parity = verify(net, graphs, n_frames=400)
     assert parity.n_frames == 400
     assert parity.n_starts >= 3
-    assert set(parity.graph_error_db) == {"full.step", "full.block", "light.step", "light.block"}
+    assert set(parity.graph_error_db) == {"full.step", "full.batch", "light.step", "light.batch"}
     assert max(parity.offline_error_db, parity.worst_graph_error_db) < -80
 
 
@@ -124,7 +124,7 @@ def test_the_file_says_all_and_the_engine_gives_the_golden_output_of_each_tier(p
 def test_tiers_differ_and_the_lighter_one_has_the_first_states(net: Net, path: Path) -> None:
     full, light = (load(path, tier=tier).card for tier in ("full", "light"))
     assert not np.allclose(full.golden_of("full").output, light.golden_of("light").output, atol=1e-3)
-    step = full.graph_of("light", block=False)
+    step = full.graph_of("light", batch=False)
     assert step is not None
     assert full.states_of(step) == full.states[: len(net.initial_state(1, 0))]
     assert len(full.states) == len(net.initial_state(1, 1)) == step.n_states + 1
@@ -132,23 +132,23 @@ def test_tiers_differ_and_the_lighter_one_has_the_first_states(net: Net, path: P
 
 @pytest.mark.parametrize("backend", ["c_api", "python"])
 @pytest.mark.parametrize("tier", ["full", "light"])
-def test_a_block_leaves_the_frames_and_the_states_that_steps_leave(path: Path, tier: str, backend: Backend) -> None:
+def test_a_batch_leaves_the_frames_and_the_states_that_steps_leave(path: Path, tier: str, backend: Backend) -> None:
     model = load(path, backend, tier=tier)
-    step, block = model.new_step(), model.new_block()
-    assert block is not None
+    step, batch = model.new_step(), model.new_batch()
+    assert batch is not None
     random = np.random.default_rng(5)
     for call in range(3):
-        block.buffers.spectrum[:] = random.standard_normal(block.buffers.spectrum.shape)
-        block.buffers.carrier[:] = random.standard_normal(block.buffers.carrier.shape)
-        assert block.bound.run(call & 1) == 0
-        for frame in range(block.n_frames):
+        batch.buffers.spectrum[:] = random.standard_normal(batch.buffers.spectrum.shape)
+        batch.buffers.carrier[:] = random.standard_normal(batch.buffers.carrier.shape)
+        assert batch.bound.run(call & 1) == 0
+        for frame in range(batch.n_frames):
             step.buffers.spectrum[:], step.buffers.carrier[:] = (
-                block.buffers.spectrum[frame],
-                block.buffers.carrier[frame],
+                batch.buffers.spectrum[frame],
+                batch.buffers.carrier[frame],
             )
-            assert step.bound.run(call * block.n_frames + frame & 1) == 0
-            np.testing.assert_allclose(block.buffers.restored[frame], step.buffers.restored, atol=1e-4)
-        ours, theirs = block.buffers.states[1 - call & 1], step.buffers.states[(call + 1) * block.n_frames & 1]
+            assert step.bound.run(call * batch.n_frames + frame & 1) == 0
+            np.testing.assert_allclose(batch.buffers.restored[frame], step.buffers.restored, atol=1e-4)
+        ours, theirs = batch.buffers.states[1 - call & 1], step.buffers.states[(call + 1) * batch.n_frames & 1]
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
 
 
@@ -212,7 +212,7 @@ def test_the_command_turns_a_checkpoint_into_a_file(checkpoint_file: Path, tmp_p
     )
     assert done.returncode == 0, done.stderr
     assert "ONNX and PyTorch" in done.stdout
-    assert "full.block" in done.stdout
+    assert "full.batch" in done.stdout
     file = read_model_file(out)
     card = file.card
     assert (card.name, card.training["steps"]) == ("tiny", 7)
@@ -244,4 +244,4 @@ def test_channels_that_are_wholly_alike_or_opposite_stay_finite() -> None:
         for decoder in net.levels.decoders:
             spread = torch.linspace(-12.0, 12.0, n_bands)
             decoder.bias[2 * n_bands : 3 * n_bands] = spread
-    assert verify(net, export_graphs(net, block_frames=8), n_frames=200).worst_graph_error_db < -80
+    assert verify(net, export_graphs(net, batch_frames=8), n_frames=200).worst_graph_error_db < -80

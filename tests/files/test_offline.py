@@ -303,7 +303,7 @@ def test_a_file_that_is_there_is_replaced_only_by_who_asks_for_it(tmp_path, mode
 
 
 def test_a_file_goes_through_the_block_graph_unless_asked_hop_by_hop(tmp_path):
-    model = load(tiny_models.in_blocks(tiny_models.identity(tmp_path), spoilt=True))
+    model = load(tiny_models.in_batches(tiny_models.identity(tmp_path), spoilt=True))
     source = write(tmp_path / "in.wav", tone(70_001) / 4, subtype="FLOAT")
     restore_file(source, tmp_path / "blocks.wav", model, output=FLOATS, threads=2)
     restore_file(source, tmp_path / "hops.wav", model, output=FLOATS, hop_by_hop=True)

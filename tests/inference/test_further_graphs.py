@@ -31,16 +31,16 @@ def rewritten(path, change):
     ("change", "reason"),
     [
         (lambda metadata, entries: metadata.pop("graphs"), "graphs: is missing"),
-        (lambda metadata, entries: metadata.pop("graph.full.block"), "graph.full.block: is missing"),
-        (lambda metadata, entries: metadata.update({"graph.full.block": "%%"}), "graph.full.block: is not base64"),
-        (lambda metadata, entries: metadata.update({"graph.full.block": "AAAA"}), "graphs: the SHA-256 of"),
+        (lambda metadata, entries: metadata.pop("graph.full.batch"), "graph.full.batch: is missing"),
+        (lambda metadata, entries: metadata.update({"graph.full.batch": "%%"}), "graph.full.batch: is not base64"),
+        (lambda metadata, entries: metadata.update({"graph.full.batch": "AAAA"}), "graphs: the SHA-256 of"),
         (lambda metadata, entries: entries[0].update(sha256="0"), "graphs: the SHA-256 of"),
         (lambda metadata, entries: entries[0].update(tier="light"), "graphs: each must be"),
         (lambda metadata, entries: entries[0].update(frames=10**9), "graphs: each must be"),
         (lambda metadata, entries: entries[0].update(frames=True), "graphs: each must be"),
         (lambda metadata, entries: entries[0].update(states=2), "graphs: each must be"),
-        (lambda metadata, entries: entries[0].update(states=0), "step and block of the tier 'full' differ"),
-        (lambda metadata, entries: entries[0].update(frames=1), "the tier 'full' has 2 steps and 0 block graphs"),
+        (lambda metadata, entries: entries[0].update(states=0), "step and batch of the tier 'full' differ"),
+        (lambda metadata, entries: entries[0].update(frames=1), "the tier 'full' has 2 steps and 0 batch graphs"),
         (lambda metadata, entries: entries.append(entries[0]), "graphs: a name stands there twice"),
         (lambda metadata, entries: entries.extend(entries * 16), "graphs: more than 16"),
         (lambda metadata, entries: entries[0].pop("sha256"), "graphs: each must be"),
@@ -49,7 +49,7 @@ def rewritten(path, change):
     ],
 )
 def test_an_entry_that_does_not_fit_is_refused_by_its_field(tmp_path, change, reason):
-    path = rewritten(tiny_models.in_blocks(tiny_models.busy(tmp_path)), change)
+    path = rewritten(tiny_models.in_batches(tiny_models.busy(tmp_path)), change)
     with pytest.raises(ModelFileError, match=r"apollo_rt\.") as caught:
         read_card(path)
     assert reason in str(caught.value)
@@ -67,16 +67,16 @@ def test_bytes_that_are_no_graph_are_refused_when_they_are_loaded(tmp_path):
     import hashlib
 
     def put_nonsense(metadata, entries):
-        metadata["graph.full.block"] = base64.b64encode(b"no graph at all").decode()
+        metadata["graph.full.batch"] = base64.b64encode(b"no graph at all").decode()
         entries[0]["sha256"] = hashlib.sha256(b"no graph at all").hexdigest()
 
-    path = rewritten(tiny_models.in_blocks(tiny_models.busy(tmp_path)), put_nonsense)
+    path = rewritten(tiny_models.in_batches(tiny_models.busy(tmp_path)), put_nonsense)
     with pytest.raises(ModelFileError):
-        load(path).new_block()
+        load(path).new_batch()
 
 
 def test_a_model_is_put_together_without_losing_a_field(tmp_path):
-    path = tiny_models.in_blocks(tiny_models.busy(tmp_path))
+    path = tiny_models.in_batches(tiny_models.busy(tmp_path))
     whole = onnx.load(path)
     block = onnx.GraphProto(name="other", initializer=[helper.make_tensor("own", onnx.TensorProto.FLOAT, [1], [1.0])])
     merged = onnx.load_from_string(merged_model(path.read_bytes(), block.SerializeToString()))

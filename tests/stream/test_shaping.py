@@ -11,7 +11,7 @@ from apollo_rt.control.parameters import Parameters, parameter
 from apollo_rt.files.audio_reader import AudioReader
 from apollo_rt.inference.model import load
 from apollo_rt.inference.onnx_session import run_step
-from apollo_rt.stream.block_stream import open_block_stream
+from apollo_rt.stream.batch_stream import open_batch_stream
 from apollo_rt.stream.processor import Processor
 from apollo_rt.stream.restoration_stream import RestorationStream
 from apollo_rt.stream.stft import CARRIER_SEED, analyse, fill_carrier, synthesise
@@ -231,12 +231,12 @@ def test_back_at_the_defaults_the_stream_is_the_models_again_bit_for_bit(models)
 
 @pytest.mark.parametrize("values", [{"strength": 0.4}, {"air_db": 6.0}, {"crossover_hz": 900.0}])
 def test_blocks_of_frames_are_shaped_as_single_ones(tmp_path, values):
-    model = load(tiny_models.in_blocks(tiny_models.gain(tmp_path, 2.0), n_frames=6))
+    model = load(tiny_models.in_batches(tiny_models.gain(tmp_path, 2.0), n_frames=6))
     samples = gaussian_noise(64 * 60)
-    blocks = open_block_stream(model, parameters=Parameters(**values))
+    batches = open_batch_stream(model, parameters=Parameters(**values))
     hops = RestorationStream(model, Parameters(**values))
-    lag = blocks.latency_samples - hops.latency_samples
-    fast = blocks.process(np.concatenate([samples, np.zeros((lag, 2), np.float32)]))[lag:]
+    lag = batches.latency_samples - hops.latency_samples
+    fast = batches.process(np.concatenate([samples, np.zeros((lag, 2), np.float32)]))[lag:]
     np.testing.assert_allclose(fast, hops.process(samples), atol=1e-6)
 
 

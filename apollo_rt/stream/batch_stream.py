@@ -1,8 +1,8 @@
 """The stream for files: as `RestorationStream`, but the model takes many frames at once, and threads may share them.
 
 ```
- hops -> analyse -> spectra (frames, 2, bins) -> block graph -> restored -> all plausible? -> synthesise -> hops
-                                                                    no: back to where the block began, hop by hop
+ hops -> analyse -> spectra (frames, 2, bins) -> batch graph -> restored -> all plausible? -> synthesise -> hops
+                                                                    no: back to where the batch began, hop by hop
 ```
 
 What comes out equals the stream's to -80 dB: the same weights, with sums in another order.
@@ -14,35 +14,35 @@ from numpy.typing import NDArray
 from apollo_rt.compiled.native import flush_to_zero, realtime
 from apollo_rt.config import Framing
 from apollo_rt.control.parameters import Parameters
-from apollo_rt.inference.model import Block, Buffers, Model
+from apollo_rt.inference.model import Batch, Buffers, Model
 from apollo_rt.stream.processor import FRAME, SAMPLE_FAULTS, Processor, ProcessorState, is_plausible
 from apollo_rt.stream.restoration_stream import exchange
 from apollo_rt.stream.shaping import read_targets, shape
 from apollo_rt.stream.stft import CARRIER_SEED, Samples, analyse, copy_recent, fill_carrier, synthesise
 
 
-class BlockStream:
-    """Push samples in, get as many restored ones out, a whole block of frames later.
+class BatchStream:
+    """Push samples in, get as many restored ones out, a whole batch of frames later.
 
     Args:
-        model: its tier must have a block graph, and look no frame ahead.
-        block: from `model.new_block`; this stream alone uses it.
-        parameters: see `RestorationStream`; read once per block.
+        model: its tier must have a batch graph, and look no frame ahead.
+        batch: from `model.new_batch`; this stream alone uses it.
+        parameters: see `RestorationStream`; read once per batch.
     """
 
-    def __init__(self, model: Model, block: Block, parameters: Parameters | None = None) -> None:
+    def __init__(self, model: Model, batch: Batch, parameters: Parameters | None = None) -> None:
         """Make a fresh stream; compiles and runs the model once."""
         self.processor = Processor(model)
         self._parameters = parameters or Parameters()
-        self._block = block
-        shape = (block.n_frames * model.framing.hop_length, 2)
+        self._batch = batch
+        shape = (batch.n_frames * model.framing.hop_length, 2)
         self._waiting, self._ready = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         self._position = np.zeros(1, np.int64)
         self._parity = 0
 
     @staticmethod
     def fits(model: Model) -> bool:
-        """Whether the model can be run in blocks; one that looks ahead goes hop by hop."""
+        """Whether the model can be run in batches; one that looks ahead goes hop by hop."""
         return model.framing.lookahead_frames == 0
 
     @property
@@ -53,7 +53,7 @@ class BlockStream:
     @property
     def latency_samples(self) -> int:
         """Samples by which the output lags behind the input."""
-        return self.framing.algorithmic_latency + (self._block.n_frames - 1) * self.framing.hop_length
+        return self.framing.algorithmic_latency + (self._batch.n_frames - 1) * self.framing.hop_length
 
     def process(self, samples: Samples) -> Samples:
         """Restore the next samples of the stream, any number of them.
@@ -69,20 +69,20 @@ class BlockStream:
         while done < len(block):
             done = exchange(self._waiting, self._ready, self._position, block, out, done)
             if self._position[0] == 0:
-                self._restore_block()
+                self._restore_batch()
         return out
 
-    def _restore_block(self) -> None:
+    def _restore_batch(self) -> None:
         """`waiting` to `ready`."""
-        state, buffers = self.processor.compiled, self._block.buffers
+        state, buffers = self.processor.compiled, self._batch.buffers
         past = state.analysis.past.copy()
         read_targets(state.shaping, self._parameters.values)
         was_flushing = flush_to_zero(True)
         try:
-            n_faults = _analyse_block(state, buffers, self._waiting)
-            status = self._block.bound.run(self._parity)
-            if status == 0 and _is_block_plausible(state, buffers):
-                _synthesise_block(state, buffers, self._ready)
+            n_faults = _analyse_batch(state, buffers, self._waiting)
+            status = self._batch.bound.run(self._parity)
+            if status == 0 and _is_batch_plausible(state, buffers):
+                _synthesise_batch(state, buffers, self._ready)
                 state.counters[SAMPLE_FAULTS] += n_faults
                 self._parity = 1 - self._parity
                 return
@@ -101,14 +101,14 @@ class BlockStream:
         buffers.states[self._parity] = state.buffers.states[state.counters[FRAME] & 1]
 
 
-def open_block_stream(model: Model, threads: int = 1, parameters: Parameters | None = None) -> BlockStream | None:
+def open_batch_stream(model: Model, threads: int = 1, parameters: Parameters | None = None) -> BatchStream | None:
     """The fast stream where the model has what it needs, else None."""
-    block = model.new_block(threads) if BlockStream.fits(model) else None
-    return None if block is None else BlockStream(model, block, parameters)
+    batch = model.new_batch(threads) if BatchStream.fits(model) else None
+    return None if batch is None else BatchStream(model, batch, parameters)
 
 
 @realtime
-def _analyse_block(state: ProcessorState, buffers: Buffers, samples: Samples) -> int:
+def _analyse_batch(state: ProcessorState, buffers: Buffers, samples: Samples) -> int:
     spectra = buffers.spectrum
     n_faults, hop_length = 0, samples.shape[0] // spectra.shape[0]
     for frame in range(spectra.shape[0]):
@@ -119,7 +119,7 @@ def _analyse_block(state: ProcessorState, buffers: Buffers, samples: Samples) ->
 
 
 @realtime
-def _is_block_plausible(state: ProcessorState, buffers: Buffers) -> bool:
+def _is_batch_plausible(state: ProcessorState, buffers: Buffers) -> bool:
     """Whether the stream would take every frame, which without a lookahead is compared with its own spectrum."""
     for frame in range(buffers.spectrum.shape[0]):
         if not is_plausible(buffers.restored[frame], buffers.spectrum, frame, state.quiet_energy[0]):
@@ -128,7 +128,7 @@ def _is_block_plausible(state: ProcessorState, buffers: Buffers) -> bool:
 
 
 @realtime
-def _synthesise_block(state: ProcessorState, buffers: Buffers, samples: NDArray[np.float32]) -> None:
+def _synthesise_batch(state: ProcessorState, buffers: Buffers, samples: NDArray[np.float32]) -> None:
     hop_length = samples.shape[0] // buffers.restored.shape[0]
     for frame in range(buffers.restored.shape[0]):
         restored = buffers.restored[frame]
