@@ -1,4 +1,4 @@
-#!/usr/bin/env bash
+#!/bin/sh
 # Encoding and decoding with FFmpeg through PyAV moves music, and by how much depends on the codec and on nothing that
 # the file says: raw MP2 comes back 481 samples late, raw AC-3 256 late, and of WMA (ASF) the first 2048 samples are
 # missing, so that all the rest is early. MP3 and AAC in mp4, whose files say their delay, come back in place.
@@ -6,7 +6,7 @@
 #
 # Seen with av 18.1.0 (its wheel's FFmpeg 8) on Linux x86-64:
 #   mp2 481, ac3 256, wmav2 -2048, libmp3lame 0, aac 0
-set -euo pipefail
+set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"

@@ -3,11 +3,11 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from apollo_rt.errors import AudioFileError, NetworkError
 from apollo_rt.network.address import Address, is_address
-from apollo_rt.network.playlist import MOST_BYTES, entries_of, is_hls, is_named_playlist
+from apollo_rt.network.playlist import MOST_BYTES, PlaylistEntry, entries_of, is_hls, is_named_playlist
 from apollo_rt.network.station_text import text_of
 from apollo_rt.regular_file import read_regular
 
@@ -50,7 +50,7 @@ def _entries(name: str | os.PathLike[str]) -> list[tuple[Path | Address, str]] |
         data = read_regular(path, MOST_BYTES)
         if is_hls(text_of(data)):
             raise AudioFileError(f"{path}: is a playlist of HLS, whose segments are its server's; name its address")
-        found = [(_place(entry.place, path.parent), entry.title) for entry in entries_of(data)]
+        found = [(_place(entry, path.parent), entry.title) for entry in entries_of(data)]
     except OSError as error:
         raise AudioFileError(f"{path}: can't be read: {error.strerror}") from None
     except NetworkError as error:
@@ -108,7 +108,35 @@ def _first_that_answers(urls: list[str]) -> str:
     return first_that_answers(urls)
 
 
-def _place(text: str, folder: Path) -> Path | Address:
-    if urlsplit(text).scheme.lower() == "file":
-        return Path(unquote(urlsplit(text).path))
-    return Address(text) if is_address(text) else folder / text
+def _place(entry: PlaylistEntry, folder: Path) -> Path | Address:
+    """What an entry means; of the ways in which players write a file's name the first by which there is one."""
+    text = entry.place
+    if text[:5].lower() == "file:":
+        text = text[5:]
+        text = "/" + text[2:].partition("/")[2] if text.startswith("//") else text
+        names = [unquote(text), text]
+    elif is_address(text):
+        return Address(text)
+    elif entry.is_quoted:
+        names = [unquote(text), text]
+    else:
+        names = [text, unquote(text)]
+    names += [name.replace("\\", "/") for name in names]  # of Windows
+    names += [os.fsdecode(text.encode(encoding)) for encoding in ("latin-1", "cp1252") if _fits(text, encoding)]
+    return next((folder / name for name in names if _is_there(folder / name)), folder / names[0])
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # the name is too long
+        return False
+
+
+def _fits(text: str, encoding: str) -> bool:
+    """Whether a file's name may have been written so."""
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -255,11 +255,11 @@ def _opened_stream(address: Address) -> Stream:
 
 def _opened(path: Path) -> IO[bytes]:
     """The file; a pipe without a buffer of ours, which would keep back what has come."""
-    if path != STDIN and not path.exists():
-        raise AudioFileError(f"{path}: no such file")
-    if path != STDIN and path.is_dir():
-        raise AudioFileError(f"{path}: is a folder, not an audio file")
     try:
+        if path != STDIN and not path.exists():
+            raise AudioFileError(f"{path}: no such file")
+        if path != STDIN and path.is_dir():
+            raise AudioFileError(f"{path}: is a folder, not an audio file")
         file = _opened_stdin() if path == STDIN else path.open("rb", -1 if path.is_file() else 0)
     except OSError as error:
         raise AudioFileError(f"{path}: can't be opened: {error.strerror or error}") from None

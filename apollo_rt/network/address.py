@@ -51,14 +51,26 @@ def is_address(name: str | os.PathLike[str]) -> bool:
 
 
 def shown(url: str) -> str:
-    """An address without name, password and query, for every message, screen and figure."""
+    """An address without name, password and query, for every message, screen and figure.
+
+    What stands before an @ may be a password with a / ? or # in it that should have been quoted: of such an address no
+    more is shown than what follows.
+    """
+    scheme, mark, rest = url.partition(_MARK)
+    place, _, query = rest.replace("#", "?").partition("?")
+    server, _, path = place.partition("/")
     try:
         parts = urlsplit(url)
-        _ = parts.port  # none: what looks like a port is the password, which has a / ? or # in it
-        return urlunsplit(SplitResult(parts.scheme, _host_of(parts), parts.path, "...", "") if parts.query else
-                          SplitResult(parts.scheme, _host_of(parts), parts.path, "", ""))  # fmt: skip
-    except ValueError:
-        return url.split("@")[-1].split("?")[0]
+        _ = parts.port
+    except ValueError:  # what looks like a port is the password
+        place, query = rest, ""
+    else:
+        if "@" not in path + query or (server and not set(server) & set(":@")):
+            return urlunsplit(SplitResult(parts.scheme, _host_of(parts), parts.path, "..." if parts.query else "", ""))
+    behind = place.rpartition("@")[2].replace("#", "?").partition("?")[0]
+    if "@" in query:
+        return f"{scheme}{mark}..."
+    return f"{scheme}{mark}...@{behind}" if "@" in place else f"{scheme}{mark}{behind}"
 
 
 def checked(url: str) -> SplitResult:
@@ -68,7 +80,7 @@ def checked(url: str) -> SplitResult:
         NetworkError: it is none.
     """
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(url.strip().replace(" ", "%20"))
     except ValueError as error:
         raise NetworkError(f"{shown(url)}: is no address: {error}") from None
     try:
@@ -80,8 +92,8 @@ def checked(url: str) -> SplitResult:
         ) from None
     if parts.scheme not in _SCHEMES:
         raise NetworkError(f"{shown(url)}: only addresses that begin with http:// or https:// can be read")
-    if not parts.hostname or len(url) > _LONGEST or any(ord(letter) <= 32 for letter in url):
-        raise NetworkError(f"{shown(url)}: is no address: it names no server, is too long, or has spaces in it")
+    if not parts.hostname or len(url) > _LONGEST or any(ord(letter) < 32 for letter in url):
+        raise NetworkError(f"{shown(url)}: is no address: it names no server, is too long, or has line breaks in it")
     return parts
 
 

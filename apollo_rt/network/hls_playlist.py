@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from apollo_rt.errors import NetworkError
 from apollo_rt.network.address import led_to
+from apollo_rt.network.station_text import lines_of
 
 _MOST_SEGMENTS = 20_000
 _MOST_TARGET_S = 60.0
@@ -71,7 +72,7 @@ def best_variant(text: str, url: str) -> str | None:
     Raises:
         NetworkError: that leads to no server.
     """
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line for line in lines_of(text) if line]
     groups = {
         (found["GROUP-ID"], found.get("DEFAULT", "NO") != "YES"): found["URI"]
         for found in map(_attributes, (line for line in lines if line.startswith("#EXT-X-MEDIA:")))
@@ -102,7 +103,7 @@ def media_playlist(text: str, url: str) -> MediaPlaylist:
     segments: list[Segment] = []
     number, target_s, duration_s, title, joins = 0, 6.0, 0.0, "", True
     part, map_resource, before = "", None, Resource("")
-    for line in map(str.strip, text.splitlines()[: 10 * _MOST_SEGMENTS]):
+    for line in lines_of(text)[: 10 * _MOST_SEGMENTS]:
         name, _, value = line.partition(":")
         if name == "#EXT-X-MEDIA-SEQUENCE" and value.strip().isdecimal():
             number = int(value)

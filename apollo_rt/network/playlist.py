@@ -2,9 +2,10 @@
 
 import re
 from dataclasses import dataclass
+from urllib.parse import urljoin
 
 from apollo_rt.errors import NetworkError
-from apollo_rt.network.station_text import text_of
+from apollo_rt.network.station_text import lines_of, text_of
 
 MOST_BYTES = 2**20
 _MOST_ENTRIES = 10_000
@@ -19,10 +20,12 @@ class PlaylistEntry:
     Attributes:
         place: an address, or a file's path, as it stands there.
         title: empty where none is told.
+        is_quoted: the place is a URI, in which a space is `%20`, even where it is a path.
     """
 
     place: str
     title: str = ""
+    is_quoted: bool = False
 
 
 def is_playlist(head: bytes) -> bool:
@@ -47,9 +50,9 @@ def entries_of(data: bytes) -> list[PlaylistEntry]:
     Raises:
         NetworkError: it can't be understood.
     """
-    text = text_of(data).lstrip("\ufeff").strip()
+    text = text_of(data).strip()
     if text.startswith("<"):
-        found = _xspf(text)
+        found = _xspf(data)
     elif text.lower().startswith("[playlist]"):
         found = _pls(text)
     else:
@@ -59,7 +62,7 @@ def entries_of(data: bytes) -> list[PlaylistEntry]:
 
 def _m3u(text: str) -> list[PlaylistEntry]:
     entries, title = [], ""
-    for line in map(str.strip, text.splitlines()):
+    for line in lines_of(text):
         if line.upper().startswith("#EXTINF:"):
             title = line.partition(",")[2].strip()
         elif line and not line.startswith("#"):
@@ -71,41 +74,72 @@ def _m3u(text: str) -> list[PlaylistEntry]:
 def _pls(text: str) -> list[PlaylistEntry]:
     places: dict[int, str] = {}
     titles: dict[int, str] = {}
-    for line in text.splitlines():
+    for line in lines_of(text):
         if match := re.match(r"\s*(File|Title)(\d{1,6})\s*=\s*(.*?)\s*$", line, re.IGNORECASE):
             (places if match[1].lower() == "file" else titles)[int(match[2])] = match[3]
     return [PlaylistEntry(place, titles.get(number, "")) for number, place in sorted(places.items()) if place]
 
 
-def _xspf(text: str) -> list[PlaylistEntry]:
-    """Tracks' locations and titles; a document that declares entities is refused, since they can be bombs."""
+def _xspf(data: bytes) -> list[PlaylistEntry]:
+    """Tracks of an XSPF, in the encoding that it declares; where it is in another, as any text of a station is read."""
     from xml.parsers import expat  # late: few playlists need it
 
-    entries: list[PlaylistEntry] = []
-    texts: dict[str, str] = {}
-    path: list[str] = []
+    tried = ((data.lstrip(), None), (text_of(data).strip().encode(), "utf-8"))
+    for number, (document, encoding) in enumerate(tried):
+        tracks = _Tracks()
+        parser = expat.ParserCreate(encoding)
+        parser.StartElementHandler, parser.EndElementHandler = tracks.start, tracks.end
+        parser.CharacterDataHandler, parser.StartDoctypeDeclHandler = tracks.collect, _refuse_doctype
+        try:
+            parser.Parse(document, True)
+        except (expat.ExpatError, LookupError, ValueError) as error:
+            if number == len(tried) - 1:
+                raise NetworkError(f"is a playlist that can't be understood: {error}") from None
+        else:
+            break
+    return tracks.entries
 
-    def start(name: str, _: object) -> None:
-        path.append(name.rpartition(":")[2].lower())
-        if path[-1] == "track":
-            texts.clear()
 
-    def end(_: str) -> None:
-        if path.pop() == "track" and texts.get("location"):
-            entries.append(PlaylistEntry(texts["location"].strip(), texts.get("title", "").strip()))
+class _Tracks:
+    """Tracks of a document (https://www.xspf.org/spec): locations, creators and titles.
 
-    def collect(data: str) -> None:
-        if "track" in path and path[-1] in ("location", "title"):
-            texts[path[-1]] = texts.get(path[-1], "") + data
+    Attributes:
+        entries: so far.
+    """
 
-    def refuse(*_: object) -> None:
-        raise NetworkError("is an XSPF playlist that declares a document type, which none needs")
+    def __init__(self) -> None:
+        self.entries: list[PlaylistEntry] = []
+        self._texts: dict[str, str] = {}
+        self._open: list[tuple[str, str]] = []  # elements, each with the base of its locations
 
-    parser = expat.ParserCreate()
-    parser.StartElementHandler, parser.EndElementHandler = start, end
-    parser.CharacterDataHandler, parser.StartDoctypeDeclHandler = collect, refuse
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        base = self._open[-1][1] if self._open else ""
+        name = name.rpartition(":")[2].lower()
+        self._open.append((name, _joined(base, attributes.get("xml:base", ""))))
+        if name == "track":
+            self._texts.clear()
+
+    def collect(self, text: str) -> None:
+        name = self._open[-1][0]
+        if name in ("location", "creator", "title") and ("track" in (above for above, _ in self._open)):
+            self._texts[name] = self._texts.get(name, "") + text
+            self._texts.setdefault("base", self._open[-1][1])
+
+    def end(self, _: str) -> None:
+        name, _ = self._open.pop()
+        if name == "track" and (place := self._texts.get("location", "").strip()):
+            words = (self._texts.get(word, "").strip() for word in ("creator", "title"))
+            place = _joined(self._texts["base"], place)
+            self.entries.append(PlaylistEntry(place, " - ".join(filter(None, words)), is_quoted=True))
+
+
+def _joined(base: str, place: str) -> str:
     try:
-        parser.Parse(text.encode(), True)
-    except expat.ExpatError as error:
-        raise NetworkError(f"is a playlist that can't be understood: {error}") from None
-    return entries
+        return urljoin(base, place)
+    except ValueError:  # no address, which whoever asks for it will say
+        return place
+
+
+def _refuse_doctype(*_: object) -> None:
+    """A document that declares entities can be a bomb."""
+    raise NetworkError("is an XSPF playlist that declares a document type, which none needs")

@@ -49,6 +49,35 @@ def test_a_password_whose_letters_are_not_quoted_is_shown_nowhere_and_the_reason
     assert "cret" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://me:12/cret@host/live",
+        "http://me:12?cret@host/live",
+        "http://me:12#cret@host/live",
+        "http://me:12@cret/more@host/live",
+        "http:///me:cret@host/live",
+        "http://host:80/live?token=a@cret",
+        "http://me:[cret@host/live?token=cret",
+    ],
+)
+def test_what_may_be_a_password_before_an_at_is_not_shown(url):
+    assert not any(secret in shown(url) for secret in ("me", "12", "cret"))
+    assert not any(secret in str(Address(url)) for secret in ("me", "12", "cret"))
+
+
+def test_an_at_in_a_name_on_a_server_is_no_password():
+    assert shown("https://host/@station/live") == "https://host/@station/live"
+
+
+def test_spaces_in_an_address_are_quoted_and_line_breaks_refused():
+    with RadioServer(**{"my%20song_mp3": said(SOUND)}) as server:
+        assert body_of(f"  {server.url('my song.mp3')} ") == SOUND
+        assert " /my%20song.mp3 " in server.requests[0]
+        with pytest.raises(NetworkError, match="line breaks"):
+            Answer(server.url("a\r\nHost: b"))
+
+
 @pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://host/a", "concat:a", "gopher://x", "http://[1"])
 def test_a_redirect_or_playlist_leads_to_servers_only(target):
     with pytest.raises(NetworkError, match="http://host/a: leads to "):
