@@ -6,7 +6,7 @@ the writer. What is written how stands in `output_format`.
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -206,7 +206,10 @@ def refuse_same_file(source: str | os.PathLike[str], target: str | os.PathLike[s
         AudioFileError: both names lead to one file.
     """
     source, target = Path(source), Path(target)
-    if target != STDOUT and source.exists() and target.exists() and source.samefile(target):
+    is_same = False
+    with suppress(OSError, ValueError):  # one isn't there, or can't be, with such a name
+        is_same = target != STDOUT and source.samefile(target)
+    if is_same:
         raise AudioFileError(f"{target}: is the input itself; choose another name for the output")
 
 

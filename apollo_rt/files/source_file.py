@@ -248,9 +248,12 @@ def open_container(
 
 
 def _opened_stream(address: Address) -> Stream:
-    from apollo_rt.network.stream import NetworkStream  # late: nothing of the network is there before it is named
+    # Late: nothing of the network is there before it is named.
+    from apollo_rt.network.served_file import ServedFile
+    from apollo_rt.network.stream import NetworkStream
 
-    return NetworkStream(address.url)
+    stream = NetworkStream(address.url)
+    return ServedFile(address.url, stream) if stream.is_file else stream
 
 
 def _opened(path: Path) -> IO[bytes]:

@@ -46,6 +46,7 @@ class Answer:
         headers: by lower-case names, in what was Latin-1 or UTF-8.
         length: bytes of the body, None where that isn't known.
         is_complete: the body came to an end that was announced.
+        has_last_chunk: it came to the last of its chunks, as files and, behind some proxies, lost stations end.
 
     Raises:
         NetworkError: there is no such server, it doesn't answer, refuses, or isn't who it should be.
@@ -60,7 +61,7 @@ class Answer:
     ) -> None:
         """Ask, and read the headers."""
         self.url = url
-        self.is_complete = False
+        self.is_complete = self.has_last_chunk = False
         self._icy, self._silence_s, self._range = icy, silence_s or _SILENCE_S, byte_range
         self._closing = threading.Lock()
         self._is_closed = False
@@ -99,6 +100,7 @@ class Answer:
             self._n_read += len(part)
             if not part:
                 self.is_complete = self.length is not None and self._n_read >= self.length
+                self.has_last_chunk = bool(self._response.chunked) and not self._is_closed
             if not part or n_left_out < len(part):
                 return part[n_left_out:]
 
@@ -275,6 +277,8 @@ def _reason(error: Exception) -> str:
         return f"no such server: {error.strerror}"
     if isinstance(error, ssl.SSLError):
         return f"no secure connection: {error.reason or error}"
+    if isinstance(error, http.client.IncompleteRead):
+        return "it broke off in the middle of a chunk"
     if isinstance(error, OSError):
         return f"no connection: {error.strerror or 'it was closed'}"
     return f"no answer that can be understood ({type(error).__name__})"

@@ -31,6 +31,7 @@ class NetworkStream:
         name: of the station, empty where it isn't told.
         titles: (place in bytes, title) of those that were not taken yet.
         is_file: the server says how long it is, so that it has an end.
+        is_station: it has places for titles between its bytes.
         lump_s: seconds of sound that come at once, where that is known beforehand (HLS).
 
     Raises:
@@ -49,7 +50,8 @@ class NetworkStream:
         self.is_file = self._answer.is_file
         self.lump_s = self._answer.lump_s if isinstance(self._answer, HlsBody) else 0.0
         metaint = headers.get("icy-metaint", "0")
-        if metaint.isdecimal() and 0 < int(metaint) <= MOST_METAINT:
+        self.is_station = metaint.isdecimal() and 0 < int(metaint) <= MOST_METAINT
+        if self.is_station:
             self._read = IcyBody(self._raw, int(metaint), lambda *title: self.titles.append(title)).read
         else:
             self._read = self._raw
@@ -58,6 +60,11 @@ class NetworkStream:
     def is_complete(self) -> bool:
         """It came to the end that was announced."""
         return self._answer.is_complete
+
+    @property
+    def has_last_chunk(self) -> bool:
+        """It came to its last chunk, which may be a file's end."""
+        return isinstance(self._answer, Answer) and self._answer.has_last_chunk and not self.is_station
 
     def read(self, n_bytes: int) -> bytes:
         """Sound that has come, or comes next; none at the end.

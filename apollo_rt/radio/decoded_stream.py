@@ -15,7 +15,7 @@ from apollo_rt.files.sound import Sound
 from apollo_rt.files.source_file import SourceFile
 from apollo_rt.files.timeline import Timeline
 from apollo_rt.network.address import Address
-from apollo_rt.radio.continued_stream import ContinuedStream
+from apollo_rt.network.continued_stream import ContinuedStream
 from apollo_rt.radio.sound_buffer import StreamBlock
 
 

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from apollo_rt.errors import AudioFileError
 from apollo_rt.live.endpoints.live_source import RadioState
 from apollo_rt.network.address import shown
+from apollo_rt.network.continued_stream import ContinuedStream
 from apollo_rt.network.stream import NetworkStream
 from apollo_rt.printable import printable
-from apollo_rt.radio.continued_stream import ContinuedStream
 from apollo_rt.radio.decoded_stream import DecodedStream, StreamFacts
 from apollo_rt.radio.held_sound import PART_LENGTH, HeldSound, compile_ahead
 from apollo_rt.radio.reserve import MOST_S, Reserve
@@ -164,7 +164,8 @@ class RadioSource:
                 lost_s = 0.0
             except AudioFileError as error:
                 lost_s = lost_s or time.monotonic()
-                is_given_up = time.monotonic() - lost_s >= self._give_up_s
+                was_given_up = self._continued is not None and error is self._continued.error
+                is_given_up = was_given_up or time.monotonic() - lost_s >= self._give_up_s
                 if self._stopping.is_set():
                     return
                 if not has_played or is_given_up:

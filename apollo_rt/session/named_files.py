@@ -1,5 +1,6 @@
 """Words of the user that name a file, a pipe or the demo, and not a device."""
 
+import os
 from pathlib import Path
 
 from apollo_rt.devices.device import WORDS
@@ -36,4 +37,4 @@ def _file(wanted: str) -> Path | None:
     if path.suffix.lower() in MUSIC_SUFFIXES or (len(path.parts) > 1 and path.parent.is_dir()):
         return path
     is_device = wanted.isdecimal() or wanted.casefold() in WORDS
-    return path if not is_device and path.exists() else None
+    return path if not is_device and os.path.exists(path) else None  # noqa: PTH110  # `Path.exists` raises where a name is too long

@@ -280,6 +280,16 @@ def test_what_ends_like_a_file_or_is_there_is_a_file_and_all_else_a_device(
     assert (output_file(wanted) is not None) is is_file
 
 
+@pytest.mark.parametrize(
+    "ends", [("x" * 300, "out.wav"), ("x" * 300 + ".mp3", "out.wav"), ("demo", "x" * 300 + ".wav")]
+)
+def test_a_name_that_is_too_long_for_a_file_is_refused_in_one_line(live, tmp_path, monkeypatch, ends) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, errors = live("-i", ends[0], "-o", ends[1])
+    assert code == 1
+    assert [line[:7] for line in errors] == ["error: "]
+
+
 def test_the_demo_is_an_input_and_no_output() -> None:
     assert input_file("DEMO").is_file()
     assert output_file("demo") is None

@@ -137,7 +137,7 @@ def test_a_connection_that_is_lost_goes_on_without_a_sample_missing_or_doubled(t
 
 def _ogg_music_at(data: bytes) -> int:
     """Bytes of an Ogg stream's header pages; 0 of others."""
-    from apollo_rt.radio.continued_stream import _music_at
+    from apollo_rt.network.continued_stream import _music_at
 
     return _music_at(data)
 

@@ -7,6 +7,9 @@
 Servers send a listener their last seconds at once. Where what they send again is found in what was read, only what
 follows is handed on, and no decoder notices; where it isn't, the stream ends here and begins anew. So it does where
 what was heard comes again no faster than it plays: a station that begins its programme anew is heard, not waited for.
+
+A connection that brings nothing new is no success: the pauses grow, and the time to give up runs on. What a server
+sends from its beginning and ends at the same place, again and again, is a file that ends there, whatever is said of it.
 """
 
 import math
@@ -16,6 +19,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from apollo_rt.errors import NetworkError
+from apollo_rt.network.address import shown
 from apollo_rt.network.stream import NetworkStream
 
 _KEPT_BYTES = 2**20
@@ -27,6 +31,11 @@ _MARK_BYTES = 1024
 _OGG = b"OggS"
 _PAUSES_S = (0.0, 0.25, 0.5)
 """Between attempts; the last for ever, so that music is heard within two seconds of the server's return."""
+
+_N_SAME_ENDS = 2
+"""So often a server ends at the same place what it sends from its beginning: then that is its end."""
+
+_ENDED = "the server ended it"
 
 Open = Callable[[], NetworkStream]
 
@@ -71,11 +80,21 @@ class ContinuedStream:
         self._position = self._base = 0
         self._followers_head = b""
         self._stopping = threading.Event()
+        self._lost_s: float | None = None  # since when nothing new came
+        self._n_attempts = 0  # since then
+        self._is_whole_again = False  # what was read has come again from its beginning, and nothing more yet
+        self._n_same_ends = 0
+        self._lost = _ENDED
 
     @property
     def stream(self) -> NetworkStream:
         """The present connection."""
         return self._stream
+
+    @property
+    def is_closed(self) -> bool:
+        """`close` was called."""
+        return self._stopping.is_set()
 
     def take_titles(self, position: int) -> list[tuple[int, str]]:
         """Titles up to a place in the bytes, with theirs; told once."""
@@ -117,9 +136,8 @@ class ContinuedStream:
             self._lost = str(error)
             return b""
 
-    _lost = "the server ended it"
-
     def _keep(self, part: bytes) -> None:
+        self._lost_s, self._n_attempts, self._n_same_ends, self._is_whole_again = None, 0, 0, False
         if self._position < _MARK_BYTES:
             self._start += part[: _MARK_BYTES - self._position]
         self._position += len(part)
@@ -129,27 +147,32 @@ class ContinuedStream:
 
     def _is_over(self) -> bool:
         """A file that was sent whole has an end."""
-        return self._stream.is_complete or self._give_up_s == 0
+        self._n_same_ends += self._is_whole_again and not self._stream.is_station
+        return self._stream.is_complete or self._give_up_s == 0 or self._n_same_ends >= _N_SAME_ENDS
 
     def _reconnect(self) -> bool:
         """Ask until the server answers; returns whether what it sends goes on here."""
         self._note_lost(self._lost)
-        self._lost = "the server ended it"
+        had_last_chunk = self._stream.has_last_chunk
+        error, self._lost = NetworkError(f"{shown(self._stream.url)}: {self._lost}"), _ENDED
         self._stream.close()
-        give_up_s = time.monotonic() + self._give_up_s
-        for attempt in range(2**31):
-            if self._stopping.wait(_PAUSES_S[min(attempt, len(_PAUSES_S) - 1)]):
+        self._lost_s = self._lost_s or time.monotonic()
+        while not self._n_attempts or time.monotonic() - self._lost_s < self._give_up_s:
+            if self._stopping.wait(_PAUSES_S[min(self._n_attempts, len(_PAUSES_S) - 1)]):
                 return False
+            self._n_attempts += 1
             try:
                 stream = self._open()
                 head = self._head_of(stream)
-            except NetworkError as error:
-                if time.monotonic() > give_up_s:
-                    self.error = error
-                    return False
+            except NetworkError as refused:
+                error = refused
                 continue
+            if had_last_chunk and self._position and head.startswith(self._start):
+                stream.close()  # a file of no announced length, which would begin anew
+                return False
             self.reconnections += 1
             return self._continued(stream, head)
+        self.error = error
         return False
 
     def _head_of(self, stream: NetworkStream) -> bytes:
@@ -182,6 +205,7 @@ class ContinuedStream:
                 if len(again) < n_bytes and time.monotonic() > end_s:
                     self.follower, self._followers_head = stream, bytes(again)
                     return False
+        self._is_whole_again = len(again) == n_bytes == self._position
         self.n_dropped += n_bytes
         self._base = self._position - n_bytes
         self._head = bytes(again[n_bytes:])
