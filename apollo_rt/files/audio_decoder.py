@@ -17,6 +17,7 @@ from apollo_rt.files.ogg_links import is_ours
 from apollo_rt.files.ogg_sound import OggSound
 from apollo_rt.files.raw_format import RawFormat
 from apollo_rt.files.raw_sound import RawSound
+from apollo_rt.files.run_sounds import RunSounds
 from apollo_rt.files.sound import Samples, Sound, SoundSource
 from apollo_rt.files.source_file import SourceFile
 from apollo_rt.files.timeline import Timeline
@@ -130,10 +131,14 @@ def _source(path: Path | Address, track: int | None, raw: RawFormat | None) -> S
     try:
         if raw and path.suffix.lower() not in MUSIC_SUFFIXES:  # else its name says what it is
             return RawSound(file, raw)
-        return OggSound(file, track) if _is_ogg(file) else ContainerSound(file, track)
+        return RunSounds(file, lambda run: _music(run, track)) if isinstance(path, Address) else _music(file, track)
     except BaseException:
         file.close()
         raise
+
+
+def _music(file: SourceFile, track: int | None) -> SoundSource:
+    return OggSound(file, track) if _is_ogg(file) else ContainerSound(file, track)
 
 
 def _is_ogg(file: SourceFile) -> bool:

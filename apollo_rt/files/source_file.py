@@ -183,6 +183,25 @@ class SourceFile:
         """The last bytes; none of a pipe."""
         return self.at(self.size - _HEAD_LENGTH, _HEAD_LENGTH) if self.is_seekable else b""
 
+    @property
+    def has_next_run(self) -> bool:
+        """A stream begins anew behind its end (HLS, at a discontinuity)."""
+        return self._is_stream and bool(getattr(self._file, "has_run", False))
+
+    @property
+    def n_gone(self) -> int:
+        """Parts of a stream that its server hadn't any more (HLS)."""
+        return int(getattr(self._file, "n_gone", 0)) if self._is_stream else 0
+
+    def next_run(self) -> "SourceFile":
+        """What follows then, as a file of its own on the same stream.
+
+        Raises:
+            AudioFileError: nothing does.
+        """
+        self._file.begin_run()
+        return SourceFile(self.path, self._file)
+
     def for_ffmpeg(self) -> Any:
         """As PyAV takes it: without `seek` where there is none."""
         return self if self.is_seekable else _ReadOnly(self)
@@ -253,7 +272,7 @@ def _opened_stream(address: Address) -> Stream:
     from apollo_rt.network.stream import NetworkStream
 
     stream = NetworkStream(address.url)
-    return ServedFile(address.url, stream) if stream.is_file else stream
+    return ServedFile(address.url, stream) if stream.is_file and not stream.lump_s else stream
 
 
 def _opened(path: Path) -> IO[bytes]:

@@ -92,6 +92,11 @@ class ContinuedStream:
         return self._stream
 
     @property
+    def is_lost(self) -> bool:
+        """Nothing new came since it was lost."""
+        return self._lost_s is not None
+
+    @property
     def is_closed(self) -> bool:
         """`close` was called."""
         return self._stopping.is_set()

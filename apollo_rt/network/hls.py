@@ -42,6 +42,7 @@ class HlsBody:
         is_file: it has an end.
         is_complete: which was reached.
         lump_s: sound that comes at once, in seconds.
+        n_gone: segments that could not be had, or broke off.
 
     Raises:
         NetworkError: it can't be read.
@@ -53,6 +54,7 @@ class HlsBody:
         variant = best_variant(text, url)
         self.url, self._note = variant or url, note_title
         self.is_complete = False
+        self.n_gone = 0
         self._closing = threading.Event()
         self._answer: Answer | None = None
         self._playlist = self._fetched() if variant else self._parsed(text)
@@ -104,6 +106,7 @@ class HlsBody:
             part = self._answer.read(n_bytes)
         except NetworkError:
             self._joins = False  # the rest of it is lost
+            self.n_gone += not self._closing.is_set()
             return b""
         if self._tag is not None and len(self._tag) < _TAG_BYTES and part:
             self._note_tag(part)
@@ -142,6 +145,7 @@ class HlsBody:
                 self._answer = _answer_of(segment.resource)
             except NetworkError:
                 self._joins = False  # it is gone already; what follows begins anew
+                self.n_gone += not self._closing.is_set()
                 continue
             self._tag = b""
             if segment.title:

@@ -84,6 +84,11 @@ class NetworkStream:
         """It ended at a discontinuity, and goes on behind that (HLS)."""
         return isinstance(self._answer, HlsBody) and self._answer.has_run
 
+    @property
+    def n_gone(self) -> int:
+        """Segments that were passed over since they could not be had (HLS)."""
+        return self._answer.n_gone if isinstance(self._answer, HlsBody) else 0
+
     def begin_run(self) -> None:
         """Go on behind a discontinuity."""
         if isinstance(self._answer, HlsBody):

@@ -67,6 +67,7 @@ class RadioSource:
         self._stopping = threading.Event()
         self._messages: deque[str] = deque(maxlen=16)
         self._titles = TitleMarks(most=64)
+        self._last_title: str | None = None
         self._n_given = self._n_reconnections = 0
         self._lost_s = 0.0
         self._is_connected, self._has_ended = True, False
@@ -140,7 +141,9 @@ class RadioSource:
         """Note the titles that begin in samples which follow so many of the buffer's."""
         n_most = max(len(samples) - 1, 0)
         for place, title in self._buffer.take_titles():
-            self._titles.note(self._n_given + min(max(place - n_before, 0), n_most), title)
+            if title != self._last_title:  # some servers say it again and again, most to whoever comes back
+                self._titles.note(self._n_given + min(max(place - n_before, 0), n_most), title)
+            self._last_title = title
         self._n_given += len(samples)
         return samples
 
@@ -185,7 +188,8 @@ class RadioSource:
         decoded = DecodedStream(continued, self._rate, self._facts)
         try:
             for block in decoded.blocks():
-                self._note_found()
+                if not continued.is_lost:  # else it is what the decoder still held
+                    self._note_found()
                 self._buffer.put(block)
                 if self._stopping.is_set():
                     return

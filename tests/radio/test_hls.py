@@ -88,6 +88,8 @@ def test_all_of_two_parts_is_heard_over_a_discontinuity_that_changes_rate_and_ch
     at = place_of(second[RATE : 2 * RATE, 0], samples[:, 0])
     assert at == pytest.approx(len(samples) - len(second) + RATE, abs=2048)
     np.testing.assert_allclose(samples[at : at + RATE], second[RATE : 2 * RATE], atol=1e-4)
+    with served(tmp_path) as (url, _), AudioReader(f"{url}/live.m3u8", RATE) as reader:
+        np.testing.assert_allclose(reader.read(10**9), samples, atol=1e-4)
 
 
 def test_the_best_variant_alone_is_fetched(tmp_path):
@@ -143,6 +145,9 @@ def test_a_segment_that_is_gone_is_passed_over(tmp_path):
     (tmp_path / "a1.ts").unlink()
     with served(tmp_path) as (url, _):
         samples = heard(RadioSource(f"{url}/live.m3u8", RATE, is_held=False))
+        with AudioReader(f"{url}/live.m3u8", RATE) as reader:
+            assert len(reader.read(10**9)) == len(samples)
+            assert reader.warnings == [f"{url}/live.m3u8: 1 of its segments could not be had, and is left out"]
     assert 3.5 * RATE < len(samples) < 4.5 * RATE
 
 

@@ -233,6 +233,14 @@ def test_a_listener_is_interrupted_at_once_while_the_server_says_nothing(tmp_pat
         assert source.take_messages() == [], "nothing was lost, so nothing is found again"
 
 
+def test_a_title_that_is_said_again_and_again_begins_once(tmp_path):
+    data = station_mp3(tmp_path / "a.mp3", 8.0).read_bytes()
+    titles = ["One", "One", "Two", "Two", "", "", "Two", "One"]
+    with RadioServer(live=said(with_titles(data, 8000, dict(enumerate(titles))), icy_metaint=8000)) as server:
+        _, source = listen(server)
+    assert [title for _, title in source.take_titles(10**9)] == ["One", "Two", "", "Two", "One"]
+
+
 def test_a_million_titles_take_no_memory(tmp_path):
     data = station_mp3(tmp_path / "a.mp3", 60.0).read_bytes()
     flood = with_titles(data, 16, {number: f"title {number}" for number in range(len(data) // 16)})
