@@ -109,7 +109,7 @@ def _first_that_answers(urls: list[str]) -> str:
 
 
 def _place(entry: PlaylistEntry, folder: Path) -> Path | Address:
-    """What an entry means; of the ways in which players write a file's name the first by which there is one."""
+    """File or address of an entry: of the ways in which players write a name, the first by which there is a file."""
     text = entry.place
     if text[:5].lower() == "file:":
         text = text[5:]

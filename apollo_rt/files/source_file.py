@@ -194,7 +194,7 @@ class SourceFile:
         return int(getattr(self._file, "n_gone", 0)) if self._is_stream else 0
 
     def next_run(self) -> "SourceFile":
-        """What follows then, as a file of its own on the same stream.
+        """File that follows then, on the same stream.
 
         Raises:
             AudioFileError: nothing does.

@@ -6,11 +6,15 @@ right behind it, with the same version, layer and rate.
 
 from dataclasses import dataclass, field
 
+from apollo_rt.files.flac_frame import is_flac_frame
 from apollo_rt.files.mpeg_audio import adts_length, frame_header, id3v2_length
 from apollo_rt.files.source_file import At
 
 _LONGEST_SEARCH = 16_384
 """Bytes in which two frames in a row must stand: several of the longest."""
+
+_LONGEST_FLAC_FRAME = 40_000
+"""Bytes in which a frame of FLAC must begin: 4608 samples of stereo with 24 bits, its subset's most, and some."""
 
 _CONTAINERS = (b"OggS", b"\x1a\x45\xdf\xa3", b"FORM", b"caff", b"RF64", b"riff", b"FLV\x01", b"wvpk", b"TTA1", b"MAC ")
 """Beginnings that FFmpeg knows at once, and in which no MPEG frame is to be looked for."""
@@ -51,7 +55,20 @@ def kind_of_stream(at: At) -> StreamKind:
         return StreamKind("flac")
     if head in _CONTAINERS or at(4, 4) in (b"ftyp", b"styp", b"moof"):
         return StreamKind()
-    return _mpeg_kind(at) or StreamKind()
+    return _mpeg_kind(at) or _flac_kind(at) or StreamKind()
+
+
+def _flac_kind(at: At) -> StreamKind | None:
+    """FLAC that is joined on its way, as icecast hands it on: its header was sent once, to who was there."""
+    for position in range(_LONGEST_FLAC_FRAME):
+        head = at(position, 16)
+        if head[:4] == b"OggS":
+            return None
+        if head[:1] == b"\xff" and is_flac_frame(head):
+            return StreamKind("flac", begins_at=position)
+        if not head:
+            return None
+    return None
 
 
 def _mpeg_kind(at: At) -> StreamKind | None:

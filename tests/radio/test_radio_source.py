@@ -4,8 +4,10 @@ import time
 
 import numpy as np
 import pytest
+import soundfile
 
 from apollo_rt.errors import AudioFileError
+from apollo_rt.files.flac_frame import is_flac_frame
 from apollo_rt.radio.radio_source import RadioSource
 from tests import ROOT
 from tests.doubles.encoded_files import encode, joined, noise, place_of, vorbis
@@ -205,6 +207,32 @@ def test_bytes_that_are_no_music_are_passed_over_and_counted(tmp_path):
     assert source.state(0).faults >= 1
     assert_same(samples[: 3 * RATE], expected[: 3 * RATE])
     np.testing.assert_allclose(samples[-2 * RATE :], expected[-2 * RATE :], atol=1e-5)
+
+
+@pytest.mark.parametrize(("subtype", "channels"), [("PCM_16", 2), ("PCM_24", 1)])
+def test_flac_that_is_joined_on_its_way_is_heard_from_its_next_frame_on(tmp_path, subtype, channels):
+    """Icecast hands it on as it comes: who tunes in later gets no header."""
+    path = tmp_path / "a.flac"
+    soundfile.write(path, 0.3 * noise(6 * RATE, channels=channels), RATE, subtype=subtype)
+    data, expected = path.read_bytes(), whole(path)
+    for begin in (len(data) // 3, len(data) // 2 + 7):
+        with RadioServer(live=said(data[begin:], Content_Type="audio/flac")) as server:
+            samples, source = listen(server)
+        assert source.state(0).codec == "flac"
+        assert source.state(0).faults == 0
+        assert len(expected) - len(samples) <= (begin / len(data) * 6 + 0.2) * RATE
+        assert_same(samples, expected[len(expected) - len(samples) :])
+
+
+def test_a_header_of_flac_is_told_by_its_checksum_alone(tmp_path):
+    soundfile.write(tmp_path / "a.flac", 0.3 * noise(3 * RATE), RATE)
+    data = (tmp_path / "a.flac").read_bytes()
+    begin = next(at for at in range(9000, len(data)) if is_flac_frame(data[at : at + 16]))
+    head = data[begin : begin + 16]
+    for bit in range(8 * 5):
+        broken = bytearray(head)
+        broken[bit // 8] ^= 1 << bit % 8
+        assert not is_flac_frame(bytes(broken))
 
 
 def test_what_is_no_sound_ends_it_with_the_reason():
