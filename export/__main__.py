@@ -4,12 +4,18 @@ import inspect
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from apollo_rt.errors import ApolloError
 from apollo_rt.existing import refuse_existing
+
+if TYPE_CHECKING:
+    from export.graphs.to_onnx import ExportedGraph
+    from export.verify import Parity
+    from training.nets.causal_restorer import Restorer
+    from training.nets.level_restorer import LevelRestorer
 
 
 @click.command()
@@ -68,10 +74,7 @@ def main(
 
     torch.set_num_threads(1)  # one frame is too short to share
     net, content = load_restorer(checkpoint)
-    asked = {option: value for option, value in turned.items() if value is not None}
-    if not asked.keys() <= inspect.signature(net.turn).parameters.keys():
-        raise click.ClickException(f"{checkpoint}: its net can't be turned by all of {', '.join(asked)}")
-    net.turn(**asked)
+    asked = _turned(net, checkpoint, turned)
     run = {"steps": content["step"], "minutes": round(content["trained_s"] / 60, 1), **asked}
     training = _facts(training_file) | run
     quality = {key: value for file in quality_files for key, value in _facts(file).items()}
@@ -81,6 +84,19 @@ def main(
         bundle.write(graphs, bundle.make_card(net, graphs, out, name, licence, training, quality, weight_bits))
     except ApolloError as error:
         raise click.ClickException(str(error)) from error
+    _tell(out, parity, graphs)
+
+
+def _turned(net: "Restorer | LevelRestorer", checkpoint: Path, wishes: dict[str, float | None]) -> dict[str, float]:
+    """Turn the net as it is wished; returns what was asked for."""
+    asked = {option: value for option, value in wishes.items() if value is not None}
+    if not asked.keys() <= inspect.signature(net.turn).parameters.keys():
+        raise click.ClickException(f"{checkpoint}: its net can't be turned by all of {', '.join(asked)}")
+    net.turn(**asked)
+    return asked
+
+
+def _tell(out: Path, parity: "Parity", graphs: "Sequence[ExportedGraph]") -> None:
     click.echo(
         f"{out}: {out.stat().st_size / 1e6:.1f} MB; over {parity.n_frames} frames and {parity.n_starts} fresh starts "
         f"PyTorch offline and streaming differ by {parity.offline_error_db:.0f} dB; ONNX and PyTorch"
