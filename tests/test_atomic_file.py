@@ -289,7 +289,7 @@ def test_a_part_is_a_leftover_only_once_its_writer_is_dead(tmp_path):
         writer.stdout.readline()
         assert leftovers(tmp_path) == []
         writer.kill()
-        writer.wait(30)
+        writer.wait(60)
     (left,) = leftovers(tmp_path)
     assert left.read_bytes() == b"RIFF"
 

@@ -435,7 +435,7 @@ def test_another_model_is_chosen_while_it_plays(model, tmp_path, monkeypatch) ->
 
             def ask(command: str, **given: object) -> dict:
                 client.send(json.dumps({"command": command, "arguments": given}))
-                return json.loads(client.recv(timeout=30))
+                return json.loads(client.recv(timeout=60))
 
             assert not ask("choose_model", name="nobody's")["ok"]
             assert ask("choose_model", name="eighth")["ok"]
@@ -468,13 +468,13 @@ def test_a_page_and_a_socket_are_served_while_it_plays_where_that_is_wanted(mode
     with started(model, *arguments, stdout=subprocess.PIPE, text=True) as process:
         line = next(line for line in process.stdout if line.startswith("control page: "))
         url, _, token = line.removeprefix("control page: ").strip().partition("/#")
-        with urllib.request.urlopen(url, timeout=30) as page:
+        with urllib.request.urlopen(url, timeout=60) as page:
             assert b"Apollo RT" in page.read()
         socket_url = f"{url.replace('http', 'ws')}/control?token={token}"
         with websockets.sync.client.connect(socket_url, proxy=None) as client:
             client.send('{"command": "quit"}')
-            assert json.loads(client.recv(timeout=30))["ok"]
-        assert process.wait(30) == 0
+            assert json.loads(client.recv(timeout=60))["ok"]
+        assert process.wait(60) == 0
     assert 0 < len(samples_of(tmp_path / "out.wav")) < 60 * 44_100
 
 

@@ -70,7 +70,7 @@ def test_a_waiting_compiled_loop_sees_a_store_of_another_thread():
     waiter.start()
     data[0] = 42.0
     store(flag, 0, 5)
-    waiter.join(timeout=30)
+    waiter.join(timeout=60)
     assert seen == [42.0]
 
 

@@ -133,7 +133,7 @@ def test_a_second_signal_ends_what_the_first_could_not(where: str, name: str) ->
             time.sleep(0.7)  # so that the second is a second wish
             assert process.poll() is None
             process.send_signal(number)
-            assert process.wait(30) == 128 + number
+            assert process.wait(60) == 128 + number
         finally:
             process.kill()
 

@@ -245,14 +245,14 @@ def test_while_a_file_does_not_answer_everything_else_goes_on(tmp_path, monkeypa
     monkeypatch.setattr(yaml_file, "read_regular", read)
     waits = threading.Thread(target=session.commands.run, args=("load_preset", {"name": "slow"}), daemon=True)
     waits.start()
-    assert asked.wait(30)
+    assert asked.wait(60)
     session.commands.run("set", {"name": "mix", "value": 0.25})
     session.commands.run("load_preset", {"name": "quick"})
     session.commands.run("save_preset", {"name": "kept"})
     session.commands.run("toggle", {"name": "bypass"})
     assert session.controls.presets.poll() == []
     answers.set()
-    waits.join(30)
+    waits.join(60)
     assert session.controls.current_preset() == "slow"
 
 
@@ -268,6 +268,6 @@ def test_an_end_does_not_wait_for_a_poll_that_hangs(monkeypatch):
 
     watch = upkeep.Upkeep([poll], print)
     watch.start()
-    assert asked.wait(30)
+    assert asked.wait(60)
     watch.stop()
     answers.set()

@@ -156,7 +156,7 @@ class PulseServer:
         return {**os.environ, **self.environment}
 
     def _pactl(self, *arguments: str) -> bytes:
-        return subprocess.run(["pactl", *arguments], env=self._env, capture_output=True, timeout=10).stdout
+        return subprocess.run(["pactl", *arguments], env=self._env, capture_output=True, timeout=60).stdout
 
     @staticmethod
     def _format(device: str, latency_ms: int) -> list[str]:

@@ -124,7 +124,7 @@ def browser_page() -> Iterator[Page]:
             port_file = Path(profile) / "DevToolsActivePort"
             assert wait_for(lambda: port_file.exists() and "\n" in port_file.read_text(), 60), "Chromium did not start"
             port = port_file.read_text().split()[0]
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=30) as listed:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=60) as listed:
                 target = next(entry for entry in json.load(listed) if entry["type"] == "page")
             with connect(target["webSocketDebuggerUrl"], proxy=None, max_size=None) as connection:
                 yield Page(connection)
@@ -133,7 +133,7 @@ def browser_page() -> Iterator[Page]:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, 15)
             try:
-                process.wait(10)
+                process.wait(60)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, 9)
                 process.wait()

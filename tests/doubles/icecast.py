@@ -99,7 +99,7 @@ class Icecast:
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}")
         credentials = "YWRtaW46aGFja21l"  # admin:hackme
         request.add_header("Authorization", f"Basic {credentials}")
-        with suppress(OSError), urllib.request.urlopen(request, timeout=10) as answer:
+        with suppress(OSError), urllib.request.urlopen(request, timeout=60) as answer:
             if not is_short:
                 answer.read()
             return int(answer.status)

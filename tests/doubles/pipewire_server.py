@@ -59,7 +59,7 @@ class PipeWireServer(PulseServer):
     def rates(self) -> str:
         """The rates that the graph may run at, as PipeWire writes them."""
         command = ["pw-metadata", "-n", "settings", "0", "clock.allowed-rates"]
-        text = subprocess.run(command, env=self._env, capture_output=True, text=True, timeout=10).stdout
+        text = subprocess.run(command, env=self._env, capture_output=True, text=True, timeout=60).stdout
         return text.rpartition("value:'")[2].partition("'")[0]
 
     def _unavailable(self) -> None:

@@ -7,7 +7,7 @@ from tests.doubles.audio_servers import PulseServer
 
 def pactl(server: PulseServer, *arguments: str) -> str:
     command = ["pactl", *arguments]
-    return subprocess.run(command, env=server._env, capture_output=True, text=True, check=True, timeout=10).stdout
+    return subprocess.run(command, env=server._env, capture_output=True, text=True, check=True, timeout=60).stdout
 
 
 def unload_sink(server: PulseServer, name: str) -> None:

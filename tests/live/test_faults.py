@@ -53,7 +53,7 @@ def step(out):
     return np.abs(np.diff(out, axis=0)).max()
 
 
-def wait_until(is_so, seconds=30.0):
+def wait_until(is_so, seconds=60.0):
     end = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < end, "it never happened"

@@ -58,7 +58,7 @@ def screen_text(app: Monitor) -> str:
 
 async def until(is_so: Callable[[], bool]) -> None:
     """Wait for what a key or a refresh brings about; how long that takes is the machine's affair."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while not is_so():
             await asyncio.sleep(0.01)
 

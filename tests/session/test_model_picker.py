@@ -84,7 +84,7 @@ def test_what_does_not_fit_or_is_no_name_of_the_library_is_refused(desk, name):
 def test_while_one_is_made_ready_another_is_refused(desk, monkeypatch):
     picker, _, said = desk
     may_load = threading.Event()
-    monkeypatch.setattr("apollo_rt.session.model_picker.open_model", lambda path, _: may_load.wait(30) and load(path))
+    monkeypatch.setattr("apollo_rt.session.model_picker.open_model", lambda path, _: may_load.wait(60) and load(path))
     picker.choose("quarter")
     with pytest.raises(ControlError, match="another one is being made ready"):
         picker.choose("half")

@@ -34,7 +34,7 @@ def test_the_detector_sees_a_file_of_the_current_folder_that_runs(planted: Path)
 def test_no_file_of_the_current_folder_runs_in_the_process_of_plugins(planted: Path) -> None:
     process = PluginProcess(ORDER, 1.0)
     try:
-        assert wait_for(process.is_ready, 30.0), process.last_words
+        assert wait_for(process.is_ready), process.last_words
     finally:
         process.end()
     assert not (planted / "ran").exists()

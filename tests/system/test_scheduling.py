@@ -148,7 +148,7 @@ def test_threads_that_a_device_starts_are_raised_and_those_of_the_interpreter_ar
         if name == "threaded-ml":
             Path(f"/proc/self/task/{threading.get_native_id()}/comm").write_text(name)
         ids[name] = threading.get_native_id()
-        release.wait(30)
+        release.wait(60)
 
     threads = [
         threading.Thread(target=wait, args=(name,), name="other" if name == "other" else "virtual device")

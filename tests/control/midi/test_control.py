@@ -487,7 +487,7 @@ def test_the_thread_handles_what_arrives_and_ends(session, tmp_path):
     run = session.commands.run
     session.commands.run = lambda *call: (run(*call), arrived.set())
     port.arrived.append([CC_1, 1, 0])
-    assert arrived.wait(30)
+    assert arrived.wait(60)
     control.close()
     assert session.controls.get("mix") == 0
     assert not port.is_open

@@ -268,7 +268,7 @@ def test_100_000_messages_in_a_second_through_a_real_port_leave_the_audio_as_it_
             assert engine.wait(60)
         received = control.describe()["n_received"]
         control.close()
-        desk.communicate("end\n", timeout=30)
+        desk.communicate("end\n", timeout=60)
     say(f"MIDI through {back_end}: {per_s:.0f} messages a second sent, {received} received")
     assert received > 0  # not all: JACK drops what doesn't fit into a period, more on a busy machine
     np.testing.assert_allclose(sink.samples, samples, atol=1e-5)

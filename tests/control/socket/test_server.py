@@ -49,7 +49,7 @@ def joined(server, token=TOKEN, **options):
 
 def ask(client, command, **arguments):
     client.send(json.dumps({"id": 7, "command": command, "arguments": arguments}))
-    while "topic" in (reply := json.loads(client.recv(timeout=30))):
+    while "topic" in (reply := json.loads(client.recv(timeout=60))):
         pass
     assert reply["id"] == 7
     return reply
@@ -71,7 +71,7 @@ def test_a_client_gets_and_sets_by_the_names_of_the_table(server, session):
 def test_what_is_subscribed_to_comes_again_and_again_until_it_is_changed(server):
     with joined(server) as client:
         assert ask(client, "subscribe", topics=["meters", "spectra", "stats"], interval_s=0.02)["ok"]
-        topics = [json.loads(client.recv(timeout=30))["topic"] for _ in range(9)]
+        topics = [json.loads(client.recv(timeout=60))["topic"] for _ in range(9)]
         assert topics == ["meters", "spectra", "stats"] * 3
         assert ask(client, "unsubscribe")["result"] == {"topics": [], "interval_s": 0.1}
         with pytest.raises(TimeoutError):
@@ -81,11 +81,11 @@ def test_what_is_subscribed_to_comes_again_and_again_until_it_is_changed(server)
 def test_parameters_are_news_only_where_they_changed(server, session):
     with joined(server) as client:
         ask(client, "subscribe", topics=["parameters"], interval_s=0.02)
-        assert json.loads(client.recv(timeout=30))["topic"] == "parameters"
+        assert json.loads(client.recv(timeout=60))["topic"] == "parameters"
         with pytest.raises(TimeoutError):
             client.recv(timeout=0.2)
         session.controls.set("mix", 0.5)
-        rows = json.loads(client.recv(timeout=30))["data"]["parameters"]
+        rows = json.loads(client.recv(timeout=60))["data"]["parameters"]
         assert next(row for row in rows if row["name"] == "mix")["value"] == 0.5
 
 
@@ -118,7 +118,7 @@ def test_the_page_that_is_served_here_may_connect(server):
 
 
 def http(server, request):
-    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as raw:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as raw:
         raw.sendall(request.encode())
         parts = []
         while part := raw.recv(65_536):
@@ -159,7 +159,7 @@ def test_a_crowd_that_asks_nothing_takes_a_few_descriptors_and_keeps_nobody_out(
     with ExitStack() as crowd:
         n_before = len(list(Path("/proc/self/fd").iterdir())) if sys.platform == "linux" else 0
         for _ in range(6 * MOST_WAITING):
-            crowd.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=30))
+            crowd.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=60))
         with joined(server) as client:
             assert ask(client, "get", name="mix")["ok"]
         answer = http(server, f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n\r\n")
@@ -171,7 +171,7 @@ def test_a_crowd_that_asks_nothing_takes_a_few_descriptors_and_keeps_nobody_out(
 def test_a_client_that_is_in_stays_in_whatever_crowd_comes(server):
     with joined(server) as client, ExitStack() as crowd:
         for _ in range(2 * MOST_WAITING):
-            crowd.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=30))
+            crowd.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=60))
         assert ask(client, "get", name="mix")["ok"]
 
 
@@ -202,7 +202,7 @@ def test_a_command_that_hangs_holds_up_nobody_else_and_not_the_end(server, sessi
     session.controls.devices = hang
     with joined(server) as waits, joined(server) as other:
         waits.send('{"command": "choose_devices", "arguments": {"output": "x"}}')
-        assert entered.wait(30)
+        assert entered.wait(60)
         assert ask(other, "set", name="mix", value=0.5)["ok"]
         assert ask(other, "save_preset", name="kept")["ok"]
         server.stop()
@@ -244,7 +244,7 @@ def test_a_message_that_is_too_long_ends_the_connection_and_nothing_else(server,
     with joined(server) as client:
         client.send(json.dumps({"command": "set", "arguments": {"name": "mix", "value": 0, "x": "x" * 20_000}}))
         with pytest.raises(ConnectionClosed) as closed:
-            client.recv(timeout=30)
+            client.recv(timeout=60)
     assert closed.value.rcvd.code == 1009
     assert session.controls.get("mix") == 1
     assert admits(server)
@@ -297,7 +297,7 @@ def test_a_bad_message_gets_an_error_and_changes_nothing(server, session, messag
     before = state_of(session)
     with joined(server) as client:
         client.send(message)
-        reply = json.loads(client.recv(timeout=30))
+        reply = json.loads(client.recv(timeout=60))
         assert (reply["ok"], error in reply["error"]) == (False, True), reply
         assert ask(client, "get", name="mix")["ok"], "the connection goes on"
     assert state_of(session) == before

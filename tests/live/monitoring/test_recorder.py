@@ -182,7 +182,7 @@ def test_a_disk_that_fails_leaves_no_half_of_a_pair(tmp_path, monkeypatch):
 def test_a_disk_that_hangs_is_given_up_at_the_end(tmp_path, monkeypatch):
     monkeypatch.setattr(recorder_module, "_LONGEST_STOP_S", 0.2)
     release = recorder_module.threading.Event()
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: release.wait(30))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: release.wait(60))
     tape = Tape(10_000)
     recorder = Recorder(tmp_path, tape, 0, RATE)
     recorder.start()

@@ -435,7 +435,7 @@ def test_in_a_browser_a_button_changes_the_version_while_the_music_goes_on(tmp_p
             said = report(120)
         finally:
             os.killpg(browser.pid, signal.SIGTERM)  # the command may be a script that starts the browser
-            browser.wait(20)
+            browser.wait(60)
     assert said == {
         "lengths": [[RATE, 2]] * 2, "gains": [0, 1], "moved": True, "pressed": ["false", "true"], "stopped": True,
         "blind": ["A", "B"],
