@@ -61,7 +61,7 @@ class HeldSound:
     def take(
         self, n_queued: int, lump_s: float, has_ended: bool, now_s: float | None = None, is_lost: bool = False
     ) -> Samples:
-        """Samples for the engine now; none where it has enough, or there is nothing yet.
+        """Samples for the engine now, `(samples, 2)`; none where it has enough, or there is nothing yet.
 
         Args:
             n_queued: samples that the engine has not taken yet.

@@ -56,7 +56,7 @@ def new_shaping(framing: Framing) -> Shaping:
 
 @realtime
 def read_targets(shaping: Shaping, parameters: NDArray[np.float64]) -> None:
-    """Take what the user wants, between two hops; `parameters` are the live values of `Parameters`."""
+    """Take what the user wants, between two hops; `parameters` are the live values, `(parameters,)`."""
     air_db = atomic_load(parameters, AIR_DB)
     shaping.values[_STRENGTH] = atomic_load(parameters, STRENGTH)
     shaping.values[_AIR] = 10.0 ** (air_db / 20.0) if air_db > _NO_AIR_DB else 0.0
