@@ -80,6 +80,7 @@ class HeldPipe:
             buffered_s=len(self._buffer) / self._rate,
             correction_ppm=1e6 * self._reserve.correction,
             stalls=self._held.n_stalls,
+            is_waiting=self._held.is_waiting,
         )
 
     def take_titles(self, n_taken: int) -> list[tuple[int, str]]:

@@ -45,13 +45,14 @@ class HeldSound:
 
     Attributes:
         n_stalls: how often nothing was there to be heard.
+        is_waiting: nothing is given until the reserve is there.
     """
 
     def __init__(self, buffer: SoundBuffer, reserve: Reserve, sample_rate: int, waits: bool = False) -> None:
         self.n_stalls = 0
         self._buffer, self._reserve, self._rate, self._waits = buffer, reserve, sample_rate, waits
         self._converter = SteeredConverter(sample_rate, sample_rate)
-        self._is_waiting = True
+        self.is_waiting = True
         self._arrival = (0.0, 0)  # when the last came, and how many had come by then
         self._lumps: deque[float] = deque(maxlen=_N_LUMPS)  # seconds that came at once, of late
         self._lump = (0.0, 0.0)  # the last one: when it began, and the seconds that nothing had come before
@@ -74,9 +75,9 @@ class HeldSound:
         if self._waits:
             self._buffer.most = self._reserve.n_samples + round(_ROOM_S * self._rate)
         self._note_arrival(now_s, is_lost)
-        if self._is_waiting and not self._may_begin(max(lump_s, self._usual_lump_s()), has_ended, now_s):
+        if self.is_waiting and not self._may_begin(max(lump_s, self._usual_lump_s()), has_ended, now_s):
             return np.empty((0, 2), np.float32)
-        self._is_waiting = False
+        self.is_waiting = False
         if not len(self._buffer) and not n_queued and not has_ended:
             self._stall(is_lost)
         if n_queued > _AHEAD_S * self._rate:
@@ -140,7 +141,7 @@ class HeldSound:
         if not is_lost:
             self._reserve.ran_dry()
         self._reserve.begin()
-        self._is_waiting = True
+        self.is_waiting = True
 
 
 def compile_ahead(sample_rate: int) -> None:

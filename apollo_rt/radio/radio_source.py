@@ -122,6 +122,7 @@ class RadioSource:
             self._reserve.n_jumps,
             self._buffer.n_dropped / self._rate,
             facts.n_faults,
+            held is not None and held.is_waiting,
         )
 
     def take_titles(self, n_taken: int) -> list[tuple[int, str]]:

@@ -27,6 +27,7 @@ class RadioState:
         jumps: how often the reserve was brought back by a leap.
         dropped_s: seconds of sound that came too early (a burst) and were left out.
         faults: places in it that could not be decoded.
+        is_waiting: it is silent until its reserve is there: at the beginning, and after a stall.
     """
 
     url: str
@@ -44,6 +45,7 @@ class RadioState:
     jumps: int = 0
     dropped_s: float = 0.0
     faults: int = 0
+    is_waiting: bool = False
 
     @property
     def heading(self) -> str:

@@ -29,11 +29,32 @@ _WORDS = {
 
 def warnings_between(before: Snapshot, after: Snapshot) -> list[str]:
     """Warnings of what went wrong between two snapshots, one line each."""
-    increases = {name: getattr(after, name) - getattr(before, name) for name in _WORDS}
-    lines = [f"{increase} {_WORDS[name]}" for name, increase in increases.items() if increase]
+    untold = _untold(before, after)
+    increases = {name: getattr(after, name) - getattr(before, name) for name in _WORDS if name not in untold}
+    lines = _stall_lines(before, after)
+    lines += [f"{increase} {_WORDS[name]}" for name, increase in increases.items() if increase]
     if after.load_percent >= _HIGH_LOAD_PERCENT > before.load_percent:
         lines.append(f"load is at {after.load_percent:.0f} %: close other programs or use a smaller model")
     return lines
+
+
+def _untold(before: Snapshot, after: Snapshot) -> set[str]:
+    """Counters that are no fault of ours where a stream is held back and its reserve isn't there yet, or again."""
+    states = [snapshot.radio for snapshot in (before, after) if snapshot.radio]
+    if not any(state.reserve_s for state in states):
+        return set()
+    is_waited_for = any(state.is_waiting for state in states) or len({state.stalls for state in states}) > 1
+    # Silence comes later than its reason, by our latency, and has no other.
+    return {"silenced_samples"} | ({"source_underruns"} if is_waited_for else set())
+
+
+def _stall_lines(before: Snapshot, after: Snapshot) -> list[str]:
+    """Once where a stream stalls; that it is lost altogether it says itself."""
+    if before.radio is None or after.radio is None or after.radio.stalls == before.radio.stalls:
+        return []
+    if not after.radio.connected:
+        return []
+    return [f"{after.radio.url}: nothing comes any more; silent until {after.radio.reserve_s:.2f} s of it are there"]
 
 
 class Supervisor:
