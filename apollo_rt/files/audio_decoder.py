@@ -39,6 +39,7 @@ class AudioDecoder:
         tags: what the file says about the music.
         n_announced: samples that the file's header promises, where it does.
         n_decoded: samples delivered so far.
+        is_endless: a station, of which more comes for ever.
         warnings: one line for each thing wrong that did not stop us; complete after the last block.
 
     Raises:
@@ -52,6 +53,7 @@ class AudioDecoder:
         self.n_decoded = 0
         self._is_interrupted = False
         self._source = _source(path, track, raw)
+        self.is_endless = isinstance(self._source, RunSounds) and self._source.is_endless
         self._sounds = self._source.sounds()
         self._first = self._next_sound()  # a header may say something else
         self.sample_rate = self._first.sample_rate if self._first else self._source.sample_rate

@@ -92,6 +92,11 @@ class AudioReader:
         return n_announced if n_announced is not None and n_announced >= n_decoded else None
 
     @property
+    def is_endless(self) -> bool:
+        """Whether it is a station, of which more comes for ever."""
+        return self._decoder.is_endless
+
+    @property
     def tags(self) -> Tags:
         """Tags, cover and chapters of the file."""
         return self._decoder.tags

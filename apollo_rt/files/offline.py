@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from apollo_rt.control.parameters import Parameters
+from apollo_rt.errors import AudioFileError
 from apollo_rt.existing import refuse_existing
 from apollo_rt.files.audio_reader import AudioReader, ReadSettings, Samples
 from apollo_rt.files.audio_writer import AudioWriter, refuse_same_file
@@ -165,6 +166,11 @@ def _open_writer(
     rate = output.rate_for(reader.source_rate, model.framing.sample_rate, Path(target))
     if is_pipe(target):
         return PipeWriter(Path(target), rate, reader.source_channels, output.raw, output.float_wav)
+    if reader.is_endless:
+        raise AudioFileError(
+            f"{reader.path}: is a station, which has no end, so that its file would never be complete; "
+            "`live --input ADDRESS --output FILE --duration SECONDS` takes a part of it"
+        )
     length = _length_at(reader, rate)
     return AudioWriter(target, rate, reader.source_channels, output, reader.tags, model.card.name, length, overwrite)
 

@@ -1,6 +1,7 @@
 """A stream that begins anew on the way (HLS, at a discontinuity) is one file after another to who decodes it."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from apollo_rt.errors import AudioFileError, NetworkError
 from apollo_rt.files.sound import Sound, SoundSource
@@ -14,6 +15,9 @@ class RunSounds:
         file: its first run, at the beginning.
         open_source: makes a source of a run.
 
+    Attributes:
+        is_endless: a station, of which more comes for ever.
+
     Raises:
         AudioFileError: the first is no sound.
     """
@@ -26,13 +30,16 @@ class RunSounds:
         self.codec, self.tags = self._source.codec, self._source.tags
         self.sample_rate, self.channels = self._source.sample_rate, self._source.channels
         self.n_announced = self._source.n_announced
+        self._stream: Any = file.stream
+        self.is_endless = bool(getattr(file.stream, "is_endless", False))
 
     def sounds(self) -> Iterator[Sound]:
         """Decode one run after another; one of which nothing can be decoded is a fault."""
         yield from self._run(self._source)
-        while not self._file.is_interrupted and self._file.has_next_run:
+        while not self._file.is_interrupted and getattr(self._stream, "has_run", False):
+            self._stream.begin_run()
             try:
-                file = self._file.next_run()
+                file = SourceFile(self._file.path, self._stream)
                 source = self._open(file)
             except NetworkError:
                 raise
@@ -51,7 +58,7 @@ class RunSounds:
 
     def end_warnings(self, n_decoded: int) -> list[str]:
         """Warnings of what is missing at the end, or was not to be had."""
-        n_gone = self._file.n_gone
+        n_gone = getattr(self._stream, "n_gone", 0)
         lines = [f"{n_gone} of its segments could not be had, and {'are' if n_gone > 1 else 'is'} left out"]
         return lines[: n_gone > 0] + self._source.end_warnings(n_decoded)
 

@@ -92,6 +92,7 @@ class SourceFile:
         is_live: it is heard as it comes, so that nothing is kept back to know better.
         name: its kind alone, for FFmpeg, which guesses some formats by the suffix.
         is_interrupted: `interrupt` was called, so that its end means nothing.
+        stream: what is read in a file's place; None: a file or a pipe is.
 
     Raises:
         AudioFileError: there is no such file, it is a folder, empty, or can't be read.
@@ -105,7 +106,7 @@ class SourceFile:
         self.is_live = stream is not None
         if isinstance(path, Address):
             stream = stream or _opened_stream(path)
-        self._is_stream = stream is not None
+        self.stream = stream
         file: Any = stream if stream is not None else _opened(Path(str(path)))
         self._file = file
         self.is_seekable = stream is None and bool(self._file.seekable())
@@ -183,25 +184,6 @@ class SourceFile:
         """The last bytes; none of a pipe."""
         return self.at(self.size - _HEAD_LENGTH, _HEAD_LENGTH) if self.is_seekable else b""
 
-    @property
-    def has_next_run(self) -> bool:
-        """A stream begins anew behind its end (HLS, at a discontinuity)."""
-        return self._is_stream and bool(getattr(self._file, "has_run", False))
-
-    @property
-    def n_gone(self) -> int:
-        """Parts of a stream that its server hadn't any more (HLS)."""
-        return int(getattr(self._file, "n_gone", 0)) if self._is_stream else 0
-
-    def next_run(self) -> "SourceFile":
-        """File that follows then, on the same stream.
-
-        Raises:
-            AudioFileError: nothing does.
-        """
-        self._file.begin_run()
-        return SourceFile(self.path, self._file)
-
     def for_ffmpeg(self) -> Any:
         """As PyAV takes it: without `seek` where there is none."""
         return self if self.is_seekable else _ReadOnly(self)
@@ -209,7 +191,7 @@ class SourceFile:
     def interrupt(self) -> None:
         """Let a read of a pipe or stream that waits end now, as if nothing came any more; from another thread."""
         self.is_interrupted = True
-        if self._is_stream:
+        if self.stream is not None:
             self._file.close()
 
     def skip(self, n_bytes: int) -> None:

@@ -85,6 +85,11 @@ class NetworkStream:
         return isinstance(self._answer, HlsBody) and self._answer.has_run
 
     @property
+    def is_endless(self) -> bool:
+        """It goes on for ever: a station, or HLS whose playlist has no end."""
+        return self.is_station or (isinstance(self._answer, HlsBody) and not self.is_file)
+
+    @property
     def n_gone(self) -> int:
         """Segments that were passed over since they could not be had (HLS)."""
         return self._answer.n_gone if isinstance(self._answer, HlsBody) else 0

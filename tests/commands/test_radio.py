@@ -91,6 +91,20 @@ def test_what_a_server_has_is_restored_as_a_file_is(model, song, tmp_path):
     assert "Traceback" not in refused.stderr
 
 
+def test_a_station_is_restored_into_a_pipe_and_refused_for_a_file_that_would_never_be_complete(model, song, tmp_path):
+    data = with_titles(song.read_bytes(), 8000, {0: "Artist - Title"})
+    with RadioServer(live=said(data, icy_metaint=8000)) as server:
+        refused = run("restore", server.url(), tmp_path / "out.wav", "--model", model)
+        command = [sys.executable, "-m", "apollo_rt", "restore", server.url(), "-", "--raw-output", "f32le"]
+        piped = subprocess.run([*command, "--model", str(model)], cwd=ROOT, capture_output=True, timeout=300)
+    assert refused.returncode == 1
+    assert f"error: {server.url()}: is a station, which has no end" in refused.stderr
+    assert not list(tmp_path.glob("*.wav"))
+    assert piped.returncode == 0, piped.stderr
+    restored = np.frombuffer(piped.stdout, "<f4").reshape(-1, 2)
+    np.testing.assert_allclose(restored, 0.5 * whole(song), atol=2e-6)
+
+
 @pytest.mark.parametrize("wrong", ["0.01", "31", "long"])
 def test_a_reserve_beyond_its_bounds_is_wrong_usage(wrong):
     done = run("live", "-i", "http://127.0.0.1:1/x", "-o", "-", "--reserve", wrong)
