@@ -13,6 +13,9 @@ from apollo_rt.files.source_file import At
 _LONGEST_SEARCH = 16_384
 """Bytes in which two frames in a row must stand: several of the longest."""
 
+_TS_SYNC, _TS_PACKET = b"G", 188
+"""Each packet of an MPEG transport stream begins so, and has so many bytes (ISO/IEC 13818-1, 2.4.3.2)."""
+
 _LONGEST_FLAC_FRAME = 40_000
 """Bytes in which a frame of FLAC must begin: 4608 samples of stereo with 24 bits, its subset's most, and some."""
 
@@ -53,7 +56,8 @@ def kind_of_stream(at: At) -> StreamKind:
         return StreamKind("wav", {"max_size": "1024"})  # bytes of one packet, for which FFmpeg waits
     if head == b"fLaC":
         return StreamKind("flac")
-    if head in _CONTAINERS or at(4, 4) in (b"ftyp", b"styp", b"moof"):
+    is_ts = head[:1] == _TS_SYNC and at(_TS_PACKET, 1) == _TS_SYNC
+    if is_ts or head in _CONTAINERS or at(4, 4) in (b"ftyp", b"styp", b"moof"):
         return StreamKind()
     return _mpeg_kind(at) or _flac_kind(at) or StreamKind()
 

@@ -12,7 +12,7 @@ _LONGEST = 8192
 _MARK = "://"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Address:
     """Address of a stream, which stands where a file's path could: as text it is what may be shown.
 
@@ -25,6 +25,10 @@ class Address:
     def __str__(self) -> str:
         """Without secrets."""
         return shown(self.url)
+
+    def __repr__(self) -> str:
+        """The same, since reports that hold it are printed."""
+        return f"Address({str(self)!r})"
 
     @property
     def name(self) -> str:
@@ -100,6 +104,8 @@ def checked(url: str) -> SplitResult:
 def led_to(url: str, target: str) -> str:
     """Address that a server or playlist leads to, which it may say relative to its own.
 
+    Name and password go along to the same server, and to no other.
+
     Raises:
         NetworkError: that is no address of a server: a local file, say.
     """
@@ -108,9 +114,12 @@ def led_to(url: str, target: str) -> str:
     except ValueError as error:
         raise NetworkError(f"{shown(url)}: leads to no address: {error}") from None
     try:
-        checked(found)
+        parts = checked(found)
     except NetworkError as error:
         raise NetworkError(f"{shown(url)}: leads to what can't be read: {error}") from None
+    credentials, at, _ = urlsplit(url).netloc.rpartition("@")
+    if at and not parts.username and same_server(url, found):
+        return found.replace(_MARK, f"{_MARK}{credentials}@", 1)
     return found
 
 

@@ -152,7 +152,7 @@ class ContinuedStream:
 
     def _is_over(self) -> bool:
         """A file that was sent whole has an end."""
-        self._n_same_ends += self._is_whole_again and not self._stream.is_station
+        self._n_same_ends += self._is_whole_again and not self._stream.is_endless
         return self._stream.is_complete or self._give_up_s == 0 or self._n_same_ends >= _N_SAME_ENDS
 
     def _reconnect(self) -> bool:

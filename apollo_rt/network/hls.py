@@ -55,6 +55,8 @@ class HlsBody:
         self.url, self._note = variant or url, note_title
         self.is_complete = False
         self.n_gone = 0
+        self._reason: NetworkError | None = None  # why nothing came since
+        self._heard_s = time.monotonic()
         self._closing = threading.Event()
         self._answer: Answer | None = None
         self._playlist = self._fetched() if variant else self._parsed(text)
@@ -85,6 +87,7 @@ class HlsBody:
             assert self._answer is not None
             part = self._read_on(n_bytes)
             if part:
+                self._reason, self._heard_s = None, time.monotonic()
                 self._position += len(part)
                 return part
             self._answer = None
@@ -104,13 +107,22 @@ class HlsBody:
         assert self._answer is not None
         try:
             part = self._answer.read(n_bytes)
-        except NetworkError:
-            self._joins = False  # the rest of it is lost
-            self.n_gone += not self._closing.is_set()
+        except NetworkError as error:
+            self._note_gone(error)
             return b""
         if self._tag is not None and len(self._tag) < _TAG_BYTES and part:
             self._note_tag(part)
         return part
+
+    def _note_gone(self, reason: NetworkError) -> None:
+        """Pass over a segment that is gone already, or its rest: what follows begins anew."""
+        if self._closing.is_set():
+            return
+        self._joins = False
+        self.n_gone += 1
+        self._reason = reason
+        if not self.is_file and time.monotonic() - self._heard_s > _PATIENCE * self.lump_s:
+            raise reason
 
     def _note_tag(self, part: bytes) -> None:
         """Titles of packed AAC stand in an ID3 tag in front of each segment."""
@@ -127,6 +139,8 @@ class HlsBody:
         while not self._closing.is_set():
             if not self._waiting:
                 if self._playlist.has_ended:
+                    if self._reason and self.n_gone == len(self._playlist.segments):
+                        raise self._reason
                     self.is_complete = True
                     return False
                 self._reload()
@@ -143,9 +157,8 @@ class HlsBody:
             self._waiting.popleft()
             try:
                 self._answer = _answer_of(segment.resource)
-            except NetworkError:
-                self._joins = False  # it is gone already; what follows begins anew
-                self.n_gone += not self._closing.is_set()
+            except NetworkError as error:
+                self._note_gone(error)
                 continue
             self._tag = b""
             if segment.title:
@@ -178,7 +191,8 @@ class HlsBody:
         try:
             return media_playlist(text, self.url)
         except NetworkError as error:
-            raise NetworkError(f"{shown(self.url)}: {error}") from None
+            name, words = f"{shown(self.url)}: ", str(error)
+            raise NetworkError(words if words.startswith(name) else name + words) from None
 
 
 def _first_of(playlist: MediaPlaylist) -> list[Segment]:

@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import SplitResult, unquote
 
 from apollo_rt.errors import NetworkError
-from apollo_rt.network.address import checked, led_to, same_server, shown
+from apollo_rt.network.address import checked, led_to, shown
 from apollo_rt.network.station_text import text_of
 
 _MOST_REDIRECTS = 10
@@ -72,7 +72,7 @@ class Answer:
             if self._response.status not in _REDIRECTS or target is None:
                 break
             self._disconnect()
-            self._follow(target)
+            self.url = led_to(self.url, _text(target))
         else:
             raise NetworkError(f"{shown(url)}: is redirected more than {_MOST_REDIRECTS} times")
         self.headers: Mapping[str, str] = {name.lower(): _text(value) for name, value in self._response.headers.items()}
@@ -139,14 +139,6 @@ class Answer:
                 connection.shutdown(socket.SHUT_RDWR)
             with suppress(OSError):
                 connection.close()
-
-    def _follow(self, target: str) -> None:
-        found = led_to(self.url, _text(target))
-        parts, before = checked(found), checked(self.url)
-        if before.username and not parts.username and same_server(self.url, found):
-            credentials = before.netloc.rpartition("@")[0]
-            found = found.replace("://", f"://{credentials}@", 1)
-        self.url = found
 
     def _asked(self, url: str) -> http.client.HTTPResponse:
         parts = checked(url)

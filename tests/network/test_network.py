@@ -120,6 +120,21 @@ def test_a_password_is_sent_to_its_server_and_to_no_other():
         with pytest.raises(NetworkError) as caught:
             Answer(server.url("nowhere", "me:secret@"))
     assert "secret" not in str(caught.value)
+    assert "secret" not in repr(Address(server.url("here", "me:secret@")))
+
+
+def test_a_password_goes_along_to_what_a_playlist_names_on_the_same_server():
+    def with_password(body: bytes):
+        return lambda connection, request: (said(body) if "Basic bWU6c0BjcmV0" in request else refused)(connection, "")
+
+    refused, head = said(b"", "401 Unauthorized"), "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n"
+    with RadioServer() as server:
+        server._answers |= {
+            "live_m3u": with_password(f"#EXTM3U\n{server.url('list.m3u8')}\n".encode()),
+            "list_m3u8": with_password(f"{head}{server.url('a.aac')}\n#EXT-X-ENDLIST\n".encode()),
+            "a_aac": with_password(SOUND),
+        }
+        assert body_of(server.url("live.m3u", "me:s%40cret@")) == SOUND
 
 
 @pytest.mark.parametrize(

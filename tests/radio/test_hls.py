@@ -18,6 +18,7 @@ import soundfile
 from apollo_rt.errors import AudioFileError, NetworkError
 from apollo_rt.files.audio_reader import AudioReader
 from apollo_rt.files.mpeg_audio import adts_length
+from apollo_rt.network import hls
 from apollo_rt.network.hls_playlist import Resource, best_variant, media_playlist
 from apollo_rt.network.http import Answer
 from apollo_rt.network.id3 import title_of_tag
@@ -149,6 +150,28 @@ def test_a_segment_that_is_gone_is_passed_over(tmp_path):
             assert len(reader.read(10**9)) == len(samples)
             assert reader.warnings == [f"{url}/live.m3u8: 1 of its segments could not be had, and is left out"]
     assert 3.5 * RATE < len(samples) < 4.5 * RATE
+
+
+@pytest.mark.parametrize("end", ["#EXT-X-ENDLIST", "#"])
+def test_segments_that_are_all_refused_end_it_with_the_reason(end, monkeypatch):
+    """Of a station after a while: its newest may be there soon."""
+    monkeypatch.setattr(hls, "_PATIENCE", 1.0)
+    begin_s = time.monotonic()
+
+    def playlist(connection, _):
+        number = int(time.monotonic() - begin_s)
+        lines = [f"#EXTINF:1,\n{number + more}.ts" for more in range(2)]
+        text = [f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:{number}", *lines, end, ""]
+        said("\n".join(text).encode())(connection, "")
+
+    def read_all(stream: NetworkStream) -> None:
+        while stream.read(1000) or stream.has_run:
+            stream.begin_run()
+
+    with RadioServer(live_m3u8=playlist) as server:
+        stream = NetworkStream(server.url("live.m3u8"))
+        with pytest.raises(NetworkError, match=r"\.ts: the server answers 404"):
+            read_all(stream)
 
 
 @pytest.mark.parametrize(
