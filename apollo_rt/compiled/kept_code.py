@@ -60,7 +60,7 @@ def expect(*groups: Sequence[str]) -> None:
     Args:
         groups: of modules by their full names; a child process makes each group, one module after the other.
     """
-    _GROUPS[:] = map(tuple, groups)
+    _GROUPS.extend(group for group in map(tuple, groups) if group not in _GROUPS)
 
 
 def entry_function(module: str, name: str) -> Callable[[int], int] | None:
@@ -86,6 +86,17 @@ def entry_address(module: str, name: str) -> int | None:
 def symbol_of(name: str) -> str:
     """Name of an entry in the object file: unlike anything that a library has."""
     return f"apollo_rt.{name}"
+
+
+def is_made_aside(module: str) -> bool:
+    """Have a module's code made by a child if it isn't there yet, and don't wait; False where Numba must compile it."""
+    with _LOCK:
+        if not CAN_LOAD or (path := code_file(module)) is None:
+            return False
+        is_there = path.exists() or any(ready_file(module, level).exists() for level in levels_here())
+        if not is_there and module not in _BUILDS:
+            _begin_builds(module)
+        return True
 
 
 def loaded_code() -> list[tuple[int, int]]:

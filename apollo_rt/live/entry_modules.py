@@ -1,7 +1,7 @@
 """Modules whose entries every live run calls: what a first start compiles, in two child processes side by side.
 
-The groups take about equally long, and share little: what one of them compiles for itself the other need not. A module
-is made when those before it are.
+The groups take about equally long, and share little. A module is made when those before it are, so that what the first
+sound needs comes first.
 """
 
 from apollo_rt.compiled import kept_code
@@ -19,6 +19,7 @@ ENTRY_MODULES = (
         "apollo_rt.live.endpoints.virtual_device",
         "apollo_rt.live.monitoring.stats_reader",
         "apollo_rt.live.monitoring.tap",
+        "apollo_rt.live.clock_bridge.callbacks",  # when a device comes back at another rate
     ),
     ("apollo_rt.stream.processor", "apollo_rt.live.realtime.worker", "apollo_rt.plugins.plugin_chains"),
 )

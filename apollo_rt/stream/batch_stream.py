@@ -8,9 +8,12 @@
 What comes out equals the stream's to -80 dB: the same weights, with sums in another order.
 """
 
+from typing import Annotated
+
 import numpy as np
 from numpy.typing import NDArray
 
+from apollo_rt.compiled.functions import entry
 from apollo_rt.compiled.native import flush_to_zero, realtime
 from apollo_rt.config import Framing
 from apollo_rt.control.parameters import Parameters
@@ -19,6 +22,9 @@ from apollo_rt.stream.processor import FRAME, SAMPLE_FAULTS, Processor, Processo
 from apollo_rt.stream.restoration_stream import exchange
 from apollo_rt.stream.shaping import read_targets, shape
 from apollo_rt.stream.stft import CARRIER_SEED, Samples, analyse, copy_recent, fill_carrier, synthesise
+
+_Samples = Annotated[Samples, "samples", 2]
+_Frames = Annotated[NDArray[np.complex64], "frames", 2, "n_bins"]
 
 
 class BatchStream:
@@ -79,10 +85,10 @@ class BatchStream:
         read_targets(state.shaping, self._parameters.values)
         was_flushing = flush_to_zero(True)
         try:
-            n_faults = _analyse_batch(state, buffers, self._waiting)
+            n_faults = _analyse_batch(state, buffers.spectrum, buffers.carrier, buffers.recent, self._waiting)
             status = self._batch.bound.run(self._parity)
-            if status == 0 and _is_batch_plausible(state, buffers):
-                _synthesise_batch(state, buffers, self._ready)
+            if status == 0 and _is_batch_plausible(state, buffers.restored, buffers.spectrum):
+                _synthesise_batch(state, buffers.restored, buffers.spectrum, self._ready)
                 state.counters[SAMPLE_FAULTS] += n_faults
                 self._parity = 1 - self._parity
                 return
@@ -107,31 +113,38 @@ def open_batch_stream(model: Model, threads: int = 1, parameters: Parameters | N
     return None if batch is None else BatchStream(model, batch, parameters)
 
 
+@entry
 @realtime
-def _analyse_batch(state: ProcessorState, buffers: Buffers, samples: Samples) -> int:
-    spectra = buffers.spectrum
+def _analyse_batch(
+    state: ProcessorState,
+    spectra: _Frames,
+    carriers: _Frames,
+    recent: Annotated[NDArray[np.float32], "frames", 2, "n_recent"],
+    samples: _Samples,
+) -> int:
     n_faults, hop_length = 0, samples.shape[0] // spectra.shape[0]
     for frame in range(spectra.shape[0]):
         n_faults += analyse(state.analysis, samples[frame * hop_length : (frame + 1) * hop_length], spectra[frame])
-        copy_recent(state.analysis, buffers.recent[frame])
-        fill_carrier(CARRIER_SEED, state.counters[FRAME] + frame, buffers.carrier[frame])
+        copy_recent(state.analysis, recent[frame])
+        fill_carrier(CARRIER_SEED, state.counters[FRAME] + frame, carriers[frame])
     return n_faults
 
 
+@entry
 @realtime
-def _is_batch_plausible(state: ProcessorState, buffers: Buffers) -> bool:
+def _is_batch_plausible(state: ProcessorState, restored: _Frames, spectra: _Frames) -> bool:
     """Whether the stream would take every frame, which without a lookahead is compared with its own spectrum."""
-    for frame in range(buffers.spectrum.shape[0]):
-        if not is_plausible(buffers.restored[frame], buffers.spectrum, frame, state.quiet_energy[0]):
+    for frame in range(spectra.shape[0]):
+        if not is_plausible(restored[frame], spectra, frame, state.quiet_energy[0]):
             return False
     return True
 
 
+@entry
 @realtime
-def _synthesise_batch(state: ProcessorState, buffers: Buffers, samples: NDArray[np.float32]) -> None:
-    hop_length = samples.shape[0] // buffers.restored.shape[0]
-    for frame in range(buffers.restored.shape[0]):
-        restored = buffers.restored[frame]
-        shape(state.shaping, buffers.spectrum[frame], restored, state.counters[FRAME] == 0)
-        synthesise(state.synthesis, restored, samples[frame * hop_length : (frame + 1) * hop_length])
+def _synthesise_batch(state: ProcessorState, restored: _Frames, spectra: _Frames, samples: _Samples) -> None:
+    hop_length = samples.shape[0] // restored.shape[0]
+    for frame in range(restored.shape[0]):
+        shape(state.shaping, spectra[frame], restored[frame], state.counters[FRAME] == 0)
+        synthesise(state.synthesis, restored[frame], samples[frame * hop_length : (frame + 1) * hop_length])
         state.counters[FRAME] += 1

@@ -19,6 +19,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from apollo_rt.compiled.functions import entry
 from apollo_rt.compiled.native import realtime, realtime_sum
 
 ZERO_CROSSINGS = 64
@@ -97,6 +98,7 @@ def rewind(resampler: Resampler, delay: float) -> None:
     resampler.places[HELD_TO] = 0
 
 
+@entry
 @realtime
 def seek(resampler: Resampler, position: float) -> None:
     """Go to a position of the input and forget what is held; `HELD_TO` says what has to be pushed next."""
@@ -114,6 +116,7 @@ def position_of(resampler: Resampler) -> float:
     return float(resampler.places[POSITION] + resampler.fraction[0])
 
 
+@entry
 @realtime
 def n_needed(resampler: Resampler, n_out: int, step: float) -> int:
     """Number of input samples that have to be pushed before so many output samples can be pulled."""
@@ -124,6 +127,7 @@ def n_needed(resampler: Resampler, n_out: int, step: float) -> int:
     return int(max(end - resampler.places[HELD_TO], 0))
 
 
+@entry
 @realtime
 def n_ready(resampler: Resampler, step: float) -> int:
     """Number of output samples that can be pulled."""
@@ -134,8 +138,9 @@ def n_ready(resampler: Resampler, step: float) -> int:
     return count
 
 
+@entry
 @realtime
-def push(resampler: Resampler, block: NDArray[np.float32]) -> None:
+def push(resampler: Resampler, block: Annotated[NDArray[np.float32], "samples", 2]) -> None:
     """Take the next input samples, at most `longest_block` beyond what has been needed.
 
     Shape:
@@ -156,8 +161,9 @@ def push(resampler: Resampler, block: NDArray[np.float32]) -> None:
     places[HELD_TO] += block.shape[0]
 
 
+@entry
 @realtime
-def pull(resampler: Resampler, out: NDArray[np.float32], step: float) -> None:
+def pull(resampler: Resampler, out: Annotated[NDArray[np.float32], "samples", 2], step: float) -> None:
     """Fill a block; what it needs must have been pushed.
 
     Args:

@@ -27,6 +27,7 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(kept_code, "_LOADED", {})
     monkeypatch.setattr(kept_code, "_BUILDS", {})
     monkeypatch.setattr(kept_code, "_GROUPS", [])
+    monkeypatch.setattr(kept_code, "READY", tmp_path / "nothing ready")
     return tmp_path
 
 
@@ -94,6 +95,7 @@ def test_a_missing_module_starts_one_child_for_each_group_that_lacks_something(f
     with pytest.warns(RuntimeWarning, match="exit code 0"):
         kept_code.entry_address(SMALL, "_load")
     assert started == [["apollo_rt.stream.mixer", SMALL], ["apollo_rt.stream.processor"]]
+    assert kept_code.is_made_aside(SMALL), "it has been tried"
     with pytest.warns(RuntimeWarning, match="exit code 0"):
         kept_code.entry_address("apollo_rt.live.realtime.gaps", "clear_gaps")
     assert started[2:] == [["apollo_rt.live.realtime.gaps"]], "it is in no group"
@@ -109,6 +111,42 @@ def test_an_entry_given_what_it_does_not_declare_is_compiled_by_numba():
     assert ring.n_queued(queue) == 6
     with pytest.raises(Exception, match="get attribute"):
         ring.put(queue, "samples")
+
+
+def test_code_that_came_with_the_package_is_taken_where_the_processor_is_of_its_kind(folder, monkeypatch, tmp_path):
+    kept_code.entry_address(SMALL, "_load")
+    (made,) = folder.glob("kept/*")
+    monkeypatch.setattr(kept_code, "READY", tmp_path / "ready")
+    monkeypatch.setattr(kept_code, "levels_here", lambda: ["better", "good"])
+    (tmp_path / "ready").mkdir()
+    made.rename(kept_code.ready_file(SMALL, "good"))
+    monkeypatch.setattr(subprocess, "Popen", no_child)
+    for better in (None, b"of another version"):
+        if better:
+            kept_code.ready_file(SMALL, "better").write_bytes(better)
+        monkeypatch.setattr(kept_code, "_LOADED", {})
+        assert kept_code.entry_address(SMALL, "_load"), "nothing is kept yet, and no child was needed"
+        assert kept_code.is_made_aside(SMALL)
+
+
+def test_a_processor_is_of_a_kind_with_the_abilities_of_all_below_it(monkeypatch):
+    old, new = (" ".join(kept_code.LEVELS[level].split()) for level in ("x86-64-v2", "x86-64-v3"))
+    for flags, levels in ((f"{old} {new} sse", ["x86-64-v3", "x86-64-v2"]), (old, ["x86-64-v2"]), (new, []), ("", [])):
+        monkeypatch.setattr(kept_code, "_processor", lambda flags=flags: f"model 1\nflags {flags}")
+        kept_code.levels_here.cache_clear()
+        assert kept_code.levels_here() == levels
+    kept_code.levels_here.cache_clear()
+
+
+def test_code_made_for_another_version_of_a_library_is_not_taken(folder):
+    path = folder / "kept" / "file.code"
+    kept_code.write_code(path, b"", [("numpy", "__init__.py")])
+    head, _, content = path.read_bytes().partition(b"\n")
+    other = json.loads(head)
+    other["libraries"][0][2] += 1
+    path.write_bytes(json.dumps(other).encode() + b"\n" + content)
+    with pytest.raises(ValueError, match="another version of numpy"):
+        kept_code.read_code(path)
 
 
 def after(script: str, cache: Path) -> str:

@@ -9,13 +9,11 @@ The playing side draws: so many samples for the device are so many of the engine
 there are two clocks, how fast the ring is read is steered so that always as much is held back in it.
 """
 
-from functools import cache
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from apollo_rt.compiled.address_table import from_address
+from apollo_rt.compiled.kept_code import is_made_aside
 from apollo_rt.compiled.native import call_address, now_ns, realtime
 from apollo_rt.compiled.records import add, load
 from apollo_rt.live.clock_bridge.bridge_state import LONGEST_PIECE, NOTES, ClockBridge
@@ -203,22 +201,21 @@ def _device_body(
     return drained(bridge, int(flags))
 
 
-@cache
-def _compiled(body: Any) -> Any:
-    return stream_callback(body)
+_CAPTURE_CALLBACK, _DEVICE_CALLBACK = (stream_callback(body, is_kept=True) for body in (_capture_body, _device_body))
 
 
 def capture_address() -> int:
     """Give the address of the capture side's callback for two clocks; compile it (or read it from the cache) once."""
-    return int(_compiled(_capture_body).address)
+    return _CAPTURE_CALLBACK.address
 
 
 def device_address() -> int:
     """Give the address of the callback that calls the engine; compile it (or read it from the cache) once."""
-    return int(_compiled(_device_body).address)
+    return _DEVICE_CALLBACK.address
 
 
 def compile_callbacks() -> None:
-    """Compile what a bridge calls back for (or read it from the cache), so that none has to wait for it."""
-    capture_address()
-    device_address()
+    """Compile what a bridge calls back for, so that none has to wait for it: aside, where that can be, else here."""
+    if not is_made_aside(__name__):
+        capture_address()
+        device_address()
