@@ -4,7 +4,7 @@ import click
 
 from benchmarks.footprint.footprint_page import fill, ratios_table, weights_table
 from benchmarks.footprint.packages import weights
-from benchmarks.footprint.turns import AFTER, BEFORE, take_turns, tree_of
+from benchmarks.footprint.turns import AFTER, BEFORE, WHEEL, make_ready, take_turns, tree_of
 from benchmarks.measuring.machine import cpu_name, load_average
 
 BASELINE = "20317d0"
@@ -26,8 +26,10 @@ def ratios(before: str, after: str, rounds: int, seconds: float, write: bool) ->
     """Probe two commits in turns: starts, memory, a hop at cadence."""
     load = load_average()
     try:
-        with tree_of(before) as older, tree_of(after) as newer:
-            found = take_turns({BEFORE: older, AFTER: newer}, rounds, seconds, lambda line: click.echo(line, err=True))
+        with tree_of(before) as older, tree_of(after) as newer, tree_of(after) as wheel:
+            make_ready(wheel)
+            trees = {BEFORE: older, AFTER: newer, WHEEL: wheel}
+            found = take_turns(trees, rounds, seconds, lambda line: click.echo(line, err=True))
     except ValueError as error:
         raise click.ClickException(str(error)) from None
     origin = f"Medians of {rounds} rounds, commit {before} before; {cpu_name()}, load average {load} at the beginning."

@@ -11,6 +11,8 @@ PAGE = Path(__file__).parents[2] / "docs/footprint.md"
 ROWS = {
     "cold.sound_s": ("first sound after an install, s", 2),
     "cold.processor_s": ("its processor time, s", 2),
+    "wheel.sound_s": ("first sound after an install of our wheel, s", 2),
+    "wheel.processor_s": ("its processor time, s", 2),
     "warm.sound_s": ("first sound at later starts, s", 2),
     "rest.pss_mb": ("memory at rest, MB (PSS)", 0),
     "rest.private_mb": ("of it this process's alone, MB", 0),

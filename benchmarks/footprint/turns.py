@@ -15,7 +15,8 @@ from statistics import median
 
 from benchmarks.measuring.machine import ROOT
 
-BEFORE, AFTER = "before", "after"
+BEFORE, AFTER, WHEEL = "before", "after", "wheel"
+"""The last is the second with the code that its wheel has ready: it differs in its first start alone."""
 Found = dict[str, dict[str, list[float]]]
 """Of each tree, by its name, what was found in each round, by `PROBE.figure`."""
 
@@ -38,6 +39,12 @@ def tree_of(commit: str) -> Iterator[Path]:
         yield Path(folder)
 
 
+def make_ready(tree: Path) -> None:
+    """Make in a tree the code that its wheel brings."""
+    command = [sys.executable, os.fspath(tree / ".ci/ready_code.py")]
+    subprocess.run(command, cwd=tree, env=os.environ | {"PYTHONPATH": os.fspath(tree)}, check=True, capture_output=True)
+
+
 def probe(tree: Path, cache: Path, what: str, number: float) -> dict[str, float]:
     """Findings of `commit_probe.py` in a tree, with compiled code kept in `cache`."""
     environment = os.environ | {"PYTHONPATH": os.fspath(tree), "NUMBA_CACHE_DIR": os.fspath(cache)}
@@ -58,7 +65,8 @@ def take_turns(trees: dict[str, Path], rounds: int, seconds: float, say: Callabl
             plan = (("cold", "start"), ("warm", "start"), ("rest", "rest"), ("realtime", "cadence"),
                     ("normal", "cadence-normal"))  # fmt: skip
             for title, what in plan:
-                for name in list(trees)[:: -1 if number % 2 else 1]:
+                names = [name for name in trees if name != WHEEL or title == "cold"]
+                for name in names[:: -1 if number % 2 else 1]:
                     cache = Path(folder) / name
                     cache.mkdir(mode=0o700, exist_ok=True)
                     figures = probe(trees[name], cache, what, seconds)
@@ -69,6 +77,13 @@ def take_turns(trees: dict[str, Path], rounds: int, seconds: float, say: Callabl
 
 
 def ratio(found: Found, figure: str) -> tuple[float, float, float]:
-    """Medians before and after, and the second over the first; not a number where the first is 0."""
-    before, after = median(found[BEFORE][figure]), median(found[AFTER][figure])
+    """Medians before and after, and the second over the first; not a number where the first is 0.
+
+    Args:
+        found: of all trees.
+        figure: `PROBE.figure`, or `WHEEL.figure` for a first start of what a wheel installs.
+    """
+    probe, _, name = figure.partition(".")
+    after_tree, figure = (WHEEL, f"cold.{name}") if probe == WHEEL else (AFTER, figure)
+    before, after = median(found[BEFORE][figure]), median(found[after_tree][figure])
     return before, after, after / before if before else float("nan")

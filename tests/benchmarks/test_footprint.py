@@ -8,7 +8,7 @@ import pytest
 from benchmarks.footprint import turns
 from benchmarks.footprint.footprint_page import ROWS, fill, ratios_table, weights_table
 from benchmarks.footprint.packages import needed, weights
-from benchmarks.footprint.turns import AFTER, BEFORE, ratio, take_turns, tree_of
+from benchmarks.footprint.turns import AFTER, BEFORE, WHEEL, ratio, take_turns, tree_of
 
 
 def test_trees_take_turns_and_who_begins_alternates(monkeypatch, tmp_path):
@@ -27,6 +27,15 @@ def test_trees_take_turns_and_who_begins_alternates(monkeypatch, tmp_path):
     assert found[AFTER]["cold.figure"] == [2.0, 11.0]
 
 
+def test_what_a_wheel_installs_differs_in_its_first_start_alone(monkeypatch, tmp_path):
+    monkeypatch.setattr(turns, "probe", lambda tree, cache, what, number: {"sound_s": float(len(tree.name))})
+    trees = {BEFORE: tmp_path / "20", AFTER: tmp_path / "newer", WHEEL: tmp_path / "1"}
+    found = take_turns(trees, 3, 1.0, lambda line: None)
+    assert found[WHEEL] == {"cold.sound_s": [1.0] * 3}
+    assert ratio(found, "wheel.sound_s") == (2.0, 1.0, 0.5)
+    assert ratio(found, "cold.sound_s") == (2.0, 5.0, 2.5)
+
+
 def test_a_ratio_is_one_of_medians():
     found = {BEFORE: {"x": [1.0, 100.0, 4.0]}, AFTER: {"x": [2.0, 2.0, 50.0]}}
     assert ratio(found, "x") == (4.0, 2.0, 0.5)
@@ -35,6 +44,7 @@ def test_a_ratio_is_one_of_medians():
 
 def test_the_table_has_each_figure_with_its_ratio():
     found = {BEFORE: {figure: [4.0] for figure in ROWS}, AFTER: {figure: [1.0] for figure in ROWS}}
+    found[WHEEL] = found[AFTER]
     lines = ratios_table(found, "Of a test.").splitlines()
     assert lines[0] == "Of a test."
     assert len(lines) == 4 + len(ROWS)
