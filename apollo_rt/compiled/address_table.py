@@ -11,7 +11,7 @@ follow that declaration: names, types and shapes can't come apart.
     ring = from_address(address, Ring)        # compiled: no allocation, no reference is kept
 """
 
-from collections.abc import Iterator
+import ctypes
 from functools import cache
 from typing import Annotated, Any, Generic, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
@@ -22,6 +22,7 @@ from apollo_rt.compiled.primitives import primitive
 from apollo_rt.compiled.record_types import Record, address_of
 
 Tuple = TypeVar("Tuple", bound=tuple[Any, ...])
+_NOTHING: Any = ctypes.c_char * 0
 
 
 class ArrayField(NamedTuple):
@@ -78,7 +79,7 @@ class AddressTable(Generic[Tuple]):
 
     def __init__(self, value: Tuple) -> None:
         self.value = value
-        self.words: NDArray[np.int64] = np.array(list(_words(value)), np.int64)
+        self.words: NDArray[np.int64] = np.array(_words(value), np.int64)
 
     @property
     def address(self) -> int:
@@ -86,48 +87,66 @@ class AddressTable(Generic[Tuple]):
         return int(self.words.ctypes.data)
 
 
-def _words(value: Any) -> Iterator[int]:
+def _words(value: Any) -> list[int]:
+    words: list[int] = []
     lengths: dict[str, int] = {}
-    for name, field in declared(type(value)).items():  # type: ignore[arg-type]  # classes are hashable
-        yield from field_words(f"{type(value).__name__}.{name}", field, getattr(value, name), lengths)
+    kind: Any = type(value)
+    for (name, field), part in zip(declared(kind).items(), value, strict=True):
+        _add_words(words, kind, name, field, part, lengths)
+    return words
 
 
-def field_words(name: str, field: Any, part: Any, lengths: dict[str, int]) -> Iterator[int]:
-    """Words of one field of a tuple, or of one argument of a function.
+def argument_words(name: str, field: Any, part: Any) -> list[int]:
+    """Words of one argument of a function.
 
     Args:
         name: for errors.
         field: as `declared` gives it.
         part: what is there.
-        lengths: those that have been named before it; gets those that it names.
 
     Raises:
         ValueError: `part` is not as declared.
     """
-    if isinstance(field, ArrayField):
-        yield from _array_words(name, field, part, lengths)
+    words: list[int] = []
+    _add_words(words, None, name, field, part, {})
+    return words
+
+
+def _add_words(words: list[int], kind: Any, name: str, field: Any, part: Any, lengths: dict[str, int]) -> None:
+    """Add a field's words; `lengths` are those that have been named before it, and get those that it names."""
+    if field.__class__ is ArrayField:
+        address = _writable_address(part) if part.dtype == field.dtype and part.ndim == len(field.shape) else 0
+        words.append(address)
+        for axis, length in zip(field.shape, part.shape, strict=False):
+            if axis.__class__ is str and axis not in lengths:
+                lengths[axis] = length
+                words.append(length)
+            elif length != (lengths[axis] if axis.__class__ is str else axis):
+                address = 0
+        if address == 0:
+            shape = tuple(lengths.get(axis, axis) if isinstance(axis, str) else axis for axis in field.shape)
+            what, got = f"{field.dtype} and shape {shape}", f"{part.dtype} and {part.shape}"
+            raise ValueError(f"{_full(kind, name)} must be a C-ordered array of {what}, got {got}")
     elif issubclass(field, Record):
         if part.dtype != field.dtype:
-            raise ValueError(f"{name} must be a {field.__name__}, got {part.dtype}")
-        yield address_of(part)
+            raise ValueError(f"{_full(kind, name)} must be a {field.__name__}, got {part.dtype}")
+        words.append(address_of(part))
+    elif part.__class__ is field:
+        words += _words(part)
     else:
-        yield from _words(part)
+        raise ValueError(f"{_full(kind, name)} must be a {field.__name__}, got {type(part).__name__}")
 
 
-def _array_words(name: str, field: ArrayField, array: Any, lengths: dict[str, int]) -> Iterator[int]:
-    """Address of an array and the lengths that no array before it has named; a name means one length in a tuple."""
-    known = set(lengths)
-    is_shaped = array.ndim == len(field.shape) and all(
-        length == (lengths.setdefault(axis, length) if isinstance(axis, str) else axis)
-        for axis, length in zip(field.shape, array.shape, strict=True)
-    )
-    if array.dtype != field.dtype or not is_shaped or not array.flags.c_contiguous or not array.flags.writeable:
-        shape = tuple(lengths.get(axis, axis) if isinstance(axis, str) else axis for axis in field.shape)
-        raise ValueError(
-            f"{name} must be a C-ordered array of {field.dtype} and shape {shape}, got {array.dtype} and {array.shape}"
-        )
-    yield array.ctypes.data
-    yield from (length for axis, length in lengths.items() if axis not in known)
+def _full(kind: Any, name: str) -> str:
+    return f"{kind.__name__}.{name}" if kind else name
+
+
+def _writable_address(array: Any) -> int:
+    """Address of an array's memory; 0 where that is not C-ordered or must not be written."""
+    try:
+        return ctypes.addressof(_NOTHING.from_buffer(array))  # a tenth of the time that `array.ctypes` takes
+    except (TypeError, ValueError, BufferError):
+        return 0
 
 
 # --- in compiled code ------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable
 from typing import Any, get_type_hints
 
-from apollo_rt.compiled.address_table import declared_field, field_words
+from apollo_rt.compiled.address_table import argument_words, declared_field
 
 NUMBERS = (int, float, bool)
 _RESULTS: dict[Any, Callable[[int], Any]] = {
@@ -19,29 +19,6 @@ _RESULTS: dict[Any, Callable[[int], Any]] = {
     bool: bool,
     float: lambda word: struct.unpack("<d", struct.pack("<q", word))[0],
 }
-
-
-class CallWords:
-    """Holds one call's words.
-
-    Args:
-        words: of the arguments.
-        read: makes the result of a word.
-    """
-
-    def __init__(self, words: list[int], read: Callable[[int], Any]) -> None:
-        self._words = (ctypes.c_int64 * (1 + len(words)))(0, *words)
-        self._read = read
-
-    @property
-    def address(self) -> int:
-        """Address of the first, valid as long as this object lives."""
-        return ctypes.addressof(self._words)
-
-    @property
-    def result(self) -> Any:
-        """Result that the call left."""
-        return self._read(self._words[0])
 
 
 class EntryWords:
@@ -53,6 +30,7 @@ class EntryWords:
     Attributes:
         fields: of each argument by its name, a number's type or what `address_table.declared` gives.
         result: type of the result, a number's or that of None.
+        read: makes the result of its word.
 
     Raises:
         TypeError: an annotation says too little.
@@ -69,17 +47,22 @@ class EntryWords:
         if self.result not in _RESULTS:
             raise TypeError(f"result of {name} must be int, float, bool or None, got {self.result}")
 
-    def of(self, arguments: tuple[Any, ...]) -> CallWords | None:
-        """The words of a call; None where an argument is not as annotated."""
-        words: list[int] = []
+        self.read = _RESULTS[self.result]
+        self._row: Any = None
+
+    def of(self, arguments: tuple[Any, ...]) -> Any:
+        """Words of a call, the result's first, in an array of `ctypes`; None where an argument is not as annotated."""
+        words = [0]
         try:
             for (name, field), argument in zip(self.fields.items(), arguments, strict=True):
-                if field is float:
-                    words += struct.unpack("<q", struct.pack("<d", argument))
-                elif field is int or field is bool:
+                if field is int or field is bool:
                     words.append(operator.index(argument))
+                elif field is float:
+                    words += struct.unpack("<q", struct.pack("<d", argument))
                 else:
-                    words += field_words(name, field, argument, {})
+                    words += argument_words(name, field, argument)
         except (ValueError, TypeError, AttributeError, struct.error):
             return None
-        return CallWords(words, _RESULTS[self.result])
+        if self._row is None:
+            self._row = ctypes.c_int64 * len(words)  # as many in every call
+        return self._row(*words)

@@ -5,6 +5,7 @@ signature says, and kept whole (`kept_code`). All others, and entries that are g
 Numba where they are called, which then comes into the process.
 """
 
+import ctypes
 import importlib
 from collections.abc import Callable
 from functools import cached_property, update_wrapper
@@ -58,9 +59,9 @@ class CompiledFunction:
         words = self.words.of(arguments) if kept else None
         if kept is None or words is None:
             return self.dispatcher(*arguments)
-        if kept(words.address):
+        if kept(ctypes.addressof(words)):
             raise RuntimeError(f"{self.py_func.__qualname__} failed in compiled code")
-        return words.result
+        return self.words.read(words[0])
 
     @property
     def _numba_type_(self) -> Any:  # Numba asks any object for this that compiled code refers to
