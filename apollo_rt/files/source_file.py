@@ -16,7 +16,7 @@ import av
 from av.container import InputContainer
 
 from apollo_rt.errors import AudioFileError
-from apollo_rt.network.address import Address
+from apollo_rt.network.address import Address, lacks_scheme
 from apollo_rt.standard_streams import STDIN, open_stdin
 
 _LOOK_S = 0.1
@@ -261,7 +261,8 @@ def _opened(path: Path) -> IO[bytes]:
     """The file; a pipe without a buffer of ours, which would keep back what has come."""
     try:
         if path != STDIN and not path.exists():
-            raise AudioFileError(f"{path}: no such file")
+            more = "; an address begins with http:// or https://" if lacks_scheme(str(path)) else ""
+            raise AudioFileError(f"{path}: no such file{more}")
         if path != STDIN and path.is_dir():
             raise AudioFileError(f"{path}: is a folder, not an audio file")
         file = _opened_stdin() if path == STDIN else path.open("rb", -1 if path.is_file() else 0)

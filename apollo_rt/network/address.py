@@ -1,6 +1,7 @@
 """Addresses lead to streams, `http://` and `https://`; what is shown of one holds no secret."""
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
@@ -10,6 +11,7 @@ from apollo_rt.errors import NetworkError
 _SCHEMES = ("http", "https")
 _LONGEST = 8192
 _MARK = "://"
+_BARE = re.compile(r"(localhost|[\w-]+(\.[\w-]+)*\.[a-z]{2,}|\d+(\.\d+){3})(:\d+)?/", re.IGNORECASE)
 
 
 @dataclass(frozen=True, repr=False)
@@ -52,6 +54,11 @@ def place_of(name: "str | os.PathLike[str] | Address") -> "Path | Address":
 def is_address(name: str | os.PathLike[str]) -> bool:
     """Whether a name is an address and no file: files have no `://`, whatever other colons they have."""
     return _MARK in os.fspath(name)
+
+
+def lacks_scheme(name: str) -> bool:
+    """Whether a name that is no file looks like an address without its beginning: `radio.example.com:8000/live`."""
+    return _BARE.match(name) is not None
 
 
 def shown(url: str) -> str:

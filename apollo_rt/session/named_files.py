@@ -5,7 +5,7 @@ from pathlib import Path
 
 from apollo_rt.devices.device import WORDS
 from apollo_rt.files.music_names import MUSIC_SUFFIXES, refuse_address
-from apollo_rt.network.address import is_address
+from apollo_rt.network.address import is_address, lacks_scheme
 from apollo_rt.standard_streams import DASH, STDIN, STDOUT
 
 DEMO = "demo"
@@ -21,6 +21,8 @@ def input_file(wanted: str) -> Path | None:
     """The file that an input is, None if it is a device."""
     if wanted.casefold() == DEMO:
         return DEMO_FILE
+    if lacks_scheme(wanted):  # a file all the same where there is one; else its reader says what an address lacks
+        return Path(wanted)
     return STDIN if wanted == DASH else _file(wanted)
 
 

@@ -140,3 +140,11 @@ def test_a_signal_ends_a_run_whose_station_says_nothing(model, song, tmp_path):
             words = live.communicate()[1].decode()
             assert live.returncode == 0, words
     assert soundfile.info(target).frames > 0
+
+
+@pytest.mark.parametrize("name", ["radio.example.com/live.mp3", "radio.example.com:8000/live", "127.0.0.1:8000/live"])
+def test_an_address_without_its_beginning_is_said_to_lack_it(name, tmp_path):
+    for arguments in (("live", "-i", name, "-o", tmp_path / "x.wav"), ("restore", name, tmp_path / "x.flac")):
+        done = run(*arguments)
+        assert done.returncode != 0
+        assert f"{name}: no such file; an address begins with http:// or https://" in done.stderr

@@ -12,7 +12,7 @@ import pytest
 
 from apollo_rt.errors import NetworkError
 from apollo_rt.network import http
-from apollo_rt.network.address import Address, led_to, shown
+from apollo_rt.network.address import Address, lacks_scheme, led_to, shown
 from apollo_rt.network.http import Answer
 from apollo_rt.network.icy import title_in
 from apollo_rt.network.playlist import PlaylistEntry, entries_of
@@ -301,3 +301,10 @@ def test_an_interrupted_read_ends_at_once():
         timer.start()
         assert stream.read(4096) == b""
         timer.join()
+
+
+def test_a_name_that_is_no_server_lacks_no_scheme():
+    names = ("hw:0,0", "Monitor of Loopback", "a/b.mp3", "../a.b/c", "/srv/a.b/c", "alsa_output.pci-0000.analog-stereo")
+    assert not any(map(lacks_scheme, names))
+    assert lacks_scheme("localhost:8000/live")
+    assert lacks_scheme("Radio.Example.com/")
