@@ -11,7 +11,7 @@ import pytest
 
 from apollo_rt.compiled import kept_code, machine_code
 from apollo_rt.control import parameters
-from apollo_rt.live.realtime import ring
+from apollo_rt.live.realtime import gaps, ring
 
 SMALL = "apollo_rt.control.parameters"
 """A module whose entries are made within a second."""
@@ -111,6 +111,8 @@ def test_an_entry_given_what_it_does_not_declare_is_compiled_by_numba():
     assert ring.n_queued(queue) == 6
     with pytest.raises(Exception, match="get attribute"):
         ring.put(queue, "samples")
+    with pytest.raises(Exception, match="marks"):
+        ring.n_queued(gaps.make_gaps())  # another tuple, which has arrays and records too
 
 
 def test_code_that_came_with_the_package_is_taken_where_the_processor_is_of_its_kind(folder, monkeypatch, tmp_path):
