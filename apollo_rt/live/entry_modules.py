@@ -12,16 +12,20 @@ ENTRY_MODULES = (
         "apollo_rt.control.parameters",
         "apollo_rt.compiled.records",
         "apollo_rt.stream.mixer",
+        "apollo_rt.stream.processor",
         "apollo_rt.live.realtime.callback",
+        "apollo_rt.live.endpoints.virtual_device",
+        "apollo_rt.live.clock_bridge.callbacks",  # when a device comes back at another rate
+    ),
+    (
+        "apollo_rt.live.realtime.worker",
         "apollo_rt.live.realtime.ring",
         "apollo_rt.live.realtime.gaps",
         "apollo_rt.live.realtime.shared_state",
-        "apollo_rt.live.endpoints.virtual_device",
         "apollo_rt.live.monitoring.stats_reader",
         "apollo_rt.live.monitoring.tap",
-        "apollo_rt.live.clock_bridge.callbacks",  # when a device comes back at another rate
+        "apollo_rt.plugins.plugin_chains",
     ),
-    ("apollo_rt.stream.processor", "apollo_rt.live.realtime.worker", "apollo_rt.plugins.plugin_chains"),
 )
 
 
