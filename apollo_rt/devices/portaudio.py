@@ -131,6 +131,7 @@ def load_library() -> Any:
         if type(error).__name__ != "PortAudioError":
             raise
         raise DeviceError(f"PortAudio can't start: {error.args[0]}") from None
-    if not is_loaded:
-        _ENDS.append(LibraryEnd(sounddevice._exit_handler))
+    end = getattr(sounddevice, "_exit_handler", None)  # private: a version without it ends as it likes
+    if end and not is_loaded:
+        _ENDS.append(LibraryEnd(end))
     return sounddevice
