@@ -208,10 +208,11 @@ def levels_here() -> list[str]:
 
 def _made(module: str, path: Path) -> bool:
     """Wait until a child has made a module's code; False where it failed, which is said."""
-    if module not in _BUILDS:
-        _begin_builds(module)
-    build = _BUILDS[module]
     while not path.exists():
+        if module not in _BUILDS:
+            _begin_builds(module)
+            continue
+        build = _BUILDS[module]
         if build.process.poll() is not None and not path.exists():
             said = last_line(build.errors) or f"exit code {build.process.returncode}"
             warn(f"can't make compiled code in {path.parent} ({said}); this start compiles by itself, and takes longer")

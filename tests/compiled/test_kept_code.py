@@ -45,6 +45,23 @@ def test_what_a_child_made_is_loaded_by_the_next_start_without_one(folder, monke
     assert kept_code.entry_address(SMALL, "wet_gain") is None, "no entry"
 
 
+def test_what_another_start_makes_at_the_same_moment_is_taken(folder, monkeypatch):
+    assert kept_code.entry_address(SMALL, "_load")
+    (file,) = folder.glob("kept/*")
+    content, begin_builds = file.read_bytes(), kept_code._begin_builds
+    file.unlink()
+
+    def begin_late(module: str) -> None:
+        file.write_bytes(content)
+        begin_builds(module)
+
+    monkeypatch.setattr(kept_code, "_begin_builds", begin_late)
+    monkeypatch.setattr(kept_code, "_LOADED", {})
+    monkeypatch.setattr(kept_code, "_BUILDS", {})
+    monkeypatch.setattr(subprocess, "Popen", no_child)
+    assert kept_code.entry_address(SMALL, "_load")
+
+
 @pytest.mark.parametrize("damage", ["empty", "cut", "zeros", "other code", "no object file"])
 def test_a_damaged_file_is_said_dropped_and_made_anew(folder, monkeypatch, damage):
     assert kept_code.entry_address(SMALL, "_load")
