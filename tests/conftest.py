@@ -45,8 +45,13 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Side by side (`-n`), the tests of a file share a process; those that want the machine's time come one by one."""
+    """Side by side (`-n`), the tests of a file share a process.
+
+    Those that wait for the clock and hardly compute come one by one, in two queues: of whole runs of the program, and
+    of its parts.
+    """
     if config.pluginmanager.hasplugin("xdist"):
         for item in items:
-            is_alone = item.get_closest_marker("realtime") or item.get_closest_marker("server")
-            item.add_marker(pytest.mark.xdist_group("alone" if is_alone else item.path.stem))
+            waits = item.get_closest_marker("realtime") or item.get_closest_marker("server")
+            queue = "whole runs" if item.path.parent.name in ("commands", "session") else "parts"
+            item.add_marker(pytest.mark.xdist_group(queue if waits else item.path.stem))

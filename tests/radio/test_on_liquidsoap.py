@@ -20,31 +20,39 @@ pytestmark = pytest.mark.server
 
 SCRIPT = """{root}
 music = playlist(mode="normal", loop=true, "songs.m3u")
-output.harbor(fallible=true, {form}, port={port}, mount="live", music)
+output.harbor(fallible=true, %vorbis(quality=0.5), port={port}, mount="vorbis", music)
+output.harbor(fallible=true, %opus, port={port}, mount="opus", music)
 """
 
 
-@pytest.mark.parametrize("form", ["%vorbis(quality=0.5)", "%opus"])
-def test_titles_of_links_are_heard_and_no_link_ends_the_stream(tmp_path, form):
+@pytest.fixture(scope="module")
+def radio(tmp_path_factory):
+    """Address of a liquidsoap that plays two songs of four seconds in turn; it takes a quarter of a minute to start."""
     if not shutil.which("liquidsoap"):
         assert not os.environ.get("CI"), "liquidsoap is missing"
         pytest.skip("needs liquidsoap")
+    folder = tmp_path_factory.mktemp("liquidsoap")
     for name in ("One", "Two"):
-        soundfile.write(tmp_path / f"{name}.wav", 0.2 * noise(4 * RATE), RATE)
-    lines = [f'annotate:title="{name}",artist="Me":{tmp_path}/{name}.wav\n' for name in ("One", "Two")]
-    (tmp_path / "songs.m3u").write_text("".join(lines))
+        soundfile.write(folder / f"{name}.wav", 0.2 * noise(4 * RATE), RATE)
+    lines = [f'annotate:title="{name}",artist="Me":{folder}/{name}.wav\n' for name in ("One", "Two")]
+    (folder / "songs.m3u").write_text("".join(lines))
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
     root = 'set("init.allow_root", true)' if os.getuid() == 0 else ""
-    (tmp_path / "radio.liq").write_text(SCRIPT.format(root=root, form=form, port=port))
+    (folder / "radio.liq").write_text(SCRIPT.format(root=root, port=port))
     with subprocess.Popen(
-        ["liquidsoap", "radio.liq"], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ["liquidsoap", "radio.liq"], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as server:
         try:
-            _listen(f"http://127.0.0.1:{port}/live")
+            yield f"http://127.0.0.1:{port}"
         finally:
             server.kill()
+
+
+@pytest.mark.parametrize("mount", ["vorbis", "opus"])
+def test_titles_of_links_are_heard_and_no_link_ends_the_stream(radio, mount):
+    _listen(f"{radio}/{mount}")
 
 
 def _listen(url: str) -> None:
