@@ -33,7 +33,7 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option("--accelerator", default="auto", show_default=True, help="As PyTorch Lightning names it: gpu, cpu.")
 @click.option("--workers", default=8, show_default=True, type=click.IntRange(0), help="Processes that draw crops.")
 @click.option("--threads", default=1, show_default=True, type=click.IntRange(1))
-@click.option("--precision", default="bf16-mixed", show_default=True)
+@click.option("--precision", help="[default: bf16-mixed where the machine is made for it, else 32-true]")
 @click.option("--seed", default=0, show_default=True)
 @click.option(
     "--part-mb", type=click.FloatRange(0.0, min_open=True), help="Leave the checkpoint in parts of that size."

@@ -24,7 +24,7 @@ _RUN_OPTIONS = (
     click.option("--learning-rate", default=1.5e-3, show_default=True),
     click.option("--validate-every", default=1000, show_default=True, type=click.IntRange(1), help="Steps."),
     click.option("--threads", default=1, show_default=True, type=click.IntRange(1)),
-    click.option("--precision", default="bf16-mixed", show_default=True),
+    click.option("--precision", help="[default: bf16-mixed where the machine is made for it, else 32-true]"),
     click.option("--seed", default=0, show_default=True),
     click.option(
         "--start",

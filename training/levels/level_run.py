@@ -27,7 +27,12 @@ from training.nets.level_restorer import LevelRestorer
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings that the command was given; `ends` is a moment of the monotonic clock."""
+    """Settings that the command was given.
+
+    Attributes:
+        ends: a moment of the monotonic clock; None: never.
+        precision: as Lightning names it; None: what the machine is made for.
+    """
 
     folder: Path
     run: Path
@@ -39,7 +44,7 @@ class Settings:
     learning_rate: float
     validate_every: int
     threads: int
-    precision: str
+    precision: str | None
     seed: int
     start: Path | None
     fuse: bool
@@ -91,7 +96,7 @@ def _train(settings: Settings, module: LevelModule | CorrectionModule, crops: Le
         accelerator=settings.accelerator,
         devices=1,
         max_steps=settings.steps,
-        precision=settings.precision,  # type: ignore[arg-type]
+        precision=settings.precision or torch_settings.precision(),  # type: ignore[arg-type]
         gradient_clip_val=1.0,
         val_check_interval=settings.validate_every,
         check_val_every_n_epoch=None,

@@ -416,6 +416,29 @@ def test_a_run_goes_on_where_it_was_and_leaves_a_net_that_restores(levels_folder
     assert any((a != b).any() for a, b in zip(first.parameters(), second.parameters(), strict=True))
 
 
+@pytest.mark.parametrize(("named", "used"), [(None, "of the machine"), ("32-true", "32-true")])
+def test_precision_is_what_the_machine_is_made_for_unless_it_is_named(
+    levels_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str | None, used: str
+) -> None:
+    """In bfloat16 a processor that has no products of it learns a sixtieth as fast."""
+    from training.levels import level_run
+
+    asked: list[str] = []
+
+    def make_trainer(*, precision: str, **_: object) -> None:
+        asked.append(precision)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(level_run.torch_settings, "precision", lambda: "of the machine")
+    monkeypatch.setattr(level_run, "Trainer", make_trainer)
+    config = LevelNetConfig(width=16, hidden=16, dilations=(1, 2), exits=(1, 2))
+    rest = {"learning_rate": 2e-3, "validate_every": 2, "threads": 1, "seed": 0, "fuse": False}
+    make = partial(level_run.Settings, levels_folder, tmp_path, ends=None, decay_from=1.0, batch=2, frames=64)
+    with pytest.raises(KeyboardInterrupt):
+        level_run.fit(make(steps=2, start=None, precision=named, **rest), config)
+    assert asked == [used]
+
+
 def test_levels_that_are_learnt_come_closer_than_those_at_the_start(levels_folder: Path) -> None:
     """Net and losses belong together: forty steps on one crop take away most of the error."""
     torch.manual_seed(0)
