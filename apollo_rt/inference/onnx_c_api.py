@@ -175,9 +175,8 @@ class Runtime:
         return int(self._table[index] or 0)
 
 
-@cache
-def runtime() -> Runtime:
-    """The process's one ONNX Runtime.
+def library_path() -> Path:
+    """Path of the library in the installed package; nothing is loaded.
 
     Raises:
         LibraryMissingError: the onnxruntime package is missing, or ships no C library.
@@ -188,7 +187,17 @@ def runtime() -> Runtime:
     paths = sorted(path for folder in folders for path in folder.glob(pattern) if "providers" not in path.name)
     if not paths:
         raise LibraryMissingError(f"no {pattern} in the onnxruntime package")
-    return Runtime(paths[-1])
+    return paths[-1]
+
+
+@cache
+def runtime() -> Runtime:
+    """The process's one ONNX Runtime.
+
+    Raises:
+        LibraryMissingError: the onnxruntime package is missing, or ships no C library.
+    """
+    return Runtime(library_path())
 
 
 def session_options(runtime: Runtime, threads: int, config: Mapping[str, str]) -> int:
