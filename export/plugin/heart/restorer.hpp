@@ -56,6 +56,9 @@ class Restorer {
     }
     double get(int index) const { return values_[index]; }
 
+    // What the host says of itself; without a word it is told by its pace. Between two calls of `process`.
+    void tell(Pacing::Word word) { pacing_.tell(word); }
+
     // Samples since the reset that had to be dry though the user wanted wet: their hops were late.
     int64_t covered() const { return covered_; }
 

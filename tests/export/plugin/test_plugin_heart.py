@@ -312,8 +312,8 @@ BLOCK_MS = 441 / 44.1
 def test_a_live_host_is_told_from_one_that_renders_by_its_pace(period_ms, inside_ms, is_live):
     begins = [call * period_ms for call in range(400)]
     verdicts = live_calls(begins, [begin + inside_ms for begin in begins], 441)
-    assert verdicts[0] is False  # nothing is known yet
-    assert verdicts[1:] == [is_live] * 399
+    assert not any(verdicts[:8])  # nothing is known yet
+    assert verdicts[8:] == [is_live] * 392
 
 
 def test_a_pause_begins_anew():
@@ -321,8 +321,21 @@ def test_a_pause_begins_anew():
     rendered = [live[-1] + 5000 + call * 0.1 for call in range(50)]
     begins = live + rendered
     verdicts = live_calls(begins, [begin + 0.05 for begin in begins], 441)
-    assert all(verdicts[1:50])
+    assert all(verdicts[8:50])
     assert not any(verdicts[50:])
+
+
+def test_a_host_that_splits_its_blocks_is_live():
+    begins = [call // 4 * BLOCK_MS + call % 4 * 0.1 for call in range(400)]
+    verdicts = live_calls(begins, [begin + 0.09 for begin in begins], 110)
+    assert all(verdicts[36:])
+
+
+def test_a_render_whose_core_is_taken_away_now_and_then_does_not_look_live():
+    rng = np.random.default_rng(0)
+    inside, away = rng.uniform(5, 60, 600), np.where(rng.random(600) < 0.05, rng.uniform(1, 25, 600), 0.02)
+    begins = np.concatenate(([0.0], np.cumsum(inside + away)[:-1]))
+    assert not any(live_calls(begins, begins + inside, 441))
 
 
 def test_a_live_host_that_jitters_by_two_blocks_stays_live():
