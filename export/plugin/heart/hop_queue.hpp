@@ -10,7 +10,8 @@
 namespace apollo {
 
 struct Hop {
-    int64_t number = 0;          // counted from the stream's begin
+    int64_t number = 0;          // counted from the instance's begin, over all streams
+    bool isFirst = false;        // of a stream
     ShapingTargets wanted;       // what the user wanted when it was full
     std::vector<float> samples;  // interleaved
 };
@@ -36,9 +37,6 @@ class HopQueue {
         return read == written_.load(std::memory_order_acquire) ? nullptr : &slots_[read % slots_.size()];
     }
     void pop() { read_.store(read_.load(std::memory_order_relaxed) + 1, std::memory_order_release); }
-
-    // While no other thread uses it.
-    void clear() { written_ = read_ = 0; }
 
   private:
     std::vector<Hop> slots_;

@@ -21,16 +21,14 @@ namespace apollo {
 
 class Restorer {
   public:
-    // Without a processor the input passes, equally late. All memory is made here.
-    Restorer(const Framing& framing, double sampleRate, std::unique_ptr<HopProcessor> processor)
+    // Until it is equipped the input passes, equally late.
+    Restorer(const Framing& framing, double sampleRate)
         : framing_(framing), sampleRate_(sampleRate), latency_(latencyAt(framing, sampleRate)),
           toModel_(sampleRate, framing.sampleRate, 0, kSlice),
           toHost_(framing.sampleRate, sampleRate, latency_ * framing.sampleRate / sampleRate - framing.hopDelay(),
                   framing.hopLength),
           pacing_(sampleRate), filling_(2 * framing.hopLength), converted_(2 * longestConverted()),
           input_(2 * kSlice), wet_(2 * kSlice), output_(2 * kSlice), dry_(2 * kSlice), held_(2 * latency_) {
-        if (processor)
-            worker_ = std::make_unique<Worker>(std::move(processor), framing);
         for (int index = 0; index < N_PARAMETERS; ++index)
             values_[index] = PARAMETERS[index].fallback;
         reset();
@@ -46,9 +44,28 @@ class Restorer {
     }
 
     int latency() const { return latency_; }
-    double sampleRate() const { return sampleRate_; }
 
-    // Any thread may set a value while another one processes; what is out of bounds is held at them.
+    // --- outside the audio path, while nobody processes ---
+
+    // Give it what restores.
+    void equip(std::unique_ptr<HopProcessor> processor) {
+        worker_ = std::make_unique<Worker>(std::move(processor), framing_);
+    }
+    bool isEquipped() const { return worker_ != nullptr; }
+
+    // Its thread begins and ends.
+    void start() {
+        if (worker_)
+            worker_->start();
+    }
+    void stop() {
+        if (worker_)
+            worker_->stop();
+    }
+
+    // --- from any thread ---
+
+    // What is out of bounds is held at them.
     void set(int index, double value) {
         const ParameterRow& row = PARAMETERS[index];
         const double held = std::min(std::max(value, row.minimum), row.maximum);  // NaN becomes the minimum
@@ -56,27 +73,28 @@ class Restorer {
     }
     double get(int index) const { return values_[index]; }
 
-    // What the host says of itself; without a word it is told by its pace. Between two calls of `process`.
-    void tell(Pacing::Word word) { pacing_.tell(word); }
-
     // Samples since the reset that had to be dry though the user wanted wet: their hops were late.
     int64_t covered() const { return covered_; }
 
-    // Forget everything: equals a new one. Not for the audio path: it ends a thread and begins one.
+    // --- in the host's thread of audio: no allocation, no lock, no system call but where a late hop is waited for ---
+
+    // What the host says of itself; without a word it is told by its pace.
+    void tell(Pacing::Word word) { pacing_.tell(word); }
+
+    // Forget everything: equals a new one.
     void reset() {
-        if (worker_)
-            worker_->start();
         toModel_.rewind();
         toHost_.rewind();
         pacing_.reset();
         std::fill(held_.begin(), held_.end(), 0.0f);
         heldPlace_ = nFilled_ = 0;
-        nextHop_ = nextResult_ = played_ = missingFrom_ = missingUntil_ = 0;
+        played_ = missingFrom_ = missingUntil_ = 0;
+        nextResult_ = nextHop_;  // what is still under way is older, and will be dropped
         covered_ = 0;
-        isFresh_ = true;
+        isFresh_ = isFirstHop_ = true;
     }
 
-    // One channel or two, each a buffer of its own; outputs may be the inputs. Nothing is allocated here.
+    // One channel or two, each a buffer of its own; outputs may be the inputs.
     void process(const float* const* inputs, float* const* outputs, int nChannels, int count) {
         const FlushToZero flushed;
         double values[N_PARAMETERS];
@@ -123,9 +141,11 @@ class Restorer {
                 continue;
             if (Hop* hop = worker_ ? worker_->free() : nullptr) {
                 hop->number = nextHop_;
+                hop->isFirst = isFirstHop_;
                 hop->wanted = wanted;
                 std::copy(filling_.begin(), filling_.end(), hop->samples.begin());
                 worker_->publish();
+                isFirstHop_ = false;
             }
             ++nextHop_;
             nFilled_ = 0;
@@ -205,7 +225,7 @@ class Restorer {
     int64_t nextHop_ = 0, nextResult_ = 0, played_ = 0, missingFrom_ = 0, missingUntil_ = 0;
     std::atomic<int64_t> covered_{0};
     std::atomic<double> values_[N_PARAMETERS];
-    bool isFresh_ = true;
+    bool isFresh_ = true, isFirstHop_ = true;
     std::unique_ptr<Worker> worker_;
 };
 

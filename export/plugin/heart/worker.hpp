@@ -32,12 +32,9 @@ class Worker {
 
     // --- outside the audio path ---
 
-    // Begin a fresh stream.
     void start() {
-        stop();
-        inbox_.clear();
-        outbox_.clear();
-        processor_->reset();
+        if (thread_.joinable())
+            return;
         isStopping_ = false;
         thread_ = std::thread([this] { work(); });
     }
@@ -98,9 +95,9 @@ class Worker {
                 continue;
             }
             nIdle = 0;
-            if (in->number != expected) {  // the first hops after a restart belong to the time before it
+            if (in->isFirst || in->number != expected) {
                 processor_->reset();
-                unfit = hopDelayHops_;
+                unfit = in->isFirst ? 0 : hopDelayHops_;  // where some are missing, these are of the time before
             }
             expected = in->number + 1;
             if (Hop* out = outbox_.free()) {

@@ -35,8 +35,10 @@ class SlowProcessor : public HopProcessor {
 EXPORTED Restorer* restorer_new(const char* model, const char* runtime, double sampleRate) {
     try {
         const auto loaded = Model::at(model, runtime);
-        auto processor = std::make_unique<SlowProcessor>(std::make_unique<Processor>(loaded));
-        return new Restorer(loaded->card().framing, sampleRate, std::move(processor));
+        auto restorer = std::make_unique<Restorer>(loaded->card().framing, sampleRate);
+        restorer->equip(std::make_unique<SlowProcessor>(std::make_unique<Processor>(loaded)));
+        restorer->start();
+        return restorer.release();
     } catch (const std::exception& error) {
         std::fprintf(stderr, "%s\n", error.what());
         return nullptr;
