@@ -4,47 +4,20 @@
 wrong with a call is an error before anything has changed. Help, docs and the socket's schema are made from the table.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from apollo_rt.control.arguments import CHOICE, CHOICES, NUMBER, TEXT, Argument, check_arguments, shown
+from apollo_rt.control.command_row import Command, row_of
 from apollo_rt.control.comparison import SLOTS
+from apollo_rt.control.comparison_commands import COMPARISON_COMMANDS
 from apollo_rt.control.controllable import Controllable, Reply
 from apollo_rt.control.parameter_row import Parameter
 
 TOPICS = ("parameters", "meters", "spectra", "stats")
 """What can be subscribed to; each is also a command without arguments, which gives the same once."""
-
-
-@dataclass(frozen=True)
-class Command:
-    """One row of the table.
-
-    Attributes:
-        name: of the command.
-        description: one sentence for help texts.
-        arguments: what it takes.
-        handler: does it; None: it is about the connection that it came by, which answers itself.
-        is_whole: it changes several values, or one by what it was: no other change may come between.
-    """
-
-    name: str
-    description: str
-    arguments: tuple[Argument, ...]
-    handler: Callable[[Controllable, dict[str, Any]], Reply] | None
-    is_whole: bool = False
-
-    def schema(self) -> dict[str, Any]:
-        """The arguments in the words of JSON Schema."""
-        return {
-            "type": "object",
-            "description": self.description,
-            "properties": {argument.name: argument.schema() for argument in self.arguments},
-            "required": [argument.name for argument in self.arguments if argument.is_required],
-            "additionalProperties": False,
-        }
 
 
 _NAME = Argument("name", TEXT, "A parameter's name.")
@@ -185,6 +158,7 @@ COMMANDS = (
         (Argument("slot", CHOICE, "Which to hear; the other, if not given.", choices=SLOTS, is_required=False),),
         _swap_settings, is_whole=True,
     ),
+    *COMPARISON_COMMANDS,
     Command("presets", "List the presets, and the current one.", (), _presets),
     Command(
         "load_preset", "Take a preset's values, without a click; tell what is of plugins that aren't there.",
@@ -251,18 +225,6 @@ def command(name: str) -> Command:
 def schema() -> dict[str, Any]:
     """Arguments of each command as JSON Schema, by name."""
     return {row.name: row.schema() for row in COMMANDS}
-
-
-def row_of(target: Controllable, name: str) -> Parameter:
-    """The parameter called `name`.
-
-    Raises:
-        ValueError: there is none.
-    """
-    for row in target.rows():
-        if row.name == name:
-            return row
-    raise ValueError(f"parameter must be one of {', '.join(row.name for row in target.rows())}, got {shown(name)}")
 
 
 class Commander:

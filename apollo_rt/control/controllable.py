@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from apollo_rt.control.blind_test import BlindTest
 from apollo_rt.control.parameter_row import Parameter
 
 Reply = dict[str, Any]
@@ -28,6 +29,13 @@ class Controllable(Protocol):
 
     def swap_settings(self, slot: str | None) -> str:
         """Hear the settings A or B, or those that aren't heard; says which are heard now."""
+
+    def level_match(self, is_on: bool | None) -> Reply:
+        """How loud input and restoration are; bypass is made as loud as the restoration, or isn't (None: as before)."""
+
+    @property
+    def blind_test(self) -> BlindTest:
+        """The test of this run; ControlError if nobody listens."""
 
     def preset_names(self) -> Sequence[str]:
         """The presets there are."""

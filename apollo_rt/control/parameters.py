@@ -45,7 +45,6 @@ __all__ = [
     "Parameter",
     "Parameters",
     "parameter",
-    "wet_gain",
     "with_parameters",
 ]
 
@@ -121,16 +120,6 @@ class Parameters:
     def as_dict(self) -> dict[str, float]:
         """All values by name, in the order of the table."""
         return {row.name: self.get(row.name) for row in PARAMETERS}
-
-
-@realtime
-def wet_gain(values: NDArray[np.float64]) -> float:
-    """Gain of the wet signal that the user asks for: mix, or 0 in bypass.
-
-    Shape:
-        (parameters,), as in `Parameters.values`
-    """
-    return 0.0 if atomic_load(values, BYPASS) != 0.0 else atomic_load(values, MIX)
 
 
 @entry

@@ -26,6 +26,7 @@ from apollo_rt.live.monitoring.tap import Tap
 from apollo_rt.live.realtime.callback import callback_address
 from apollo_rt.live.realtime.shared_state import SharedState, ring_gauges
 from apollo_rt.live.supervision.connection import Connection
+from apollo_rt.live.supervision.level_match import LevelMatch
 from apollo_rt.live.supervision.model_runner import ModelRunner
 from apollo_rt.live.supervision.reopening import Reopening
 from apollo_rt.live.supervision.supervisor import Supervisor
@@ -37,8 +38,7 @@ Progress = Callable[[str, int, int], None]
 
 expect_entries()  # whoever knows this module will start an engine, and its model is the first to need one
 
-_PREFILL_S = 0.25
-_POLL_S = 0.02
+_PREFILL_S, _POLL_S = 0.25, 0.02
 
 
 class Engine:
@@ -79,9 +79,7 @@ class Engine:
         """Check that all fits and wire it; nothing runs or compiles yet."""
         check_fit(model, driver, source, sink)
         self.parameters = settings.parameters.copy() if settings.parameters else Parameters()
-        self._framing = model.framing
-        self._settings = settings
-        self.plugins = plugins
+        self._framing, self._settings, self.plugins = model.framing, settings, plugins
         self._rebuffering = rebuffering_latency(driver.block_size, model.framing.hop_length, driver.varying_block)
         self._shared = self._new_state(driver)
         self._analyser = SpectrumAnalyser(self._shared)
@@ -95,8 +93,7 @@ class Engine:
         self._runner = ModelRunner(self._shared, model, lighter or {})
         self._incidents: IncidentWriter | None = None
         self._supervisor = Supervisor(self.snapshot, self._poll)
-        self._is_prepared = self._is_stopped = False
-        self._start_s = self._stop_s = 0.0
+        self._is_prepared, self._is_stopped, self._start_s, self._stop_s = False, False, 0.0, 0.0
 
     @property
     def latency(self) -> LatencyReport:
@@ -151,8 +148,7 @@ class Engine:
             self._halt(complete=False)
             raise
         self._supervisor.start()
-        if self.plugins:
-            self._supervisor.say(self.plugins.notes())
+        self._supervisor.say(self.plugins.notes() if self.plugins else [])
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until the source's end has been played, tail included.
@@ -235,6 +231,11 @@ class Engine:
         """A tap of input and output, read beside the audio path; each caller gets one of its own."""
         return Tap(self._shared)
 
+    @property
+    def level_match(self) -> LevelMatch:
+        """What keeps the input as loud as the restoration, once it is polled; of a run there is one."""
+        return LevelMatch(self._shared)
+
     def take_titles(self) -> list[tuple[int, str]]:
         """Titles of a radio, with the output sample, as `tap` counts them, at which each begins; told once."""
         return self._files.take_titles()
@@ -260,8 +261,7 @@ class Engine:
         self._stop_s = time.monotonic()
         self._runner.stop()
         self._supervisor.stop()
-        if self._incidents:
-            self._supervisor.say(self._incidents.finish())
+        self._supervisor.say(self._incidents.finish() if self._incidents else [])
         self._supervisor.say(self._files.stop(complete, self._connection.is_over))
 
     def _error(self) -> Exception | None:
@@ -275,8 +275,8 @@ class Engine:
         return lines + (self._incidents.poll() if self._incidents else [])
 
     def _new_state(self, driver: Driver) -> SharedState:
-        latencies = self._rebuffering, sum(self._plugin_latencies)
-        return new_state(self._settings, self._framing, driver, self.parameters.values, *latencies)
+        values, latencies = self.parameters.values, (self._rebuffering, sum(self._plugin_latencies))
+        return new_state(self._settings, self._framing, driver, values, *latencies)
 
     def _start_restoring(self) -> None:
         settings = self._settings

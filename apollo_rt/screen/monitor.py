@@ -13,6 +13,7 @@ from textual.widgets import Footer
 from apollo_rt.errors import ApolloError
 from apollo_rt.live.monitoring.snapshot import Snapshot
 from apollo_rt.printable import printable
+from apollo_rt.screen.blind_dialog import BlindDialog
 from apollo_rt.screen.device_dialog import DeviceDialog, Wanted
 from apollo_rt.screen.dialog import PageDialog
 from apollo_rt.screen.headline import Headline
@@ -51,6 +52,7 @@ class Monitor(App[None]):
         Binding("q", "leave", "quit", tooltip="stop and leave"),
         Binding("question_mark,f1", "help", "help", key_display="?", tooltip="this page"),
         Binding("b", "switch('bypass')", "bypass", tooltip="hear the input instead, at the same latency"),
+        Binding("x", "blind", "blind", tooltip="a blind test: ten rounds, is X the input or the restoration?"),
         Binding("d", "switch('delta')", "delta", tooltip="hear only what the model changed"),
         Binding("a", "swap", "A/B", tooltip="compare two sets of parameters: hear the other one"),
         Binding("p", "presets", "presets", tooltip="load, save and remove presets"),
@@ -109,8 +111,9 @@ class Monitor(App[None]):
             self.exit()
         now_s = time.monotonic()
         elapsed_s, self._frame_s = now_s - self._frame_s, now_s
+        self._levels.visible = self._spectrum.visible = not self._session.controls.is_blind
         self._levels.show(snapshot, elapsed_s)
-        if self._spectrum.display and self._spectrum.size.height:
+        if self._spectrum.visible and self._spectrum.display and self._spectrum.size.height:
             self._spectrum.show(self._session.spectra(), elapsed_s)
         if self._n_frames % _FRAMES_PER_TEXT == 0:
             self._draw_texts(snapshot)
@@ -141,8 +144,11 @@ class Monitor(App[None]):
             return "WAITING FOR THE DEVICE", "hot"
         if snapshot.radio and not snapshot.radio.connected and not snapshot.radio.buffered_s:
             return "WAITING FOR THE STATION", "hot"
+        if self._session.controls.is_blind:
+            return "BLIND TEST", "accent"
         if values.get("bypass"):
-            return "BYPASS: the input", "warm"
+            gain_db = self._session.controls.bypass_gain_db
+            return f"BYPASS: the input, {gain_db:+.1f} dB" if abs(gain_db) >= 0.05 else "BYPASS: the input", "warm"
         if snapshot.tier == "dry":
             return "TOO MUCH LOAD: the input", "hot"
         if values.get("delta"):
@@ -190,6 +196,14 @@ class Monitor(App[None]):
     def action_mix(self, n_steps: int) -> None:
         """Move the mix."""
         self.run_command("change", {"name": "mix", "steps": n_steps})
+
+    def action_blind(self) -> None:
+        """Ten rounds: does anybody hear the difference?"""
+        if self.run_command("begin_blind_test") is not None:
+            self.push_screen(BlindDialog(self._session.commands.run), self._end_blind)
+
+    def _end_blind(self, _: None) -> None:
+        self.run_command("end_blind_test")
 
     def action_swap(self) -> None:
         """Hear the other settings."""

@@ -21,6 +21,14 @@ class Controls(Protocol):
     def current_preset(self) -> str | None:
         """The preset that was loaded or saved last, if any."""
 
+    @property
+    def is_blind(self) -> bool:
+        """A blind test is running: nothing may show what is heard."""
+
+    @property
+    def bypass_gain_db(self) -> float:
+        """Gain of the input in bypass."""
+
 
 class Session(Protocol):
     """A session as the screen needs it, `session.running_session` for one."""

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict
 from typing import Protocol
 
+from apollo_rt.control.blind_test import BlindTest
 from apollo_rt.control.comparison import Comparison
 from apollo_rt.control.controllable import Reply
 from apollo_rt.control.parameter_row import Parameter
@@ -63,6 +64,19 @@ class Models(Protocol):
         """See `controllable.Controllable.choose_model`."""
 
 
+class Listening(Protocol):
+    """Which of input and restoration is heard, and how loud the input is then; see `supervision.level_match`."""
+
+    is_on: bool
+    gain_db: float
+
+    def describe(self) -> Reply:
+        """See `controllable.Controllable.level_match`."""
+
+    def hear(self, what: str | None) -> None:
+        """Let something be heard whatever bypass says; None: what that says."""
+
+
 class Midi(Protocol):
     """Bindings of MIDI controllers."""
 
@@ -88,6 +102,7 @@ class LiveControls:
         devices_face: None: this run has none to choose.
         models_face: None: this run has none to choose.
         midi_face: None: this run has none.
+        listening_face: None: nobody listens to this run.
     """
 
     def __init__(self, engine: RunningEngine, stop: Callable[[], None]) -> None:
@@ -96,6 +111,8 @@ class LiveControls:
         self.devices_face: Devices | None = None
         self.models_face: Models | None = None
         self.midi_face: Midi | None = None
+        self.listening_face: Listening | None = None
+        self._blind_test = BlindTest(lambda what: self._listening.hear(what))
         self._engine, self._stop = engine, stop
         self._comparison = Comparison(self.rows, self.get, self.set)
 
@@ -120,6 +137,29 @@ class LiveControls:
     def swap_settings(self, slot: str | None) -> str:
         """Hear the settings A or B, or those that aren't heard; says which are heard now."""
         return self._comparison.go_to(slot)
+
+    def level_match(self, is_on: bool | None) -> Reply:
+        """How loud input and restoration are; bypass is made as loud as the restoration, or isn't."""
+        listening = self._listening
+        listening.is_on = listening.is_on if is_on is None else is_on
+        return listening.describe()
+
+    @property
+    def blind_test(self) -> BlindTest:
+        """The test of this run."""
+        assert self._listening
+        return self._blind_test
+
+    @property
+    def is_blind(self) -> bool:
+        """A blind test is running: nothing may show what is heard."""
+        return self._blind_test.is_running
+
+    @property
+    def bypass_gain_db(self) -> float:
+        """Gain of the input in bypass."""
+        face = self.listening_face
+        return face.gain_db if face and face.is_on else 0.0
 
     def preset_names(self) -> Sequence[str]:
         """The presets there are."""
@@ -148,11 +188,13 @@ class LiveControls:
 
     def meters(self) -> Reply:
         """Meters of input and output."""
+        self._refuse_to_tell()
         snapshot = self._engine.snapshot()
         return {"input": asdict(snapshot.input), "output": asdict(snapshot.output)}
 
     def spectra(self) -> Reply:
         """The spectra of input and output."""
+        self._refuse_to_tell()
         return self._engine.spectra().to_dict()
 
     def devices(self) -> Reply:
@@ -191,6 +233,16 @@ class LiveControls:
         """Owner of a parameter; a plugin's is called `plugin.parameter`."""
         plugins = self._engine.plugins
         return plugins if plugins and "." in name else self._engine.parameters
+
+    def _refuse_to_tell(self) -> None:
+        if self.is_blind:
+            raise ControlError("a blind test is running: what is heard is not shown before its end")
+
+    @property
+    def _listening(self) -> Listening:
+        if self.listening_face is None:
+            raise ControlError("nobody listens to this run; start with a device as --output to compare by ear")
+        return self.listening_face
 
     @property
     def _devices(self) -> Devices:

@@ -9,7 +9,8 @@ Bypass, mix, a missing hop and its recovery all move the same gain, by at most `
 The limit reaches 0 with the last wet sample, so a miss never steps. Wet and dry are aligned and correlated: the gains
 add up to one in amplitude, not in power. For delta they add up to zero, and what is missing is silence.
 
-In bypass the low cut and the output gain are off as well: it is the input that is heard.
+In bypass the low cut and the output gain are off as well: it is the input that is heard, at a gain of its own where its
+level is matched.
 """
 
 import math
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 from apollo_rt.compiled.functions import entry
 from apollo_rt.compiled.native import atomic_load, realtime
-from apollo_rt.control.parameters import BYPASS, DELTA, LOW_CUT_HZ, OUTPUT_GAIN_DB, PARAMETERS, LiveValues, wet_gain
+from apollo_rt.control.parameters import BYPASS, DELTA, LOW_CUT_HZ, MIX, OUTPUT_GAIN_DB, PARAMETERS, LiveValues
 from apollo_rt.latency import FADE_LENGTH
 from apollo_rt.stream.sample_guard import LOUDEST_SAMPLE
 
@@ -28,14 +29,16 @@ from apollo_rt.stream.sample_guard import LOUDEST_SAMPLE
     TARGET_WET, TARGET_DELTA, TARGET_GAIN, TARGET_LOW_CUT,  # what is wanted; the low cut in Hz, 0 for off
     WET, _DELTA, _GAIN,  # where they have got to
     _LOW_CUT, _LOW_CUT_SHARE,  # the filter's frequency in Hz, and how much of it is heard
+    _TARGET_DRY, _DRY,  # gain of the input in bypass, and where it has got to
     _FILTER,  # its state: two numbers for each channel
-) = range(10)  # fmt: skip
+) = range(12)  # fmt: skip
 N_MIXER = _FILTER + 4
 """Length of a mixer, a float64 array: what it is told, and all that it carries from sample to sample."""
 Mixer = Annotated[NDArray[np.float64], N_MIXER]
 
 _STEP = 1.0 / FADE_LENGTH
 _SLOW_STEP, _CUT_STEP_HZ = 1.0 / 512.0, 1.0
+_DRY_STEP = 1.0 / 128.0
 _OFF_HZ = PARAMETERS[LOW_CUT_HZ].minimum
 _DAMPING = math.sqrt(2.0)  # Butterworth
 _NOTHING = 1e-60  # far below any float32: a filter's state that small would only cost the time of denormals
@@ -50,6 +53,7 @@ def new_mixer(parameters: NDArray[np.float64]) -> NDArray[np.float64]:
     mixer = np.zeros(N_MIXER)
     read_mixer_targets(mixer, parameters)
     mixer[WET : _GAIN + 1] = mixer[TARGET_WET : TARGET_GAIN + 1]
+    mixer[_DRY] = mixer[_TARGET_DRY]
     mixer[_LOW_CUT], mixer[_LOW_CUT_SHARE] = mixer[TARGET_LOW_CUT] or _OFF_HZ, mixer[TARGET_LOW_CUT] > 0
     return mixer
 
@@ -62,12 +66,38 @@ def read_mixer_targets(mixer: Mixer, parameters: LiveValues) -> None:
     Shape:
         mixer (N_MIXER,), parameters (parameters,)
     """
-    mixer[TARGET_WET] = wet_gain(parameters)
-    is_on = atomic_load(parameters, BYPASS) == 0.0
-    mixer[TARGET_DELTA] = atomic_load(parameters, DELTA) if is_on else 0.0
+    aim_mixer(mixer, parameters, is_bypassed(parameters), 1.0)
+
+
+@realtime
+def is_bypassed(parameters: NDArray[np.float64]) -> bool:
+    """Tell whether the user wants to hear the input.
+
+    Shape:
+        (parameters,), as in `Parameters.values`
+    """
+    return bool(atomic_load(parameters, BYPASS) != 0.0)
+
+
+@realtime
+def aim_mixer(mixer: NDArray[np.float64], parameters: NDArray[np.float64], bypass: bool, dry_gain: float) -> None:
+    """Take what the user wants, with or without bypass, whatever its switch says.
+
+    Args:
+        mixer: see above.
+        parameters: live values.
+        bypass: the input is heard.
+        dry_gain: of the input in bypass; 1 leaves it as it is.
+
+    Shape:
+        mixer (N_MIXER,), parameters (parameters,)
+    """
+    mixer[TARGET_WET] = 0.0 if bypass else atomic_load(parameters, MIX)
+    mixer[TARGET_DELTA] = 0.0 if bypass else atomic_load(parameters, DELTA)
     gain_db, low_cut = atomic_load(parameters, OUTPUT_GAIN_DB), atomic_load(parameters, LOW_CUT_HZ)
-    mixer[TARGET_GAIN] = 10.0 ** (gain_db / 20.0) if is_on and gain_db != 0.0 else 1.0
-    mixer[TARGET_LOW_CUT] = low_cut if is_on and low_cut > _OFF_HZ else 0.0
+    mixer[TARGET_GAIN] = 10.0 ** (gain_db / 20.0) if not bypass and gain_db != 0.0 else 1.0
+    mixer[TARGET_LOW_CUT] = low_cut if not bypass and low_cut > _OFF_HZ else 0.0
+    mixer[_TARGET_DRY] = dry_gain if bypass else 1.0
 
 
 @realtime
@@ -90,22 +120,23 @@ def crossfade(
     Shape:
         all `(samples, 2)`
     """
-    n_covered, gain, delta = 0, mixer[WET], mixer[_DELTA]
+    n_covered, gain, delta, level = 0, mixer[WET], mixer[_DELTA], mixer[_DRY]
     target, target_delta = mixer[TARGET_WET], mixer[TARGET_DELTA]
     for index in range(out.shape[0]):
         limit = max(n_wet - index, 0) * _STEP
         gain = min(_approached(gain, target, _STEP), limit)
         delta = _approached(delta, target_delta, _STEP)
+        level = _approached(level, mixer[_TARGET_DRY], _DRY_STEP)
         n_covered += limit < target
-        dry_gain = (1.0 - delta) - gain
+        dry_gain = level * ((1.0 - delta) - gain)
         for channel in range(2):
-            if gain == 0.0 and delta == 0.0:
+            if dry_gain == 1.0 and gain == 0.0:
                 out[index, channel] = dry[index, channel]
             elif gain == 0.0:
                 out[index, channel] = np.float32(dry_gain * dry[index, channel])
             else:
                 out[index, channel] = np.float32(gain * wet[index, channel] + dry_gain * dry[index, channel])
-    mixer[WET], mixer[_DELTA] = gain, delta
+    mixer[WET], mixer[_DELTA], mixer[_DRY] = gain, delta, level
     return n_covered
 
 

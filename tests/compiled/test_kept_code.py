@@ -42,7 +42,7 @@ def test_what_a_child_made_is_loaded_by_the_next_start_without_one(folder, monke
     monkeypatch.setattr(kept_code, "_LOADED", {})
     monkeypatch.setattr(subprocess, "Popen", no_child)
     assert kept_code.entry_address(SMALL, "_load")
-    assert kept_code.entry_address(SMALL, "wet_gain") is None, "no entry"
+    assert kept_code.entry_address(SMALL, "with_parameters") is None, "no entry"
 
 
 def test_what_another_start_makes_at_the_same_moment_is_taken(folder, monkeypatch):

@@ -172,3 +172,56 @@ def test_every_row_is_described_and_the_schema_is_made_from_the_rows():
     assert set(schema()) == {row.name for row in COMMANDS} >= set(TOPICS)
     assert schema()["set"]["required"] == ["name", "value"]
     assert schema()["subscribe"]["properties"]["topics"]["items"]["enum"] == list(TOPICS)
+
+
+class HeardBy:
+    """A stand-in for the level match of an engine."""
+
+    def __init__(self) -> None:
+        self.is_on, self.gain_db, self.heard = True, -1.25, []
+
+    def describe(self) -> dict:
+        return {"is_on": self.is_on, "gain_db": self.gain_db}
+
+    def hear(self, what: str | None) -> None:
+        self.heard.append(what)
+
+
+def test_levels_are_matched_and_unmatched(session):
+    session.controls.listening_face = HeardBy()
+    assert run(session, "level_match") == {"is_on": True, "gain_db": -1.25}
+    assert session.controls.bypass_gain_db == -1.25
+    assert run(session, "level_match", state="off")["is_on"] is False
+    assert run(session, "level_match")["is_on"] is False
+    assert session.controls.bypass_gain_db == 0.0
+
+
+def test_a_blind_test_runs_by_commands_and_nothing_shows_meanwhile_what_is_heard(session):
+    session.controls.listening_face = face = HeardBy()
+    run(session, "begin_blind_test")
+    for name in ("meters", "spectra"):
+        with pytest.raises(ControlError, match="blind test is running"):
+            run(session, name)
+    assert face.heard[-1] in ("input", "restored")
+    assert run(session, "hear", what="input")["heard"] == face.heard[-1] == "input"
+    for _ in range(10):
+        told = run(session, "answer", what="restored")
+    assert told["score"] == sum(pair["x"] == "restored" for pair in told["answers"])
+    assert face.heard[-1] is None
+    run(session, "meters")
+    run(session, "begin_blind_test")
+    assert run(session, "end_blind_test")["is_running"] is False
+
+
+def test_a_blind_test_needs_a_listener_and_something_to_compare(session):
+    for name in ("level_match", "blind_test", "begin_blind_test"):
+        with pytest.raises(ControlError, match="nobody listens to this run"):
+            run(session, name)
+    session.controls.listening_face = HeardBy()
+    run(session, "set", name="mix", value=0.0)
+    with pytest.raises(ValueError, match="mix above 0"):
+        run(session, "begin_blind_test")
+    run(session, "set", name="mix", value=0.5)
+    run(session, "set", name="delta", value=1)
+    with pytest.raises(ValueError, match="delta off"):
+        run(session, "begin_blind_test")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from apollo_rt.control.parameters import PARAMETERS, Parameters, parameter, wet_gain
+from apollo_rt.control.parameters import PARAMETERS, Parameters, parameter
 
 
 def test_every_row_can_be_read_and_set_between_its_bounds_and_nowhere_else():
@@ -33,16 +33,6 @@ def test_an_unknown_name_is_answered_with_those_that_exist():
         Parameters().get("wetness")
     with pytest.raises(ValueError, match="one of mix, bypass"):
         parameter("Mix")
-
-
-def test_the_wet_gain_is_mix_and_nothing_in_bypass():
-    live = Parameters(mix=0.7)
-    assert wet_gain(live.values) == 0.7
-    live.bypass = True
-    assert wet_gain(live.values) == 0
-    live.bypass = False
-    live.mix = 0.2
-    assert wet_gain(live.values) == 0.2
 
 
 def test_a_knob_goes_through_the_whole_range_and_back():

@@ -566,3 +566,42 @@ def test_a_radio_shows_its_title_and_that_it_is_lost() -> None:
         await shows(app, "WAITING FOR THE STATION")
 
     on_screen(session_of(engine), look)
+
+
+def test_x_is_a_blind_test_of_ten_rounds_and_the_screen_shows_nothing_of_what_is_heard() -> None:
+    session, heard = session_of(StillEngine()), []
+    session.controls.listening_face = SimpleNamespace(hear=heard.append, is_on=True, gain_db=1.25, describe=dict)
+
+    async def steps(app: Monitor, pilot: Pilot[None]) -> None:
+        await pilot.press("b")
+        await shows(app, "BYPASS: the input, +1.2 dB")
+        await pilot.press("x")
+        await shows(app, "round 1 of 10, you hear X")
+        await until(lambda: not app._spectrum.visible and not app._levels.visible)
+        await shows(app, "BLIND TEST")
+        for key, what in (("a", "input"), ("b", "restored")):
+            await pilot.press(key)
+            assert heard[-1] == what
+        for _ in range(10):
+            await pilot.press("x", "1")
+        score = session.commands.run("blind_test")["score"]
+        assert score == sum(pair["x"] == "input" for pair in session.commands.run("blind_test")["answers"])
+        await shows(app, f"{score} of 10 right")
+        await pilot.press("2")  # over is over
+        await pilot.press("escape")
+        await until(lambda: app._spectrum.visible and app._levels.visible)
+        await pilot.press("x")
+        await shows(app, "round 1 of 10")
+        await pilot.press("escape")
+        await until(lambda: not session.controls.is_blind)
+        assert heard[-1] is None
+
+    on_screen(session, steps)
+
+
+def test_a_run_that_nobody_hears_has_no_blind_test() -> None:
+    async def steps(app: Monitor, pilot: Pilot[None]) -> None:
+        await pilot.press("x")
+        await shows(app, "nobody listens to this run")
+
+    on_screen(session_of(StillEngine()), steps)

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
-from apollo_rt.control.commands import Commander, row_of
+from apollo_rt.control.command_row import row_of
+from apollo_rt.control.commands import Commander
 from apollo_rt.control.controllable import Controllable, Reply
 from apollo_rt.control.midi.host_process import open_port
 from apollo_rt.control.midi.inbox import Inbox

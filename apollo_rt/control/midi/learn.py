@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from apollo_rt.control.commands import row_of
+from apollo_rt.control.command_row import row_of
 from apollo_rt.control.controllable import Controllable
 from apollo_rt.control.midi.map import CC, CC14, FINE, NOTE, PROGRAM, TOGGLE, TURN, Action, Origin
 from apollo_rt.control.midi.message import Event

@@ -29,6 +29,7 @@ from apollo_rt.live.realtime.tier_switch import (
     time_plugins,
 )
 from apollo_rt.plugins.plugin_chains import reset_plugins
+from apollo_rt.stream.loudness import measure
 from apollo_rt.stream.processor import (
     FRAME_OK,
     FRAME_REPLACED,
@@ -200,4 +201,13 @@ def finish_hop(shared: SharedState, out: NDArray[np.float32], code: int, step_ns
         control.unfit_hops -= 1
     else:
         publish_hop(shared.wet, (position - control.hop_delay) // hop_length, out)
+        _measure_loudness(shared, position - control.hop_delay, out)
     store(control, "consumed", position + hop_length)
+
+
+@realtime
+def _measure_loudness(shared: SharedState, position: int, wet: NDArray[np.float32]) -> None:
+    """Measure a finished hop beside the input that it is made of."""
+    dry = shared.loudness.scratch[0]
+    if fetch(shared.history, position, dry):
+        measure(shared.loudness, dry, wet, shared.parameters)

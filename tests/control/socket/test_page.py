@@ -63,7 +63,9 @@ def playing(model: Model, samples: np.ndarray, settings: EngineSettings) -> Iter
     """A session of an engine that plays for ever."""
     engine = Engine(model, VirtualDevice(RATE), settings, Endless(samples), Nowhere())
     with engine:
-        yield LiveSession(engine, SessionInfo("demo", "speakers", "tiny", False))
+        session = LiveSession(engine, SessionInfo("demo", "speakers", "tiny", False))
+        session.controls.listening_face = engine.level_match
+        yield session
 
 
 @contextlib.contextmanager
@@ -119,6 +121,26 @@ def colours(canvas: str) -> str:
         }}
         return counts;
     }})()"""
+
+
+def test_a_blind_test_is_done_with_keys_and_hides_what_would_tell(shown: Page, session: LiveSession) -> None:
+    press = "document.onkeydown({{ key: '{}', target: document.body }})"
+    shown.run(press.format("x"))
+    shown.wait_for("$('round').textContent === 'round 1 of 10' && $('shown').hidden && $('ab').hidden")
+    for key, what in (("1", "input"), ("2", "restored"), ("3", "X")):
+        shown.run(press.format(key))
+        shown.wait_for(f"document.querySelector('[data-hear].on').dataset.hear === {what!r}")
+    for round_ in range(1, 11):
+        shown.wait_for(f"$('round').textContent === 'round {round_} of 10'")
+        shown.run(press.format(4 + round_ % 2))
+    shown.wait_for("$('round').textContent.includes('of 10 right') && !$('shown').hidden && $('rounds').hidden")
+    answers = session.commands.run("blind_test")["answers"]
+    assert [pair["answer"] for pair in answers] == ["restored", "input"] * 5
+    shown.run("$('match').click()")
+    shown.wait_for("$('match').textContent === 'level match off'")
+    assert session.commands.run("level_match")["is_on"] is False
+    shown.run("$('match').click()")
+    shown.wait_for("$('match').classList.contains('on')")
 
 
 def test_it_is_drawn_from_the_table_of_parameters(shown: Page) -> None:
