@@ -69,7 +69,7 @@ class BlindTest:
         self._hear(None)
 
     def describe(self) -> dict[str, Any]:
-        """How it stands, for JSON; nothing of X before the last answer, and the score only then."""
+        """State of the test, for JSON; nothing of X before the last answer, and the score only then."""
         is_complete = len(self._answers) == N_ROUNDS
         told: dict[str, Any] = {
             "is_running": self.is_running,

@@ -31,7 +31,7 @@ class Controllable(Protocol):
         """Hear the settings A or B, or those that aren't heard; says which are heard now."""
 
     def level_match(self, is_on: bool | None) -> Reply:
-        """How loud input and restoration are; bypass is made as loud as the restoration, or isn't (None: as before)."""
+        """Loudness of input and restoration; bypass is made as loud as the restoration, or isn't (None: as before)."""
 
     @property
     def blind_test(self) -> BlindTest:

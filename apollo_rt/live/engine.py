@@ -233,7 +233,7 @@ class Engine:
 
     @property
     def level_match(self) -> LevelMatch:
-        """What keeps the input as loud as the restoration, once it is polled; of a run there is one."""
+        """A match of levels in bypass, which acts as long as it is polled; of a run there is one."""
         return LevelMatch(self._shared)
 
     def take_titles(self) -> list[tuple[int, str]]:

@@ -42,7 +42,7 @@ class BlindDialog(Dialog[None]):
         self._status = Static(markup=False)
 
     def compose(self) -> ComposeResult:
-        """What to press, and how it stands."""
+        """Keys to press, and the state of the test."""
         box = Vertical(Static("\n".join(_HOW)), Static(""), self._status, classes="box")
         box.border_title, box.border_subtitle = "blind test", "Esc ends it"
         yield box

@@ -64,7 +64,7 @@ class Models(Protocol):
         """See `controllable.Controllable.choose_model`."""
 
 
-class Listening(Protocol):
+class MatchedLevels(Protocol):
     """Which of input and restoration is heard, and how loud the input is then; see `supervision.level_match`."""
 
     is_on: bool
@@ -111,7 +111,7 @@ class LiveControls:
         self.devices_face: Devices | None = None
         self.models_face: Models | None = None
         self.midi_face: Midi | None = None
-        self.listening_face: Listening | None = None
+        self.listening_face: MatchedLevels | None = None
         self._blind_test = BlindTest(lambda what: self._listening.hear(what))
         self._engine, self._stop = engine, stop
         self._comparison = Comparison(self.rows, self.get, self.set)
@@ -139,7 +139,7 @@ class LiveControls:
         return self._comparison.go_to(slot)
 
     def level_match(self, is_on: bool | None) -> Reply:
-        """How loud input and restoration are; bypass is made as loud as the restoration, or isn't."""
+        """Loudness of input and restoration; bypass is made as loud as the restoration, or isn't."""
         listening = self._listening
         listening.is_on = listening.is_on if is_on is None else is_on
         return listening.describe()
@@ -239,7 +239,7 @@ class LiveControls:
             raise ControlError("a blind test is running: what is heard is not shown before its end")
 
     @property
-    def _listening(self) -> Listening:
+    def _listening(self) -> MatchedLevels:
         if self.listening_face is None:
             raise ControlError("nobody listens to this run; start with a device as --output to compare by ear")
         return self.listening_face

@@ -23,7 +23,7 @@ from apollo_rt.latency import FADE_LENGTH
 from apollo_rt.live.realtime.counters import begin_counting, count_xruns, end_counting, move_meter, record
 from apollo_rt.live.realtime.device_block import read_block, write_block
 from apollo_rt.live.realtime.gaps import FOR_EVER, add_gap, fade_around_gaps
-from apollo_rt.live.realtime.listening import aim, note_loudest
+from apollo_rt.live.realtime.heard_signal import aim, note_loudest
 from apollo_rt.live.realtime.lockout import Attachment, enter, leave, play_silence
 from apollo_rt.live.realtime.ring import (
     CHUNK,
@@ -136,7 +136,7 @@ def _receive(shared: SharedState, address: int, done: int, n_samples: int, block
     else:
         read_block(address, n_samples, channels, done, block)
     _replace_faults(shared, block)
-    note_loudest(shared.listening, block, shared.control.delay, shared.control.sample_rate)
+    note_loudest(shared.heard, block, shared.control.delay, shared.control.sample_rate)
     move_meter(shared.stats.input_meter, block, shared.control.sample_rate)
 
 
@@ -172,7 +172,7 @@ def _mix(shared: SharedState, dry: NDArray[np.float32], output: NDArray[np.float
     copy_out(shared.history, begin, dry)
     _judge_hops(shared, end + FADE_LENGTH)
     hop_length = shared.wet.samples.shape[1]
-    aim(shared.mixer, shared.parameters, shared.listening)
+    aim(shared.mixer, shared.parameters, shared.heard)
     position, wet_end, n_covered = begin, begin, 0
     while position < end:
         if position >= wet_end:

@@ -16,7 +16,7 @@ from apollo_rt.config import Framing
 from apollo_rt.latency import FADE_LENGTH
 from apollo_rt.live.realtime.counters import Stats, make_stats
 from apollo_rt.live.realtime.gaps import Gaps, make_gaps
-from apollo_rt.live.realtime.listening import Listening, new_listening
+from apollo_rt.live.realtime.heard_signal import HeardSignal, new_heard_signal
 from apollo_rt.live.realtime.ring import CHUNK, UNKNOWN, Ring, WetRing, make_ring, make_wet_ring, n_queued
 from apollo_rt.stream.loudness import LoudnessMeter, make_loudness_meter
 from apollo_rt.stream.mixer import N_MIXER, new_mixer
@@ -77,7 +77,7 @@ class SharedState(NamedTuple):
         scratch: the callback's own: input, dry, output.
         output: what was handed out, by the history's index and marks.
         gaps: in the input; the callback's own.
-        listening: which of input and restoration is heard, and how loud the input is then.
+        heard: which of input and restoration is heard, and how loud the input is then.
         loudness: of the input and of what is made of it; the worker's own.
     """
 
@@ -93,7 +93,7 @@ class SharedState(NamedTuple):
     scratch: Annotated[NDArray[np.float32], 3, CHUNK, 2]
     output: Ring
     gaps: Gaps
-    listening: Listening
+    heard: HeardSignal
     loudness: LoudnessMeter
 
 
@@ -136,7 +136,7 @@ def make_shared_state(
         scratch=np.zeros((3, CHUNK, 2), np.float32),
         output=Ring(np.full_like(history.samples, 0), history.marks),
         gaps=make_gaps(),
-        listening=new_listening(),
+        heard=new_heard_signal(),
         loudness=make_loudness_meter(hop_length, framing.sample_rate, parameters),
     )
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apollo_rt.compiled.records import load, store
-from apollo_rt.live.realtime.listening import AS_SET, INPUT, RESTORED
+from apollo_rt.live.realtime.heard_signal import AS_SET, INPUT, RESTORED
 from apollo_rt.live.realtime.shared_state import SharedState
 from apollo_rt.stream.loudness import N_PARTS, PARTS_PER_BLOCK, integrated_lufs, sounding_values
 
@@ -46,12 +46,12 @@ class LevelMatch:
         before_lufs, after_lufs = map(integrated_lufs, self._newest(_N_INTEGRATED))
         if math.isfinite(before_lufs) and math.isfinite(after_lufs):
             self.gain_db = min(max(after_lufs - before_lufs, -_MOST_DB), _MOST_DB)
-        store(self._shared.listening, "match_gain", 10.0 ** (self.gain_db / 20.0) if self.is_on else 1.0)
+        store(self._shared.heard, "match_gain", 10.0 ** (self.gain_db / 20.0) if self.is_on else 1.0)
         return []
 
     def hear(self, what: str | None) -> None:
         """Let the `input` or what is `restored` be heard whatever bypass says; None: what it says."""
-        store(self._shared.listening, "forced", _FORCED[what])
+        store(self._shared.heard, "forced", _FORCED[what])
 
     def describe(self) -> dict[str, Any]:
         """All as plain values, for JSON; a loudness is None where there is none, as of silence."""
