@@ -65,7 +65,7 @@ class Models(Protocol):
 
 
 class MatchedLevels(Protocol):
-    """Which of input and restoration is heard, and how loud the input is then; see `supervision.level_match`."""
+    """A match of levels in bypass, and what is heard in a blind test; see `supervision.level_match`."""
 
     is_on: bool
     gain_db: float
