@@ -11,6 +11,7 @@ import click
 
 from apollo_rt.commands.build_engine import build_engine
 from apollo_rt.commands.completion import completion
+from apollo_rt.commands.ctl import ctl
 from apollo_rt.commands.live import live
 from apollo_rt.commands.model_commands import model
 from apollo_rt.commands.plugins import plugins
@@ -49,6 +50,7 @@ apollo_rt.add_command(build_engine)
 apollo_rt.add_command(_hidden(build_engine), "prepare")  # as it was called before
 apollo_rt.add_command(plugins)
 apollo_rt.add_command(recover)
+apollo_rt.add_command(ctl)
 apollo_rt.add_command(completion)
 
 

@@ -10,6 +10,7 @@ from apollo_rt.control.midi.map import default_map, read_map
 from apollo_rt.control.parameters import PARAMETERS, Parameters
 from apollo_rt.control.presets import Presets, open_preset
 from apollo_rt.control.socket.access import make_token, token_from_file
+from apollo_rt.control.socket.announced_runs import AnnouncedRun, announced
 from apollo_rt.errors import ControlError
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.monitoring.recorder import Recorder
@@ -102,9 +103,11 @@ def _open_control(options: ControlOptions, session: LiveSession, stack: ExitStac
     from apollo_rt.control.socket.server import ControlServer
 
     assert options.control_port is not None
-    server = ControlServer(session.commands, control_token(options), options.control_port, session.messages.append)
+    token = control_token(options)
+    server = ControlServer(session.commands, token, options.control_port, session.messages.append)
     server.start()
     stack.callback(server.stop)
+    stack.enter_context(announced(AnnouncedRun(server.port, token)))
     session.notes.append(f"control page: {_page_of(server.page_url, server.url, options)}")
 
 
