@@ -1,5 +1,6 @@
 """What tests of many packages share. A model is the same for all, so it is made and loaded once."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 from apollo_rt.inference.model import Model, load
 from tests import ROOT
 from tests.doubles import tiny_models
+
+os.environ["APOLLO_RT_LIVE_FRESH"] = "1"  # no run takes up what another was set to, nor what the machine's user has
 
 
 @pytest.fixture(scope="session")

@@ -7,12 +7,15 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from apollo_rt.commands.config_file import config_option
+from apollo_rt.commands.kept_options import in_force, take_up
 from apollo_rt.commands.live_options import run_options, seconds_option
 from apollo_rt.commands.live_tools import devices, doctor, latency, midi
 from apollo_rt.commands.parameter_options import parameter_options, take_parameters
 from apollo_rt.commands.pipe_options import pipe_options, take_pipes
 from apollo_rt.commands.reserve_option import ReserveSeconds
 from apollo_rt.commands.sink_options import sink_options, take_sink_options
+from apollo_rt.errors import DeviceError
 from apollo_rt.session.control_options import control_options, take_control_options
 
 _FORMER_FLAGS = {"list_devices": devices, "list_midi": midi, "doctor": doctor, "measure_latency": latency}
@@ -24,6 +27,7 @@ def _former_flag(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]
 
 
 @click.group(short_help="Restore live, between devices and files.", invoke_without_command=True)
+@config_option
 @run_options
 @click.option(
     "--before", multiple=True, metavar="PLUGIN",
@@ -68,6 +72,14 @@ def _former_flag(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]
 @sink_options
 @control_options
 @click.option("--plain", is_flag=True, help="Plain lines instead of the screen.")
+@click.option(
+    "--verbose/--quiet", "-v/-q", "is_verbose", default=None,
+    help="Plain lines: one a second, and the options in force; or warnings alone.",
+)  # fmt: skip
+@click.option(
+    "--log-file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write what is said there, too."
+)
+@click.option("--fresh", is_flag=True, help="Neither take up what the last run was set to, nor leave anything.")
 @_former_flag("list_devices")
 @_former_flag("list_midi")
 @_former_flag("doctor")
@@ -89,6 +101,7 @@ def live(context: click.Context, /, auto: bool, seconds: float, **options: Any) 
         wanted = {option.name for option in former[0].params}
         context.invoke(former[0], **{name: value for name, value in given.items() if name in wanted})
         return
+    notes = _notes(options, context)
     control = take_control_options(options, context)
     raw = take_pipes(options)
     parameters = take_parameters(options)
@@ -107,7 +120,23 @@ def live(context: click.Context, /, auto: bool, seconds: float, **options: Any) 
     chain = ChainOptions(options.pop("before"), options.pop("after"), options.pop("chain"))
     own = SinkOptions(**sink)
     live_values = Parameters.checked(parameters)
-    run_live(LiveOptions(**options, raw=raw, sink=own, parameters=live_values, control=control, chain=chain))
+    options |= {"raw": raw, "sink": own, "parameters": live_values, "control": control, "chain": chain, "notes": notes}
+    try:
+        run_live(LiveOptions(**options))
+    except DeviceError as error:
+        taken = next((note for note in notes if note.startswith("taken up")), "")
+        raise DeviceError(f"{error}; {taken}" if taken else str(error)) from None
+
+
+def _notes(options: dict[str, Any], context: click.Context) -> tuple[str, ...]:
+    """Take up the last run's state where a device plays or is captured; what a user should know of the options."""
+    from apollo_rt.session.named_files import is_read, output_file
+
+    is_fresh, is_verbose = options.pop("fresh"), options.pop("is_verbose")
+    options["verbosity"] = {None: 0, True: 1, False: -1}[is_verbose]
+    options["keeps_state"] = not is_fresh and not (is_read(options["source"]) and output_file(options["target"]))
+    notes = take_up(options, context) if options["keeps_state"] else ()
+    return (*notes, *(in_force(options, context) if is_verbose else ()))
 
 
 def _hand_down(context: click.Context, name: str) -> None:

@@ -2,12 +2,27 @@
 
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
 import click
 
 from apollo_rt.printable import printable
+
+_COPIES: list[Callable[[str], None]] = []
+"""Get every line that is said, too."""
+
+
+@contextmanager
+def copied_to(write: Callable[[str], None]) -> Iterator[None]:
+    """Hand every line that is said to somebody else too, until the end of the `with` block."""
+    _COPIES.append(write)
+    try:
+        yield
+    finally:
+        _COPIES.remove(write)
 
 
 def say(*lines: object, err: bool = False) -> None:
@@ -21,8 +36,11 @@ def say(*lines: object, err: bool = False) -> None:
         err: to stderr.
     """
     stream = sys.stderr if err else sys.stdout
-    for line in lines:
-        text = printable(line)
+    texts = [printable(line) for line in lines]
+    for write in _COPIES:
+        for text in texts:
+            write(text)
+    for text in texts:
         try:
             click.echo(text, err=err)
         except UnicodeEncodeError:

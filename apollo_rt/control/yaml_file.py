@@ -68,6 +68,13 @@ def read_mapping(path: Path) -> dict[Any, Any]:
     return content
 
 
+def key_lines(path: Path) -> dict[str, int]:
+    """Lines on which the keys of a file's mapping stand, by key, the first is 1; of a file that `read_mapping` took."""
+    root = yaml.compose(read_regular(path, _LONGEST_BYTES), yaml.SafeLoader)
+    pairs = root.value if isinstance(root, yaml.MappingNode) else []
+    return {str(key.value): key.start_mark.line + 1 for key, _ in pairs}
+
+
 def write_mapping(path: Path, content: dict[str, Any], comment: str) -> None:
     """Write a file whole or not at all; its folder is made where it is missing.
 

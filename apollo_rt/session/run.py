@@ -3,16 +3,17 @@
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 
+from apollo_rt.console.log_file import log_file
 from apollo_rt.console.progress import progress_bar
 from apollo_rt.console.say import say
 from apollo_rt.console.signals import ending_calls, interruptible
 from apollo_rt.devices.virtual_sink import VirtualSink
 from apollo_rt.devices.volumes import VolumeWatch
-from apollo_rt.errors import PipeClosedError
+from apollo_rt.errors import ApolloError, PipeClosedError
 from apollo_rt.files.local_playlist import left_out_of
 from apollo_rt.files.recovery import leftover_lines
 from apollo_rt.inference.model import Model
@@ -27,6 +28,7 @@ from apollo_rt.session.device_picker import DevicePicker, reopening
 from apollo_rt.session.endpoints import Endpoints, open_endpoints
 from apollo_rt.session.figures_file import write_figures
 from apollo_rt.session.interfaces import check_files, control_interfaces
+from apollo_rt.session.kept_state import StateKeeper
 from apollo_rt.session.measure_latency import measure_latency
 from apollo_rt.session.model_picker import ModelPicker
 from apollo_rt.session.named_files import is_read, output_file
@@ -35,7 +37,7 @@ from apollo_rt.session.own_stderr import stderr_to_ourselves
 from apollo_rt.session.plugin_chain import open_plugins, plugin_line
 from apollo_rt.session.run_options import LiveOptions, completed
 from apollo_rt.session.running_session import LiveSession, SessionInfo, SessionLog
-from apollo_rt.session.status_lines import end_line, run_lines
+from apollo_rt.session.status_lines import end_line, run_lines, start_line
 from apollo_rt.session.upkeep import Poll
 from apollo_rt.standard_streams import DASH, words_on_stderr
 
@@ -53,7 +55,13 @@ def run_live(options: LiveOptions) -> None:
     check_files(options.control, options.chain.names_plugins)
     _say_leftovers(options)
     with words_on_stderr(options.target == DASH), ExitStack() as stack:
-        _run(options, stack)
+        log = stack.enter_context(log_file(options.log_file)) if options.log_file else None
+        try:
+            _run(options, stack, log)
+        except (ApolloError, ValueError) as error:
+            if log:
+                log(f"error: {error}")
+            raise
 
 
 def _say_leftovers(options: LiveOptions) -> None:
@@ -64,7 +72,7 @@ def _say_leftovers(options: LiveOptions) -> None:
         say(f"warning: {line}", err=True)
 
 
-def _run(options: LiveOptions, stack: ExitStack) -> None:
+def _run(options: LiveOptions, stack: ExitStack, log: Callable[[str], None] | None) -> None:
     """As `run_live`; what must be ended whatever happens comes onto the stack."""
     with interruptible():
         loaded = _opened_model(options)
@@ -83,16 +91,19 @@ def _run(options: LiveOptions, stack: ExitStack) -> None:
     polls = [players_poll(options.sink, sink, session)] if sink else []
     polls += [VolumeWatch().poll] if endpoints.has_device else []
     polls += [_matched_levels(session, engine)] if endpoints.writer is None else []
+    keeper = StateKeeper(options, session) if options.keeps_state else None
+    polls += [keeper.poll] if keeper else []
     with endpoints, _log_handled_by(SessionLog(session)), ending_calls(session.stop), ExitStack() as interfaces:
         try:
             interfaces.enter_context(control_interfaces(options.control, session, engine, polls))
         except BaseException:
             endpoints.discard()
             raise
-        is_plain = _is_plain(options.plain)
+        is_plain = _is_plain(options.plain or options.verbosity != 0)
         with stderr_to_ourselves() if is_plain else nullcontext(), engine:
             session.notes += sink_notes(options.sink, sink, session.latency) if sink else []
-            _show(session, is_plain)
+            _show(session, is_plain, options.verbosity, log)
+            session.messages += keeper.keep() if keeper else []
     _conclude(options, session, endpoints, engine.snapshot())
 
 
@@ -105,6 +116,7 @@ def _new_session(options: LiveOptions, loaded: Model, endpoints: Endpoints, engi
     )
     models = ModelPicker(engine, loaded, options.provider, options.tier, logging.getLogger(__name__).warning)
     session = LiveSession(engine, info, devices if endpoints.has_device else None, models)
+    session.notes += options.notes
     if endpoints.has_device and endpoints.driver.block_size > options.block_size:
         session.notes.append(
             f"the device hands over {endpoints.driver.block_size} samples at once, so blocks are as long, not "
@@ -181,16 +193,20 @@ def _is_plain(wanted: bool) -> bool:
     return wanted or not is_terminal or os.environ.get("TERM") == "dumb"
 
 
-def _show(session: LiveSession, is_plain: bool) -> None:
+def _show(session: LiveSession, is_plain: bool, verbosity: int, log: Callable[[str], None] | None) -> None:
     """Show the session until it is over."""
     if is_plain:
-        run_lines(session)
+        run_lines(session, 1.0 if verbosity > 0 else 5.0, verbosity < 0)
         return
     # Late: it costs a second, in which the music already plays.
     from apollo_rt.screen.monitor import run_monitor
 
     session.messages += session.notes
+    if log:
+        session.log = log
+        log(start_line(session))
     run_monitor(session)
+    session.log = None
 
 
 def _conclude(options: LiveOptions, session: LiveSession, endpoints: Endpoints, snapshot: Snapshot) -> None:
@@ -207,7 +223,8 @@ def _conclude(options: LiveOptions, session: LiveSession, endpoints: Endpoints, 
         write_figures(options.stats_json, about, snapshot)
     if session.error and not isinstance(session.error, PipeClosedError):
         raise session.error
-    say(end_line(snapshot))
+    if options.verbosity >= 0:
+        say(end_line(snapshot))
     if session.error:
         raise session.error
 

@@ -34,6 +34,10 @@ class LiveOptions(EndpointOptions):
         control: by what it is controlled beside the screen.
         chain: the plugins before and after the model.
         sink: the run's own virtual sink, which is its input then.
+        verbosity: 0; 1: plain lines, one a second, and the options in force; -1: warnings and errors alone.
+        log_file: gets what is said, too.
+        keeps_state: what is set is left for the next run.
+        notes: what a user should know from the start.
     """
 
     parameters: Parameters | None = None
@@ -49,6 +53,10 @@ class LiveOptions(EndpointOptions):
     control: ControlOptions = field(default_factory=ControlOptions)
     chain: ChainOptions = field(default_factory=ChainOptions)
     sink: SinkOptions = field(default_factory=SinkOptions)
+    verbosity: int = 0
+    log_file: Path | None = None
+    keeps_state: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def completed(options: LiveOptions) -> LiveOptions:

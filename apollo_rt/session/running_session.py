@@ -1,6 +1,7 @@
 """A running engine, for its interfaces: screen and plain lines ask here what there is to show and when it is over."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from apollo_rt.control.commands import Commander
@@ -49,6 +50,7 @@ class LiveSession:
         notes: what a user should know from the start.
         messages: what the engine logged and no interface has taken away yet.
         controls: what the commands act upon.
+        log: gets each message when it is taken.
         commands: runs what a user wants done, whichever interface it comes from.
     """
 
@@ -65,6 +67,7 @@ class LiveSession:
         self.error: ApolloError | None = None
         self.notes: list[str] = []
         self.messages: list[str] = []
+        self.log: Callable[[str], None] | None = None
         self._engine = engine
         self.controls = LiveControls(engine, self.stop)
         self.controls.devices_face, self.controls.models_face = devices, models
@@ -118,6 +121,9 @@ class LiveSession:
         """Messages since the last call; the list stays the same one, since others keep its `append`."""
         taken = self.messages[:]
         del self.messages[: len(taken)]
+        for message in taken:
+            if self.log:
+                self.log(message)
         return taken
 
 

@@ -11,17 +11,16 @@ _PERIOD_S = 5.0
 _POLL_S = 0.05
 
 
-def run_lines(session: LiveSession, period_s: float = _PERIOD_S) -> None:
+def run_lines(session: LiveSession, period_s: float = _PERIOD_S, is_quiet: bool = False) -> None:
     """Print lines until the session is over.
 
     Args:
         session: of a started engine.
         period_s: seconds between two lines.
+        is_quiet: print warnings alone.
     """
-    say(start_line(session))
-    say(session.update().scheduling)
-    for note in session.notes:
-        say(note)
+    if not is_quiet:
+        say(start_line(session), session.update().scheduling, *session.notes)
     next_s = time.monotonic() + period_s
     while True:
         snapshot = session.update()
@@ -29,7 +28,7 @@ def run_lines(session: LiveSession, period_s: float = _PERIOD_S) -> None:
             say(*f"warning: {message}".split("\n"), err=True)
         if session.is_over:
             return
-        if time.monotonic() >= next_s:
+        if time.monotonic() >= next_s and not is_quiet:
             next_s += period_s
             say(status_line(snapshot))
         time.sleep(_POLL_S)

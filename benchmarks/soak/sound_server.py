@@ -24,7 +24,7 @@ from tests.doubles.comparison import lag_of, likeness
 from tests.doubles.live_run import LiveRun
 from tests.doubles.pulse_sinks import load_sink, pactl, unload_sink
 
-_COMMAND = ["run_live.py", "--input", "Monitor of Loopback", "--output", "speakers"]
+_COMMAND = ["run_live.py", "--fresh", "--input", "Monitor of Loopback", "--output", "speakers"]
 _GROWTH_MB = 64.0
 _QUIET_S = (3.0, 8.0)
 _EARS_S = 0.02

@@ -139,6 +139,22 @@ def test_figures_that_are_there_are_replaced_only_if_asked(live, song, tmp_path)
     assert json.loads(stats.read_text())["finished"]
 
 
+def test_quiet_says_nothing_verbose_what_is_in_force_and_a_log_file_all_of_it(live, song, tmp_path) -> None:
+    arguments = ["--input", song, "--output", tmp_path / "out.wav", "--no-pace", "--overwrite"]
+    log = tmp_path / "log"
+    assert live(*arguments, "-q", "--log-file", log) == (0, [], [])
+    assert [line for line in log.read_text().splitlines() if "getting ready" not in line] == []
+    log.unlink()
+    code, out, errors = live(*arguments, "-v", "--mix", 0.5, "--log-file", log)
+    assert (code, errors) == (0, [])
+    assert any(line.startswith("options in force: ") and "--mix 0.5 (command line)" in line for line in out)
+    written = [line.split(" ", 2)[2] for line in log.read_text().splitlines()]
+    assert [line for line in written if not line.startswith("getting ready")] == out
+    code, _, errors = live("--input", tmp_path / "missing.wav", "--output", tmp_path / "b.wav", "--log-file", log)
+    assert code == 1
+    assert log.read_text().splitlines()[-1].endswith(errors[-1])
+
+
 def test_every_option_can_come_from_the_environment(live, song, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("APOLLO_RT_LIVE_MIX", "0")
     assert live("--input", song, "--output", tmp_path / "out.wav", "--no-pace")[0] == 0
