@@ -17,6 +17,7 @@ from apollo_rt.commands.model_commands import model
 from apollo_rt.commands.plugins import plugins
 from apollo_rt.commands.recover import recover
 from apollo_rt.commands.restore import restore
+from apollo_rt.commands.service import service
 from apollo_rt.console.say import open_closed_streams, say
 from apollo_rt.errors import ApolloError, PipeClosedError
 
@@ -51,6 +52,7 @@ apollo_rt.add_command(_hidden(build_engine), "prepare")  # as it was called befo
 apollo_rt.add_command(plugins)
 apollo_rt.add_command(recover)
 apollo_rt.add_command(ctl)
+apollo_rt.add_command(service)
 apollo_rt.add_command(completion)
 
 

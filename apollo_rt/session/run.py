@@ -40,6 +40,10 @@ from apollo_rt.session.running_session import LiveSession, SessionInfo, SessionL
 from apollo_rt.session.status_lines import end_line, run_lines, start_line
 from apollo_rt.session.upkeep import Poll
 from apollo_rt.standard_streams import DASH, words_on_stderr
+from apollo_rt.system.service_manager import ServiceManager
+
+_STARTING_S = 300.0
+"""For each stage of a start, which compiles the first time: a service manager waits as long."""
 
 
 def run_live(options: LiveOptions) -> None:
@@ -74,6 +78,8 @@ def _say_leftovers(options: LiveOptions) -> None:
 
 def _run(options: LiveOptions, stack: ExitStack, log: Callable[[str], None] | None) -> None:
     """As `run_live`; what must be ended whatever happens comes onto the stack."""
+    manager = ServiceManager()
+    manager.wait_longer(_STARTING_S)
     with interruptible():
         loaded = _opened_model(options)
         sink = stack.enter_context(own_sink(options.sink, loaded.framing.sample_rate)) if _has_device(options) else None
@@ -82,7 +88,7 @@ def _run(options: LiveOptions, stack: ExitStack, log: Callable[[str], None] | No
             plugins = open_plugins(options.chain, loaded.framing, options.pace is not False)
             if plugins:
                 stack.callback(plugins.stop)
-            engine = _prepared_engine(options, loaded, endpoints, plugins)
+            engine = _prepared_engine(options, loaded, endpoints, plugins, manager)
         except BaseException:
             endpoints.discard()
             raise
@@ -102,7 +108,9 @@ def _run(options: LiveOptions, stack: ExitStack, log: Callable[[str], None] | No
         is_plain = _is_plain(options.plain or options.verbosity != 0)
         with stderr_to_ourselves() if is_plain else nullcontext(), engine:
             session.notes += sink_notes(options.sink, sink, session.latency) if sink else []
-            _show(session, is_plain, options.verbosity, log)
+            manager.ready(start_line(session))
+            _show(session, is_plain, options.verbosity, log, manager)
+            manager.stopping()
             session.messages += keeper.keep() if keeper else []
     _conclude(options, session, endpoints, engine.snapshot())
 
@@ -157,7 +165,9 @@ def _opened_endpoints(options: LiveOptions, loaded: Model, sink: VirtualSink | N
     return open_endpoints(wanted, loaded.framing.sample_rate, loaded.card.name, sink)
 
 
-def _prepared_engine(options: LiveOptions, loaded: Model, endpoints: Endpoints, plugins: LivePlugins | None) -> Engine:
+def _prepared_engine(
+    options: LiveOptions, loaded: Model, endpoints: Endpoints, plugins: LivePlugins | None, manager: ServiceManager
+) -> Engine:
     lighter = {name: model for name, model in open_tiers(loaded).items() if name != loaded.tier}
     files = endpoints.source, endpoints.writer
     way = reopening(endpoints.wanted, options.give_up_s, options.follow_default)
@@ -166,7 +176,12 @@ def _prepared_engine(options: LiveOptions, loaded: Model, endpoints: Endpoints, 
         loaded, endpoints.driver, _settings(options, endpoints), *files, way if comes_back else None, lighter, plugins
     )
     with progress_bar() as report:
-        engine.prepare(lambda stage, done, total: report(f"getting ready, compiling what is new: {stage}", done, total))
+
+        def tell(stage: str, done: int, total: int) -> None:
+            manager.wait_longer(_STARTING_S)
+            report(f"getting ready, compiling what is new: {stage}", done, total)
+
+        engine.prepare(tell)
     return engine
 
 
@@ -193,10 +208,16 @@ def _is_plain(wanted: bool) -> bool:
     return wanted or not is_terminal or os.environ.get("TERM") == "dumb"
 
 
-def _show(session: LiveSession, is_plain: bool, verbosity: int, log: Callable[[str], None] | None) -> None:
+def _show(
+    session: LiveSession, is_plain: bool, verbosity: int, log: Callable[[str], None] | None, manager: ServiceManager
+) -> None:
     """Show the session until it is over."""
+
+    def watch(snapshot: Snapshot) -> None:
+        manager.still_alive(snapshot.callbacks, snapshot.device_state.startswith("waiting"))
+
     if is_plain:
-        run_lines(session, 1.0 if verbosity > 0 else 5.0, verbosity < 0)
+        run_lines(session, 1.0 if verbosity > 0 else 5.0, verbosity < 0, watch)
         return
     # Late: it costs a second, in which the music already plays.
     from apollo_rt.screen.monitor import run_monitor

@@ -1,6 +1,7 @@
 """A live run as plain lines: one at the start, one every few seconds, one at the end; for pipes, logs and services."""
 
 import time
+from collections.abc import Callable
 
 from apollo_rt.console.say import say
 from apollo_rt.decibels import SILENCE_DB, level_db
@@ -11,19 +12,26 @@ _PERIOD_S = 5.0
 _POLL_S = 0.05
 
 
-def run_lines(session: LiveSession, period_s: float = _PERIOD_S, is_quiet: bool = False) -> None:
+def run_lines(
+    session: LiveSession,
+    period_s: float = _PERIOD_S,
+    is_quiet: bool = False,
+    watch: Callable[[Snapshot], None] = lambda _: None,
+) -> None:
     """Print lines until the session is over.
 
     Args:
         session: of a started engine.
         period_s: seconds between two lines.
         is_quiet: print warnings alone.
+        watch: is shown each state, twenty times a second.
     """
     if not is_quiet:
         say(start_line(session), session.update().scheduling, *session.notes)
     next_s = time.monotonic() + period_s
     while True:
         snapshot = session.update()
+        watch(snapshot)
         for message in session.take_messages():
             say(*f"warning: {message}".split("\n"), err=True)
         if session.is_over:
