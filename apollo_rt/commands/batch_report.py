@@ -10,6 +10,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +30,7 @@ class BatchReport:
     Args:
         path: None: nothing is written.
         existing: a report that is there is refused, replaced, or gone on with: `skip` goes on where a run stopped.
+        echo: is given each line, too; None: nobody is.
 
     Attributes:
         error: why its end is missing, once it can't be written; empty while all is well.
@@ -38,9 +40,11 @@ class BatchReport:
         ApolloError: it can't be written.
     """
 
-    def __init__(self, path: Path | None, existing: Existing = "error") -> None:
+    def __init__(
+        self, path: Path | None, existing: Existing = "error", echo: Callable[[str], None] | None = None
+    ) -> None:
         self.error = ""
-        self._path = path
+        self._path, self._echo = path, echo
         self._file: IO[str] | None = None
         if path is None:
             return
@@ -62,13 +66,13 @@ class BatchReport:
             line |= {"elapsed": round(report.elapsed_s, 3), "warnings": list(report.warnings)}
         else:
             line |= {"outcome": "left"} if outcome.is_left else {"outcome": "failed", "error": outcome.error}
-        self._write_text(json.dumps(line) + "\n")
+        self._write_line(line)
 
     def add_left_out(self, thing: LeftOut) -> None:
         """Tell of something that is not restored."""
         outcome = "failed" if thing.is_fault else "no music"
         line = {"source": str(thing.path), "outcome": outcome, "error": thing.reason}
-        self._write_text(json.dumps(line) + "\n")
+        self._write_line(line)
 
     def __enter__(self) -> Self:
         """Close the file at the end of a `with` block."""
@@ -79,6 +83,12 @@ class BatchReport:
         if self._file:
             with suppress(OSError):  # said already
                 self._file.close()
+
+    def _write_line(self, line: dict[str, Any]) -> None:
+        text = json.dumps(line)
+        if self._echo:
+            self._echo(text)
+        self._write_text(text + "\n")
 
     def _write_text(self, text: str) -> None:
         if self._file is None or self.error:

@@ -13,6 +13,7 @@ from apollo_rt.commands.build_engine import build_engine
 from apollo_rt.commands.completion import completion
 from apollo_rt.commands.ctl import ctl
 from apollo_rt.commands.live import live
+from apollo_rt.commands.man_page import man
 from apollo_rt.commands.model_commands import model
 from apollo_rt.commands.plugins import plugins
 from apollo_rt.commands.recover import recover
@@ -54,6 +55,7 @@ apollo_rt.add_command(recover)
 apollo_rt.add_command(ctl)
 apollo_rt.add_command(service)
 apollo_rt.add_command(completion)
+apollo_rt.add_command(man)
 
 
 def main(arguments: Sequence[str] | None = None, name: str = "apollo-rt") -> None:

@@ -1,6 +1,5 @@
 """`--config FILE`: options of a command from a YAML file, by their long names; a mistake is told with its line.
 
-    # apollo.yaml
     output: Headphones
     app: [firefox, mpv]
     mix: 0.8

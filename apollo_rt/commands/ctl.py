@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 
 from apollo_rt.console.say import say
 from apollo_rt.control.arguments import CHOICE, NUMBER, Argument
 from apollo_rt.control.command_row import Command
 from apollo_rt.control.commands import COMMANDS
+from apollo_rt.control.yaml_file import yaml_text
 from apollo_rt.errors import ControlError
 
 _WORDS = {"on": 1.0, "off": 0.0}
@@ -54,7 +54,7 @@ def _run(row: Command, context: click.Context, as_json: bool, given: dict[str, A
     )  # fmt: skip
     with client as run:
         reply = run.run(row.name, **{name: value for name, value in given.items() if value is not None})
-    text = json.dumps(reply, indent=2) if as_json else yaml.safe_dump(reply, sort_keys=False, allow_unicode=True)
+    text = json.dumps(reply, indent=2) if as_json else yaml_text(reply)
     say(*text.rstrip().splitlines())
 
 

@@ -114,18 +114,23 @@ def live(context: click.Context, /, auto: bool, seconds: float, **options: Any) 
     from apollo_rt.control.parameters import Parameters
     from apollo_rt.session.own_sink import SinkOptions
     from apollo_rt.session.plugin_chain import ChainOptions
-    from apollo_rt.session.run import run_live
-    from apollo_rt.session.run_options import LiveOptions
 
     chain = ChainOptions(options.pop("before"), options.pop("after"), options.pop("chain"))
     own = SinkOptions(**sink)
     live_values = Parameters.checked(parameters)
     options |= {"raw": raw, "sink": own, "parameters": live_values, "control": control, "chain": chain, "notes": notes}
+    _run(options, next((note for note in notes if note.startswith("taken up")), ""))
+
+
+def _run(options: dict[str, Any], taken_up: str) -> None:
+    """Run; where a device is missing, what was taken up may be why."""
+    from apollo_rt.session.run import run_live
+    from apollo_rt.session.run_options import LiveOptions
+
     try:
         run_live(LiveOptions(**options))
     except DeviceError as error:
-        taken = next((note for note in notes if note.startswith("taken up")), "")
-        raise DeviceError(f"{error}; {taken}" if taken else str(error)) from None
+        raise DeviceError(f"{error}; {taken_up}" if taken_up else str(error)) from None
 
 
 def _notes(options: dict[str, Any], context: click.Context) -> tuple[str, ...]:

@@ -42,6 +42,31 @@ def card_lines(file: ModelFile, width: int | None = None) -> Iterator[str]:
     yield _line("sha256", graph_sha256(file.content))
 
 
+def card_record(file: ModelFile) -> dict[str, Any]:
+    """A card as plain values, for JSON.
+
+    Args:
+        file: as it was read.
+    """
+    card, framing = file.card, file.card.framing
+    return {
+        "name": card.name,
+        "path": str(card.path),
+        "licence": card.licence,
+        "size_bytes": len(file.content),
+        "weight_bits": card.weight_bits,
+        "tiers": list(card.tiers),
+        "sample_rate": framing.sample_rate,
+        "hop_length": framing.hop_length,
+        "analysis_length": framing.analysis_length,
+        "lookahead_frames": framing.lookahead_frames,
+        "algorithmic_latency": framing.algorithmic_latency,
+        "training": card.training,
+        "quality": card.quality,
+        "sha256": graph_sha256(file.content),
+    }
+
+
 def _screen(name: str, facts: Mapping[str, Any], width: int) -> Iterator[str]:
     """The facts on as few lines as can be read: tables of figures as such, short facts together."""
     short = {key: value for key, value in facts.items() if _is_short(value)}

@@ -1,5 +1,6 @@
 """`apollo-rt model`: what models there are, what one says of itself, and whether that is so."""
 
+import json
 import shutil
 from typing import TYPE_CHECKING
 
@@ -38,20 +39,41 @@ def list_all() -> None:
 @click.argument("name", required=False, metavar="[NAME|FILE]")
 @click.option("--measure/--no-measure", default=True, show_default=True, help="Time its step on this machine.")
 @click.option("--all", "everything", is_flag=True, help="All that the card says, however long.")
+@click.option("--json", "as_json", is_flag=True, help="For programs: one JSON object.")
 @provider_option("cpu")
-def info(name: str | None, measure: bool, everything: bool, provider: str) -> None:
+def info(name: str | None, measure: bool, everything: bool, as_json: bool, provider: str) -> None:
     """Show a model's card on one screen: what it is, trained on what, how good, how fast, latency, licence, hash."""
-    from apollo_rt.commands.model_card import card_lines
-    from apollo_rt.inference.model_choice import open_model
+    from apollo_rt.commands.model_card import card_lines, card_record
+    from apollo_rt.inference.model_choice import open_model, step_time_s
     from apollo_rt.inference.model_file import read_model_file
     from apollo_rt.inference.model_library import find_model
 
     file = read_model_file(find_model(name))
+    if as_json:
+        record = card_record(file)
+        if measure:
+            loaded = open_model(file, provider)
+            record |= {"provider": str(loaded.provider), "step_ms": round(1e3 * step_time_s(loaded), 4)}
+        say(*json.dumps(record, indent=2).splitlines())
+        return
     width = None if everything else shutil.get_terminal_size((_COLUMNS, 24)).columns
     for line in card_lines(file, width):
         say(line)
     if measure:
         say(f"  {'speed':<12}{speed_text(open_model(file, provider))}")
+
+
+@model.command()
+@click.argument("name", required=False, metavar="[NAME|FILE]")
+@click.option("--format", "form", type=click.Choice(["hub"]), default="hub", show_default=True, help="Whose card.")
+def card(name: str | None, form: str) -> None:
+    """Print a model card: hub is a README.md for a repository of Hugging Face's hub that holds the file."""
+    from apollo_rt.commands.hub_card import hub_card
+    from apollo_rt.inference.model_file import read_model_file
+    from apollo_rt.inference.model_library import find_model
+
+    assert form == "hub"
+    say(*hub_card(read_model_file(find_model(name))).splitlines())
 
 
 @model.command()

@@ -46,6 +46,7 @@ class _Wanted:
         existing: what becomes of targets that are there already.
         report: where to tell what became of each file; None: nowhere.
         reading: track, whether to mix down, and what the input is where it has no header.
+        as_json: tell on stdout what the report tells.
     """
 
     inputs: Sequence[str]
@@ -58,6 +59,7 @@ class _Wanted:
     existing: Existing
     report: Path | None
     reading: tuple[int | None, bool, "RawFormat | None"]
+    as_json: bool
 
 
 @click.command(short_help="Restore files and folders.")
@@ -69,6 +71,7 @@ class _Wanted:
     "--report", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
     help="Write a line of JSON for each file: source, target, seconds, warnings, error.",
 )  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print these lines instead of those for people.")
 @parameter_options
 @model_option
 @provider_option()
@@ -90,6 +93,7 @@ def restore(
     overwrite: bool,
     skip_existing: bool,
     report: Path | None,
+    as_json: bool,
     model: str | None,
     provider: str,
     threads: int | None,
@@ -114,7 +118,7 @@ def restore(
         values = take_parameters(parameters)
         n_cores = threads or _n_cores()
         reading = (track, downmix, raw_input)
-        wanted = _Wanted(inputs, target, values, model, provider, n_cores, settings, existing, report, reading)
+        wanted = _Wanted(inputs, target, values, model, provider, n_cores, settings, existing, report, reading, as_json)
         if n_failed := _restore_all(wanted, check):
             raise click.exceptions.Exit(exit_code(n_failed))
 
@@ -162,7 +166,7 @@ def _restore_all(wanted: _Wanted, check: Callable[[], None]) -> int:
         refuse_named_twice(wanted.report, named, "the report")
     counts = Counter(failed=sum(thing.is_fault for thing in plan.left_out))
     loaded, live = open_model(wanted.model, wanted.provider), Parameters.checked(wanted.parameters)
-    with BatchReport(wanted.report, wanted.existing) as file, progress_bar() as report:
+    with BatchReport(wanted.report, wanted.existing, say if wanted.as_json else None) as file, progress_bar() as report:
 
         def show(job: "Job", n_done: int, n_all: int | None) -> None:
             check()
@@ -176,7 +180,7 @@ def _restore_all(wanted: _Wanted, check: Callable[[], None]) -> int:
         for outcome in run_jobs(plan.jobs, loaded, live, show, *options):
             if outcome.error:
                 check()  # a signal that a library dropped while it read makes a file look bad
-            _say(outcome)
+            _say(outcome, wanted.as_json)
             file.add(outcome)
             counts["left" if outcome.is_left else "failed" if outcome.error else "restored"] += 1
     _say_counts(counts)
@@ -190,12 +194,14 @@ def _n_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _say(outcome: "Outcome") -> None:
-    """Say what became of a file; those that were left are only counted."""
+def _say(outcome: "Outcome", as_json: bool) -> None:
+    """Say what became of a file; those that were left are only counted, and those that are told as JSON not praised."""
     if outcome.error:
         say(f"error: {outcome.error}", err=True)
     if report := outcome.report:
         say(*(f"warning: {warning}" for warning in report.warnings), err=True)
+        if as_json:
+            return
         say(
             f"{report.source} -> {report.target}: {report.duration_s:.1f} s of sound in {report.elapsed_s:.1f} s, "
             f"{report.duration_s / max(report.elapsed_s, 1e-3):.1f} times real time{_rate_change(report)}"

@@ -75,6 +75,11 @@ def key_lines(path: Path) -> dict[str, int]:
     return {str(key.value): key.start_mark.line + 1 for key, _ in pairs}
 
 
+def yaml_text(content: Any) -> str:
+    """Text of plain values in YAML, in their order."""
+    return str(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+
+
 def write_mapping(path: Path, content: dict[str, Any], comment: str) -> None:
     """Write a file whole or not at all; its folder is made where it is missing.
 
@@ -88,6 +93,6 @@ def write_mapping(path: Path, content: dict[str, Any], comment: str) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, f"# {comment}\n{yaml.safe_dump(content, sort_keys=False, allow_unicode=True)}")
+        write_whole(path, f"# {comment}\n{yaml_text(content)}")
     except OSError as error:
         raise ControlError(f"{path}: can't be written: {error.strerror}") from None

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import yaml
 from click.testing import CliRunner
 from onnx import helper
 
@@ -185,3 +186,34 @@ def test_prepare_says_how_fast_and_how_near_each_tier_is(folder):
     )
     assert "tiny delay, tier full, is ready: " in result.output
     assert "its output differs by -200 dB" in result.output
+
+
+def test_a_card_is_told_as_json_with_its_speed_if_that_is_measured():
+    told = json.loads(output_of("info", "--json", "--no-measure"))
+    file = default_model_path()
+    assert (told["path"], told["size_bytes"]) == (str(file), file.stat().st_size)
+    assert (told["tiers"], told["sample_rate"], told["algorithmic_latency"]) == (["full", "light"], 44_100, 512)
+    assert told["quality"]["summary"]["mp3-64"]["apollo-rt full"]["visqol"] > 3
+    assert "step_ms" not in told
+    measured = json.loads(output_of("info", "delay", "--json"))
+    assert measured["provider"] == "cpu"
+    assert measured["step_ms"] > 0
+
+
+def test_a_card_for_the_hub_has_its_metadata_and_every_figure():
+    text = output_of("card", "--format", "hub")
+    _, head, body = text.split("---\n", 2)
+    metadata, told = yaml.safe_load(head), json.loads(output_of("info", "--json", "--no-measure"))
+    assert (metadata["license"], metadata["library_name"], metadata["pipeline_tag"]) == (
+        "mit", "apollo-rt", "audio-to-audio",
+    )  # fmt: skip
+    (index,) = metadata["model-index"]
+    figures = told["quality"]["summary"]
+    assert [result["dataset"]["type"] for result in index["results"]] == list(figures)
+    for result in index["results"]:
+        best = figures[result["dataset"]["type"]]["apollo-rt full"]
+        assert {row["type"]: row["value"] for row in result["metrics"]} == best
+    assert "| mp3-64 | untouched | 2.51 |" in body
+    assert told["sha256"] in body
+    assert all(fact[:40] in body for fact in told["quality"]["fails"])
+    assert output_of("card", "delay").startswith("---\nlicense:"), "one without figures, too"

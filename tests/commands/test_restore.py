@@ -202,6 +202,17 @@ def test_the_report_tells_what_became_of_each(restore, tmp_path) -> None:
     assert "is there already" in lines["b.wav"]["error"]
 
 
+def test_json_is_the_reports_lines_on_stdout_and_nothing_else(restore, tmp_path) -> None:
+    songs(tmp_path / "in", "a.wav", "b.wav")
+    (tmp_path / "in" / "bad.mp3").write_bytes(b"no music")
+    report = tmp_path / "report.jsonl"
+    code, out, errors = restore(tmp_path / "in", "-o", tmp_path / "out", "--report", report, "--json")
+    assert code == 1
+    assert out == report.read_text().splitlines()
+    assert sorted(json.loads(line)["outcome"] for line in out) == ["failed", "restored", "restored"]
+    assert any("bad.mp3" in line for line in errors)
+
+
 def test_a_report_that_is_there_is_replaced_or_gone_on_with_as_was_asked(restore, tmp_path) -> None:
     songs(tmp_path / "in", "a.wav")
     report = tmp_path / "report.jsonl"

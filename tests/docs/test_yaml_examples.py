@@ -6,8 +6,11 @@ import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
 
+from apollo_rt.commands.config_file import read_options
+from apollo_rt.commands.live import live
 from apollo_rt.control.midi.map import read_map
 from apollo_rt.control.parameter_table import PARAMETERS
 from apollo_rt.control.presets import read_preset
@@ -16,10 +19,16 @@ from tests import ROOT
 
 FENCE = re.compile(r"^```ya?ml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INDENTED = re.compile(r"(?:^    .*\n)+", re.MULTILINE)
-MODULES = ("apollo_rt.plugins.chain_file", "apollo_rt.control.presets", "apollo_rt.control.midi.map")
+MODULES = (
+    "apollo_rt.commands.config_file",
+    "apollo_rt.plugins.chain_file",
+    "apollo_rt.control.presets",
+    "apollo_rt.control.midi.map",
+)
 READERS: dict[str, Callable[[Path], object]] = {
     "before:": read_chain,
     "after:": read_chain,
+    "output:": lambda path: read_options(path, click.Context(live)),
     "takeover:": lambda path: read_map(path, PARAMETERS),
 }
 """By what an example begins with; all else is a preset."""

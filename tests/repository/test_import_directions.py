@@ -30,9 +30,8 @@ ONE_MODULE_EACH = {
     "rtmidi",
     "pedalboard",
     "yaml",
-    "websockets",
 }
-ONE_PACKAGE_EACH = {"av": "files", "textual": "screen", "rich": "screen"}
+ONE_PACKAGE_EACH = {"av": "files", "textual": "screen", "rich": "screen", "websockets": "control.socket"}
 """Of `apollo_rt`; Textual draws with Rich's segments. Rich's progress bar stands in `console`."""
 LATE_ONLY = {"sounddevice", "pulsectl", "rtmidi", "mido", "pedalboard", "rich", "textual", "websockets"}
 """Optional, or missing on some machines: imported inside a function, when it is really wanted."""
