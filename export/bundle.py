@@ -44,7 +44,7 @@ def make_card(
         quality=quality,
         licence=licence,
         golden=goldens.pop(tiers[0]),
-        graphs=tuple(_entry(graph) for graph in further),
+        graphs=tuple(entry_of(graph) for graph in further),
         further_goldens=goldens,
         recent_samples=net.config.framing.synthesis_length if "recent" in net.frame_inputs else 0,
         weight_bits=weight_bits,
@@ -58,7 +58,8 @@ def _golden(net: Net, tier: int) -> Golden:
     return Golden(signal.T.reshape(_GOLDEN_HOPS, hop_length, 2), engine_output(net, restored))
 
 
-def _entry(graph: ExportedGraph) -> Graph:
+def entry_of(graph: ExportedGraph) -> Graph:
+    """The entry of a further graph in the card."""
     n_states = len(graph.module.initial_state())
     sha256 = hashlib.sha256(_without_weights(graph)).hexdigest()
     return Graph(graph.name, graph.tier, graph.module.n_frames, n_states, sha256)

@@ -9,7 +9,7 @@
 ```
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -124,7 +124,7 @@ def _compare(
     hop_length = net.config.framing.hop_length
     signal = music_like(n_frames, hop_length, seed)
     starts = sorted({0, *(int(frame) for frame in random.integers(0, n_frames, size=1 + n_frames // 200))})
-    sessions = {graph.name: _session(graph.model, config) for graph in graphs}
+    sessions = {graph.name: session_of(graph.model, config) for graph in graphs}
     offline_db, graph_db = _SILENCE_DB, dict.fromkeys(sessions, _SILENCE_DB)
     for begin, end in zip(starts, (*starts[1:], n_frames), strict=True):
         for tier in {graph.module.tier: None for graph in graphs}:
@@ -138,9 +138,10 @@ def _compare(
     return Parity(n_frames, len(starts), offline_db, graph_db)
 
 
-def _session(model: onnx.ModelProto, config: dict[str, str]) -> onnxruntime.InferenceSession:
+def session_of(model: onnx.ModelProto, config: Mapping[str, str] | None = None) -> onnxruntime.InferenceSession:
+    """A session of one thread on the CPU, with these entries of its configuration."""
     options = onnxruntime.SessionOptions()
-    for key, value in config.items():
+    for key, value in (config or {}).items():
         options.add_session_config_entry(key, value)
     options.intra_op_num_threads = 1
     options.log_severity_level = 3  # that a graph leaves weights of the others unused is meant

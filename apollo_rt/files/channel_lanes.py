@@ -53,10 +53,21 @@ class Lanes:
         Shape:
             `(samples, 2 * lanes)` in and out.
         """
-        parts = [
-            line.mixed(part, stream.process(part))
-            for stream, line, part in zip(self._streams, self._lines, self._split(dry), strict=True)
-        ]
+        return self._mixed(
+            dry, [stream.process(part) for stream, part in zip(self._streams, self._split(dry), strict=True)]
+        )
+
+    def finish(self) -> Samples:
+        """End the streams: give what is still inside them, `latency_samples` of them; nothing may follow.
+
+        Shape:
+            `(samples, 2 * lanes)`.
+        """
+        dry = np.zeros((self.latency_samples, self.n_columns), np.float32)
+        return self._mixed(dry, [stream.finish() for stream in self._streams])
+
+    def _mixed(self, dry: Samples, wet: Sequence[Samples]) -> Samples:
+        parts = [line.mixed(*each) for line, *each in zip(self._lines, self._split(dry), wet, strict=True)]
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
     def joined(self, block: Samples) -> Samples:

@@ -190,16 +190,15 @@ def _open_stream(model: Model, parameters: Parameters, threads: int, hop_by_hop:
 def _restored(reader: AudioReader, lanes: Lanes) -> Iterator[Samples]:
     """The file through the streams, less the latency at its beginning, plus the tail that is inside at its end."""
     n_early = lanes.latency_samples
-    for dry in _blocks_and_tail(reader, lanes):
-        out = lanes.process(dry)
+    for out in _late_blocks(reader, lanes):
         yield out[n_early:]
         n_early = max(n_early - len(out), 0)
 
 
-def _blocks_and_tail(reader: AudioReader, lanes: Lanes) -> Iterator[Samples]:
+def _late_blocks(reader: AudioReader, lanes: Lanes) -> Iterator[Samples]:
     while len(block := reader.read(_BLOCK_SIZE)):
-        yield block
-    yield np.zeros((lanes.latency_samples, lanes.n_columns), np.float32)
+        yield lanes.process(block)
+    yield lanes.finish()
 
 
 def _model_warnings(path: Path | Address, lanes: Lanes) -> list[str]:

@@ -21,7 +21,8 @@ class Buffers(NamedTuple):
     Shape:
         spectrum, restored: (2, n_bins); carrier: the same, or (2, 0) where the model takes none; for batches with
         (frames,) before. states: (2, values), of which a run with parity p reads row p and writes the other. recent:
-        (2, samples), none where the model takes none; for batches with (frames,) before.
+        (2, samples), none where the model takes none; present: (1,), or (0,) where the model isn't told which frames
+        there are; both for batches with (frames,) before.
     """
 
     spectrum: Annotated[NDArray[np.complex64], 2, "n_bins"]
@@ -29,6 +30,7 @@ class Buffers(NamedTuple):
     restored: Annotated[NDArray[np.complex64], 2, "n_bins"]
     states: Annotated[NDArray[np.float32], 2, "n_values"]
     recent: Annotated[NDArray[np.float32], 2, "n_recent"]
+    present: Annotated[NDArray[np.float32], "n_present"]
 
 
 def allocate(card: ModelCard, graph: Graph | None, zeros: Zeros) -> tuple[Buffers, list[_Tensors], list[_Tensors]]:
@@ -50,13 +52,14 @@ def allocate(card: ModelCard, graph: Graph | None, zeros: Zeros) -> tuple[Buffer
     spectrum, carrier, restored = (_aligned((*lead, 2, size), np.complex64, zeros) for size in sizes)
     recent = _aligned((*lead, 2, card.recent_samples), np.float32, zeros)
     frame = {"spectrum": _as_parts(spectrum)} | ({} if card.carrier == "none" else {"carrier": _as_parts(carrier)})
-    frame |= {"recent": recent} if card.recent_samples else {}
+    present = _aligned((*lead, int(card.takes_present)), np.float32, zeros)
+    frame |= ({"recent": recent} if card.recent_samples else {}) | ({"present": present} if card.takes_present else {})
     inputs = [frame | {state.input: view for state, view in zip(of_graph, row, strict=True)} for row in views]
     outputs = [
         {"restored": _as_parts(restored)} | {state.output: view for state, view in zip(of_graph, row, strict=True)}
         for row in views[::-1]
     ]
-    return Buffers(spectrum, carrier, restored, states, recent), inputs, outputs
+    return Buffers(spectrum, carrier, restored, states, recent, present), inputs, outputs
 
 
 def _aligned(shape: tuple[int, ...], dtype: Any, zeros: Zeros) -> Any:

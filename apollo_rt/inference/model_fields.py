@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from apollo_rt.config import Framing
+from apollo_rt.config import EDGES, Framing
 
 PREFIX = "apollo_rt."
 FRAMING_KEYS = ("sample_rate", "hop_length", "analysis_length", "lookahead_frames")
@@ -102,15 +102,20 @@ def integer(metadata: Mapping[str, str], key: str) -> int:
     return int(value)
 
 
-def framing(metadata: Mapping[str, str]) -> Framing:
-    """Rates and lengths, which check each other.
+def framing(metadata: Mapping[str, str], has_edges: bool) -> Framing:
+    """Rates, lengths, windows and edges, which check each other.
+
+    Args:
+        metadata: of the file.
+        has_edges: its format says what edges are; before, they were silent.
 
     Raises:
         FieldError: one is missing, no number, or doesn't fit the others.
     """
-    values = {key: integer(metadata, key) for key in FRAMING_KEYS}
+    rate, hop_length, analysis_length, lookahead_frames = (integer(metadata, key) for key in FRAMING_KEYS)
+    edges = text(metadata, "edges") if has_edges else EDGES[0]
     try:
-        return Framing(**values)
+        return Framing(rate, hop_length, analysis_length, lookahead_frames, text(metadata, "window"), edges)
     except ValueError as error:
         raise FieldError(f"{PREFIX}{error}") from error
 
@@ -170,7 +175,7 @@ def states(metadata: Mapping[str, str]) -> tuple[State, ...]:
     """
     found = tuple(_state(entry) for entry in json_value(metadata, "states", list))
     inputs, outputs = {state.input for state in found}, {state.output for state in found}
-    if len(inputs) < len(found) or len(outputs) < len(found) or {"spectrum", "carrier", "recent"} & inputs:
+    if len(inputs) < len(found) or len(outputs) < len(found) or {"spectrum", "carrier", "recent", "present"} & inputs:
         raise FieldError(f"{PREFIX}states: an input or output is named twice")
     if "restored" in outputs:
         raise FieldError(f"{PREFIX}states: the output 'restored' is no state")

@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from apollo_rt.config import Framing
+from apollo_rt.config import WINDOWS, Framing
 from apollo_rt.errors import ModelFileError
 from apollo_rt.inference import model_fields as fields
 from apollo_rt.inference.model_fields import FRAMING_KEYS, PREFIX, FieldError
@@ -25,8 +25,7 @@ from apollo_rt.inference.model_fields import State as State
 from apollo_rt.inference.protobuf import ProtobufError, merged_model, scan_model
 from apollo_rt.regular_file import read_regular
 
-FORMAT_VERSION = 3
-WINDOW = "asymmetric-sine"
+FORMAT_VERSION = 4
 CARRIERS = ("none", "hash-uniform-1")
 
 _MOST_BYTES = 256 * 2**20
@@ -42,7 +41,7 @@ class ModelCard:
     Attributes:
         path: the file.
         name: short name of the model.
-        framing: sample rate, hop, windows and lookahead.
+        framing: sample rate, hop, windows, edges and lookahead.
         states: the tensors that are fed back.
         carrier: name of the noise generator, or `none`.
         recent_samples: newest samples that a frame's graph gets beside its spectrum, 0 for none.
@@ -88,11 +87,17 @@ class ModelCard:
         names = ("spectrum",) if self.carrier == "none" else ("spectrum", "carrier")
         states = {state.input: state.shape for state in self.states_of(graph)}
         recent = {"recent": (*self._lead_of(graph), 2, self.recent_samples)} if self.recent_samples else {}
-        return dict.fromkeys(names, self._frames_of(graph)) | recent | states
+        present = {"present": (*self._lead_of(graph), 1)} if self.takes_present else {}
+        return dict.fromkeys(names, self._frames_of(graph)) | recent | present | states
 
     def outputs_of(self, graph: Graph | None) -> dict[str, tuple[int, ...]]:
         """Names and shapes of a graph's outputs."""
         return {"restored": self._frames_of(graph)} | {state.output: state.shape for state in self.states_of(graph)}
+
+    @property
+    def takes_present(self) -> bool:
+        """Whether the graphs are told which frames there are."""
+        return self.framing.edges == "reflected"
 
     def states_of(self, graph: Graph | None) -> tuple[State, ...]:
         """States that a graph hands on: the first of the main graph's."""
@@ -217,7 +222,8 @@ def card_metadata(card: ModelCard, graph_sha256: str, graphs: Mapping[str, bytes
         "name": card.name,
         **{key: str(getattr(card.framing, key)) for key in FRAMING_KEYS},
         "channels": "2",
-        "window": WINDOW,
+        "window": card.framing.window,
+        "edges": card.framing.edges,
         "carrier": card.carrier,
         "recent_samples": str(card.recent_samples),
         "states": json.dumps([state._asdict() for state in card.states]),
@@ -254,9 +260,9 @@ def _parse(path: Path, metadata: dict[str, str], graph_hash: str) -> ModelCard:
         )
     fields.expect(metadata, "format_version", *(str(known) for known in range(1, FORMAT_VERSION + 1)))
     fields.expect(metadata, "channels", "2")
-    fields.expect(metadata, "window", WINDOW)
+    fields.expect(metadata, "window", *(WINDOWS if version > 3 else WINDOWS[:1]))
     fields.expect(metadata, "carrier", *CARRIERS)
-    framing = fields.framing(metadata)
+    framing = fields.framing(metadata, has_edges=version > 3)
     fields.expect(metadata, "graph_sha256", graph_hash)
     tiers, states = fields.tiers(metadata), fields.states(metadata)
     goldens = fields.goldens(metadata, framing.hop_length, tiers if version > 1 else tiers[:1])

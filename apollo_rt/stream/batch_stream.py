@@ -18,10 +18,19 @@ from apollo_rt.compiled.native import flush_to_zero, realtime
 from apollo_rt.config import Framing
 from apollo_rt.control.parameters import Parameters
 from apollo_rt.inference.model import Batch, Buffers, Model
-from apollo_rt.stream.processor import FRAME, SAMPLE_FAULTS, Processor, ProcessorState, is_plausible
+from apollo_rt.stream.processor import Processor
+from apollo_rt.stream.processor_state import (
+    FRAME,
+    SAMPLE_FAULTS,
+    ProcessorState,
+    give_frame,
+    is_plausible,
+    keep_dry,
+    take_frame,
+)
 from apollo_rt.stream.restoration_stream import exchange
-from apollo_rt.stream.shaping import read_targets, shape
-from apollo_rt.stream.stft import CARRIER_SEED, Samples, analyse, copy_recent, fill_carrier, synthesise
+from apollo_rt.stream.shaping import read_targets
+from apollo_rt.stream.stft import Samples
 
 _Samples = Annotated[Samples, "samples", 2]
 _Frames = Annotated[NDArray[np.complex64], "frames", 2, "n_bins"]
@@ -31,7 +40,7 @@ class BatchStream:
     """Push samples in, get as many restored ones out, a whole batch of frames later.
 
     Args:
-        model: its tier must have a batch graph, and look no frame ahead.
+        model: its tier must have a batch graph.
         batch: from `model.new_batch`; this stream alone uses it.
         parameters: see `RestorationStream`; read once per batch.
     """
@@ -45,11 +54,6 @@ class BatchStream:
         self._waiting, self._ready = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         self._position = np.zeros(1, np.int64)
         self._parity = 0
-
-    @staticmethod
-    def fits(model: Model) -> bool:
-        """Whether the model can be run in batches; one that looks ahead goes hop by hop."""
-        return model.framing.lookahead_frames == 0
 
     @property
     def framing(self) -> Framing:
@@ -78,6 +82,12 @@ class BatchStream:
                 self._restore_batch()
         return out
 
+    def finish(self) -> Samples:
+        """End the stream: give what is still inside it, `latency_samples` of them. Nothing may follow."""
+        n_hops = int(self.processor.compiled.counters[FRAME])
+        self.processor.end_after(n_hops * self.framing.hop_length + int(self._position[0]))
+        return self.process(np.zeros((self.latency_samples, 2), np.float32))
+
     def _restore_batch(self) -> None:
         """`waiting` to `ready`."""
         state, buffers = self.processor.compiled, self._batch.buffers
@@ -85,7 +95,8 @@ class BatchStream:
         read_targets(state.shaping, self._parameters.values)
         was_flushing = flush_to_zero(True)
         try:
-            n_faults = _analyse_batch(state, buffers.spectrum, buffers.carrier, buffers.recent, self._waiting)
+            frames = (buffers.spectrum, buffers.recent, buffers.carrier, buffers.present)
+            n_faults = _analyse_batch(state, *frames, self._waiting)
             status = self._batch.bound.run(self._parity)
             if status == 0 and _is_batch_plausible(state, buffers.restored, buffers.spectrum):
                 _synthesise_batch(state, buffers.restored, buffers.spectrum, self._ready)
@@ -109,7 +120,7 @@ class BatchStream:
 
 def open_batch_stream(model: Model, threads: int = 1, parameters: Parameters | None = None) -> BatchStream | None:
     """The fast stream where the model has what it needs, else None."""
-    batch = model.new_batch(threads) if BatchStream.fits(model) else None
+    batch = model.new_batch(threads)
     return None if batch is None else BatchStream(model, batch, parameters)
 
 
@@ -118,24 +129,30 @@ def open_batch_stream(model: Model, threads: int = 1, parameters: Parameters | N
 def _analyse_batch(
     state: ProcessorState,
     spectra: _Frames,
-    carriers: _Frames,
     recent: Annotated[NDArray[np.float32], "frames", 2, "n_recent"],
+    carriers: _Frames,
+    present: Annotated[NDArray[np.float32], "frames", "n_present"],
     samples: _Samples,
 ) -> int:
     n_faults, hop_length = 0, samples.shape[0] // spectra.shape[0]
-    for frame in range(spectra.shape[0]):
-        n_faults += analyse(state.analysis, samples[frame * hop_length : (frame + 1) * hop_length], spectra[frame])
-        copy_recent(state.analysis, recent[frame])
-        fill_carrier(CARRIER_SEED, state.counters[FRAME] + frame, carriers[frame])
+    for place in range(spectra.shape[0]):
+        hop, frame = samples[place * hop_length : (place + 1) * hop_length], state.counters[FRAME] + place
+        n_faults += take_frame(state, frame, hop, spectra[place], recent[place], carriers[place], present[place])
     return n_faults
 
 
 @entry
 @realtime
 def _is_batch_plausible(state: ProcessorState, restored: _Frames, spectra: _Frames) -> bool:
-    """Whether the stream would take every frame, which without a lookahead is compared with its own spectrum."""
-    for frame in range(spectra.shape[0]):
-        if not is_plausible(restored[frame], spectra, frame, state.quiet_energy[0]):
+    """Whether the stream would take every frame: each is compared with its own spectrum, a lookahead before."""
+    n_kept = state.frames.shape[0]
+    for frame in range(restored.shape[0]):
+        own, quiet = frame + 1 - n_kept, state.quiet_energy[0]
+        if own >= 0:
+            is_right = is_plausible(restored[frame], spectra, own, quiet)
+        else:
+            is_right = is_plausible(restored[frame], state.frames, (state.counters[FRAME] + frame + 1) % n_kept, quiet)
+        if not is_right:
             return False
     return True
 
@@ -145,6 +162,5 @@ def _is_batch_plausible(state: ProcessorState, restored: _Frames, spectra: _Fram
 def _synthesise_batch(state: ProcessorState, restored: _Frames, spectra: _Frames, samples: _Samples) -> None:
     hop_length = samples.shape[0] // restored.shape[0]
     for frame in range(restored.shape[0]):
-        shape(state.shaping, spectra[frame], restored[frame], state.counters[FRAME] == 0)
-        synthesise(state.synthesis, restored[frame], samples[frame * hop_length : (frame + 1) * hop_length])
-        state.counters[FRAME] += 1
+        dry = keep_dry(state, spectra[frame])
+        give_frame(state, restored[frame], dry, samples[frame * hop_length : (frame + 1) * hop_length])

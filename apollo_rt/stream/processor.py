@@ -12,58 +12,33 @@ All memory is allocated once. What the FFT (23 small `malloc`s a hop, rocket-fft
 themselves is out of our hands, which is why a hop is processed in a worker and never in the audio callback.
 """
 
-from typing import Annotated, NamedTuple
-
 import numpy as np
-from numpy.typing import NDArray
 
 from apollo_rt.compiled.functions import entry
-from apollo_rt.compiled.native import flush_to_zero, realtime, realtime_sum
+from apollo_rt.compiled.native import flush_to_zero, realtime
 from apollo_rt.config import Framing
 from apollo_rt.errors import ModelFileError
-from apollo_rt.inference.model import Buffers, Model
+from apollo_rt.inference.model import Model
 from apollo_rt.inference.onnx_session import KEEPS_CADENCE, run_step
-from apollo_rt.stream.shaping import Shaping, new_shaping, reset_shaping, shape
-from apollo_rt.stream.stft import (
-    CARRIER_SEED,
-    Analysis,
-    Hop,
-    Samples,
-    Synthesis,
-    analyse,
-    copy_recent,
-    fill_carrier,
-    new_analysis,
-    new_synthesis,
-    synthesise,
+from apollo_rt.stream.edges import FEWEST_HOPS
+from apollo_rt.stream.processor_state import (
+    DRY_FRAMES_LEFT,
+    FRAME,
+    FRAME_FAULTS,
+    N_HOPS,
+    SAMPLE_FAULTS,
+    ProcessorState,
+    give_frame,
+    is_plausible,
+    keep_dry,
+    new_state,
+    take_frame,
 )
+from apollo_rt.stream.shaping import reset_shaping
+from apollo_rt.stream.stft import Hop, Samples
 
 FRAME_OK, FRAME_REPLACED, STEP_FAILED = 0, 1, -1
-
-# What stands where in the counters.
-FRAME, _FRAME_FAULTS, SAMPLE_FAULTS, _DRY_FRAMES_LEFT = range(4)
-# A restored frame may have 1000 times (30 dB) the energy of what came in, or of noise at -60 dBFS where that is more:
-# the model fills in what a codec took, which is never more than a few dB.
-_PLAUSIBLE_RATIO = np.float32(1000)
-_QUIET_RMS = 1e-3
 _SETTLED, _SETTLED_TO_NOTHING = np.float32(1e-6), np.float32(1e-9)
-
-
-class ProcessorState(NamedTuple):
-    """Everything a processor carries from hop to hop, as compiled code takes it.
-
-    `frames` is a ring of the newest lookahead + 1 spectra: the dry frames, as old as the model's output. What `shaping`
-    aims at is its user's to set, by `shaping.read_targets` before a hop.
-    """
-
-    analysis: Analysis
-    synthesis: Synthesis
-    buffers: Buffers
-    shaping: Shaping
-    frames: Annotated[NDArray[np.complex64], "frames", 2, "n_bins"]
-    quiet_energy: Annotated[NDArray[np.float32], 1]
-    counters: Annotated[NDArray[np.int64], 4]
-    addresses: Annotated[NDArray[np.int64], "addresses"]
 
 
 @entry
@@ -127,15 +102,11 @@ def rest_processor(state: ProcessorState) -> None:
 
 @realtime
 def _begin(state: ProcessorState, hop_in: Samples) -> None:
-    """All that comes before the step: spectrum, newest samples, carrier, and the spectrum kept as the dry frame."""
-    counters, spectrum, frames = state.counters, state.buffers.spectrum, state.frames
-    counters[SAMPLE_FAULTS] += analyse(state.analysis, hop_in, spectrum)
-    copy_recent(state.analysis, state.buffers.recent)
-    fill_carrier(CARRIER_SEED, counters[FRAME], state.buffers.carrier)
-    newest = counters[FRAME] % frames.shape[0]
-    for channel in range(spectrum.shape[0]):
-        for k in range(spectrum.shape[1]):
-            frames[newest, channel, k] = spectrum[channel, k]
+    """All that comes before the step."""
+    buffers, frame = state.buffers, state.counters[FRAME]
+    state.counters[SAMPLE_FAULTS] += take_frame(
+        state, frame, hop_in, buffers.spectrum, buffers.recent, buffers.carrier, buffers.present
+    )
 
 
 @realtime
@@ -143,38 +114,14 @@ def _end(state: ProcessorState, status: int, hop_out: Samples) -> int:
     """All that comes after the step: guard, shaping, synthesis, the next frame's number."""
     counters, restored, frames = state.counters, state.buffers.restored, state.frames
     code = FRAME_OK
-    dry = (counters[FRAME] + 1) % frames.shape[0]
+    dry = keep_dry(state, state.buffers.spectrum)
     if status != 0 or not is_plausible(restored, frames, dry, state.quiet_energy[0]):
         code = STEP_FAILED if status != 0 else FRAME_REPLACED
-        counters[_FRAME_FAULTS] += 1
+        counters[FRAME_FAULTS] += 1
         state.buffers.states[:] = 0
-        counters[_DRY_FRAMES_LEFT] = frames.shape[0]  # what follows from fresh states lacks the lookahead, too
-    if counters[_DRY_FRAMES_LEFT] > 0:
-        counters[_DRY_FRAMES_LEFT] -= 1
-        for channel in range(restored.shape[0]):
-            for k in range(restored.shape[1]):
-                restored[channel, k] = frames[dry, channel, k]
-    else:
-        shape(state.shaping, frames[dry], restored, counters[FRAME] == 0)
-    synthesise(state.synthesis, restored, hop_out)
-    counters[FRAME] += 1
+        counters[DRY_FRAMES_LEFT] = frames.shape[0]  # what follows from fresh states lacks the lookahead, too
+    give_frame(state, restored, dry, hop_out)
     return code
-
-
-@realtime_sum
-def is_plausible(restored: NDArray[np.complex64], frames: NDArray[np.complex64], dry: int, quiet: np.float32) -> bool:
-    """Tell whether a frame is finite, and no louder than a restored one can be; NaN fails the comparison.
-
-    Shape:
-        restored: (2, n_bins); frames: (frames, 2, n_bins)
-    """
-    energy_in = energy_out = np.float32(0)
-    for channel in range(restored.shape[0]):
-        for k in range(restored.shape[1]):
-            before, after = frames[dry, channel, k], restored[channel, k]
-            energy_in += before.real * before.real + before.imag * before.imag
-            energy_out += after.real * after.real + after.imag * after.imag
-    return bool(energy_out <= _PLAUSIBLE_RATIO * max(energy_in, quiet))
 
 
 class Processor:
@@ -190,7 +137,7 @@ class Processor:
         """Make a fresh state for `model`, which others may use too."""
         self.model = model
         self._step = model.new_step()
-        self._state = _new_state(model.framing, self._step.buffers, self._step.bound.addresses)
+        self._state = new_state(model.framing, self._step.buffers, self._step.bound.addresses)
         self._hop_in, self._hop_out = (np.zeros((model.framing.hop_length, 2), np.float32) for _ in range(2))
         if self._run() < 0:
             raise ModelFileError(f"{model.card.path}: the graph can't be run: {self.error}")
@@ -209,7 +156,7 @@ class Processor:
     @property
     def frame_faults(self) -> int:
         """Frames since the last reset that the model spoilt and that were replaced."""
-        return int(self._state.counters[_FRAME_FAULTS])
+        return int(self._state.counters[FRAME_FAULTS])
 
     @property
     def sample_faults(self) -> int:
@@ -266,22 +213,17 @@ class Processor:
             self._step.bound.warm_up()
             self.reset()
 
+    def end_after(self, n_samples: int) -> None:
+        """Say how long the stream is, before the hop behind its last one: frames then see its end as its framing says.
+
+        What follows, silence by its caller, brings out what is still inside; until `reset` it is no part of the stream.
+
+        Args:
+            n_samples: since the last reset; those that fill the last hop up are silence.
+        """
+        n_hops = -(-n_samples // self.framing.hop_length)
+        self._state.counters[N_HOPS] = max(n_hops, FEWEST_HOPS)
+
     def reset(self) -> None:
         """Forget everything: equals a new processor."""
         reset_processor(self._state)
-
-
-def _new_state(framing: Framing, buffers: Buffers, addresses: NDArray[np.int64]) -> ProcessorState:
-    analysis = new_analysis(framing)
-    # Of white noise, each bin has the variance times the window's energy (Parseval); two channels.
-    quiet = 2 * framing.n_bins * _QUIET_RMS**2 * float(np.sum(analysis.window**2))
-    return ProcessorState(
-        analysis=analysis,
-        synthesis=new_synthesis(framing),
-        buffers=buffers,
-        shaping=new_shaping(framing),
-        frames=np.zeros((framing.lookahead_frames + 1, 2, framing.n_bins), np.complex64),
-        quiet_energy=np.array([quiet], np.float32),
-        counters=np.zeros(4, np.int64),
-        addresses=addresses,
-    )

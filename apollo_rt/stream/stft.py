@@ -65,6 +65,28 @@ def asymmetric_windows(framing: Framing) -> tuple[Samples, Samples]:
     return analysis.astype(np.float32), (product / analysis[-2 * H :]).astype(np.float32)
 
 
+def hann_windows(framing: Framing) -> tuple[Samples, Samples]:
+    """The periodic Hann window, and what makes the signal of the frames again: itself over the sum of its squares.
+
+    Returns:
+        analysis window and synthesis window.
+
+    Shape:
+        (two hops,) both
+
+    Source: Griffin & Lim, "Signal estimation from modified short-time Fourier transform", IEEE Trans. ASSP 32, 1984,
+    equation 6; it is what `torch.istft` does.
+    """
+    analysis = np.sin(np.pi * np.arange(framing.analysis_length) / framing.analysis_length) ** 2
+    squares = analysis**2 + np.roll(analysis, framing.hop_length) ** 2
+    return analysis.astype(np.float32), (analysis / squares).astype(np.float32)
+
+
+def windows_of(framing: Framing) -> tuple[Samples, Samples]:
+    """Analysis and synthesis window of a framing. Shape: (analysis_length,), (synthesis_length,)."""
+    return hann_windows(framing) if framing.window == "hann" else asymmetric_windows(framing)
+
+
 @primitive_of("rocket_fft")
 def r2c(samples: Samples, spectrum: Frame, axes: NDArray[np.int64], forward: bool, factor: float, threads: int) -> None:
     """Transform real samples into bins; in compiled code, where that package comes in."""
@@ -93,7 +115,7 @@ def new_analysis(framing: Framing) -> Analysis:
     """A fresh state: silence before the first hop."""
     shape = (2, framing.analysis_length)
     axis = np.ones(1, np.int64)
-    return Analysis(asymmetric_windows(framing)[0], np.zeros(shape, np.float32), np.zeros(shape, np.float32), axis)
+    return Analysis(windows_of(framing)[0], np.zeros(shape, np.float32), np.zeros(shape, np.float32), axis)
 
 
 @realtime
@@ -108,8 +130,19 @@ def analyse(analysis: Analysis, hop: Samples, spectrum: Frame) -> int:
     Shape:
         hop (hop_length, 2), spectrum (2, n_bins)
     """
-    window, past, windowed, axis = analysis.window, analysis.past, analysis.windowed, analysis.axis
-    n_samples, n_kept, n_zeroed = past.shape[1], past.shape[1] - hop.shape[0], 0
+    n_zeroed = take_in(analysis.past, hop)
+    transform(analysis, spectrum)
+    return n_zeroed
+
+
+@realtime
+def take_in(past: Samples, hop: Samples) -> int:
+    """Move the newest samples on by a hop; returns how many were no audio and became zero.
+
+    Shape:
+        past (2, analysis_length), hop (hop_length, 2)
+    """
+    n_kept, n_zeroed = past.shape[1] - hop.shape[0], 0
     for channel in range(2):
         for n in range(n_kept):
             past[channel, n] = past[channel, n + hop.shape[0]]
@@ -118,10 +151,17 @@ def analyse(analysis: Analysis, hop: Samples, spectrum: Frame) -> int:
             is_audio = abs(sample) <= LOUDEST_SAMPLE
             past[channel, n_kept + n] = sample if is_audio else np.float32(0)
             n_zeroed += not is_audio
-        for n in range(n_samples):
-            windowed[channel, n] = past[channel, n] * window[n]
-    r2c(windowed, spectrum, axis, True, 1.0, 1)
     return n_zeroed
+
+
+@realtime
+def transform(analysis: Analysis, spectrum: Frame) -> None:
+    """Write the spectrum of what was taken in. Shape: spectrum (2, n_bins)."""
+    window, past, windowed = analysis.window, analysis.past, analysis.windowed
+    for channel in range(2):
+        for n in range(past.shape[1]):
+            windowed[channel, n] = past[channel, n] * window[n]
+    r2c(windowed, spectrum, analysis.axis, True, 1.0, 1)
 
 
 @realtime
@@ -153,7 +193,7 @@ def new_synthesis(framing: Framing) -> Synthesis:
     """A fresh state: silence before the first frame."""
     tail = np.zeros((2, framing.hop_length), np.float32)
     samples = np.zeros((2, framing.analysis_length), np.float32)
-    return Synthesis(asymmetric_windows(framing)[1], tail, samples, np.ones(1, np.int64))
+    return Synthesis(windows_of(framing)[1], tail, samples, np.ones(1, np.int64))
 
 
 @realtime

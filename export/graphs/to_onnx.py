@@ -11,6 +11,7 @@ from torch import nn
 from apollo_rt.errors import ParityError
 from export.graphs.level_step import LevelStep
 from export.graphs.operators import check_operators
+from export.graphs.published_step import PublishedStep
 from export.graphs.shared_weights import share_weights, with_weights_of
 from export.graphs.small_weights import round_weights, store_small
 from export.graphs.step_module import StepModule
@@ -25,7 +26,7 @@ _TIERS = ("full", "light", "lighter", "lightest")
 
 
 Net = Restorer | LevelRestorer
-Step = StepModule | LevelStep
+Step = StepModule | LevelStep | PublishedStep
 
 
 @dataclass(frozen=True)

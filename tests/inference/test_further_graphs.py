@@ -57,8 +57,8 @@ def test_an_entry_that_does_not_fit_is_refused_by_its_field(tmp_path, change, re
 
 
 def test_a_newer_format_is_refused_with_what_to_do(tmp_path):
-    path = rewritten(tiny_models.identity(tmp_path), lambda metadata, _: metadata.update(format_version="4"))
-    with pytest.raises(ModelFileError, match=r"format 4, this program reads up to 3: update apollo-rt"):
+    path = rewritten(tiny_models.identity(tmp_path), lambda metadata, _: metadata.update(format_version="5"))
+    with pytest.raises(ModelFileError, match=r"format 5, this program reads up to 4: update apollo-rt"):
         read_card(path)
 
 

@@ -109,9 +109,10 @@ def test_a_file_that_lacks_a_field_is_refused_by_the_fields_name(path, key):
         ("hop_length", "5000"),
         ("analysis_length", "257"),
         ("analysis_length", "9" * 5000),
-        ("lookahead_frames", "65"),
+        ("lookahead_frames", "129"),
         ("channels", "1"),
-        ("window", "hann"),
+        ("window", "kaiser"),
+        ("edges", "round"),
         ("carrier", "hash-uniform-2"),
         ("states", "[{]"),
         ("states", "{}"),
@@ -142,8 +143,8 @@ def test_a_field_that_does_not_parse_is_refused_by_its_name(path, key, value):
 
 
 def test_a_file_of_a_newer_format_is_refused_with_what_to_do(path):
-    change(path, "format_version", "4")
-    assert "format 4" in refusal(path)
+    change(path, "format_version", "5")
+    assert "format 5" in refusal(path)
     assert "update apollo-rt" in refusal(path)
 
 

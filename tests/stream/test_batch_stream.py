@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from apollo_rt.control.parameters import Parameters
 from apollo_rt.errors import ModelFileError
 from apollo_rt.inference.model import load
 from apollo_rt.inference.model_file import default_model_path, read_card
-from apollo_rt.stream.batch_stream import BatchStream, open_batch_stream
+from apollo_rt.stream.batch_stream import open_batch_stream
 from apollo_rt.stream.restoration_stream import RestorationStream
 from tests.doubles import tiny_models
 from tests.doubles.sound_files import tone
@@ -75,9 +76,17 @@ def test_an_impulse_comes_out_after_the_latency_that_is_named(tmp_path):
     assert stream.process(impulse).argmax(axis=0).tolist() == [777 + stream.latency_samples] * 2
 
 
-def test_what_has_no_block_graph_or_looks_ahead_goes_hop_by_hop(tmp_path):
+def test_what_has_no_block_graph_goes_hop_by_hop(tmp_path):
     assert open_batch_stream(load(tiny_models.identity(tmp_path))) is None
-    assert open_batch_stream(load(tiny_models.in_batches(tiny_models.lookahead(tmp_path)))) is None
+
+
+def test_a_model_that_looks_ahead_gives_in_batches_what_the_stream_gives_and_frames_it_spoils_are_dry(tmp_path):
+    model = load(tiny_models.in_batches(tiny_models.lookahead(tmp_path, level=0.1)))
+    samples = np.concatenate((noise(2000, 0.05), np.full((1500, 2), 0.5, np.float32), noise(2000, 0.05)))
+    fast, slow = open_batch_stream(model, parameters=Parameters(strength=0.5)), RestorationStream(model)
+    np.testing.assert_allclose(aligned(fast, samples), aligned(slow, samples), atol=1e-6)
+    assert fast.processor.frame_faults == slow.processor.frame_faults > 10
+    assert fast.latency_samples == 3 * 64 + 3 * 64
 
 
 def test_the_bundled_model_in_batches_equals_it_hop_by_hop_with_threads_too():
@@ -108,10 +117,6 @@ def test_a_file_that_changes_after_it_was_opened_is_what_it_was(tmp_path):
     np.testing.assert_allclose(
         aligned(open_batch_stream(model), samples), aligned(RestorationStream(same), samples), atol=1e-5
     )
-
-
-def test_only_a_model_without_lookahead_fits(tmp_path):
-    assert not BatchStream.fits(load(tiny_models.lookahead(tmp_path)))
 
 
 def test_a_file_of_format_1_loads_as_ever(tmp_path):

@@ -13,12 +13,8 @@ from apollo_rt.compiled import native
 from apollo_rt.config import Framing
 from apollo_rt.control.parameters import Parameters
 from apollo_rt.inference import model
-from apollo_rt.stream.processor import (
-    Processor,
-    ProcessorState,
-    process_hop,
-    reset_processor,
-)
+from apollo_rt.stream.processor import Processor, process_hop, reset_processor
+from apollo_rt.stream.processor_state import ProcessorState
 from apollo_rt.stream.shaping import read_targets
 from apollo_rt.stream.stft import asymmetric_windows
 from tests.doubles import tiny_models

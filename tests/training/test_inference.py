@@ -222,9 +222,9 @@ def test_bad_checkpoints_are_one_clear_line_and_leave_no_file(tmp_path: Path) ->
         assert done.output.count("\n") == 1, name
         assert str(path) in done.output, name
         said[name] = done.output
-    assert "sr 48000; only 44100" in said["rate"]
+    assert "model_args says win 20 at sr 48000, its tensors are of 18.375" in said["rate"]
     assert "layers of width 16" in said["misfit"]
-    assert "no causal net" in said["other"]
+    assert "no net that this version knows, but 1 entries: other.weight" in said["other"]
     assert "No such file" in said["none"]
     assert not (tmp_path / "out.wav").exists()
     assert not list(tmp_path.glob(".*.part"))
@@ -237,7 +237,7 @@ def test_a_device_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
 
 def test_a_net_that_goes_wild_leaves_the_old_file_as_it_was(tmp_path: Path) -> None:
     net = published()
-    net.output[0][1].bias.data.fill_(float("nan"))
+    net.output[0][1].bias.data.fill_(3e38)  # what is finite in a checkpoint may still end beyond all numbers
     torch.save(net.state_dict(), tmp_path / "wild.pt")
     source = write(tmp_path / "in.wav", tone(RATE // 4))
     target = tmp_path / "out.wav"

@@ -5,7 +5,7 @@ on, so that a chunk's edge can't be heard or measured; the causal `Restorer` is 
 state.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from apollo_rt.errors import ApolloError
 from apollo_rt.stream.stft import carrier_frames
-from training.nets import apollo_published, checkpoint
+from training.nets import checkpoint
 from training.nets.apollo_published import PublishedApollo
 from training.nets.causal_restorer import Restorer
 from training.nets.framing import TorchFraming
@@ -66,9 +66,9 @@ class ChunkedRestoration:
     needs_stereo = False
 
     def __init__(self, net: PublishedApollo, chunk_s: float = CHUNK_S) -> None:
-        self.sample_rate = apollo_published.SAMPLE_RATE
+        self.sample_rate = net.sample_rate
         self._net = net
-        hop = apollo_published.HOP_LENGTH  # chunks begin where a frame does, so that frames are those of the whole
+        hop = net.hop_length  # chunks begin where a frame does, so that frames are those of the whole
         self._chunk = max(round(chunk_s * self.sample_rate / hop), 1) * hop
 
     def restored(self, read: Read) -> Iterator[Samples]:
@@ -175,18 +175,8 @@ def load_restoration(path: Path, device: str = "cpu", chunk_s: float = CHUNK_S) 
     """
     try:
         content = checkpoint.load(path)
-        state = content.get("state_dict", content)
-        if isinstance(state, Mapping) and any(str(name).endswith(apollo_published.FIRST_TENSOR) for name in state):
-            _check_arguments(path, content.get("model_args"))
-            return ChunkedRestoration(checkpoint.load_published(path).to(device), chunk_s)
+        if checkpoint.is_published(content):
+            return ChunkedRestoration(checkpoint.published_of(path, content).to(device), chunk_s)
         return CausalRestoration(checkpoint.load_restorer(path)[0].to(device), chunk_s)
     except ValueError as error:
         raise CheckpointError(" ".join(str(error).split())) from None
-
-
-def _check_arguments(path: Path, arguments: object) -> None:
-    """The sizes follow from the tensors; what they don't tell is refused unless it is as published."""
-    for name, wanted in (("sr", apollo_published.SAMPLE_RATE), ("win", 20)):
-        given = arguments.get(name, wanted) if isinstance(arguments, Mapping) else wanted
-        if given != wanted:
-            raise ValueError(f"{path}: model_args says {name} {given}; only {wanted} is known")

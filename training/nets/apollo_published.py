@@ -7,7 +7,7 @@ Parameters have the names and shapes of the published checkpoints; 1x1 convoluti
 work on the last axis. Tokens are `(batch, frames, bands, width)` from end to end.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +29,11 @@ _N_TABLED_BANDS = 100
 _ROTARY_BASE = 10_000.0
 _TAPS = 7
 _BLOCKS_A_LAYER = 3
-_SMALLEST_POWER = 1.1920929e-7
+SMALLEST_POWER = 1.1920929e-7
+"""Added to the power of a band."""
+
+NORM_EPSILON = 1e-5
+"""Added to the mean square of a token."""
 
 
 class PublishedRMSNorm(nn.Module):
@@ -41,7 +45,7 @@ class PublishedRMSNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise the last axis. Shape: (..., width) -> the same."""
-        return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-5) * self.weight
+        return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + NORM_EPSILON) * self.weight
 
 
 class Pointwise(nn.Conv1d):
@@ -73,6 +77,7 @@ class BandTransformer(nn.Module):
 
     cos_freq: Tensor
     sin_freq: Tensor
+    n_heads = _N_HEADS
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -153,6 +158,13 @@ class PublishedApollo(nn.Module):
     Args:
         width: channels of a token, a multiple of 16.
         n_layers: layers, 1 or more.
+        band_widths: bins of each band, from low to high, at most 100 bands; together they are those of a frame.
+        sample_rate: Hz.
+
+    Attributes:
+        band_widths, sample_rate: as given.
+        window_length: samples of a frame, two hops.
+        hop_length: samples from frame to frame.
 
     Raises:
         ValueError: a size is out of its bounds.
@@ -160,25 +172,46 @@ class PublishedApollo(nn.Module):
 
     window: Tensor
 
-    def __init__(self, width: int = 256, n_layers: int = 6) -> None:
+    def __init__(
+        self,
+        width: int = 256,
+        n_layers: int = 6,
+        band_widths: Sequence[int] = BAND_WIDTHS,
+        sample_rate: int = SAMPLE_RATE,
+    ) -> None:
         super().__init__()
         if width < 2 * _N_HEADS or width % (2 * _N_HEADS):
             raise ValueError(f"width must be a multiple of {2 * _N_HEADS}, got {width}")
         if n_layers < 1:
             raise ValueError(f"n_layers must be at least 1, got {n_layers}")
+        if not 1 <= len(band_widths) <= _N_TABLED_BANDS or min(band_widths) < 1 or sum(band_widths) < 3:
+            raise ValueError(f"band_widths must be 1 to {_N_TABLED_BANDS} bands of at least a bin, got {band_widths}")
+        self.band_widths, self.sample_rate = tuple(band_widths), sample_rate
+        self.window_length = 2 * (sum(band_widths) - 1)
+        self.hop_length = self.window_length // 2
         self.BN = nn.ModuleList(
-            nn.Sequential(PublishedRMSNorm(2 * n_bins + 1), Pointwise(2 * n_bins + 1, width)) for n_bins in BAND_WIDTHS
+            nn.Sequential(PublishedRMSNorm(2 * n_bins + 1), Pointwise(2 * n_bins + 1, width)) for n_bins in band_widths
         )
         self.net = nn.Sequential(*(BandAndTimeLayer(width) for _ in range(n_layers)))
         self.output = nn.ModuleList(
-            nn.Sequential(PublishedRMSNorm(width), Pointwise(width, 4 * n_bins), nn.GLU(-1)) for n_bins in BAND_WIDTHS
+            nn.Sequential(PublishedRMSNorm(width), Pointwise(width, 4 * n_bins), nn.GLU(-1)) for n_bins in band_widths
         )
-        self.register_buffer("window", torch.hann_window(WINDOW_LENGTH), persistent=False)
+        self.register_buffer("window", torch.hann_window(self.window_length), persistent=False)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Width and layers by the names that checkpoints give them."""
+        return {"feature_dim": self.BN[0][1].weight.shape[0], "layer": len(self.net)}  # type: ignore[index]
+
+    @property
+    def context_frames(self) -> int:
+        """Frames on either side that a restored one depends on."""
+        return len(self.net) * _BLOCKS_A_LAYER * (_TAPS // 2)
 
     @property
     def context_samples(self) -> int:
         """Samples on either side that a restored one depends on, in whole hops; further away nothing matters."""
-        return (len(self.net) * _BLOCKS_A_LAYER * (_TAPS // 2) + 2) * HOP_LENGTH
+        return (self.context_frames + 2) * self.hop_length
 
     def forward(self, audio: Tensor) -> Tensor:
         """Restore.
@@ -193,18 +226,23 @@ class PublishedApollo(nn.Module):
             (batch, channels, samples) -> the same
         """
         *_, n_samples = audio.shape
-        missing = max(-n_samples % HOP_LENGTH, WINDOW_LENGTH - n_samples)
+        lengths = self.window_length, self.hop_length
+        missing = max(-n_samples % self.hop_length, self.window_length - n_samples)
         padded = functional.pad(audio.flatten(0, 1), (0, missing))
-        spectrum = torch.stft(padded, WINDOW_LENGTH, HOP_LENGTH, window=self.window, return_complex=True)
-        restored = self._decode(self.net(self._encode(spectrum.transpose(1, 2)))).transpose(1, 2)
-        samples = torch.istft(restored, WINDOW_LENGTH, HOP_LENGTH, window=self.window, length=padded.shape[-1])
+        spectrum = torch.stft(padded, *lengths, window=self.window, return_complex=True)
+        restored = self.restored_frames(spectrum.transpose(1, 2)).transpose(1, 2)
+        samples = torch.istft(restored, *lengths, window=self.window, length=padded.shape[-1])
         return samples[:, :n_samples].view_as(audio)
+
+    def restored_frames(self, spectrum: Tensor) -> Tensor:
+        """Restore the frames of a whole piece. Shape: (batch, frames, bins), complex -> the same."""
+        return self._decode(self.net(self._encode(spectrum)))
 
     def _encode(self, spectrum: Tensor) -> Tensor:
         """(batch, frames, bins), complex -> (batch, frames, bands, width)."""
         tokens = []
-        for norm_and_map, band in zip(self.BN, spectrum.split(BAND_WIDTHS, dim=-1), strict=True):
-            power = (torch.view_as_real(band).square().sum((-2, -1)) + _SMALLEST_POWER).unsqueeze(-1)
+        for norm_and_map, band in zip(self.BN, spectrum.split(self.band_widths, dim=-1), strict=True):
+            power = (torch.view_as_real(band).square().sum((-2, -1)) + SMALLEST_POWER).unsqueeze(-1)
             shape = torch.cat((band.real, band.imag), dim=-1) * torch.rsqrt(power)
             tokens.append(norm_and_map(torch.cat((shape, 0.5 * torch.log(power)), dim=-1)))
         return torch.stack(tokens, dim=2)
@@ -215,25 +253,44 @@ class PublishedApollo(nn.Module):
         return torch.cat([torch.complex(*band.float().chunk(2, dim=-1)) for band in bands], dim=-1)
 
 
-def from_state(state: Mapping[str, Tensor]) -> PublishedApollo:
+def is_state(state: Mapping[str, object]) -> bool:
+    """Whether these are names of this net's tensors."""
+    return any(isinstance(name, str) and name.endswith(FIRST_TENSOR) for name in state)
+
+
+def from_state(state: Mapping[str, Tensor], sample_rate: int = SAMPLE_RATE) -> PublishedApollo:
     """Build the net that a state dict was taken from; its sizes are those of its tensors.
 
     Args:
         state: names of tensors may have a common beginning, such as `module.`; tensors that don't are left out.
+        sample_rate: Hz.
 
     Raises:
-        ValueError: it is no state of this net.
+        ValueError: it is no state of this net, or holds numbers that are not finite.
     """
     prefix = next((name.removesuffix(FIRST_TENSOR) for name in state if name.endswith(FIRST_TENSOR)), None)
     if prefix is None:
         raise ValueError(f"it holds no tensor named {FIRST_TENSOR}, so it is none of the published Apollo's")
     state = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
+    strange = [name for name, tensor in state.items() if not _is_weight(tensor)]
+    if strange:
+        raise ValueError(f"its {strange[0]} is no tensor, or holds numbers that are not finite")
     n_layers = len({name.split(".")[1] for name in state if name.startswith("net.")})
     width = state["BN.0.1.weight"].shape[0] if "BN.0.1.weight" in state else 0
-    net = PublishedApollo(width, n_layers)
+    net = PublishedApollo(width, n_layers, _band_widths(state), sample_rate)
     try:
         net.load_state_dict(state)
     except RuntimeError as error:
         reason = " ".join(str(error).split("\n", 1)[-1].split())
         raise ValueError(f"its tensors don't fit {n_layers} layers of width {width}: {reason[:200]}") from None
     return net.eval()
+
+
+def _is_weight(tensor: object) -> bool:
+    return isinstance(tensor, Tensor) and tensor.is_floating_point() and bool(tensor.isfinite().all())
+
+
+def _band_widths(state: Mapping[str, Tensor]) -> tuple[int, ...]:
+    """Bins of each band: its norm has a scale for both parts of each, and one for the band's power."""
+    names = [f"BN.{band}.0.weight" for band in range(_N_TABLED_BANDS)]
+    return tuple((len(state[name]) - 1) // 2 for name in names if name in state)

@@ -28,6 +28,7 @@ LEVELS = "levels"
 """Where a checkpoint of a level net holds its sizes."""
 
 _AVERAGED = "averaged.module.net."
+_WINDOW_MS = 20  # of the published net, where `model_args` says a rate but no window
 
 
 def config_to_dict(config: ModelConfig) -> dict[str, Any]:
@@ -66,9 +67,12 @@ def refuse_other(path: Path, wanted: dict[str, Any], found: dict[str, Any]) -> N
 
 
 def _flat(values: dict[str, Any]) -> dict[str, Any]:
-    """Nested dictionaries as one, with the innermost names."""
+    """Nested dictionaries as one, with the innermost names; what an older program's framing lacks has its default."""
     flat: dict[str, Any] = {}
     for name, value in values.items():
+        if name == "framing":
+            flat |= dataclasses.asdict(Framing(**value))
+            continue
         flat |= _flat(value) if isinstance(value, dict) else {name: value}
     return flat
 
@@ -139,7 +143,7 @@ def load_restorer(path: Path) -> tuple[Restorer | LevelRestorer, dict[str, Any]]
         model = Restorer(config_from_dict(content["config"]))
         model.load_state_dict(content["averaged"])
     except (KeyError, TypeError, RuntimeError):
-        raise ValueError(f"{path}: holds no causal net that this version knows") from None
+        raise ValueError(f"{path}: holds no net that this version knows, but {kind_of(content)}") from None
     return model.eval(), content
 
 
@@ -172,8 +176,45 @@ def load_published(path: Path) -> PublishedApollo:
     Raises:
         ValueError: the file can't be read, or holds another net.
     """
-    content = load(path)
+    return published_of(path, load(path))
+
+
+def is_published(content: dict[str, Any]) -> bool:
+    """Whether a checkpoint holds the published net: bare, or under `state_dict`."""
+    state = content.get("state_dict", content)
+    return isinstance(state, dict) and apollo_published.is_state(state)
+
+
+def published_of(path: Path, content: dict[str, Any]) -> PublishedApollo:
+    """The published net of what was read; its sizes are those of its tensors.
+
+    Args:
+        path: for messages.
+        content: with `model_args` beside `state_dict` or without; where they are, they must agree with the tensors.
+
+    Raises:
+        ValueError: it holds another net, or contradicts itself.
+    """
+    state, arguments = content.get("state_dict", content), content.get("model_args")
     try:
-        return apollo_published.from_state(content.get("state_dict", content))
-    except (ValueError, AttributeError) as error:
+        if not isinstance(state, dict):
+            raise ValueError(f"its state_dict is a {type(state).__name__}")  # a fault of the file
+        said = arguments if isinstance(arguments, dict) else {}
+        sample_rate = said.get("sr", apollo_published.SAMPLE_RATE)
+        if type(sample_rate) is not int or not 8000 <= sample_rate <= 384_000:
+            raise ValueError(f"model_args says sr {sample_rate!r}, which must be from 8000 to 384000 Hz")
+        net = apollo_published.from_state(state, sample_rate)
+        wanted = net.sizes | ({"win": 1e3 * net.window_length / sample_rate} if said.keys() & {"sr", "win"} else {})
+        for name, size in wanted.items():
+            if (given := said.get(name, _WINDOW_MS if name == "win" else size)) != size:
+                raise ValueError(f"model_args says {name} {given!r} at sr {sample_rate}, its tensors are of {size:g}")
+    except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
+    return net
+
+
+def kind_of(content: dict[str, Any]) -> str:
+    """The kind of a checkpoint that we don't know: some names of what it holds."""
+    state = content.get("state_dict", content)
+    names = [str(name) for name in (state if isinstance(state, dict) else content)]
+    return f"{len(names)} entries: {', '.join(names[:4])}{' ...' if len(names) > 4 else ''}"

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from apollo_rt.config import Framing
-from apollo_rt.stream.stft import asymmetric_windows
+from apollo_rt.stream.stft import windows_of
 
 
 class TorchFraming(nn.Module):
@@ -23,7 +23,7 @@ class TorchFraming(nn.Module):
         """Take the windows from the engine's own module."""
         super().__init__()
         self.framing = framing
-        analysis, synthesis = asymmetric_windows(framing)
+        analysis, synthesis = windows_of(framing)
         self.register_buffer("analysis_window", torch.from_numpy(np.asarray(analysis, np.float32)), persistent=False)
         self.register_buffer("synthesis_window", torch.from_numpy(np.asarray(synthesis, np.float32)), persistent=False)
 

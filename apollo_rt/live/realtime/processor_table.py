@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from apollo_rt.compiled.address_table import AddressTable, from_address
 from apollo_rt.compiled.native import realtime
-from apollo_rt.stream.processor import Processor, ProcessorState
+from apollo_rt.stream.processor import Processor
+from apollo_rt.stream.processor_state import ProcessorState
 
 ProcessorTable = Annotated[NDArray[np.int64], "slots", "words"]
 """(slots, words): of each processor the words of its address table."""

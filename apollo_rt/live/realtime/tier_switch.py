@@ -33,14 +33,8 @@ from apollo_rt.plugins.plugin_chains import (
     pass_unheard,
     reset_plugins,
 )
-from apollo_rt.stream.processor import (
-    FRAME_OK,
-    ProcessorState,
-    has_settled,
-    process_hop,
-    reset_processor,
-    rest_processor,
-)
+from apollo_rt.stream.processor import FRAME_OK, has_settled, process_hop, reset_processor, rest_processor
+from apollo_rt.stream.processor_state import ProcessorState
 from apollo_rt.stream.shaping import read_targets
 
 N_SLOTS = 4
