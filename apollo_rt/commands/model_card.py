@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from apollo_rt.config import WINDOWS
 from apollo_rt.inference.model_file import ModelFile, graph_sha256
 from apollo_rt.printable import printable
 
@@ -31,10 +32,11 @@ def card_lines(file: ModelFile, width: int | None = None) -> Iterator[str]:
     yield printable(f"{card.name}, licence: {card.licence}")
     bits = f", weights of {card.weight_bits} bits" if card.weight_bits != 32 else ""
     yield _line("file", f"{card.path} ({len(file.content) / 1e6:.1f} MB{bits}), tiers: {', '.join(card.tiers)}")
+    window = "" if framing.window == WINDOWS[0] else f" ({framing.window})"
     lookahead = f", {framing.lookahead_frames} frames of it lookahead" if framing.lookahead_frames else ""
     yield _line(
         "takes",
-        f"{framing.sample_rate} Hz, hop {framing.hop_length}, window {framing.analysis_length}; latency "
+        f"{framing.sample_rate} Hz, hop {framing.hop_length}, window {framing.analysis_length}{window}; latency "
         f"{framing.algorithmic_latency} samples ({latency_ms:.1f} ms){lookahead}",
     )
     for name, facts in (("trained", card.training), ("quality", card.quality)):

@@ -108,8 +108,14 @@ class ApolloEffect(Effect):
 
     def _push(self, block: Samples) -> Samples:
         samples = np.ascontiguousarray(np.broadcast_to(block, (2, block.shape[1])).T)
-        restored = self._line.mixed(samples, self._resampled.process(samples))
-        return restored.T if len(block) == 2 else restored.mean(axis=1, dtype=np.float32)[None]
+        return self._mixed(samples, self._resampled.process(samples), len(block))
+
+    def _end(self, n_channels: int, latency: int, buffer_size: int) -> Samples:
+        return self._mixed(np.zeros((latency, 2), np.float32), self._resampled.finish(), n_channels)
+
+    def _mixed(self, dry: Samples, wet: Samples, n_channels: int) -> Samples:
+        restored = self._line.mixed(dry, wet)
+        return restored.T if n_channels == 2 else restored.mean(axis=1, dtype=np.float32)[None]
 
     def _forget(self) -> None:
         pass  # a stream starts afresh by itself

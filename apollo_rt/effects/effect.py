@@ -46,6 +46,10 @@ class Effect(ABC):
     def _push(self, block: Samples) -> Samples:
         """The next block, any size, `(channels, samples)`; as many samples come out, the latency later."""
 
+    def _end(self, n_channels: int, latency: int, buffer_size: int) -> Samples:
+        """Bring out what is still inside, the latency's samples; silence does, where an end is nothing special."""
+        return self._pushed(np.zeros((n_channels, latency), np.float32), buffer_size)
+
     @abstractmethod
     def _forget(self) -> None:
         """End the stream; the next one is as the first."""
@@ -140,8 +144,8 @@ class Effect(ABC):
         self.reset()
         try:
             latency = self._prepare(sample_rate, len(audio))
-            silence = np.zeros((len(audio), latency), np.float32)
-            return self._pushed(np.concatenate((audio, silence), axis=1), buffer_size)[:, latency:]
+            parts = self._pushed(audio, buffer_size), self._end(len(audio), latency, buffer_size)
+            return np.concatenate(parts, axis=1)[:, latency:]
         finally:
             self.reset()
 

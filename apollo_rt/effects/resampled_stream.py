@@ -71,6 +71,16 @@ class ResampledStream:
         self._queue = ready[len(samples) :].copy()
         return ready[: len(samples)]
 
+    def finish(self) -> Samples:
+        """End the stream: give what is still inside it, `latency_samples` of them. Only `reset` may follow.
+
+        The model sees the end as its framing says where nothing is converted; else silence comes behind it, in which
+        the converter's own tail lies.
+        """
+        if self.sample_rate == self._stream.framing.sample_rate:
+            return self._stream.finish()
+        return self.process(np.zeros((self.latency_samples, 2), np.float32))
+
 
 def _padding(latency: int, ratio: float) -> int:
     """Samples to add at the model's rate so that the latency is whole at the caller's, as nearly as can be."""

@@ -9,15 +9,21 @@ import numpy as np
 import pytest
 import torch
 
+from apollo_rt.commands.model_card import card_lines
+from apollo_rt.effects.apollo_effect import ApolloEffect
 from apollo_rt.errors import ParityError
 from apollo_rt.files.offline import restore_file
 from apollo_rt.inference.model import Model, load
-from apollo_rt.inference.model_file import read_card
+from apollo_rt.inference.model_file import read_card, read_model_file
+from apollo_rt.live.endpoints.virtual_device import VirtualDevice
+from apollo_rt.live.engine import Engine
+from apollo_rt.live.engine_settings import EngineSettings
 from apollo_rt.stream.batch_stream import BatchStream, open_batch_stream
 from apollo_rt.stream.golden import golden_error_db
 from apollo_rt.stream.restoration_stream import RestorationStream
 from export import published
 from tests import DATA, ROOT
+from tests.doubles.memory_files import MemoryReader, MemoryWriter
 from tests.doubles.published_nets import error_db, model_of, random_net, whole
 from tests.doubles.sounds import gaussian_noise
 from training.nets.apollo_published import PublishedApollo, from_state
@@ -146,6 +152,31 @@ def test_restore_writes_a_file_as_long_as_its_source_and_equal_to_pytorchs(
     got, _ = soundfile.read(tmp_path / "out.wav", dtype="float32")
     assert len(got) == len(samples)
     assert error_db(got, np.clip(whole(net, samples), -1, 1)) < -85  # 16 bits are what is written
+
+
+def test_an_effect_gives_a_whole_array_what_pytorch_does(net: PublishedApollo, path: Path) -> None:
+    samples = gaussian_noise(20_011) * 0.2
+    effect = ApolloEffect(model=load(path))
+    assert error_db(effect(samples.T, 44_100).T, whole(net, samples)) < -100
+    assert effect.latency_samples == 20 * 441
+    assert effect(samples.T, 48_000).shape == samples.T.shape
+
+
+def test_live_it_is_late_by_what_the_card_says_and_else_what_the_stream_gives(path: Path) -> None:
+    samples, model, out = gaussian_noise(40_000) * 0.2, load(path), MemoryWriter()
+    device = VirtualDevice(44_100, 256, pace=False)
+    with Engine(model, device, EngineSettings(), MemoryReader(samples), out) as engine:
+        assert engine.wait(120)
+    stream = RestorationStream(model)
+    behind = np.zeros((stream.latency_samples, 2), np.float32)  # a live stream has no end: silence comes behind it
+    wanted = stream.process(np.concatenate((samples, behind)))[stream.latency_samples :]
+    assert (engine.latency.algorithmic, engine.snapshot().deadline_misses) == (20 * 441, 0)
+    np.testing.assert_array_equal(out.samples, np.clip(wanted, -1, 1))
+
+
+def test_its_card_says_the_latency(path: Path) -> None:
+    lines = "\n".join(card_lines(read_model_file(path)))
+    assert "hop 441, window 882 (hann); latency 8820 samples (200.0 ms), 18 frames of it lookahead" in lines
 
 
 def export(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
