@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from apollo_rt.commands.model_import import import_model
 from apollo_rt.commands.model_options import provider_option
 from apollo_rt.console.say import say
 
@@ -16,12 +17,15 @@ _COLUMNS = 100
 """Of a screen that isn't one, such as a pipe."""
 
 
-@click.group(short_help="List, describe and verify models.")
+@click.group(short_help="List, describe, verify and import models.")
 def model() -> None:
-    """List, describe and verify models.
+    """List, describe, verify and import models.
 
     A model is a file, or the name of one that ships with the program or lies in your own folder (see `list`).
     """
+
+
+model.add_command(import_model)
 
 
 @model.command("list")
