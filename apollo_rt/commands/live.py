@@ -70,6 +70,10 @@ def _former_flag(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]
 )  # fmt: skip
 @click.option("--follow-default", is_flag=True, help="Go to the new default device when the system changes it.")
 @sink_options
+@click.option(
+    "--idle-close", type=click.FloatRange(0.0, min_open=True), metavar="MINUTES",
+    help="Linux: let go of the devices while no player of the sink plays, after so long.",
+)  # fmt: skip
 @control_options
 @click.option("--plain", is_flag=True, help="Plain lines instead of the screen.")
 @click.option(

@@ -28,7 +28,8 @@ class Players:
         self._n_tries: dict[int, int] = {}
         self._arrived: set[int] = set()
         self._n_made = sink.n_made
-        self._seen_events = -1
+        self._seen_events = self._judged_events = -1
+        self._plays = False
 
     def poll(self) -> list[str]:
         """Move those that have come, and look whether they arrived; returns what a user should know."""
@@ -42,6 +43,24 @@ class Players:
             return ask(self._move)
         except ServerError:  # the engine says so too, and comes back
             return []
+
+    def any_plays(self) -> bool:
+        """Whether one plays that isn't paused: on the sink, or one that belongs there; False without a server."""
+        n_now = n_events()
+        if n_now != self._judged_events:
+            self._judged_events = n_now
+            try:
+                self._plays = ask(self._is_played)
+            except ServerError:  # the engine says so, too
+                self._plays = False
+        return self._plays
+
+    def _is_played(self, server: Any) -> bool:
+        target = next((sink.index for sink in server.sink_list() if sink.name == self._sink.sink), None)
+        return any(
+            not stream.corked and (stream.sink == target or self._belongs(stream))
+            for stream in server.sink_input_list()
+        )
 
     @property
     def _awaited(self) -> bool:

@@ -22,7 +22,7 @@ _HOW = (
 
 
 class BlindDialog(Dialog[None]):
-    """Shows a test that has begun, and goes on with it; who opens it ends the test when it closes.
+    """Shows a test that has begun, goes on with it, and ends it when it closes.
 
     Args:
         run: runs commands.
@@ -50,6 +50,11 @@ class BlindDialog(Dialog[None]):
     def on_mount(self) -> None:
         """Show the first round."""
         self._show(self._run("blind_test", {}))
+
+    def action_close(self) -> None:
+        """End the test, finished or not."""
+        self._run("end_blind_test", {})
+        super().action_close()
 
     def action_hear(self, what: str) -> None:
         """Hear one of the three."""

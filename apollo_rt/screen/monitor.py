@@ -140,8 +140,8 @@ class Monitor(App[None]):
     def _state(self, snapshot: Snapshot) -> tuple[str, str]:
         """State of what is heard, in words, and its ink."""
         values = {row.name: self._session.controls.get(row.name) for row in self._session.controls.rows()}
-        if snapshot.device_state.startswith("waiting"):
-            return "WAITING FOR THE DEVICE", "hot"
+        if snapshot.device_state.startswith(("waiting", "resting")):
+            return snapshot.device_state.upper(), "hot"
         if snapshot.radio and not snapshot.radio.connected and not snapshot.radio.buffered_s:
             return "WAITING FOR THE STATION", "hot"
         if self._session.controls.is_blind:
@@ -200,10 +200,7 @@ class Monitor(App[None]):
     def action_blind(self) -> None:
         """Ten rounds: does anybody hear the difference?"""
         if self.run_command("begin_blind_test") is not None:
-            self.push_screen(BlindDialog(self._session.commands.run), self._end_blind)
-
-    def _end_blind(self, _: None) -> None:
-        self.run_command("end_blind_test")
+            self.push_screen(BlindDialog(self._session.commands.run))
 
     def action_swap(self) -> None:
         """Hear the other settings."""

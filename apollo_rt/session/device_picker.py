@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from apollo_rt.devices.device import Device, Direction, find_device, label
 from apollo_rt.errors import DeviceError
 from apollo_rt.live.supervision.reopening import Reopening
+from apollo_rt.live.supervision.rest import Rest
 from apollo_rt.session.endpoints import Endpoints
 from apollo_rt.session.wanted_devices import WantedDevices
 
@@ -45,17 +46,18 @@ class DeviceChoice:
     target: Device | None
 
 
-def reopening(wanted: WantedDevices, give_up_s: float, follow_default: bool) -> Reopening:
+def reopening(wanted: WantedDevices, give_up_s: float, follow_default: bool, rest: Rest | None = None) -> Reopening:
     """A way to devices, and back to them when they are lost.
 
     Args:
         wanted: by the user's words.
         give_up_s: for how long to try.
         follow_default: go where a word leads when the system changes that.
+        rest: when to let go of them for a while.
     """
     if follow_default:
-        return Reopening(wanted.reopen, wanted.has_moved, wanted.trouble, give_up_s)
-    return Reopening(wanted.reopen, trouble=wanted.trouble, give_up_s=give_up_s)
+        return Reopening(wanted.reopen, wanted.has_moved, wanted.trouble, give_up_s, rest)
+    return Reopening(wanted.reopen, trouble=wanted.trouble, give_up_s=give_up_s, rest=rest)
 
 
 class DevicePicker:

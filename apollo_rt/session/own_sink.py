@@ -9,6 +9,7 @@ from apollo_rt.devices.players import Players, playing_rate
 from apollo_rt.devices.pulse_connection import ServerError
 from apollo_rt.devices.virtual_sink import DEFAULT_NAME, VirtualSink, remove_left_sinks
 from apollo_rt.latency import LatencyReport
+from apollo_rt.live.supervision.rest import Rest
 from apollo_rt.session.running_session import LiveSession
 from apollo_rt.session.upkeep import Poll
 
@@ -64,11 +65,20 @@ def own_sink(options: SinkOptions, usual_rate: int) -> Iterator[VirtualSink | No
             say(f"warning: {line}", err=True)
 
 
-def players_poll(options: SinkOptions, sink: VirtualSink, session: LiveSession) -> Poll:
-    """A poll that moves players to the sink, from when it is captured on: what they play before would be lost."""
+def players_poll(options: SinkOptions, sink: VirtualSink, session: LiveSession, rest: Rest | None = None) -> Poll:
+    """A poll that moves players to the sink, from when it is captured on: what they play before would be lost.
+
+    Args:
+        options: which players.
+        sink: made.
+        session: that captures it.
+        rest: is told whether any of them plays.
+    """
     players = Players(sink, options.apps, options.takes_all)
 
     def poll() -> list[str]:
+        if rest:
+            rest.note(players.any_plays())
         return players.poll() if session.is_playing else []
 
     return poll

@@ -23,6 +23,7 @@ from apollo_rt.live.endpoints.driver import calls_unevenly
 from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
 from apollo_rt.live.monitoring.snapshot import Snapshot
+from apollo_rt.live.supervision.rest import Rest
 from apollo_rt.plugins.live_plugins import LivePlugins
 from apollo_rt.session.device_picker import DevicePicker, reopening
 from apollo_rt.session.endpoints import Endpoints, open_endpoints
@@ -88,13 +89,14 @@ def _run(options: LiveOptions, stack: ExitStack, log: Callable[[str], None] | No
             plugins = open_plugins(options.chain, loaded.framing, options.pace is not False)
             if plugins:
                 stack.callback(plugins.stop)
-            engine = _prepared_engine(options, loaded, endpoints, plugins, manager)
+            rest = Rest(60.0 * options.idle_close) if options.idle_close is not None else None
+            engine = _prepared_engine(options, loaded, endpoints, plugins, (manager, rest))
         except BaseException:
             endpoints.discard()
             raise
-    session = _new_session(options, loaded, endpoints, engine)
+    session = _new_session(options, loaded, endpoints, engine, rest)
     session.notes += [plugin_line(state, loaded.framing.sample_rate) for state in plugins.states()] if plugins else []
-    polls = [players_poll(options.sink, sink, session)] if sink else []
+    polls = [players_poll(options.sink, sink, session, rest)] if sink else []
     polls += [VolumeWatch().poll] if endpoints.has_device else []
     polls += [_matched_levels(session, engine)] if endpoints.writer is None else []
     keeper = StateKeeper(options, session) if options.keeps_state else None
@@ -115,12 +117,14 @@ def _run(options: LiveOptions, stack: ExitStack, log: Callable[[str], None] | No
     _conclude(options, session, endpoints, engine.snapshot())
 
 
-def _new_session(options: LiveOptions, loaded: Model, endpoints: Endpoints, engine: Engine) -> LiveSession:
+def _new_session(
+    options: LiveOptions, loaded: Model, endpoints: Endpoints, engine: Engine, rest: Rest | None
+) -> LiveSession:
     """A session of the engine, with what can be chosen while it plays."""
     names = endpoints.input_name, endpoints.output_name, loaded.card.name
     info = SessionInfo(*names, endpoints.is_endless, options.duration_s)
     devices = DevicePicker(
-        engine, endpoints, lambda wanted: reopening(wanted, options.give_up_s, options.follow_default)
+        engine, endpoints, lambda wanted: reopening(wanted, options.give_up_s, options.follow_default, rest)
     )
     models = ModelPicker(engine, loaded, options.provider, options.tier, logging.getLogger(__name__).warning)
     session = LiveSession(engine, info, devices if endpoints.has_device else None, models)
@@ -166,11 +170,16 @@ def _opened_endpoints(options: LiveOptions, loaded: Model, sink: VirtualSink | N
 
 
 def _prepared_engine(
-    options: LiveOptions, loaded: Model, endpoints: Endpoints, plugins: LivePlugins | None, manager: ServiceManager
+    options: LiveOptions,
+    loaded: Model,
+    endpoints: Endpoints,
+    plugins: LivePlugins | None,
+    beside: tuple[ServiceManager, Rest | None],
 ) -> Engine:
+    manager, rest = beside
     lighter = {name: model for name, model in open_tiers(loaded).items() if name != loaded.tier}
     files = endpoints.source, endpoints.writer
-    way = reopening(endpoints.wanted, options.give_up_s, options.follow_default)
+    way = reopening(endpoints.wanted, options.give_up_s, options.follow_default, rest)
     comes_back = endpoints.has_device and options.reconnect
     engine = Engine(
         loaded, endpoints.driver, _settings(options, endpoints), *files, way if comes_back else None, lighter, plugins
@@ -214,7 +223,7 @@ def _show(
     """Show the session until it is over."""
 
     def watch(snapshot: Snapshot) -> None:
-        manager.still_alive(snapshot.callbacks, snapshot.device_state.startswith("waiting"))
+        manager.still_alive(snapshot.callbacks, snapshot.device_state.startswith(("waiting", "resting")))
 
     if is_plain:
         run_lines(session, 1.0 if verbosity > 0 else 5.0, verbosity < 0, watch)

@@ -37,6 +37,7 @@ class LiveOptions(EndpointOptions):
         verbosity: 0; 1: plain lines, one a second, and the options in force; -1: warnings and errors alone.
         log_file: gets what is said, too.
         keeps_state: what is set is left for the next run.
+        idle_close: minutes without a player after which the devices are let go; None: never.
         notes: what a user should know from the start.
     """
 
@@ -56,6 +57,7 @@ class LiveOptions(EndpointOptions):
     verbosity: int = 0
     log_file: Path | None = None
     keeps_state: bool = False
+    idle_close: float | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -67,6 +69,10 @@ def completed(options: LiveOptions) -> LiveOptions:
         ValueError: options that exclude each other.
     """
     options = replace(options, source=one_of(options.source))
+    if options.idle_close is not None and not (options.sink.is_wanted and options.reconnect):
+        raise ValueError(
+            "--idle-close needs --sink, --app or --all, whose players tell when something plays, and no --no-reconnect"
+        )
     if options.stats_json:
         endpoints = [path for path in (input_file(options.source), output_file(options.target)) if path]
         refuse_named_twice(options.stats_json, endpoints, "the figures")

@@ -46,7 +46,7 @@ plain: true
 verbose: true
 log-file: log
 """
-ELSEWHERE = {"chain", "auto", "seconds", "sink", "app", "all"}
+ELSEWHERE = {"chain", "auto", "seconds", "sink", "app", "all", "idle-close"}
 """Options of the tests below, or that exclude some of these."""
 
 

@@ -1,6 +1,7 @@
 """The settings of a run are taken up by the next one, where that says nothing else."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from apollo_rt.errors import DeviceError
 from apollo_rt.session import kept_state, run
 from apollo_rt.session.kept_state import StateKeeper
 from apollo_rt.session.own_sink import SinkOptions
-from apollo_rt.session.run_options import LiveOptions
+from apollo_rt.session.run_options import LiveOptions, completed
 from tests.doubles.still_engine import StillEngine, session_of
 
 
@@ -101,6 +102,16 @@ def test_a_bad_state_is_said_and_the_run_begins_without(live, state, monkeypatch
     assert "line 2" in done.output
     assert done.exit_code == 0
     assert parameters_of(live()).mix == 1.0
+
+
+def test_idle_close_needs_players_that_tell(live) -> None:
+    assert live("--all", "--idle-close", "5").idle_close == 5.0
+    for options in (
+        LiveOptions("a", "b", idle_close=5.0),
+        replace(live("--all", "--idle-close", "5"), reconnect=False),
+    ):
+        with pytest.raises(ValueError, match="--idle-close needs --sink, --app or --all"):
+            completed(options)
 
 
 def test_a_device_that_is_gone_is_said_with_what_was_taken_up(live, monkeypatch) -> None:

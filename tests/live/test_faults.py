@@ -25,7 +25,8 @@ from apollo_rt.live.engine import Engine
 from apollo_rt.live.engine_settings import EngineSettings
 from apollo_rt.live.realtime.tier_switch import DRY, NONE
 from apollo_rt.live.supervision import worker_keeper as workers_module
-from apollo_rt.live.supervision.connection import Connection, ConnectionState
+from apollo_rt.live.supervision.connection import Connection
+from apollo_rt.live.supervision.connection_state import ConnectionState
 from apollo_rt.live.supervision.ladder import Ladder, Window
 from apollo_rt.live.supervision.reopening import Reopening
 from apollo_rt.stream.restoration_stream import RestorationStream

@@ -180,3 +180,21 @@ def test_an_input_beside_the_sink_is_refused() -> None:
     with LiveRun([*LIVE, "--sink", "--input", "demo"], {}, Path("unused")) as run:
         assert run.wait() == 2, run.text
     assert "--sink makes the input" in run.text
+
+
+def test_devices_are_let_go_while_nothing_plays_and_taken_again_for_the_next_player(
+    server: PulseServer, model: Path
+) -> None:
+    arguments = [*LIVE, "--app", "fuchs", "--idle-close", "0.02"]
+    with LiveRun(arguments, server.environment, model) as run:
+        run.wait_until_it_plays()
+        with player(server, "Fuchs"):
+            plays_to(server, "Fuchs", "apollo_rt", run)
+        becomes(lambda: "nothing plays: the devices are closed" in run.text, run)
+        becomes(lambda: sink_of(server, "Apollo RT") == "", run, "our own stream goes")
+        assert "apollo_rt" in sink_names(server), "the sink stays, for players to find"
+        with player(server, "Fuchs"):
+            becomes(lambda: "plays again" in run.text, run)
+            plays_to(server, "Fuchs", "apollo_rt", run)
+            becomes(lambda: sink_of(server, "Apollo RT") == "speakers", run)
+        assert run.end() == 0, run.text

@@ -79,7 +79,7 @@ class Snapshot:
         elapsed_s: seconds since the start.
         running: the device calls back.
         finished: the source came to its end and everything has been played.
-        device_state: how the connection to the devices stands, in words; see `connection.ConnectionState`.
+        device_state: how the connection to the devices stands, in words; see `supervision.connection_state`.
         tier: of the model, that is heard; `dry` for none.
         scheduling: what priority and memory the audio threads got, in words.
         parameters: as set, by name; those of plugins too.

@@ -16,7 +16,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from enum import Enum
 
 from apollo_rt.compiled.address_table import AddressTable
 from apollo_rt.compiled.records import add
@@ -25,8 +24,10 @@ from apollo_rt.live.endpoints.driver import Driver
 from apollo_rt.live.realtime.callback import callback_address
 from apollo_rt.live.realtime.lockout import Attachment, attach, lock_out, wait_until_outside
 from apollo_rt.live.realtime.shared_state import SharedState
+from apollo_rt.live.supervision.connection_state import ConnectionState
 from apollo_rt.live.supervision.fade_out import fade_out
 from apollo_rt.live.supervision.reopening import Reopening
+from apollo_rt.live.supervision.rest import Rest
 from apollo_rt.live.supervision.supervisor import POLL_S
 
 _FIRST_CALL_POLLS, _SILENT_POLLS = 50, 20
@@ -41,14 +42,8 @@ _LEFT_BEHIND: list[AddressTable[Attachment]] = []
 """What a device that hangs would still read if it woke up: never to be freed."""
 
 
-class ConnectionState(Enum):
-    """States of the connection to the devices."""
-
-    CLOSED = "closed"
-    PLAYING = "playing"
-    WAITING = "waiting for the device"
-    OVER = "over"
-    FAILED = "failed"
+_MAY_REST = ConnectionState.PLAYING, ConnectionState.RESTING
+_MAY_LEAVE = *_MAY_REST, ConnectionState.WAITING
 
 
 class Connection:
@@ -125,8 +120,10 @@ class Connection:
         with self._lock:
             if self.is_over:
                 self.state = ConnectionState.OVER
-            elif self._choices and self.state in (ConnectionState.PLAYING, ConnectionState.WAITING):
+            elif self._choices and self.state in _MAY_LEAVE:
                 return self._go()
+            elif self._reopening and (rest := self._reopening.rest) and self.state in _MAY_REST:
+                return self._watch_resting(rest)
             elif self.state is ConnectionState.PLAYING:
                 return self._watch()
             elif self.state is ConnectionState.WAITING:
@@ -179,6 +176,18 @@ class Connection:
         except DeviceError:
             wait_until_outside(attached.value.lockout)
             _LEFT_BEHIND.append(attached)
+
+    def _watch_resting(self, rest: Rest) -> list[str]:
+        """As `_watch`, where the devices are let go while nothing plays; faded out and in."""
+        if self.state is ConnectionState.PLAYING and rest.is_due:
+            fade_out(self._shared, self.driver)
+            self._close()
+            self.state = ConnectionState.RESTING
+            return ["nothing plays: the devices are closed until something does"]
+        if self.state is ConnectionState.RESTING:
+            self._lost_s, self._wait_s = time.monotonic(), _FIRST_WAIT_S
+            return self._try_again() if rest.is_wanted else []
+        return self._watch()
 
     def _watch(self) -> list[str]:
         if self.driver.finished:

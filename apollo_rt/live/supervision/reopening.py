@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from apollo_rt.live.endpoints.driver import Driver
+from apollo_rt.live.supervision.rest import Rest
 
 
 @dataclass(frozen=True)
@@ -15,9 +16,11 @@ class Reopening:
         has_moved: says whether what was asked for is another device by now; asked now and then.
         trouble: why the devices can't go on as they are, or nothing; asked at each poll, so it must be quick.
         give_up_s: how long to try.
+        rest: when to let go of them for a while; None: never.
     """
 
     open: Callable[[], Driver]
     has_moved: Callable[[], bool] = lambda: False
     trouble: Callable[[], str] = str
     give_up_s: float = 300.0
+    rest: Rest | None = None
