@@ -14,12 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 SAMPLE_RATE = 44_100
-WINDOW_LENGTH = 882
-"""20 ms; the hop is half of it."""
-
-HOP_LENGTH = WINDOW_LENGTH // 2
+HOP_LENGTH = 441
 BAND_WIDTHS = (5,) * 79 + (47,)
-"""Bins of each band, from low to high: together the 442 of one frame."""
+"""Bins of each band, from low to high: together the 442 of one frame of 20 ms, two hops."""
 
 FIRST_TENSOR = "BN.0.0.weight"
 """The name by which a state dict of this net is known."""
@@ -29,6 +26,7 @@ _N_TABLED_BANDS = 100
 _ROTARY_BASE = 10_000.0
 _TAPS = 7
 _BLOCKS_A_LAYER = 3
+_MOST_LAYERS = 64
 SMALLEST_POWER = 1.1920929e-7
 """Added to the power of a band."""
 
@@ -274,11 +272,16 @@ def from_state(state: Mapping[str, Tensor], sample_rate: int = SAMPLE_RATE) -> P
     state = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
     strange = [name for name, tensor in state.items() if not _is_weight(tensor)]
     if strange:
-        raise ValueError(f"its {strange[0]} is no tensor, or holds numbers that are not finite")
+        raise ValueError(f"its {strange[0]} is no dense tensor, or holds numbers that are not finite")
     n_layers = len({name.split(".")[1] for name in state if name.startswith("net.")})
+    if n_layers > _MOST_LAYERS:
+        raise ValueError(f"it has {n_layers} layers, at most {_MOST_LAYERS} are taken")
     width = state["BN.0.1.weight"].shape[0] if "BN.0.1.weight" in state else 0
-    net = PublishedApollo(width, n_layers, _band_widths(state), sample_rate)
+    sizes = width, n_layers, _band_widths(state), sample_rate
     try:
+        with torch.device("meta"):  # no memory is taken for sizes that most of the tensors don't have
+            PublishedApollo(*sizes).load_state_dict(state, assign=True)
+        net = PublishedApollo(*sizes)
         net.load_state_dict(state)
     except RuntimeError as error:
         reason = " ".join(str(error).split("\n", 1)[-1].split())
@@ -287,10 +290,12 @@ def from_state(state: Mapping[str, Tensor], sample_rate: int = SAMPLE_RATE) -> P
 
 
 def _is_weight(tensor: object) -> bool:
-    return isinstance(tensor, Tensor) and tensor.is_floating_point() and bool(tensor.isfinite().all())
+    """Finite numbers, each with a place of its own: one number may claim to be a tensor of any size."""
+    is_plain = isinstance(tensor, Tensor) and tensor.layout == torch.strided and tensor.is_contiguous()
+    return is_plain and tensor.is_floating_point() and bool(tensor.isfinite().all())  # type: ignore[attr-defined]
 
 
 def _band_widths(state: Mapping[str, Tensor]) -> tuple[int, ...]:
     """Bins of each band: its norm has a scale for both parts of each, and one for the band's power."""
-    names = [f"BN.{band}.0.weight" for band in range(_N_TABLED_BANDS)]
-    return tuple((len(state[name]) - 1) // 2 for name in names if name in state)
+    scales = (state.get(f"BN.{band}.0.weight") for band in range(_N_TABLED_BANDS))
+    return tuple((len(scale) - 1) // 2 for scale in scales if scale is not None)

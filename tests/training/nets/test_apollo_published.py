@@ -110,6 +110,39 @@ def test_a_state_of_another_net_is_refused() -> None:
         from_state({"conv.weight": torch.zeros(1)})
 
 
+def test_half_precision_is_taken_and_computed_in_full() -> None:
+    state, x, y = golden()
+    with torch.inference_mode():
+        torch.testing.assert_close(
+            from_state({name: one.half() for name, one in state.items()})(x), y, rtol=0, atol=0.01
+        )
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        torch.zeros(1).expand(2**40),  # four bytes in the file
+        torch.zeros(16, 11).to_sparse(),
+        torch.full((16, 11), torch.nan),
+        torch.zeros(16, 11, dtype=torch.int64),
+        "a text",
+    ],
+    ids=["one number for all", "sparse", "nan", "whole numbers", "text"],
+)
+def test_a_tensor_that_is_none_of_weights_is_refused_and_costs_no_memory(tensor: object) -> None:
+    state, _, _ = golden()
+    with pytest.raises(ValueError, match=r"BN\.0\.1\.weight is no dense tensor"):
+        from_state(state | {"BN.0.1.weight": tensor})  # type: ignore[dict-item]
+
+
+def test_sizes_that_only_some_tensors_claim_are_refused_before_memory_is_taken() -> None:
+    state, _, _ = golden()
+    with pytest.raises(ValueError, match="don't fit 2 layers of width 1048576"):
+        from_state(state | {"BN.0.1.weight": torch.zeros(2**20, 11, 1)})
+    with pytest.raises(ValueError, match="has 70 layers, at most 64"):
+        from_state(state | {f"net.{i}.x": torch.zeros(1) for i in range(70)})
+
+
 @pytest.mark.parametrize(("width", "n_layers"), [(0, 1), (24, 1), (16, 0)])
 def test_sizes_out_of_bounds_are_refused(width: int, n_layers: int) -> None:
     with pytest.raises(ValueError, match="must be"):
