@@ -1,7 +1,8 @@
-"""`python -m export --checkpoint last.pt --out model.onnx`."""
+"""`python -m export --checkpoint last.pt --out model.onnx`; `python -m export plugin` has options of its own."""
 
 import inspect
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _UNKNOWN_LICENCE = "not said: that of whoever made the checkpoint"
 
 
-@click.command()
+@click.command(epilog="`python -m export plugin --help`: plugins for hosts, made of a model file.")
 @click.option("--checkpoint", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=True)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The ONNX file to write.")
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there already.")
@@ -168,4 +169,8 @@ def _facts(file: Path | None) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["plugin"]:
+        from export.plugin.command import plugin
+
+        plugin(sys.argv[2:], prog_name="python -m export plugin")
     main()

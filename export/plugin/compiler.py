@@ -68,7 +68,7 @@ def compile_all(sources: Sequence[Path], folder: Path, flags: Sequence[str] = ()
     objects = [folder / f"{source.stem}.o" for source in sources]
 
     def compile_one(source: Path, target: Path) -> None:
-        _run([*FLAGS, *flags, f"-I{folder}", f"-I{HEART}", "-c", source, "-o", target])
+        run_compiler([*FLAGS, *flags, f"-I{folder}", f"-I{HEART}", "-c", source, "-o", target])
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(compile_one, sources, objects))
@@ -82,11 +82,16 @@ def link(objects: Sequence[Path], target: Path, flags: Sequence[str] = ()) -> Pa
         CompilerError: the linker refuses.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    _run([*flags, *objects, "-o", target, *_LINK_FLAGS])
+    run_compiler([*flags, *objects, "-o", target, *_LINK_FLAGS])
     return target
 
 
-def _run(arguments: Sequence[str | Path]) -> None:
+def run_compiler(arguments: Sequence[str | Path]) -> None:
+    """Call g++; the last argument is what it makes.
+
+    Raises:
+        CompilerError: it refuses; the message ends with what it said.
+    """
     result = subprocess.run(["g++", *arguments], capture_output=True, text=True)  # noqa: S603, S607 - the user's own
     if result.returncode:
         raise CompilerError(f"g++ refuses {arguments[-1]}: {result.stderr.strip()[-2000:]}")

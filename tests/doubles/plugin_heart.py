@@ -34,7 +34,7 @@ def needs_compiler() -> None:
 def kept(name: str, sources: Iterable[Path], build: Callable[[Path], object]) -> Path:
     """A folder of the machine that `build` fills, once for a version of the sources."""
     content = b"".join(file.read_bytes() for file in sorted(sources)) + header().encode()
-    content += Path(compiler.__file__).read_bytes()
+    content += b"".join(file.read_bytes() for file in sorted(Path(compiler.__file__).parent.glob("*.py")))
     folder = Path(tempfile.gettempdir()) / f"apollo-rt-tests-{os.getuid()}"
     target = folder / f"{name}-{hashlib.sha256(content).hexdigest()[:12]}"
     if not target.exists():
