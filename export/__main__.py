@@ -170,7 +170,7 @@ def _facts(file: Path | None) -> dict[str, Any]:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["plugin"]:
-        from export.plugin.command import plugin
+        from export.plugin.build_plugins import plugin
 
         plugin(sys.argv[2:], prog_name="python -m export plugin")
     main()

@@ -21,7 +21,7 @@ from typing import NamedTuple
 from apollo_rt.errors import ExistingFileError
 from apollo_rt.inference.model_file import ModelFile
 from export.plugin.compiler import FRAMEWORK, compile_all, compile_heart, link
-from export.plugin.facts import LIBRARY_FILE, MODEL_FILE, Facts, Presets, presets_header
+from export.plugin.facts import LIBRARY_FILE, MODEL_FILE, Facts, Presets, presets_header, programs_of
 from export.plugin.framework import mended_copy
 from export.plugin.licences import write_licences
 from export.plugin.turtle import documents
@@ -98,7 +98,7 @@ class PluginBuild:
 
     def _compile(self, bundles: dict[str, Bundle], scratch: Path, built: Path) -> None:
         (scratch / "facts.hpp").write_text(self.facts.header(), encoding="utf-8")
-        (scratch / "presets.hpp").write_text(presets_header(self._presets), encoding="utf-8")
+        (scratch / "presets.hpp").write_text(presets_header(programs_of(self._presets)), encoding="utf-8")
         heart = compile_heart(scratch, self._flags)
         heart += compile_all([_SOURCES / "instance.cpp"], scratch, self._flags)
         framework = mended_copy(scratch) if bundles.keys() & {"vst3", "clap"} else FRAMEWORK
@@ -109,7 +109,7 @@ class PluginBuild:
                 if name in ("vst3", "clap"):
                     sources = [_SOURCES / "dpf/plugin.cpp", framework / "DistrhoPluginMain.cpp"]
                     flags += [f"-I{_SOURCES}", f"-I{_SOURCES / 'dpf'}", f"-DDISTRHO_PLUGIN_TARGET_{name.upper()}"]
-                    flags += [f"-DN_CHANNELS={2 - number}", f"-DN_PRESETS={len(self._presets)}", *_QUIET]
+                    flags += [f"-DN_CHANNELS={2 - number}", f"-DN_PRESETS={len(programs_of(self._presets))}", *_QUIET]
                 else:
                     sources = [_SOURCES / f"{name}.cpp"]
                 objects = compile_all(sources, _made(scratch / f"{name}-{number}"), [*flags, f"-I{scratch}"])

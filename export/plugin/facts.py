@@ -1,4 +1,4 @@
-"""What a build says of its plugin: names, addresses and numbers that hosts know it by, made from its name and model."""
+"""Facts of a plugin: names, addresses and numbers that hosts know it by, made of its name and its model."""
 
 import re
 import zlib
@@ -10,7 +10,7 @@ from apollo_rt.control.parameter_table import PARAMETERS
 from apollo_rt.errors import ApolloError
 
 MODEL_FILE, LIBRARY_FILE = "model.onnx", "libonnxruntime.so"
-"""What a bundle holds beside the code, by the names under which the code looks for it."""
+"""Files of a bundle beside the code, by the names under which the code looks for them."""
 
 Presets = dict[str, dict[str, float]]
 """Factory presets: a value for each parameter, by the preset's name."""
@@ -84,6 +84,11 @@ class Facts:
             f"inline constexpr Framing FRAMING{{{', '.join(map(str, sizes))}}};\n\n"
             "}  // namespace apollo::facts\n"
         )
+
+
+def programs_of(presets: Presets) -> Presets:
+    """VST3's programs: the presets behind the defaults, for DPF divides by their number less one; none without any."""
+    return {"Default": {row.name: row.default for row in PARAMETERS}} | presets if presets else {}
 
 
 def presets_header(presets: Presets) -> str:

@@ -1,4 +1,4 @@
-"""Licences of what a bundle holds, to lie beside it."""
+"""Licences of all that a bundle holds, to lie beside it."""
 
 import shutil
 from pathlib import Path

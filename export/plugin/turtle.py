@@ -1,4 +1,4 @@
-"""What LV2 hosts read of the plugins before they open them: manifest, ports and presets, in Turtle."""
+"""Descriptions of the plugins for LV2 hosts, read before they open them: manifest, ports and presets, in Turtle."""
 
 from collections.abc import Iterable, Iterator
 
