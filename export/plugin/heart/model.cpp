@@ -1,5 +1,9 @@
 #include "model.hpp"
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
 #include <algorithm>
 #include <cstdlib>
 #include <map>
@@ -104,6 +108,9 @@ Model::Model(const std::string& path, const OnnxRuntime& runtime)
     } catch (const std::runtime_error& error) {
         throw std::runtime_error(path + ": " + error.what());
     }
+#if defined(__GLIBC__)
+    malloc_trim(0);  // what loading took and gave back, some 10 MB, would stay with the host
+#endif
 }
 
 void Model::readCard() {
