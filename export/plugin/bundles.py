@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from apollo_rt.errors import ExistingFileError
+from apollo_rt.config import EDGES, WINDOWS
+from apollo_rt.errors import ExistingFileError, ModelFileError
 from apollo_rt.inference.model_file import ModelFile
 from export.plugin.compiler import FRAMEWORK, compile_all, compile_heart, link
 from export.plugin.facts import LIBRARY_FILE, MODEL_FILE, Facts, Presets, presets_header, programs_of
@@ -66,11 +67,21 @@ class PluginBuild:
         name: as hosts show it.
         presets: factory presets.
         flags: further ones for the compiler, such as a sanitizer's.
+
+    Raises:
+        ModelFileError: the model's frames are none that the C++ code makes.
+        PluginNameError: the name can't be one of a plugin.
     """
 
     def __init__(
         self, model: ModelFile, library: Path, name: str, presets: Presets | None = None, flags: Sequence[str] = ()
     ) -> None:
+        framing = model.card.framing
+        if (framing.window, framing.edges) != (WINDOWS[0], EDGES[0]):
+            raise ModelFileError(
+                f"{model.card.path}: a plugin's model must have the window {WINDOWS[0]} and {EDGES[0]} edges, got "
+                f"{framing.window} and {framing.edges}; restore files with it (`apollo-rt restore --model`)"
+            )
         self._model, self._library, self._presets = model, library, presets or {}
         self._flags = tuple(flags)
         self.facts = Facts(name, model.card.licence, model.card.framing)

@@ -16,7 +16,7 @@
 namespace apollo {
 namespace {
 
-constexpr int kNewestFormat = 3;
+constexpr int kNewestFormat = 4;
 constexpr int kSequential = 0, kAllOptimisations = 99, kFloat32 = 1, kArenaAllocator = 1, kDefaultMemory = 0;
 
 // The file's metadata, by ONNX Runtime's own calls.
@@ -118,11 +118,13 @@ void Model::readCard() {
     const int version = metadata.integer("format_version", 1, kNewestFormat);
     metadata.expect("channels", "2");
     metadata.expect("window", "asymmetric-sine");
+    if (version > 3)
+        metadata.expect("edges", "silent");
     Framing& framing = card_.framing;
     framing.sampleRate = metadata.integer("sample_rate", 8000, 384000);
     framing.hopLength = metadata.integer("hop_length", 16, 4096);
     framing.analysisLength = metadata.integer("analysis_length", 2 * framing.hopLength, 65536);
-    framing.lookaheadFrames = metadata.integer("lookahead_frames", 0, 64);
+    framing.lookaheadFrames = metadata.integer("lookahead_frames", 0, 128);
     card_.hasCarrier = metadata.text("carrier") != "none";
     if (card_.hasCarrier)
         metadata.expect("carrier", "hash-uniform-1");
