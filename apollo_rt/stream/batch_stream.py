@@ -83,10 +83,17 @@ class BatchStream:
         return out
 
     def finish(self) -> Samples:
-        """End the stream: give what is still inside it, `latency_samples` of them. Nothing may follow."""
+        """End the stream: give what is still inside it, `latency_samples` of them. Only `reset` may follow."""
         n_hops = int(self.processor.compiled.counters[FRAME])
         self.processor.end_after(n_hops * self.framing.hop_length + int(self._position[0]))
         return self.process(np.zeros((self.latency_samples, 2), np.float32))
+
+    def reset(self) -> None:
+        """Forget everything: equals a new stream."""
+        self.processor.reset()
+        self._batch.buffers.states[:] = 0
+        self._position[0] = self._parity = 0
+        self._ready[:] = 0
 
     def _restore_batch(self) -> None:
         """`waiting` to `ready`."""

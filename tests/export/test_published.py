@@ -134,8 +134,10 @@ def test_a_frame_that_is_spoilt_is_dry_and_so_are_those_without_a_lookahead(path
     assert error_db(outputs[1][30_000:], outputs[0][30_000:]) < -100
 
 
-def test_a_stream_that_was_reset_begins_with_its_edge_again(path: Path) -> None:
-    stream, samples = RestorationStream(load(path)), gaussian_noise(9000) * 0.3
+@pytest.mark.parametrize("make", [RestorationStream, open_batch_stream], ids=["hop by hop", "in batches"])
+def test_a_stream_that_was_reset_begins_with_its_edge_again(path: Path, make: Open) -> None:
+    stream, samples = make(load(path)), gaussian_noise(9000) * 0.3
+    assert stream is not None
     first = streamed(stream, samples)
     stream.reset()
     np.testing.assert_array_equal(streamed(stream, samples), first)

@@ -25,6 +25,7 @@ from training.fitting.generators import Generator, item_seeds
 from training.fitting.losses import LossWeights, RestorationLoss
 from training.fitting.quality import Quality
 from training.fitting.schedule import Cosine, Schedule
+from training.fitting.teachers import load_teacher
 from training.nets import checkpoint
 from training.nets.critics import MultiResolutionCritic
 
@@ -37,7 +38,7 @@ class TeacherSettings:
     """A net whose restored clips are learnt from, beside the clean ones.
 
     Attributes:
-        checkpoint: of the published Apollo; none teaches nothing.
+        checkpoint: of the published Apollo, or a model file (`.onnx`); none teaches nothing.
         weight: of the same losses against the teacher's clips.
     """
 
@@ -122,7 +123,7 @@ class RestorationModule(LightningModule):
         self._optimizer_settings = generator_optimizer, critic_optimizer
         self.gradient_clip, self.lighter_every, self.seed = gradient_clip, lighter_every, seed
         # In a list, since a teacher's weights belong neither into checkpoints nor into the exchange of gradients.
-        self._teachers = [checkpoint.load_published(teacher.checkpoint)] if teacher.checkpoint else []
+        self._teachers = [load_teacher(teacher.checkpoint, generator.sample_rate)] if teacher.checkpoint else []
         if fuse:
             generator.fuse()
             self.loss.fuse()
