@@ -82,7 +82,8 @@ def test_a_damaged_file_is_said_dropped_and_made_anew(folder, monkeypatch, damag
     monkeypatch.setattr(kept_code, "_BUILDS", {})
     with pytest.warns(RuntimeWarning, match="is damaged .* dropped and compiled anew") as said:
         assert kept_code.entry_address(SMALL, "_load")
-    assert len(said) == 1
+    ours = [one for one in said if one.category is RuntimeWarning]  # an earlier test's child may be collected meanwhile
+    assert len(ours) == 1
     assert file.read_bytes() == whole, "the same sources make the same code"
 
 
