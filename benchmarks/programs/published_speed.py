@@ -1,6 +1,7 @@
 """`python -m benchmarks.programs.published_speed`: the published Apollo in PyTorch, and as a model file.
 
-Each round is a process of its own, in turns, with one thread: its processor time, and the most memory that it had.
+Each round is a process of its own, in turns, with one thread: its processor time, and the most memory that it had (so
+PyTorch and the exporter are imported late).
 Random weights cost what trained ones do.
 """
 
@@ -9,7 +10,6 @@ import os
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before numpy comes: the peak of one core is wanted
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 
 from apollo_rt.inference.model import load
 from apollo_rt.stream.batch_stream import open_batch_stream
-from export.trials.timing import product_flops, sgemm_peak_gflops
 
 _ROLES = ("PyTorch, whole file", "model file")
 _MOST_ERROR_DB = -100.0
@@ -68,6 +67,7 @@ def _prepare(folder: Path, width: int, layers: int, seconds: float) -> float:
     import torch
 
     from export import bundle, published
+    from export.trials.timing import product_flops
     from training.nets.apollo_published import PublishedApollo
 
     torch.manual_seed(0)
@@ -89,9 +89,15 @@ def _measure(folder: Path, role: str) -> None:
     begin_s = time.process_time()
     restored = restore(music)
     spent_s = time.process_time() - begin_s
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KIB
+    peak = _most_memory_bytes()
     np.save(folder / f"{role}.npy", restored)
     click.echo(json.dumps({"cpu_s": spent_s, "peak_bytes": peak}))
+
+
+def _most_memory_bytes() -> int:
+    """Peak of this program alone: what `getrusage` says begins with what the parent had."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * _KIB
 
 
 def _with_pytorch(folder: Path) -> Any:
@@ -128,6 +134,8 @@ def _refuse_difference(whole: NDArray[np.float32], ours: NDArray[np.float32]) ->
 
 
 def _tell(found: dict[str, list[dict[str, float]]], seconds: float, gigaflops: float) -> None:
+    from export.trials.timing import sgemm_peak_gflops
+
     peak = max(sgemm_peak_gflops() for _ in range(5))
     click.echo("| one thread, stereo | s for a second | GFLOPS | of numpy's sgemm, % | most memory, MB |")
     click.echo("|---|---|---|---|---|")
