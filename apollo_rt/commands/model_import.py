@@ -13,6 +13,7 @@ from apollo_rt.atomic_file import whole_path
 from apollo_rt.console.say import say
 from apollo_rt.errors import ApolloError, ModelFileError
 from apollo_rt.existing import refuse_existing
+from apollo_rt.system.child_process import child_environment
 
 _MOST_BYTES = 2**30
 """A checkpoint of the largest Apollo that can be a model file, with an optimiser beside its weights."""
@@ -117,8 +118,9 @@ def _converted(checkpoint: Path, out: Path, name: str, licence: str) -> Path:
             f'with `pip install -e ".[train,export]"`, run `python -m export --checkpoint FILE --out {out.name}`, then '
             f"`apollo-rt model import {out.name}`"
         )
+    command = [sys.executable, "-m", "export", *options]
     done = subprocess.run(  # noqa: S603  # our own module
-        [sys.executable, "-m", "export", *options], capture_output=True, text=True, check=False
+        command, capture_output=True, text=True, check=False, env=child_environment()
     )
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["the exporter failed"]

@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from apollo_rt.config import WINDOWS, Framing
+from apollo_rt.config import EDGES, WINDOWS, Framing
 from apollo_rt.errors import ModelFileError
 from apollo_rt.inference import model_fields as fields
 from apollo_rt.inference.model_fields import FRAMING_KEYS, PREFIX, FieldError
@@ -262,6 +262,8 @@ def _parse(path: Path, metadata: dict[str, str], graph_hash: str) -> ModelCard:
     fields.expect(metadata, "channels", "2")
     fields.expect(metadata, "window", *(WINDOWS if version > 3 else WINDOWS[:1]))
     fields.expect(metadata, "carrier", *CARRIERS)
+    if version > 3:
+        fields.expect(metadata, "edges", *EDGES)
     framing = fields.framing(metadata, has_edges=version > 3)
     fields.expect(metadata, "graph_sha256", graph_hash)
     tiers, states = fields.tiers(metadata), fields.states(metadata)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from apollo_rt.errors import ApolloError
 from apollo_rt.own_folders import own_folder
+from apollo_rt.system.child_process import child_environment
 
 NAME = "apollo-rt"
 _LABEL = "apollo-rt.live"
@@ -218,7 +219,9 @@ def _ask(*command: str, may_fail: bool = False) -> str:
         ApolloError: it isn't there, refuses, or doesn't answer.
     """
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE_S, check=False)  # noqa: S603
+        done = subprocess.run(  # noqa: S603
+            command, capture_output=True, text=True, timeout=_PATIENCE_S, check=False, env=child_environment()
+        )
     except FileNotFoundError:
         raise ApolloError(f"service: {command[0]} isn't there; start `apollo-rt live --plain` in another way") from None
     except subprocess.TimeoutExpired:

@@ -213,15 +213,15 @@ class Processor:
             self._step.bound.warm_up()
             self.reset()
 
-    def end_after(self, n_samples: int) -> None:
-        """Say how long the stream is, before the hop behind its last one: frames then see its end as its framing says.
+    def end_behind(self, n_waiting: int) -> None:
+        """End the stream behind its last hop and samples that wait for theirs: frames see it as their framing says.
 
         What follows, silence by its caller, brings out what is still inside; until `reset` it is no part of the stream.
 
         Args:
-            n_samples: since the last reset; those that fill the last hop up are silence.
+            n_waiting: samples that were not processed yet; those that fill their last hop up are silence.
         """
-        n_hops = -(-n_samples // self.framing.hop_length)
+        n_hops = int(self._state.counters[FRAME]) - (-n_waiting // self.framing.hop_length)
         self._state.counters[N_HOPS] = max(n_hops, FEWEST_HOPS)
 
     def reset(self) -> None:

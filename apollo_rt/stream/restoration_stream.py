@@ -11,7 +11,7 @@ from apollo_rt.config import Framing
 from apollo_rt.control.parameters import LiveValues, Parameters
 from apollo_rt.inference.model import Model
 from apollo_rt.stream.processor import Processor, process_hop
-from apollo_rt.stream.processor_state import FRAME, ProcessorState
+from apollo_rt.stream.processor_state import ProcessorState
 from apollo_rt.stream.shaping import read_targets
 from apollo_rt.stream.stft import Hop, Samples
 
@@ -77,8 +77,7 @@ class RestorationStream:
 
     def finish(self) -> Samples:
         """End the stream: give what is still inside it, `latency_samples` of them. Only `reset` may follow."""
-        n_hops = int(self.processor.compiled.counters[FRAME])
-        self.processor.end_after(n_hops * self.framing.hop_length + int(self._position[0]))
+        self.processor.end_behind(int(self._position[0]))
         return self.process(np.zeros((self.latency_samples, 2), np.float32))
 
     def reset(self) -> None:

@@ -4,7 +4,7 @@ The newest run of this user, found by what it announced:
 
     with ControlClient.of_newest_run() as run:
         run.run("toggle", name="bypass")
-        print(run.run("stats")["load_percent"])
+        load_percent = run.run("stats")["load_percent"]
 """
 
 import hmac

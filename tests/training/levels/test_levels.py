@@ -466,5 +466,5 @@ def test_a_checkpoint_of_a_level_net_is_refused_where_it_is_broken(tmp_path: Pat
     content = torch.load(tmp_path / "levels.pt", weights_only=True)
     del content["averaged"]["encode.bias"]
     torch.save(content, tmp_path / "broken.pt")
-    with pytest.raises(ValueError, match="holds no causal net that this version knows"):
+    with pytest.raises(ValueError, match="holds no net that this version knows"):
         checkpoint.load_restorer(tmp_path / "broken.pt")
