@@ -29,15 +29,11 @@ def make_card(
     main, *further = graphs
     tiers = tuple(dict.fromkeys(graph.tier for graph in graphs))
     goldens = {graph.tier: _golden(net, graph.module.tier) for graph in graphs if graph.module.n_frames == 1}
-    states = tuple(
-        State(f"state_{i}", f"state_{i}_next", tuple(tensor.shape))
-        for i, tensor in enumerate(main.module.initial_state())
-    )
     return ModelCard(
         path=path,
         name=name,
         framing=net.config.framing,
-        states=states,
+        states=states_of(main),
         carrier="hash-uniform-1",
         tiers=tiers,
         training=training,
@@ -48,6 +44,14 @@ def make_card(
         further_goldens=goldens,
         recent_samples=net.config.framing.synthesis_length if "recent" in net.frame_inputs else 0,
         weight_bits=weight_bits,
+    )
+
+
+def states_of(graph: ExportedGraph) -> tuple[State, ...]:
+    """States of a step or batch, as the card declares them."""
+    return tuple(
+        State(f"state_{i}", f"state_{i}_next", tuple(tensor.shape))
+        for i, tensor in enumerate(graph.module.initial_state())
     )
 
 

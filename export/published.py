@@ -10,16 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import torch
 
 from apollo_rt.errors import ParityError
-from apollo_rt.inference.model_file import Golden, ModelCard, State
+from apollo_rt.inference.model_file import Golden, ModelCard
 from export import bundle
-from export.graphs.operators import check_operators
 from export.graphs.published_step import PublishedStep, framing_of
-from export.graphs.shared_weights import share_weights, with_weights_of
-from export.graphs.to_onnx import ExportedGraph, to_onnx
+from export.graphs.to_onnx import ExportedGraph, graphs_of
 from export.verify import Array, music_like, session_of
 from training.nets.apollo_published import PublishedApollo
 
@@ -42,17 +39,8 @@ def export_graphs(net: PublishedApollo, batch_frames: int = BATCH_FRAMES) -> lis
     Raises:
         ParityError: an operator isn't taken by all providers.
     """
-    modules = [PublishedStep(net, n_frames) for n_frames in (1, batch_frames)]
-    models = [to_onnx(module) for module in modules]
-    further = share_weights(models)
-    models[1:] = [with_weights_of(models[0], graph) for graph in further]
-    names = ["full.step", "full.batch"]
-    for name, model in zip(names, models, strict=True):
-        onnx.checker.check_model(model, full_check=True)
-        check_operators(name, model)
-    return [
-        ExportedGraph(name, "full", *one) for name, one in zip(names, zip(modules, models, strict=True), strict=True)
-    ]
+    step, batch = (PublishedStep(net, n_frames) for n_frames in (1, batch_frames))
+    return graphs_of([("full.step", "full", step), ("full.batch", "full", batch)])
 
 
 @torch.no_grad()
@@ -127,12 +115,11 @@ def make_card(
     quality: dict[str, Any],
 ) -> ModelCard:
     """Everything the file says of itself; the golden pair comes from PyTorch over a whole piece."""
-    shapes = [tuple(tensor.shape) for tensor in graphs[0].module.initial_state()]
     return ModelCard(
         path=path,
         name=name,
         framing=framing_of(net),
-        states=tuple(State(f"state_{i}", f"state_{i}_next", shape) for i, shape in enumerate(shapes)),
+        states=bundle.states_of(graphs[0]),
         carrier="none",
         tiers=("full",),
         training=training,

@@ -105,7 +105,8 @@ def live(context: click.Context, /, auto: bool, seconds: float, **options: Any) 
         wanted = {option.name for option in former[0].params}
         context.invoke(former[0], **{name: value for name, value in given.items() if name in wanted})
         return
-    notes = _notes(options, context)
+    taken_up = _taken_up(options, context)
+    notes = (*taken_up, *(in_force(options, context) if options["verbosity"] > 0 else ()))
     control = take_control_options(options, context)
     raw = take_pipes(options)
     parameters = take_parameters(options)
@@ -123,10 +124,10 @@ def live(context: click.Context, /, auto: bool, seconds: float, **options: Any) 
     own = SinkOptions(**sink)
     live_values = Parameters.checked(parameters)
     options |= {"raw": raw, "sink": own, "parameters": live_values, "control": control, "chain": chain, "notes": notes}
-    _run(options, next((note for note in notes if note.startswith("taken up")), ""))
+    _run(options, taken_up)
 
 
-def _run(options: dict[str, Any], taken_up: str) -> None:
+def _run(options: dict[str, Any], taken_up: tuple[str, ...]) -> None:
     """Run; where a device is missing, what was taken up may be why."""
     from apollo_rt.session.run import run_live
     from apollo_rt.session.run_options import LiveOptions
@@ -134,18 +135,17 @@ def _run(options: dict[str, Any], taken_up: str) -> None:
     try:
         run_live(LiveOptions(**options))
     except DeviceError as error:
-        raise DeviceError(f"{error}; {taken_up}" if taken_up else str(error)) from None
+        raise DeviceError("; ".join((str(error), *taken_up))) from None
 
 
-def _notes(options: dict[str, Any], context: click.Context) -> tuple[str, ...]:
-    """Take up the last run's state where a device plays or is captured; what a user should know of the options."""
+def _taken_up(options: dict[str, Any], context: click.Context) -> tuple[str, ...]:
+    """Take up the last run's state where a device plays or is captured; a line says so, if anything was."""
     from apollo_rt.session.named_files import is_read, output_file
 
     is_fresh, is_verbose = options.pop("fresh"), options.pop("is_verbose")
     options["verbosity"] = {None: 0, True: 1, False: -1}[is_verbose]
     options["keeps_state"] = not is_fresh and not (is_read(options["source"]) and output_file(options["target"]))
-    notes = take_up(options, context) if options["keeps_state"] else ()
-    return (*notes, *(in_force(options, context) if is_verbose else ()))
+    return take_up(options, context) if options["keeps_state"] else ()
 
 
 def _hand_down(context: click.Context, name: str) -> None:

@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 
+from apollo_rt.atomic_file import write_whole
 from apollo_rt.errors import ApolloError
 from apollo_rt.own_folders import own_folder
 from apollo_rt.system.child_process import child_environment
@@ -96,7 +97,7 @@ class UserService(ABC):
     def _write(self, content: bytes) -> None:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.write_bytes(content)
+            write_whole(self.path, content)
         except OSError as error:
             raise ApolloError(f"{self.path}: can't be written: {error.strerror}") from None
 

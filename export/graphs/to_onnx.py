@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import onnx
@@ -82,24 +83,34 @@ def export_graphs(net: Net, batch_frames: int = BATCH_FRAMES, weight_bits: int =
         if not isinstance(net, LevelRestorer):
             raise ParityError("weights of 8 bits are those of a level net's layers, and this net is another")
         round_weights(net)
-    names, modules = [], []
+    parts = []
     for place, tier in enumerate(tier_names(net)):
         exit_index = len(net.config.exits) - 1 - place
-        names += [(f"{tier}.step", tier), (f"{tier}.batch", tier)]
-        modules += [step_of(net, exit_index), step_of(net, exit_index, batch_frames)]
-    models = [to_onnx(module) for module in modules]
+        parts += [(f"{tier}.step", tier, step_of(net, exit_index))]
+        parts += [(f"{tier}.batch", tier, step_of(net, exit_index, batch_frames))]
+    return graphs_of(parts, weight_bits)
+
+
+def graphs_of(parts: Sequence[tuple[str, str, Step]], weight_bits: int = 32) -> list[ExportedGraph]:
+    """Steps and batches as checked graphs over one set of weights, that of the first.
+
+    Args:
+        parts: name, tier and module of each graph, the main one first.
+        weight_bits: of the layers' weights, 32 or 8; for 8 they must have been rounded.
+
+    Raises:
+        ParityError: an operator isn't taken by all providers.
+    """
+    models = [to_onnx(module) for _, _, module in parts]
     if weight_bits == 8:
         for model in models:
             store_small(model)
     further = share_weights(models)
     models[1:] = [with_weights_of(models[0], graph) for graph in further]
-    for (name, _), model in zip(names, models, strict=True):
+    for (name, _, _), model in zip(parts, models, strict=True):
         onnx.checker.check_model(model, full_check=True)
         check_operators(name, model)
-    return [
-        ExportedGraph(name, tier, module, model)
-        for (name, tier), module, model in zip(names, modules, models, strict=True)
-    ]
+    return [ExportedGraph(*part, model) for part, model in zip(parts, models, strict=True)]
 
 
 def to_onnx(step: Step) -> onnx.ModelProto:

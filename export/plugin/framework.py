@@ -1,7 +1,7 @@
 """DPF, mended: a copy of the installed framework with a few exact replacements, each with its reason.
 
-DPF is ISC, which allows it. A replacement whose text does not stand there exactly once fails: another version of DPF
-has to be looked at, not built by luck. Where a newer one needs a mend no more, the mend goes.
+DPF is ISC, which allows it. A replacement whose text does not stand there exactly as often as it says fails: another
+version of DPF has to be looked at, not built by luck. Where a newer one needs a mend no more, the mend goes.
 """
 
 import shutil
@@ -12,12 +12,13 @@ from export.plugin.compiler import FRAMEWORK, CompilerError
 
 
 class Mend(NamedTuple):
-    """One replacement: in which file, what stands there, what shall, and why."""
+    """One replacement: in which file, what stands there, what shall, why, and in how many places."""
 
     file: str
     before: str
     after: str
     reason: str
+    n_places: int = 1
 
 
 _NUMBER = """
@@ -61,17 +62,10 @@ MENDS = (
     Mend(_CLAP, "fvalue = std::atof(value.buffer());", "fvalue = apolloNumber(value.buffer());", _LOCALE),
     Mend(
         _CLAP,
-        "                fLatencyChanged = false;\n                fHostExtensions.latency->changed(fHost);",
-        "                fLatencyChanged = false;\n"
-        "                if (fHostExtensions.latency != nullptr) fHostExtensions.latency->changed(fHost);",
+        "fHostExtensions.latency->changed(fHost);",
+        "if (fHostExtensions.latency != nullptr) fHostExtensions.latency->changed(fHost);",
         _NO_LATENCY,
-    ),
-    Mend(
-        _CLAP,
-        "            fLatencyChanged = false;\n            fHostExtensions.latency->changed(fHost);",
-        "            fLatencyChanged = false;\n"
-        "            if (fHostExtensions.latency != nullptr) fHostExtensions.latency->changed(fHost);",
-        _NO_LATENCY,
+        n_places=2,
     ),
     Mend(
         _CLAP,
@@ -109,17 +103,17 @@ def mended_copy(folder: Path, source: Path = FRAMEWORK) -> Path:
     """Copy the framework into `folder` and mend it; returns its include folder.
 
     Raises:
-        CompilerError: a text isn't there exactly once, so that this is another version.
+        CompilerError: a text isn't there as often as it should, so that this is another version.
     """
     copy = folder / "distrho"
     shutil.copytree(source, copy)
     for mend in MENDS:
         path = copy / mend.file
         text = path.read_text(encoding="utf-8")
-        if (count := text.count(mend.before)) != 1:
+        if (count := text.count(mend.before)) != mend.n_places:
             raise CompilerError(
-                f"{source / mend.file}: expected one place to mend ({mend.reason}), found {count}: this is another "
-                "version of DPF than 1.6, for which export/plugin/framework.py was written"
+                f"{source / mend.file}: places to mend ({mend.reason}) must be {mend.n_places}, found {count}: this is "
+                "another version of DPF than 1.6, for which export/plugin/framework.py was written"
             )
         path.write_text(text.replace(mend.before, mend.after), encoding="utf-8")
     return copy
