@@ -40,6 +40,7 @@ class LoudnessProgress(Record):
     """Tells how far the measure has got; the worker's.
 
     Attributes:
+        is_wanted: somebody compares by ear; else nothing is measured.
         n_parts: since the start.
         n_samples: of the part that isn't complete.
         part_length: in samples.
@@ -48,6 +49,7 @@ class LoudnessProgress(Record):
         restored: the same of what is made of it.
     """
 
+    is_wanted: int
     n_parts: int
     n_samples: int
     part_length: int

@@ -207,7 +207,7 @@ def finish_hop(shared: SharedState, out: NDArray[np.float32], code: int, step_ns
 
 @realtime
 def _measure_loudness(shared: SharedState, position: int, wet: NDArray[np.float32]) -> None:
-    """Measure a finished hop beside the input that it is made of."""
+    """Measure a finished hop beside the input that it is made of, where anybody wants to know."""
     dry = shared.loudness.scratch[0]
-    if fetch(shared.history, position, dry):
+    if load(shared.loudness.progress, "is_wanted") != 0 and fetch(shared.history, position, dry):
         measure(shared.loudness, dry, wet, shared.parameters)

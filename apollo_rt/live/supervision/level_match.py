@@ -1,7 +1,8 @@
 """Level match keeps the input, where it is heard in place of the restoration, as loud as that: ITU-R BS.1770.
 
-Louder sounds better, whatever else is different; a comparison is fair at equal loudness. The worker measures both all
-the time (`stream.loudness`); here, beside the audio path, the newest 10 s are integrated and the input's gain is set.
+Louder sounds better, whatever else is different; a comparison is fair at equal loudness. The worker measures both as
+soon as there is a match (`stream.loudness`); here, beside the audio path, the newest 10 s are integrated and the
+input's gain is set.
 """
 
 import math
@@ -37,6 +38,7 @@ class LevelMatch:
         self.is_on = True
         self._shared, self._begin = shared, 0
         self._values = sounding_values(shared.parameters)
+        store(shared.loudness.progress, "is_wanted", 1)
 
     def poll(self) -> list[str]:
         """Measure anew and set the gain; what a parameter changed is measured afresh. Has nothing to say."""

@@ -47,6 +47,17 @@ def test_in_bypass_the_input_is_as_loud_as_the_restoration_and_measured_there_to
     assert rms(live.play(noise(0.5, 0.2))) == pytest.approx(restored * 10 ** (3 / 20), rel=0.05)
 
 
+def test_where_nobody_compares_nothing_is_measured(halving: Model) -> None:
+    live = Stepped(halving)
+    live.play(noise(0.5, 0.2))
+    assert live.shared.loudness.progress.n_parts == 0
+    match = LevelMatch(live.shared)
+    live.play(noise(0.5, 0.2))
+    match.poll()
+    assert live.shared.loudness.progress.n_parts >= 4
+    assert match.gain_db == pytest.approx(20 * np.log10(0.5), abs=0.1)
+
+
 def test_turned_off_or_never_measured_bypass_is_the_input_bit_for_bit(halving: Model) -> None:
     live = Stepped(halving, bypass=1)
     match = LevelMatch(live.shared)
